@@ -1,0 +1,3 @@
+//! Manifest and ONNX graph to scores.
+mod manifest;
+pub use manifest::{Manifest, ManifestTarget};

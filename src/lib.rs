@@ -1,0 +1,29 @@
+//! Pointsman routes every LLM request to the model that should answer it, inside Envoy.
+//!
+//! Data flows one way, and a module is a stage of a request's life:
+//!
+//! ```text
+//! body ─► prompt ─► features ─► policy (classifier) ─► decision ─► record
+//!         prompt    features    policy    classifier    decision    record
+//! ```
+//!
+//! [`router::Router`] strings the stages together. It is pure: bytes in, a [`decision::Decision`]
+//! out. Two hosts run it: the proxy-wasm filter (the `filter` module, `wasm32` only) and the command line (the
+//! `cli` module, native only). Training (the `learn` module) calls the same parser and the same
+//! `extract`, so what is trained on is what is served.
+
+pub mod classifier;
+pub mod config;
+pub mod decision;
+pub mod features;
+pub mod metrics;
+pub mod policy;
+pub mod prompt;
+pub mod record;
+pub mod router;
+
+#[cfg(target_arch = "wasm32")]
+mod filter;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod learn;
