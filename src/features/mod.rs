@@ -22,7 +22,9 @@ pub struct Features {
 
 impl Default for Features {
     fn default() -> Self {
-        Features { values: vec![0.0; LEN] }
+        Features {
+            values: vec![0.0; LEN],
+        }
     }
 }
 

@@ -12,8 +12,12 @@ pub struct FeatureSpec {
 }
 
 /// All engineered features, in the order of the vector.
-pub const SCHEMA: [FeatureSpec; 1] =
-    [FeatureSpec { name: "text_bytes", unit: "ln(1 + bytes)", range: (0.0, 20.0), why: "long prompts are harder" }];
+pub const SCHEMA: [FeatureSpec; 1] = [FeatureSpec {
+    name: "text_bytes",
+    unit: "ln(1 + bytes)",
+    range: (0.0, 20.0),
+    why: "long prompts are harder",
+}];
 
 /// 64-bit digest of everything that gives a vector its meaning, as 16 hex digits.
 pub fn schema_hash() -> String {
