@@ -163,14 +163,7 @@ fn get_buffer(mut call: Call, kind: u32, start: u32, max: u32, at: u32, len: u32
     give(&mut call, &part, at, len)
 }
 
-fn get_header(
-    mut call: Call,
-    map: u32,
-    key: u32,
-    key_len: u32,
-    at: u32,
-    len: u32,
-) -> Result<u32> {
+fn get_header(mut call: Call, map: u32, key: u32, key_len: u32, at: u32, len: u32) -> Result<u32> {
     let key = text(&call, key, key_len)?;
     let Some(fields) = call.data_mut().map(map) else { return Ok(BAD_ARGUMENT) };
     let values: Vec<&[u8]> =
@@ -184,7 +177,13 @@ fn get_header(
 }
 
 /// Replaces (`value` given) or removes a field; `add` keeps those that are there.
-fn edit(mut call: Call, map: u32, key: (u32, u32), value: Option<(u32, u32)>, add: bool) -> Result<u32> {
+fn edit(
+    mut call: Call,
+    map: u32,
+    key: (u32, u32),
+    value: Option<(u32, u32)>,
+    add: bool,
+) -> Result<u32> {
     let key = text(&call, key.0, key.1)?;
     let value = value.map(|(at, len)| bytes(&call, at, len)).transpose()?;
     let Some(fields) = call.data_mut().map(map) else { return Ok(BAD_ARGUMENT) };
@@ -212,9 +211,7 @@ fn get_property(mut call: Call, path: u32, path_len: u32, at: u32, len: u32) -> 
     let value = match path.as_str() {
         "plugin_name" => b"pointsman".to_vec(),
         "plugin_root_id" | "plugin_vm_id" => Vec::new(),
-        "request.id" => {
-            format!("00000000-0000-4000-8000-{:012x}", call.data().active).into_bytes()
-        }
+        "request.id" => format!("00000000-0000-4000-8000-{:012x}", call.data().active).into_bytes(),
         _ => return Ok(NOT_FOUND),
     };
     give(&mut call, &value, at, len)

@@ -18,11 +18,8 @@ fn request(case: &Case) -> Request {
 /// What became of a request, read from what the filter did to its headers.
 fn outcome(exchange: &Exchange) -> Expect {
     let header = |name| exchange.response_header(name).map(str::to_string);
-    let decision = (
-        header("x-pointsman-target"),
-        header("x-pointsman-source"),
-        header("x-pointsman-reason"),
-    );
+    let decision =
+        (header("x-pointsman-target"), header("x-pointsman-source"), header("x-pointsman-reason"));
     match (exchange.request_header("x-pointsman-cluster"), decision) {
         (None, (None, None, None)) if exchange.record.is_none() => Expect::Passed,
         (Some(cluster), (Some(target), Some(source), Some(reason))) => {

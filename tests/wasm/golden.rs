@@ -40,7 +40,8 @@ fn golden_vectors_hold_in_wasm() {
             let bytes = BASE64_STANDARD.decode(text).unwrap();
             bytes.chunks(4).map(|bits| u32::from_le_bytes(bits.try_into().unwrap())).collect()
         };
-        let (found, wanted) = (features(exchange.recorded("features")), features(&golden.engineered));
+        let (found, wanted) =
+            (features(exchange.recorded("features")), features(&golden.engineered));
         let differing: Vec<usize> =
             (0..wanted.len()).filter(|row| found.get(*row) != wanted.get(*row)).collect();
         assert!(differing.is_empty(), "{}: features {differing:?} differ", golden.id);

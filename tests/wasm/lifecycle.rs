@@ -41,7 +41,8 @@ fn a_forged_cluster_header_is_replaced() {
 #[test]
 fn header_bytes_above_ascii_harm_nobody() {
     let mut plugin = plugin();
-    for name in [":path", ":method", "content-type", "content-encoding", "x-request-id", "x-other"] {
+    for name in [":path", ":method", "content-type", "content-encoding", "x-request-id", "x-other"]
+    {
         let request = Request::chat(BODY).with_header(name, b"\xff\xfe/chat/completions\xc3(");
         plugin.exchange(&request).unwrap();
     }

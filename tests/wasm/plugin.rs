@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wasmtime::{
-    Config, Engine, Instance, InstancePre, Module, Store, StoreLimitsBuilder, TypedFunc, WasmParams,
-    WasmResults,
+    Config, Engine, Instance, InstancePre, Module, Store, StoreLimitsBuilder, TypedFunc,
+    WasmParams, WasmResults,
 };
 
 use super::abi::{self, Fields, Guest, Host, Metric, Stream};

@@ -13,8 +13,31 @@ const CONFIGURATION: &[u8] = br#"{"targets":[{"name":"cheap","cluster":"cheap"},
 
 /// Bytes that mean something to a JSON parser or to a feature.
 const SPICE: &[&str] = &[
-    "\"", "\\", "\\u", "\\ud83d", "{", "}", "[", "]", ",", ":", "null", "-", "1e999", "0.", "\u{0}",
-    "```", "\n", "\u{feff}", "\u{10ffff}", "é", "中", "{\"messages\":[", "\"content\":", "$$", "|",
+    "\"",
+    "\\",
+    "\\u",
+    "\\ud83d",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "-",
+    "1e999",
+    "0.",
+    "\u{0}",
+    "```",
+    "\n",
+    "\u{feff}",
+    "\u{10ffff}",
+    "é",
+    "中",
+    "{\"messages\":[",
+    "\"content\":",
+    "$$",
+    "|",
 ];
 
 /// Changes a body at a few random places.
@@ -50,6 +73,12 @@ fn mutated_bodies_never_kill_the_vm() {
     for round in 0..6_000 {
         let mut body = seeds[random.random_range(0..seeds.len())].clone();
         mutate(&mut body, &mut random);
+        if round % 2 == 0 {
+            // Valid JSON with a damaged text, so that scoring is exercised as much as parsing.
+            let text = String::from_utf8_lossy(&body);
+            let chat = serde_json::json!({"messages": [{"role": "user", "content": text}]});
+            body = chat.to_string().into_bytes();
+        }
         let mut request = Request::chat(body.clone());
         if round % 3 == 0 && !body.is_empty() {
             request = request.in_chunks(random.random_range(1..=body.len()));
@@ -62,7 +91,7 @@ fn mutated_bodies_never_kill_the_vm() {
         scored += usize::from(exchange.recorded("source") == "classifier");
     }
     // Otherwise the mutations would only have exercised the error paths.
-    assert!(scored > 500, "only {scored} bodies were scored");
+    assert!(scored > 2_500, "only {scored} bodies were scored");
 }
 
 #[test]
