@@ -383,7 +383,12 @@ const LISTS: &[(Slot, &[&str])] = &[
             "otherwise",
         ],
     ),
-    (Slot::FactWords, &["what", "which", "who", "whom", "whose", "where", "how", "why"]),
+    (
+        Slot::FactWords,
+        &[
+            "what", "which", "who", "whom", "whose", "where", "how", "why",
+        ],
+    ),
     (
         Slot::Comparison,
         &[
@@ -508,11 +513,18 @@ const LISTS: &[(Slot, &[&str])] = &[
             "like",
         ],
     ),
-    (Slot::FirstPerson, &["i", "my", "me", "mine", "we", "our", "us", "i'm", "im", "i've"]),
+    (
+        Slot::FirstPerson,
+        &[
+            "i", "my", "me", "mine", "we", "our", "us", "i'm", "im", "i've",
+        ],
+    ),
     (Slot::SecondPerson, &["you", "your", "yours", "you're"]),
     (
         Slot::Politeness,
-        &["please", "thanks", "thank", "could", "would", "hello", "hi", "hey", "sorry"],
+        &[
+            "please", "thanks", "thank", "could", "would", "hello", "hi", "hey", "sorry",
+        ],
     ),
     (
         Slot::LawTerms,
@@ -864,7 +876,9 @@ const OPENERS: &[(Slot, &[&str])] = &[
     ),
     (
         Slot::OpensYesNo,
-        &["is", "are", "do", "does", "did", "was", "were", "will", "has", "have", "should"],
+        &[
+            "is", "are", "do", "does", "did", "was", "were", "will", "has", "have", "should",
+        ],
     ),
 ];
 

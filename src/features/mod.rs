@@ -45,7 +45,9 @@ pub struct Features {
 
 impl Default for Features {
     fn default() -> Self {
-        Features { values: vec![0.0; LEN] }
+        Features {
+            values: vec![0.0; LEN],
+        }
     }
 }
 
@@ -117,14 +119,28 @@ struct Focus<'p> {
 impl<'p> Focus<'p> {
     fn of(prompt: &'p Prompt) -> Self {
         let spoken = |turn: &&Turn| !turn.text.trim_ascii().is_empty();
-        let mut users =
-            prompt.turns.iter().rev().filter(|turn| turn.role == Role::User).filter(spoken);
+        let mut users = prompt
+            .turns
+            .iter()
+            .rev()
+            .filter(|turn| turn.role == Role::User)
+            .filter(spoken);
         let Some(last) = users.next() else {
             let any = prompt.turns.iter().rev().find(spoken);
-            return Focus { before: None, text: any.map_or("", |turn| &turn.text) };
+            return Focus {
+                before: None,
+                text: any.map_or("", |turn| &turn.text),
+            };
         };
-        let before = if last.text.len() <= FOLLOW_UP_BYTES { users.next() } else { None };
-        Focus { before: before.map(|turn| &*turn.text), text: &last.text }
+        let before = if last.text.len() <= FOLLOW_UP_BYTES {
+            users.next()
+        } else {
+            None
+        };
+        Focus {
+            before: before.map(|turn| &*turn.text),
+            text: &last.text,
+        }
     }
 
     fn texts(&self) -> [&'p str; 2] {
@@ -145,13 +161,20 @@ fn describe_conversation(prompt: &Prompt, focus: &Focus, features: &mut Features
     features.set_count(Slot::AssistantTurns, count(Role::Assistant));
     features.set_count(Slot::ToolTurns, count(Role::Tool));
     features.set_count(Slot::SystemBytes, system);
-    features.set_count(Slot::HistoryBytes, total.saturating_sub(system + focus.text.len()));
+    features.set_count(
+        Slot::HistoryBytes,
+        total.saturating_sub(system + focus.text.len()),
+    );
     features.set_flag(Slot::Truncated, prompt.truncated);
 }
 
 fn describe_request(prompt: &Prompt, features: &mut Features) {
     let sum = |number: fn(&Turn) -> u32| {
-        prompt.turns.iter().map(|turn| number(turn) as usize).sum::<usize>()
+        prompt
+            .turns
+            .iter()
+            .map(|turn| number(turn) as usize)
+            .sum::<usize>()
     };
     let parameters = &prompt.parameters;
     features.set_count(Slot::Tools, parameters.tools as usize);
@@ -160,10 +183,19 @@ fn describe_request(prompt: &Prompt, features: &mut Features) {
     features.set_count(Slot::Images, sum(|turn| turn.images));
     let max_tokens = usize::try_from(parameters.max_tokens.unwrap_or(0)).unwrap_or(usize::MAX);
     features.set_count(Slot::MaxTokens, max_tokens);
-    features.set_flag(Slot::JsonOutput, parameters.response_format != ResponseFormat::Text);
-    features.set_flag(Slot::SchemaOutput, parameters.response_format == ResponseFormat::JsonSchema);
+    features.set_flag(
+        Slot::JsonOutput,
+        parameters.response_format != ResponseFormat::Text,
+    );
+    features.set_flag(
+        Slot::SchemaOutput,
+        parameters.response_format == ResponseFormat::JsonSchema,
+    );
     features.set_flag(Slot::Stream, parameters.stream);
-    let temperature = parameters.temperature.filter(|number| number.is_finite()).unwrap_or(0.0);
+    let temperature = parameters
+        .temperature
+        .filter(|number| number.is_finite())
+        .unwrap_or(0.0);
     let temperature = temperature.clamp(0.0, 2.0) as f32;
     features.set(Slot::Temperature, libm::log1pf(temperature));
 }
