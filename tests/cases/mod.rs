@@ -63,6 +63,11 @@ fn json() -> BTreeMap<String, String> {
 }
 
 impl Case {
+    /// Whether the decision depends on the body alone, not on what only a filter sees.
+    pub fn is_about_the_body(&self) -> bool {
+        self.method == post() && self.path == chat_completions() && self.headers == json()
+    }
+
     /// The bytes of the body; none for a request of headers only.
     pub fn body(&self) -> Option<Vec<u8>> {
         match (&self.body, &self.body_text, &self.body_base64) {
