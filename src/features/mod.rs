@@ -1,18 +1,41 @@
-//! `Prompt` to `Features`: the one implementation, used by filter, trainer and command line.
+//! `Prompt` to [`Features`]: the one implementation, used by filter, trainer and command line.
+//!
+//! A vector is a block of engineered features (the rows of [`SCHEMA`]) and two blocks of hashed
+//! n-grams, of words and of characters. Text features look at the turn in *focus*, the last user
+//! turn, because that is what the model is asked; a short follow-up brings the user turn before
+//! it along. Everything is computed with the same bits on every host: counts are integers, and
+//! logarithms come from the `libm` crate, not from the platform.
 
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
+mod lexicon;
+mod ngrams;
 mod schema;
+mod text;
+
 pub use schema::{FeatureSpec, SCHEMA, schema_hash};
+use schema::{Fnv1a, Slot};
 
 /// Number of engineered features: the rows of [`SCHEMA`].
 pub const ENGINEERED: usize = SCHEMA.len();
 /// Buckets of the hashed word uni- and bigrams.
 pub const WORD_BUCKETS: usize = 4096;
-/// Buckets of the hashed character n-grams.
+/// Buckets of the hashed character tri- and tetragrams.
 pub const CHAR_BUCKETS: usize = 4096;
 /// Length of a feature vector: engineered, then word buckets, then character buckets.
 pub const LEN: usize = ENGINEERED + WORD_BUCKETS + CHAR_BUCKETS;
+
+/// Raised whenever the same prompt gets other values, so that older models are refused.
+pub(crate) const EXTRACTOR_VERSION: usize = 1;
+
+/// Bytes read from the beginning of the text in focus. What lies between head and tail is
+/// skipped, which bounds the time of a decision.
+pub(crate) const FOCUS_HEAD_BYTES: usize = 24 * 1024;
+/// Bytes read from its end: instructions often follow the material.
+pub(crate) const FOCUS_TAIL_BYTES: usize = 8 * 1024;
+
+/// A user turn up to this long is a follow-up when there is another before it, in bytes.
+const FOLLOW_UP_BYTES: usize = 48;
 
 /// A prompt as the classifier sees it: `f32[LEN]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +45,9 @@ pub struct Features {
 
 impl Default for Features {
     fn default() -> Self {
-        Features { values: vec![0.0; LEN] }
+        Features {
+            values: vec![0.0; LEN],
+        }
     }
 }
 
@@ -36,6 +61,35 @@ impl Features {
     pub fn engineered(&self) -> &[f32] {
         self.values.get(..ENGINEERED).unwrap_or_default()
     }
+
+    /// 64-bit FNV-1a digest of the little-endian bytes of all values, as 16 hex digits: whether
+    /// two hosts computed the same vector, bit for bit.
+    pub fn digest(&self) -> String {
+        let mut digest = Fnv1a::default();
+        for value in &self.values {
+            digest.write(&value.to_le_bytes());
+        }
+        format!("{:016x}", digest.0)
+    }
+
+    fn set(&mut self, slot: Slot, value: f32) {
+        if let Some(cell) = self.values.get_mut(slot as usize) {
+            *cell = value;
+        }
+    }
+
+    fn set_count(&mut self, slot: Slot, count: usize) {
+        self.set(slot, log_count(count));
+    }
+
+    fn set_flag(&mut self, slot: Slot, flag: bool) {
+        self.set(slot, f32::from(u8::from(flag)));
+    }
+}
+
+/// `ln(1 + count)`, cut to the schema's range.
+fn log_count(count: usize) -> f32 {
+    libm::log1pf(count.min(1 << 24) as f32)
 }
 
 /// Computes the features of a prompt.
@@ -45,8 +99,106 @@ pub fn extract(prompt: &Prompt) -> Features {
     features
 }
 
-/// As [`extract`], reusing a vector.
+/// As [`extract`], reusing a vector. Linear in the bytes read; allocates two small lists.
 pub fn extract_into(prompt: &Prompt, features: &mut Features) {
     features.values.fill(0.0);
-    let _ = prompt;
+    let focus = Focus::of(prompt);
+    text::scan(&focus.texts(), features);
+    features.set_flag(Slot::FollowUp, focus.before.is_some());
+    describe_conversation(prompt, &focus, features);
+    describe_request(prompt, features);
 }
+
+/// The text that the model is asked about.
+struct Focus<'p> {
+    /// The user turn before a follow-up.
+    before: Option<&'p str>,
+    text: &'p str,
+}
+
+impl<'p> Focus<'p> {
+    fn of(prompt: &'p Prompt) -> Self {
+        let spoken = |turn: &&Turn| !turn.text.trim_ascii().is_empty();
+        let mut users = prompt
+            .turns
+            .iter()
+            .rev()
+            .filter(|turn| turn.role == Role::User)
+            .filter(spoken);
+        let Some(last) = users.next() else {
+            let any = prompt.turns.iter().rev().find(spoken);
+            return Focus {
+                before: None,
+                text: any.map_or("", |turn| &turn.text),
+            };
+        };
+        let before = if last.text.len() <= FOLLOW_UP_BYTES {
+            users.next()
+        } else {
+            None
+        };
+        Focus {
+            before: before.map(|turn| &*turn.text),
+            text: &last.text,
+        }
+    }
+
+    fn texts(&self) -> [&'p str; 2] {
+        [self.before.unwrap_or(""), self.text]
+    }
+}
+
+fn describe_conversation(prompt: &Prompt, focus: &Focus, features: &mut Features) {
+    let count = |role: Role| prompt.turns.iter().filter(|turn| turn.role == role).count();
+    let total: usize = prompt.turns.iter().map(|turn| turn.text.len()).sum();
+    let system: usize = prompt
+        .turns
+        .iter()
+        .filter(|turn| turn.role == Role::System)
+        .map(|turn| turn.text.len())
+        .sum();
+    features.set_count(Slot::Turns, prompt.turns.len());
+    features.set_count(Slot::AssistantTurns, count(Role::Assistant));
+    features.set_count(Slot::ToolTurns, count(Role::Tool));
+    features.set_count(Slot::SystemBytes, system);
+    features.set_count(
+        Slot::HistoryBytes,
+        total.saturating_sub(system + focus.text.len()),
+    );
+    features.set_flag(Slot::Truncated, prompt.truncated);
+}
+
+fn describe_request(prompt: &Prompt, features: &mut Features) {
+    let sum = |number: fn(&Turn) -> u32| {
+        prompt
+            .turns
+            .iter()
+            .map(|turn| number(turn) as usize)
+            .sum::<usize>()
+    };
+    let parameters = &prompt.parameters;
+    features.set_count(Slot::Tools, parameters.tools as usize);
+    features.set_count(Slot::ToolsBytes, parameters.tools_bytes);
+    features.set_count(Slot::ToolCalls, sum(|turn| turn.tool_calls));
+    features.set_count(Slot::Images, sum(|turn| turn.images));
+    let max_tokens = usize::try_from(parameters.max_tokens.unwrap_or(0)).unwrap_or(usize::MAX);
+    features.set_count(Slot::MaxTokens, max_tokens);
+    features.set_flag(
+        Slot::JsonOutput,
+        parameters.response_format != ResponseFormat::Text,
+    );
+    features.set_flag(
+        Slot::SchemaOutput,
+        parameters.response_format == ResponseFormat::JsonSchema,
+    );
+    features.set_flag(Slot::Stream, parameters.stream);
+    let temperature = parameters
+        .temperature
+        .filter(|number| number.is_finite())
+        .unwrap_or(0.0);
+    let temperature = temperature.clamp(0.0, 2.0) as f32;
+    features.set(Slot::Temperature, libm::log1pf(temperature));
+}
+
+#[cfg(test)]
+mod tests;

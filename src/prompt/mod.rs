@@ -5,7 +5,11 @@
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeSeed;
+use serde_json::error::Category;
+
 mod chat;
+mod fields;
 mod json;
 
 /// The longest prefix of a request body that is read to decide on it, in bytes.
@@ -98,7 +102,10 @@ impl<'a> Prompt<'a> {
     /// A prompt of one user turn: what a plain-text dataset row stands for.
     pub fn from_text(text: &'a str) -> Self {
         Prompt {
-            turns: vec![Turn { text: Cow::Borrowed(text), ..Turn::default() }],
+            turns: vec![Turn {
+                text: Cow::Borrowed(text),
+                ..Turn::default()
+            }],
             ..Prompt::default()
         }
     }
@@ -106,8 +113,41 @@ impl<'a> Prompt<'a> {
     /// Parses a request body.
     ///
     /// `truncated` says that `body` is only the beginning: what was read up to the cut counts.
-    pub fn parse(format: ApiFormat, body: &'a mut Vec<u8>, truncated: bool) -> Result<Self, PromptError> {
-        let _ = (format, body, truncated);
-        Err(PromptError::EmptyBody)
+    /// The body is borrowed mutably because a cut one is completed in place.
+    ///
+    /// # Errors
+    ///
+    /// See [`PromptError`]; nothing here panics or recurses deeper than [`MAX_DEPTH`].
+    pub fn parse(
+        format: ApiFormat,
+        body: &'a mut Vec<u8>,
+        truncated: bool,
+    ) -> Result<Self, PromptError> {
+        if body.trim_ascii().is_empty() {
+            return Err(PromptError::EmptyBody);
+        }
+        json::prepare(body, truncated)?;
+        let mut prompt = Prompt {
+            truncated,
+            ..Prompt::default()
+        };
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        match format {
+            ApiFormat::ChatCompletions => chat::Request(&mut prompt).deserialize(&mut deserializer),
+        }
+        .and_then(|()| deserializer.end())
+        .map_err(|error| match error.classify() {
+            Category::Data => PromptError::NoPrompt,
+            Category::Io | Category::Syntax | Category::Eof => PromptError::MalformedJson,
+        })?;
+        let said_something = |turn: &Turn| turn.images > 0 || !turn.text.trim_ascii().is_empty();
+        if prompt.turns.iter().any(said_something) {
+            Ok(prompt)
+        } else {
+            Err(PromptError::NoPrompt)
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
