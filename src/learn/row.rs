@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::metrics::Outcome;
 use super::split;
 use crate::features::{ENGINEERED, Features, extract_into};
 use crate::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
@@ -38,6 +39,13 @@ pub struct Row {
     pub strong: f32,
     /// How much the row counts in fitting; 1 unless the row says otherwise.
     pub weight: f32,
+}
+
+impl Row {
+    /// The row's outcome under a score.
+    pub fn outcome(&self, score: f32) -> Outcome {
+        Outcome { score, cheap_ok: self.cheap_ok, cheap: self.cheap, strong: self.strong }
+    }
 }
 
 /// [`Features`], with the hashed blocks as (index, value) pairs: a prompt fills a few hundred

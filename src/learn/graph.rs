@@ -1,0 +1,111 @@
+//! Building blocks of an ONNX graph: standard operators of opset 13.
+
+use tract_onnx::pb;
+
+/// Opset and IR version of the files that are written.
+const OPSET: i64 = 13;
+const IR_VERSION: i64 = 8;
+
+/// A graph under construction. Each operator returns the name of its output.
+#[derive(Default)]
+pub struct Graph {
+    nodes: Vec<pb::NodeProto>,
+    initializers: Vec<pb::TensorProto>,
+}
+
+impl Graph {
+    /// A constant `f32` tensor.
+    pub fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(name, dims, pb::tensor_proto::DataType::Float, raw)
+    }
+
+    /// A constant `i64` tensor of rank 1.
+    pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(name, &[values.len()], pb::tensor_proto::DataType::Int64, raw)
+    }
+
+    fn initializer(
+        &mut self,
+        name: &str,
+        dims: &[usize],
+        data_type: pb::tensor_proto::DataType,
+        raw_data: Vec<u8>,
+    ) -> String {
+        self.initializers.push(pb::TensorProto {
+            name: name.to_owned(),
+            dims: dims.iter().map(|d| *d as i64).collect(),
+            data_type: data_type as i32,
+            raw_data,
+            ..Default::default()
+        });
+        name.to_owned()
+    }
+
+    /// A node without attributes; its output has the node's name.
+    pub fn node(&mut self, operator: &str, name: &str, inputs: &[&str]) -> String {
+        self.nodes.push(pb::NodeProto {
+            op_type: operator.to_owned(),
+            name: name.to_owned(),
+            input: inputs.iter().map(|i| (*i).to_owned()).collect(),
+            output: vec![name.to_owned()],
+            ..Default::default()
+        });
+        name.to_owned()
+    }
+
+    /// Columns `start..end`.
+    pub fn columns(&mut self, name: &str, input: &str, start: usize, end: usize) -> String {
+        let starts = self.integers(&format!("{name}_start"), &[start as i64]);
+        let ends = self.integers(&format!("{name}_end"), &[end as i64]);
+        let axes = self.integers(&format!("{name}_axis"), &[1]);
+        self.node("Slice", name, &[input, &starts, &ends, &axes])
+    }
+
+    /// Values limited to `low..=high`.
+    pub fn clip(&mut self, name: &str, input: &str, low: f32, high: f32) -> String {
+        let low = self.floats(&format!("{name}_low"), &[], &[low]);
+        let high = self.floats(&format!("{name}_high"), &[], &[high]);
+        self.node("Clip", name, &[input, &low, &high])
+    }
+
+    /// The finished model, encoded. `input` is `f32[1, features]`; `output` names a node of shape
+    /// `f32[1, scores]`.
+    pub fn encode(self, input: (&str, usize), output: (&str, usize)) -> Vec<u8> {
+        let model = pb::ModelProto {
+            ir_version: IR_VERSION,
+            opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: OPSET }],
+            producer_name: "pointsman".to_owned(),
+            graph: Some(pb::GraphProto {
+                name: "pointsman".to_owned(),
+                node: self.nodes,
+                initializer: self.initializers,
+                input: vec![value_info(input.0, input.1)],
+                output: vec![value_info(output.0, output.1)],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        prost::Message::encode_to_vec(&model)
+    }
+}
+
+fn value_info(name: &str, columns: usize) -> pb::ValueInfoProto {
+    let dim = |size: usize| pb::tensor_shape_proto::Dimension {
+        value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(size as i64)),
+        ..Default::default()
+    };
+    let tensor = pb::type_proto::Tensor {
+        elem_type: pb::tensor_proto::DataType::Float as i32,
+        shape: Some(pb::TensorShapeProto { dim: vec![dim(1), dim(columns)] }),
+    };
+    pb::ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(pb::TypeProto {
+            value: Some(pb::type_proto::Value::TensorType(tensor)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
