@@ -1,6 +1,6 @@
 //! Streaming reader of labelled rows: JSONL or gzipped JSONL, several files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::row::{Reject, Row, RowParser, Split};
+use crate::features::Features;
 
 /// A line that could not be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,12 @@ pub struct FileDigest {
 #[derive(Debug, Default)]
 pub struct Dataset {
     pub rows: Vec<Row>,
+    pub reading: Reading,
+}
+
+/// What was met while rows were read.
+#[derive(Debug, Default)]
+pub struct Reading {
     pub files: Vec<FileDigest>,
     /// Lines that were skipped.
     pub bad: Vec<BadLine>,
@@ -57,77 +64,80 @@ pub struct Dataset {
     pub duplicate_ids: usize,
 }
 
-impl Dataset {
-    /// Reads files; `strict` turns the first bad line into an error. `progress` is called with
-    /// the number of bytes read since the last call.
-    pub fn read(
-        paths: &[PathBuf],
-        strict: bool,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Dataset, DatasetError> {
-        let mut dataset = Dataset::default();
-        let mut seen = HashSet::new();
-        for path in paths {
-            dataset.read_file(path, strict, &mut progress, &mut seen)?;
-        }
-        Ok(dataset)
-    }
-
-    fn read_file(
-        &mut self,
-        path: &Path,
-        strict: bool,
-        progress: &mut impl FnMut(u64),
-        seen: &mut HashSet<(String, String)>,
-    ) -> Result<(), DatasetError> {
+/// Reads the rows of some files, one at a time. `visit` gets every row with the features that it
+/// was made from.
+///
+/// `strict` turns the first bad line into an error; otherwise bad lines are skipped. `progress` is
+/// called with the bytes of each line.
+///
+/// # Errors
+///
+/// Files that cannot be read, and with `strict` bad lines.
+pub fn read_rows(
+    paths: &[PathBuf],
+    strict: bool,
+    mut progress: impl FnMut(u64),
+    mut visit: impl FnMut(Row, &Features),
+) -> Result<Reading, DatasetError> {
+    let mut reading = Reading::default();
+    let mut seen = HashSet::new();
+    let mut parser = RowParser::default();
+    for path in paths {
         let io = |error| DatasetError::Io { file: path.display().to_string(), error };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let first = self.rows.len();
-        let mut parser = RowParser::default();
+        let (mut train_rows, mut val_rows) = (0, 0);
         let mut lines = Lines::open(path).map_err(io)?;
-        while let Some((number, line, consumed)) = lines.next_line().map_err(io)? {
-            progress(consumed);
+        while let Some((number, line, bytes)) = lines.next_line().map_err(io)? {
+            progress(bytes);
             if line.trim_ascii().is_empty() {
                 continue;
             }
             match parser.parse(line, &format!("{name}:{number}")) {
                 Ok(row) => {
                     if !seen.insert((row.source.clone(), row.id.clone())) {
-                        self.duplicate_ids += 1;
+                        reading.duplicate_ids += 1;
                     }
-                    self.rows.push(row);
+                    match row.split {
+                        Split::Train => train_rows += 1,
+                        Split::Val => val_rows += 1,
+                        Split::Test => {}
+                    }
+                    visit(row, parser.features());
                 }
                 Err(reject) => {
-                    let bad = BadLine { file: path.to_owned(), line: number, reject };
+                    let bad = BadLine { file: path.clone(), line: number, reject };
                     if strict {
                         return Err(DatasetError::BadLine(bad));
                     }
-                    self.bad.push(bad);
+                    reading.bad.push(bad);
                 }
             }
         }
-        let count = |split| self.rows[first..].iter().filter(|r| r.split == split).count();
-        self.files.push(FileDigest {
-            name,
-            sha256: digest(path).map_err(io)?,
-            train_rows: count(Split::Train),
-            val_rows: count(Split::Val),
-        });
-        Ok(())
+        let sha256 = digest(path).map_err(io)?;
+        reading.files.push(FileDigest { name, sha256, train_rows, val_rows });
+    }
+    Ok(reading)
+}
+
+impl Dataset {
+    /// Reads all rows of some files: see [`read_rows`].
+    ///
+    /// # Errors
+    ///
+    /// As [`read_rows`].
+    pub fn read(
+        paths: &[PathBuf],
+        strict: bool,
+        progress: impl FnMut(u64),
+    ) -> Result<Dataset, DatasetError> {
+        let mut rows = Vec::new();
+        let reading = read_rows(paths, strict, progress, |row, _| rows.push(row))?;
+        Ok(Dataset { rows, reading })
     }
 
     /// Indices of the rows of a split.
     pub fn indices(&self, split: Split) -> Vec<usize> {
         (0..self.rows.len()).filter(|&i| self.rows[i].split == split).collect()
-    }
-
-    /// Row indices by source, in the order of the source's name.
-    pub fn by_source(&self, indices: &[usize]) -> BTreeMap<&str, Vec<usize>> {
-        let mut sources: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for &i in indices {
-            sources.entry(&self.rows[i].source).or_default().push(i);
-        }
-        sources
     }
 
     /// Validation rows whose stem is among the train rows too: leakage, since a model has seen
@@ -212,15 +222,15 @@ mod tests {
         let (_dir, path) = write("rows", &bytes);
         let data = Dataset::read(&[path], true, |_| ()).unwrap();
         assert_eq!(data.rows.len(), 2);
-        assert_eq!(data.duplicate_ids, 1);
-        assert_eq!((data.files[0].train_rows, data.files[0].val_rows), (1, 1));
+        assert_eq!(data.reading.duplicate_ids, 1);
+        assert_eq!((data.reading.files[0].train_rows, data.reading.files[0].val_rows), (1, 1));
     }
 
     #[test]
     fn bad_lines_are_counted_and_named() {
         let (_dir, path) = write("rows.jsonl", format!("{GOOD}\n\nnot json\n{OTHER}").as_bytes());
         let data = Dataset::read(std::slice::from_ref(&path), false, |_| ()).unwrap();
-        assert_eq!((data.rows.len(), data.bad.len(), data.bad[0].line), (2, 1, 3));
+        assert_eq!((data.rows.len(), data.reading.bad.len(), data.reading.bad[0].line), (2, 1, 3));
         let error = Dataset::read(&[path], true, |_| ()).unwrap_err().to_string();
         assert!(error.contains("rows.jsonl:3: not a row"), "{error}");
     }

@@ -1,6 +1,7 @@
 //! Building blocks of an ONNX graph: standard operators of opset 13.
 
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType::{self, Float as FLOAT, Int64 as INT64};
 
 /// Opset and IR version of the files that are written.
 const OPSET: i64 = 13;
@@ -17,20 +18,20 @@ impl Graph {
     /// A constant `f32` tensor.
     pub fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.initializer(name, dims, pb::tensor_proto::DataType::Float, raw)
+        self.initializer(name, dims, FLOAT, raw)
     }
 
     /// A constant `i64` tensor of rank 1.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.initializer(name, &[values.len()], pb::tensor_proto::DataType::Int64, raw)
+        self.initializer(name, &[values.len()], INT64, raw)
     }
 
     fn initializer(
         &mut self,
         name: &str,
         dims: &[usize],
-        data_type: pb::tensor_proto::DataType,
+        data_type: DataType,
         raw_data: Vec<u8>,
     ) -> String {
         self.initializers.push(pb::TensorProto {
@@ -45,14 +46,58 @@ impl Graph {
 
     /// A node without attributes; its output has the node's name.
     pub fn node(&mut self, operator: &str, name: &str, inputs: &[&str]) -> String {
+        self.node_with(operator, name, inputs, None)
+    }
+
+    /// Entries of `data` along an axis.
+    pub fn gather(&mut self, name: &str, data: &str, indices: &str, axis: i64) -> String {
+        self.node_with("Gather", name, &[data, indices], Some(("axis", axis)))
+    }
+
+    /// Values as `f32`.
+    pub fn to_float(&mut self, name: &str, input: &str) -> String {
+        self.node_with("Cast", name, &[input], Some(("to", FLOAT as i64)))
+    }
+
+    /// Values as `i64`.
+    pub fn to_integer(&mut self, name: &str, input: &str) -> String {
+        self.node_with("Cast", name, &[input], Some(("to", INT64 as i64)))
+    }
+
+    fn node_with(
+        &mut self,
+        operator: &str,
+        name: &str,
+        inputs: &[&str],
+        attribute: Option<(&str, i64)>,
+    ) -> String {
+        let attribute = attribute.map(|(name, value)| pb::AttributeProto {
+            name: name.to_owned(),
+            r#type: pb::attribute_proto::AttributeType::Int as i32,
+            i: value,
+            ..Default::default()
+        });
         self.nodes.push(pb::NodeProto {
             op_type: operator.to_owned(),
             name: name.to_owned(),
             input: inputs.iter().map(|i| (*i).to_owned()).collect(),
             output: vec![name.to_owned()],
+            attribute: attribute.into_iter().collect(),
             ..Default::default()
         });
         name.to_owned()
+    }
+
+    /// The tensor in another shape.
+    pub fn reshape(&mut self, name: &str, input: &str, dims: &[i64]) -> String {
+        let shape = self.integers(&format!("{name}_shape"), dims);
+        self.node("Reshape", name, &[input, &shape])
+    }
+
+    /// Sums along axis 0, which stays with size 1.
+    pub fn sum_rows(&mut self, name: &str, input: &str) -> String {
+        let axes = self.integers(&format!("{name}_axes"), &[0]);
+        self.node("ReduceSum", name, &[input, &axes])
     }
 
     /// Columns `start..end`.
@@ -97,7 +142,7 @@ fn value_info(name: &str, columns: usize) -> pb::ValueInfoProto {
         ..Default::default()
     };
     let tensor = pb::type_proto::Tensor {
-        elem_type: pb::tensor_proto::DataType::Float as i32,
+        elem_type: FLOAT as i32,
         shape: Some(pb::TensorShapeProto { dim: vec![dim(1), dim(columns)] }),
     };
     pb::ValueInfoProto {

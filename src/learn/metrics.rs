@@ -82,6 +82,12 @@ pub fn auroc(outcomes: &[Outcome]) -> Option<f64> {
     weighted_auroc(outcomes, &order, |_| 1.0)
 }
 
+/// Mean share of the quality gap that is recovered: trapezoid over 0, 10, …, 100 % strong calls.
+/// `None` when the strong model gains nothing over the cheap one.
+pub fn apgr(outcomes: &[Outcome]) -> Option<f64> {
+    GainCurve::new(outcomes).as_ref().map(GainCurve::apgr)
+}
+
 /// Row indices, lowest score (strong first) to highest.
 fn by_score(outcomes: &[Outcome]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..outcomes.len()).collect();

@@ -3,14 +3,22 @@
 use super::network::Network;
 use super::row::{Row, SparseFeatures};
 use super::scaler::Scaler;
+use super::trees::Trees;
 
 /// A model of one non-strongest target, before export.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub scaler: Scaler,
-    pub parts: Vec<Network>,
+    pub parts: Vec<Part>,
     /// Combination and calibration.
     pub head: Head,
+}
+
+/// One fitted function of the features.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Network(Network),
+    Trees(Trees),
 }
 
 /// `sigmoid(Σ weight · logit + offset)`: Platt scaling, of one part or of several.
@@ -26,7 +34,11 @@ impl Model {
     pub fn logits(&self, features: &SparseFeatures) -> Vec<f32> {
         let mut scaled = Vec::with_capacity(features.engineered.len());
         self.scaler.apply(&features.engineered, &mut scaled);
-        self.parts.iter().map(|part| part.logit(&scaled, &features.buckets)).collect()
+        let logit = |part: &Part| match part {
+            Part::Network(network) => network.logit(&scaled, &features.buckets),
+            Part::Trees(trees) => trees.logit(&features.engineered, &features.buckets),
+        };
+        self.parts.iter().map(logit).collect()
     }
 
     /// Probability that the cheap answer is good enough, as the exported graph gives it within

@@ -131,27 +131,36 @@ impl Flag {
     }
 }
 
+impl Line {
+    fn read(line: &[u8]) -> Result<Line, Reject> {
+        let text = std::str::from_utf8(line).map_err(|_| Reject::NotUtf8)?;
+        serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))
+    }
+
+    fn id(&self, position: &str) -> String {
+        match &self.id {
+            Some(Value::String(id)) => id.clone(),
+            Some(Value::Null) | None => position.to_owned(),
+            Some(other) => other.to_string(),
+        }
+    }
+}
+
 /// Turns lines into rows, reusing one feature vector.
 #[derive(Default)]
-pub(super) struct RowParser {
+pub(crate) struct RowParser {
     features: Features,
 }
 
 impl RowParser {
     /// Parses one line. `position` names the row when it carries no `id`.
     pub(super) fn parse(&mut self, line: &[u8], position: &str) -> Result<Row, Reject> {
-        let text = std::str::from_utf8(line).map_err(|_| Reject::NotUtf8)?;
-        let line: Line = serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))?;
+        let line = Line::read(line)?;
         let stem = self.read_prompt(&line)?;
         let (cheap_ok, cheap, strong) = labels(&line)?;
         let weight = in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
-        let id = match line.id {
-            Some(Value::String(id)) => id,
-            Some(Value::Null) | None => position.to_owned(),
-            Some(other) => other.to_string(),
-        };
         Ok(Row {
-            id,
+            id: line.id(position),
             source: line.source.unwrap_or_default(),
             split: line.split.unwrap_or_else(|| split::by_stem(stem)),
             stem,
@@ -161,6 +170,18 @@ impl RowParser {
             strong,
             weight,
         })
+    }
+
+    /// Features of one line, which need not be labelled; returns its id.
+    pub(crate) fn prompt(&mut self, line: &[u8], position: &str) -> Result<String, Reject> {
+        let line = Line::read(line)?;
+        self.read_prompt(&line)?;
+        Ok(line.id(position))
+    }
+
+    /// Features of the line that was parsed last.
+    pub(crate) fn features(&self) -> &Features {
+        &self.features
     }
 
     /// Fills `self.features` from the row's text; returns the text's stem.
