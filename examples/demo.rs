@@ -4,7 +4,7 @@
 //! request really went, next to what the filter decided. Exits with 1 when the two differ.
 
 // The real-Envoy tests use the rest of it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

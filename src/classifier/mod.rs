@@ -12,6 +12,7 @@ use crate::features::{self, Features};
 mod error;
 mod graph;
 mod manifest;
+mod matmul;
 mod tensor;
 
 pub use error::{ModelError, ScoreError};
