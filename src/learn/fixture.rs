@@ -14,7 +14,7 @@ pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
         let cheap_ok = label(signal, word);
         let mut engineered = vec![1.0; ENGINEERED];
         engineered[0] = if signal { 3.0 } else { 1.0 };
-        let mut buckets = vec![(10 + (i * 37 % 500) as u32, 0.6)];
+        let mut buckets = vec![(10 + (i * 37 % 20) as u32, 0.6)];
         buckets.insert(0, if word { (3, 0.8) } else { (4, 0.8) });
         Row {
             id: i.to_string(),

@@ -328,10 +328,10 @@ mod tests {
     #[test]
     fn logistic_regression_learns_from_both_blocks() {
         // An exclusive or: what a linear model cannot learn and the perceptron can.
-        let rows = rows(600, |engineered, word| engineered != word);
-        let (train, val): (Vec<_>, Vec<_>) = (0..600).partition(|i| i % 5 != 0);
+        let rows = rows(400, |engineered, word| engineered != word);
+        let (train, val): (Vec<_>, Vec<_>) = (0..400).partition(|i| i % 5 != 0);
         let scaler = Scaler::fit(&rows, &train);
-        let linear = fixture::rows(600, |engineered, word| engineered || word);
+        let linear = fixture::rows(400, |engineered, word| engineered || word);
         let net = fit(&linear, &train, &val, &scaler, &NetworkOptions::default(), 1).unwrap();
         assert!(auroc(&scores(&net, &linear, &val, &scaler)).unwrap() > 0.99);
         let net = fit(&rows, &train, &val, &scaler, &NetworkOptions::default(), 1).unwrap();
