@@ -64,8 +64,16 @@ fn a_trained_model_is_reproducible_and_measured_by_evaluate() {
     assert!(report["auroc"].as_f64().unwrap() > 0.85, "{report}");
     assert!(report["accuracy"].as_f64().unwrap() > 0.85, "{report}");
     for name in [
-        "majority_accuracy", "balanced_accuracy", "auroc_ci95", "apgr", "cpt50", "cpt80", "brier",
-        "ece", "threshold", "policy",
+        "majority_accuracy",
+        "balanced_accuracy",
+        "auroc_ci95",
+        "apgr",
+        "cpt50",
+        "cpt80",
+        "brier",
+        "ece",
+        "threshold",
+        "policy",
     ] {
         assert!(!report[name].is_null(), "{name} is missing in {report}");
     }
@@ -126,8 +134,7 @@ fn features_are_printed_line_by_line_from_standard_input() {
     assert_eq!(first["features"]["opens_with_why_or_how"], 1.0);
     assert_eq!(lines.lines().count(), 2);
 
-    let output =
-        pointsman(&["features", "--format", "csv"]).write_stdin(rows).assert().success();
+    let output = pointsman(&["features", "--format", "csv"]).write_stdin(rows).assert().success();
     let lines = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     let mut lines = lines.lines();
     assert!(lines.next().unwrap().starts_with("id,text_bytes,"));

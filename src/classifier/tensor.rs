@@ -21,6 +21,10 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         } else {
             words(&proto.raw_data, f32::from_le_bytes)
         };
+        // An activation may hide what is no number, so it is refused where it comes in.
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(format!("the value {value} is not finite"));
+        }
         build(&shape, elements, &values)
     } else if proto.data_type == DataType::Int64 as i32 {
         let values = if proto.raw_data.is_empty() {
@@ -30,20 +34,12 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         };
         build(&shape, elements, &values)
     } else {
-        Err(format!(
-            "tensor type {} is not supported, only float and int64 are",
-            proto.data_type
-        ))
+        Err(format!("tensor type {} is not supported, only float and int64 are", proto.data_type))
     }
 }
 
 fn words<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| read(*chunk))
-        .collect()
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
 fn build<T: tract_core::prelude::Datum + Copy>(

@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Part {
+pub(super) enum Part {
     Val,
     Train,
     All,
@@ -73,15 +73,36 @@ struct Policy {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let classifier = load(args.model.as_deref())?;
-    let bar = bytes_bar(&args.data.data);
+    let sources = outcomes(&args.data, args.split, &classifier)?;
+    let all: Vec<Outcome> = sources.values().flatten().copied().collect();
+    if all.is_empty() {
+        let error = BadInput::new("no rows of this split");
+        return Err(error.hint("--split all takes every row").into());
+    }
+    let report = report(&classifier, &all, &sources);
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_table(&report);
+    }
+    Ok(())
+}
+
+/// The outcome of every row of a split under a model, by source.
+pub(super) fn outcomes(
+    data: &DataArgs,
+    split: Part,
+    classifier: &Classifier,
+) -> anyhow::Result<BTreeMap<String, Vec<Outcome>>> {
+    let bar = bytes_bar(&data.data);
     let mut sources: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
     let mut failure = None;
     let reading = read_rows(
-        &args.data.data,
-        args.data.strict,
+        &data.data,
+        data.strict,
         |bytes| bar.inc(bytes),
         |row, features| {
-            if !args.split.holds(row.split) || failure.is_some() {
+            if !split.holds(row.split) || failure.is_some() {
                 return;
             }
             match classifier.scores(features) {
@@ -99,21 +120,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let all: Vec<Outcome> = sources.values().flatten().copied().collect();
-    if all.is_empty() {
-        let error = BadInput::new("no rows of this split");
-        return Err(error.hint("--split all takes every row").into());
-    }
-    let report = report(&classifier, &all, &sources);
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print_table(&report);
-    }
-    Ok(())
+    Ok(sources)
 }
 
-fn load(directory: Option<&Path>) -> anyhow::Result<Classifier> {
+pub(super) fn load(directory: Option<&Path>) -> anyhow::Result<Classifier> {
     let Some(directory) = directory else {
         return Classifier::embedded().map_err(|error| anyhow::anyhow!("built-in model: {error}"));
     };

@@ -37,8 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.hashed && args.format == Format::Csv {
         return Err(BadInput::new("--hashed needs --format jsonl").into());
     }
-    let files =
-        if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
+    let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if args.format == Format::Csv {
         let names: Vec<&str> = SCHEMA.iter().map(|feature| feature.name).collect();

@@ -8,7 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::learn::{BadLine, DatasetError, Reading};
 
+mod calibrate;
 mod evaluate;
+mod explain;
 mod features;
 mod train;
 
@@ -24,6 +26,8 @@ struct Cli {
 enum Command {
     Train(train::Args),
     Evaluate(evaluate::Args),
+    Calibrate(calibrate::Args),
+    Explain(explain::Args),
     Features(features::Args),
 }
 
@@ -62,6 +66,8 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Features(args) => features::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -101,9 +107,9 @@ fn style(template: &str) -> ProgressStyle {
 
 fn dataset_error(error: DatasetError) -> anyhow::Error {
     match error {
-        DatasetError::BadLine(line) => BadInput::new(line)
-            .hint("without --strict such lines are counted and skipped")
-            .into(),
+        DatasetError::BadLine(line) => {
+            BadInput::new(line).hint("without --strict such lines are counted and skipped").into()
+        }
         error @ DatasetError::Io { .. } => BadInput::new(error).into(),
     }
 }

@@ -60,11 +60,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     })
     .map_err(train_error)?;
     bar.finish_and_clear();
-    let provenance = Provenance {
-        files: &dataset.reading.files,
-        seed: args.seed,
-        notes: notes.as_deref(),
-    };
+    let provenance =
+        Provenance { files: &dataset.reading.files, seed: args.seed, notes: notes.as_deref() };
     let manifest = learn::write_model(&args.out, &trained, &provenance)
         .with_context(|| format!("cannot write the model to {}", args.out.display()))?;
     let m = &trained.validation;

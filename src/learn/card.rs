@@ -93,7 +93,8 @@ pub(super) fn render(
 
 fn row(name: &str, m: &Metrics) -> String {
     let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.3}"));
-    let share = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{:.1} %", v * 100.0));
+    let share =
+        |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{:.1} %", v * 100.0));
     format!(
         "| {name} | {} | {:.3} | {} | {} | {} | {} |\n",
         m.n,

@@ -7,12 +7,13 @@
 //!
 //! Features come from [`crate::features::extract`], the function the filter calls.
 
+mod bundle;
+pub mod calibrate;
+mod card;
 mod dataset;
+mod export;
 #[cfg(test)]
 mod fixture;
-mod bundle;
-mod card;
-mod export;
 mod graph;
 pub mod metrics;
 mod model;
@@ -30,10 +31,10 @@ pub use dataset::{BadLine, Dataset, DatasetError, FileDigest, Reading, read_rows
 pub use export::to_onnx;
 pub use model::{Head, Model, Part};
 pub use network::{Network, NetworkOptions};
+pub use plan::{Algorithm, PartOptions};
 pub(crate) use row::RowParser;
 pub use row::{Reject, Row, SparseFeatures, Split};
 pub use scaler::Scaler;
 pub use split::stem_hash;
-pub use plan::{Algorithm, PartOptions};
 pub use train::{Candidate, TrainError, Trained, train};
 pub use trees::{Tree, TreeOptions, Trees};

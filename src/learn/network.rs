@@ -159,7 +159,8 @@ pub fn fit(
             let decay = (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()) / 2.0;
             own.set_learning_rate(options.learning_rate * decay);
             hashed.set_learning_rate(options.hashed_learning_rate * decay);
-            let batch = Batch::new(rows, batch, scaler, options.dropout, class_weight, &mut random)?;
+            let batch =
+                Batch::new(rows, batch, scaler, options.dropout, class_weight, &mut random)?;
             let gradients = batch.loss(&weights.forward(&batch)?)?.backward()?;
             own.step(&gradients)?;
             hashed.step(&gradients)?;
