@@ -7,6 +7,12 @@
 //!
 //! Features come from [`crate::features::extract`], the function the filter calls.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "numeric code over arrays of its own making; no request is held open here"
+)]
+
 mod bundle;
 pub mod calibrate;
 mod card;

@@ -45,11 +45,6 @@ pub(super) fn by_stem(stem: u64) -> Split {
     if mix(stem).is_multiple_of(5) { Split::Val } else { Split::Train }
 }
 
-/// Fold 0..`folds` of a stem, independent of [`by_stem`].
-pub(super) fn fold(stem: u64, folds: usize) -> usize {
-    (mix(stem ^ 0x9e37_79b9_7f4a_7c15) % folds as u64) as usize
-}
-
 /// Does this line begin with a capital letter marked as an answer option?
 fn is_option(line: &str) -> bool {
     let line = line.trim_start().trim_start_matches('(');
@@ -95,7 +90,10 @@ mod tests {
     #[test]
     fn other_questions_have_other_stems() {
         assert_ne!(stem_hash("What is 2 + 2?"), stem_hash("What is 2 + 3?"));
-        assert_ne!(stem_hash("Which is true?\nA. Ice floats"), stem_hash("Which is true?\nA. It sinks"));
+        assert_ne!(
+            stem_hash("Which is true?\nA. Ice floats"),
+            stem_hash("Which is true?\nA. It sinks")
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 # Trains the model that is compiled into the filter, from permissively licensed rows only. The same
 # rows give the same files, byte for byte.
 #
-#   scripts/model.sh [OUT]
+#   scripts/train-model.sh [OUT]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
