@@ -13,6 +13,7 @@
     reason = "numeric code over arrays of its own making; no request is held open here"
 )]
 
+mod bags;
 mod bundle;
 pub mod calibrate;
 mod card;
