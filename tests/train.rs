@@ -1,5 +1,7 @@
 //! `pointsman train`, `evaluate` and `features`, as a user runs them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 use std::fs;
 use std::path::Path;
 
@@ -19,13 +21,13 @@ fn path(path: &Path) -> &str {
 /// Made-up rows: sums are for the cheap model, programs for the strong one, with some noise.
 fn rows(n: usize) -> String {
     let row = |i: usize| {
-        let code = i % 3 == 0;
+        let code = i.is_multiple_of(3);
         let prompt = if code {
             format!("```python\ndef f{i}(x):\n    return x[{i}]\n```\nWhy does this fail?")
         } else {
             format!("What is {i} plus {}?", i * 7)
         };
-        let cheap_ok = code == (i % 11 == 0);
+        let cheap_ok = code == i.is_multiple_of(11);
         let split = if i % 4 == 1 { "val" } else { "train" };
         let request = json!({"model": "m", "messages": [{"role": "user", "content": prompt}]});
         let source = if code { "code" } else { "sums" };

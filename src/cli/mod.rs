@@ -1,5 +1,8 @@
 //! The command line: one file a subcommand. Data goes to stdout, talk to stderr.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
+#![allow(clippy::indexing_slicing, reason = "no request is held open here")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -55,12 +55,12 @@ impl Graph {
     }
 
     /// Values as `f32`.
-    pub fn to_float(&mut self, name: &str, input: &str) -> String {
+    pub fn cast_float(&mut self, name: &str, input: &str) -> String {
         self.node_with("Cast", name, &[input], Some(("to", FLOAT as i64)))
     }
 
     /// Values as `i64`.
-    pub fn to_integer(&mut self, name: &str, input: &str) -> String {
+    pub fn cast_integer(&mut self, name: &str, input: &str) -> String {
         self.node_with("Cast", name, &[input], Some(("to", INT64 as i64)))
     }
 

@@ -7,6 +7,13 @@
 //!
 //! Features come from [`crate::features::extract`], the function the filter calls.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "numeric code over arrays of its own making; no request is held open here"
+)]
+
+mod bags;
 mod bundle;
 pub mod calibrate;
 mod card;
