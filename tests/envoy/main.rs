@@ -20,6 +20,7 @@ mod stage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -56,9 +57,7 @@ fn main() -> ExitCode {
         .flat_map(|version| cases.iter().map(move |case| (version.clone(), *case)))
         .map(|(version, (name, case))| {
             let stages = Arc::clone(&stages);
-            Trial::test(format!("{version}::{name}"), move || {
-                run(&stages, &version, case)
-            })
+            Trial::test(format!("{version}::{name}"), move || run(&stages, &version, case))
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -81,8 +80,15 @@ fn run(stages: &Stages, version: &str, case: fn(&Stage) -> Result<()>) -> Result
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "panicked".to_owned()),
     };
+    // Envoy writes its access log with a delay.
+    std::thread::sleep(Duration::from_millis(200));
     let log = tail(&stage.envoy.log_since(start), 40);
-    Err(format!("{message}\n--- Envoy {version} said since the case began ---\n{log}").into())
+    let requests = tail(&stage.envoy.access_log(), 3);
+    Err(format!(
+        "{message}\n--- Envoy {version} said since the case began ---\n{log}\n\
+         --- the last requests ---\n{requests}"
+    )
+    .into())
 }
 
 fn versions() -> Result<Vec<String>> {
@@ -90,11 +96,8 @@ fn versions() -> Result<Vec<String>> {
     let Ok(chosen) = std::env::var("POINTSMAN_ENVOY_VERSIONS") else {
         return Ok(supported);
     };
-    let chosen: Vec<String> = chosen
-        .split([' ', ','])
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let chosen: Vec<String> =
+        chosen.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     if let Some(unknown) = chosen.iter().find(|version| !supported.contains(version)) {
         anyhow::bail!("POINTSMAN_ENVOY_VERSIONS: {unknown:?} is not in envoy/versions");
     }
