@@ -21,6 +21,10 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         } else {
             words(&proto.raw_data, f32::from_le_bytes)
         };
+        // An activation may hide what is no number, so it is refused where it comes in.
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(format!("the value {value} is not finite"));
+        }
         build(&shape, elements, &values)
     } else if proto.data_type == DataType::Int64 as i32 {
         let values = if proto.raw_data.is_empty() {
