@@ -4,8 +4,14 @@
 //! cases. `POINTSMAN_ENVOY_VERSIONS="1.40.0 1.37.0"` chooses among the versions. The usual test
 //! arguments work: `cargo test --release --test envoy -- 1.40.0 trailers`.
 
-// The demo uses the rest of it.
-#[allow(dead_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
+)]
+
+#[allow(dead_code, reason = "the demo uses the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
 
