@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::print_stdout,
+    clippy::unwrap_in_result,
     reason = "a program that shows something, and holds no request of anybody open"
 )]
 

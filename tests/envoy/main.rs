@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::unwrap_in_result,
     reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
 )]
 
