@@ -4,8 +4,15 @@
 //! cases. `POINTSMAN_ENVOY_VERSIONS="1.40.0 1.37.0"` chooses among the versions. The usual test
 //! arguments work: `cargo test --release --test envoy -- 1.40.0 trailers`.
 
-// The demo uses the rest of it.
-#[allow(dead_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::unwrap_in_result,
+    reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
+)]
+
+#[allow(dead_code, reason = "the demo uses the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,6 +27,7 @@ mod stage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -79,8 +87,15 @@ fn run(stages: &Stages, version: &str, case: fn(&Stage) -> Result<()>) -> Result
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "panicked".to_owned()),
     };
+    // Envoy writes its access log with a delay.
+    std::thread::sleep(Duration::from_millis(200));
     let log = tail(&stage.envoy.log_since(start), 40);
-    Err(format!("{message}\n--- Envoy {version} said since the case began ---\n{log}").into())
+    let requests = tail(&stage.envoy.access_log(), 3);
+    Err(format!(
+        "{message}\n--- Envoy {version} said since the case began ---\n{log}\n\
+         --- the last requests ---\n{requests}"
+    )
+    .into())
 }
 
 fn versions() -> Result<Vec<String>> {
