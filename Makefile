@@ -11,16 +11,21 @@ WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
 
+# What the shipped model is trained on: the files whose licence permits it (Apache-2.0).
+DATA ?= ../shared/data/routing
+MODEL_SOURCES := routellm_mmlu routellm_gsm8k routellm_mtbench mmlu_pro \
+	zeroeval_gsm zeroeval_math arena_bench
+
 # One profile for everything native: each dependency is compiled once.
 CARGO_FLAGS := --release --locked
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build envoy ## route real prompts through real Envoy and print where each one went
-	@scripts/demo.sh
+demo: wasm envoy ## route real prompts through real Envoy and print where each one went
+	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
 test: lint deny build venv envoy-versions ## everything that CI runs
@@ -58,8 +63,13 @@ bench: wasm ## decision time by stage and body size: natively, and in the .wasm
 	cargo bench --locked --bench decision
 
 .PHONY: model
-model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
-	@scripts/train-model.sh
+model: cli ## train the shipped model again from DATA, to the same bytes
+	@[ -d "$(DATA)" ] || { \
+		echo "error: DATA=$(DATA) is no directory" >&2; \
+		echo "hint: make model DATA=<directory with $(firstword $(MODEL_SOURCES)).jsonl.gz and others>" >&2; \
+		exit 2; }
+	target/release/pointsman train --seed 1 --out model \
+		--data $(MODEL_SOURCES:%=$(DATA)/%.jsonl.gz)
 
 .PHONY: compose
 compose: wasm ## start the documented deployment with docker compose
