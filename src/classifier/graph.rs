@@ -7,16 +7,11 @@ use std::collections::HashMap;
 
 use prost::Message;
 use tract_core::internal::{Fact, SpecialOps};
-use tract_core::ops::array::{Gather, Slice, TypedConcat};
-use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
+use tract_core::ops::array::{Slice, TypedConcat};
+use tract_core::ops::change_axes::wire_with_rank_broadcast;
 use tract_core::ops::einsum::EinSum;
-use tract_core::ops::logic::Comp;
-use tract_core::ops::nn::{Reduce, Reducer};
-use tract_core::ops::{cast, math, nn};
-use tract_core::prelude::{
-    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2, tvec,
-};
-use tract_onnx::pb::tensor_proto::DataType;
+use tract_core::ops::{math, nn};
+use tract_core::prelude::{Datum, DatumExt, OutletId, Tensor, TypedModel, TypedOp, tensor2};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
 use super::{ModelError, Plan, tensor};
@@ -151,10 +146,6 @@ impl Node<'_> {
             "Sub" => self.binary(math::sub()),
             "Mul" => self.binary(math::mul()),
             "Div" => self.binary(math::div()),
-            "Less" => self.binary(Comp::LT),
-            "LessOrEqual" => self.binary(Comp::LTE),
-            "Greater" => self.binary(Comp::GT),
-            "GreaterOrEqual" => self.binary(Comp::GTE),
             "Relu" => self.relu(),
             "Sigmoid" => self.unary(nn::sigmoid()),
             "Tanh" => self.unary(math::tanh()),
@@ -163,10 +154,6 @@ impl Node<'_> {
             "Gemm" => self.gemm(),
             "Slice" => self.slice(),
             "Concat" => self.concat(),
-            "Gather" => self.gather(),
-            "Cast" => self.cast(),
-            "Reshape" => self.reshape(),
-            "ReduceSum" => self.reduce_sum(),
             _ => Err(Refusal::Operator),
         }
     }
@@ -357,63 +344,5 @@ impl Node<'_> {
         let first = *inputs.first().ok_or("no input")?;
         let axis = self.axis(self.integer_attribute("axis", 0), first)?;
         self.put("", TypedConcat { axis }, &inputs)
-    }
-
-    fn gather(mut self) -> Result<OutletId, Refusal> {
-        // tract checks indices against sizes while it runs; a model's are known before.
-        let (data, indices) = (self.input(0)?, self.input(1)?);
-        let axis = self.axis(self.integer_attribute("axis", 0), data)?;
-        let size = self.size(data, axis)?;
-        if let Ok(constant) = self.constant_input(1)
-            && constant
-                .as_slice::<i64>()?
-                .iter()
-                .any(|index| !(0..size).contains(index))
-        {
-            return Err(format!("an index is not in 0..{size}").into());
-        }
-        let name = self.name.to_owned();
-        let outlets = self
-            .wiring
-            .model
-            .wire_node(name, Gather::new(axis), &[data, indices])?;
-        Ok(outlets.first().copied().ok_or("no outlet")?)
-    }
-
-    fn cast(self) -> Result<OutletId, Refusal> {
-        let to = self.integer_attribute("to", 0);
-        let to = if to == DataType::Float as i64 {
-            f32::datum_type()
-        } else if to == DataType::Int64 as i64 {
-            DatumType::I64
-        } else {
-            return Err(format!("type {to} is not supported, only float and int64 are").into());
-        };
-        self.unary(cast::cast(to))
-    }
-
-    fn reshape(mut self) -> Result<OutletId, Refusal> {
-        let input = self.input(0)?;
-        let shape = self.integers(1)?;
-        if shape.iter().any(|size| *size <= 0) {
-            return Err("sizes must be given as positive numbers".into());
-        }
-        let from = self.wiring.model.outlet_fact(input)?.shape.to_tvec();
-        let to = shape.iter().map(|&size| TDim::Val(size)).collect();
-        self.put("", AxisOp::Reshape(0, from, to), &[input])
-    }
-
-    fn reduce_sum(mut self) -> Result<OutletId, Refusal> {
-        let input = self.input(0)?;
-        let axes = self.integers(1)?;
-        let [axis] = axes.as_slice() else {
-            return Err("one axis is expected".into());
-        };
-        let axis = self.axis(*axis, input)?;
-        let sum = self.put(".sum", Reduce::new(tvec!(axis), Reducer::Sum), &[input])?;
-        if self.integer_attribute("keepdims", 1) == 1 {
-            return Ok(sum);
-        }
-        self.put("", AxisOp::Rm(axis), &[sum])
     }
 }

@@ -1,6 +1,7 @@
 use prost::Message;
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType,
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+    tensor_proto::DataType,
 };
 
 use super::*;
@@ -109,60 +110,48 @@ fn a_graph_scores_as_its_formula_says() {
 
 #[test]
 fn every_supported_operator_computes_what_onnx_says() {
-    let mut slice = node("Slice", &["features", "zero", "three", "one"], "head");
-    let mut concat = node("Concat", &["head", "tripled"], "six");
-    let axis = |value| tract_onnx::pb::AttributeProto {
+    let mut concat = node("Concat", &["head", "raised"], "six");
+    concat.attribute.push(AttributeProto {
         name: "axis".to_owned(),
-        i: value,
-        ..Default::default()
-    };
-    concat.attribute.push(axis(1));
-    let mut gather = node("Gather", &["six", "picked"], "four");
-    gather.attribute.push(axis(1));
-    let mut cast = node("Cast", &["is_less"], "ones");
-    cast.attribute.push(tract_onnx::pb::AttributeProto {
-        name: "to".to_owned(),
-        i: DataType::Float as i64,
+        i: 1,
         ..Default::default()
     });
-    slice.input.push("one".to_owned());
     let nodes = vec![
-        slice,
-        node("Add", &["head", "half"], "tripled"),
+        node(
+            "Slice",
+            &["features", "zero", "three", "one", "one"],
+            "head",
+        ),
+        node("Add", &["head", "large"], "raised"),
         concat,
-        gather,
-        node("Reshape", &["four", "square"], "matrix"),
-        node("ReduceSum", &["matrix", "one"], "sums"),
-        node("Sub", &["sums", "half"], "shifted"),
-        node("Less", &["shifted", "large"], "is_less"),
-        cast,
-        node("Mul", &["ones", "half"], "halves"),
-        node("Div", &["halves", "half"], "back"),
+        node("MatMul", &["six", "last_two"], "both_large"),
+        node("Sub", &["both_large", "half"], "shifted"),
+        node("Mul", &["shifted", "half"], "halved"),
+        node("Div", &["halved", "half"], "back"),
         node("Relu", &["back"], "positive"),
         node("Clip", &["positive", "low", "high"], "clipped"),
-        node("Reshape", &["clipped", "row"], "pair"),
-        node("Gemm", &["pair", "weights", "bias"], "sum"),
+        node("Gemm", &["clipped", "weights", "bias"], "sum"),
         node("Tanh", &["sum"], "small"),
         node("Identity", &["small"], "same"),
         node("Sigmoid", &["same"], "scores"),
     ];
+    let mut last_two = vec![0.0; 12];
+    (last_two[8], last_two[11]) = (1.0, 1.0);
     let constants = vec![
         integers("zero", &[0]),
         integers("one", &[1]),
         integers("three", &[3]),
-        integers("picked", &[0, 1, 3, 5]),
-        integers("square", &[2, 2]),
-        integers("row", &[1, 2]),
         floats("half", &[1, 1], &[0.5]),
         floats("large", &[1, 1], &[100.0]),
         floats("low", &[], &[0.0]),
         floats("high", &[], &[0.75]),
+        floats("last_two", &[6, 2], &last_two),
         floats("weights", &[2, 1], &[1.0, -0.5]),
         floats("bias", &[1], &[0.25]),
     ];
     let classifier = load(&onnx(nodes, constants)).unwrap();
     let features = features::extract(&Prompt::from_text("some text"));
-    // All comparisons hold, so the pair is [0.75, 0.75] whatever the features are.
+    // Both are over 100, so the clipped pair is [0.75, 0.75] whatever the features are.
     let expected = 1.0 / (1.0 + f32::exp(-f32::tanh(0.75 - 0.375 + 0.25)));
     let score = classifier.scores(&features).unwrap()[0];
     assert!((score - expected).abs() < 1e-5, "{score} {expected}");
