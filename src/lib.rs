@@ -26,4 +26,6 @@ pub mod router;
 mod filter;
 
 #[cfg(not(target_arch = "wasm32"))]
+pub mod cli;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod learn;

@@ -7,11 +7,16 @@ use std::collections::HashMap;
 
 use prost::Message;
 use tract_core::internal::{Fact, SpecialOps};
-use tract_core::ops::array::{Slice, TypedConcat};
-use tract_core::ops::change_axes::wire_with_rank_broadcast;
+use tract_core::ops::array::{Gather, Slice, TypedConcat};
+use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
 use tract_core::ops::einsum::EinSum;
-use tract_core::ops::{math, nn};
-use tract_core::prelude::{Datum, DatumExt, OutletId, Tensor, TypedModel, TypedOp, tensor2};
+use tract_core::ops::logic::Comp;
+use tract_core::ops::nn::{Reduce, Reducer};
+use tract_core::ops::{cast, math, nn};
+use tract_core::prelude::{
+    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2, tvec,
+};
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
 use super::{ModelError, Plan, tensor};
@@ -20,9 +25,7 @@ use crate::features;
 /// Decodes, wires and optimises a model with `targets` outputs.
 pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
-    let graph = proto
-        .graph
-        .ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
+    let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
     let mut wiring = Wiring::new(&graph)?;
     for node in &graph.node {
         wiring.add(node)?;
@@ -50,44 +53,28 @@ impl Wiring {
             })?;
             constants.insert(initializer.name.clone(), tensor);
         }
-        let mut inputs = graph
-            .input
-            .iter()
-            .filter(|input| !constants.contains_key(&input.name));
+        let mut inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let (Some(input), None) = (inputs.next(), inputs.next()) else {
             return Err(graph_error("expected one input, f32[1, features]"));
         };
         let mut model = TypedModel::default();
-        let source = model
-            .add_source(&input.name, f32::fact([1, features::LEN]))
-            .map_err(graph_error)?;
+        let source =
+            model.add_source(&input.name, f32::fact([1, features::LEN])).map_err(graph_error)?;
         let wires = HashMap::from([(input.name.clone(), source)]);
-        Ok(Wiring {
-            model,
-            constants,
-            wires,
-        })
+        Ok(Wiring { model, constants, wires })
     }
 
     fn add(&mut self, proto: &NodeProto) -> Result<(), ModelError> {
         let name = proto.output.first().map_or("", String::as_str);
-        let problem = |problem: String| ModelError::Node {
-            node: name.to_owned(),
-            problem,
-        };
+        let problem = |problem: String| ModelError::Node { node: name.to_owned(), problem };
         let [_] = proto.output.as_slice() else {
             return Err(problem("expected one output".to_owned()));
         };
-        let node = Node {
-            proto,
-            name,
-            wiring: self,
-        };
+        let node = Node { proto, name, wiring: self };
         let wire = node.wire().map_err(|refusal| match refusal {
-            Refusal::Operator => ModelError::Operator {
-                operator: proto.op_type.clone(),
-                node: name.to_owned(),
-            },
+            Refusal::Operator => {
+                ModelError::Operator { operator: proto.op_type.clone(), node: name.to_owned() }
+            }
             Refusal::Problem(text) => problem(text),
         })?;
         self.wires.insert(name.to_owned(), wire);
@@ -102,9 +89,7 @@ impl Wiring {
             self.wires.get(&output.name).copied().ok_or_else(|| {
                 graph_error(format!("no node makes the output \"{}\"", output.name))
             })?;
-        self.model
-            .set_output_outlets(&[wire])
-            .map_err(graph_error)?;
+        self.model.set_output_outlets(&[wire]).map_err(graph_error)?;
         let fact = self.model.outlet_fact(wire).map_err(graph_error)?;
         let expected = f32::fact([1, targets]);
         if !fact.compatible_with(&expected) {
@@ -146,6 +131,10 @@ impl Node<'_> {
             "Sub" => self.binary(math::sub()),
             "Mul" => self.binary(math::mul()),
             "Div" => self.binary(math::div()),
+            "Less" => self.binary(Comp::LT),
+            "LessOrEqual" => self.binary(Comp::LTE),
+            "Greater" => self.binary(Comp::GT),
+            "GreaterOrEqual" => self.binary(Comp::GTE),
             "Relu" => self.relu(),
             "Sigmoid" => self.unary(nn::sigmoid()),
             "Tanh" => self.unary(math::tanh()),
@@ -154,6 +143,10 @@ impl Node<'_> {
             "Gemm" => self.gemm(),
             "Slice" => self.slice(),
             "Concat" => self.concat(),
+            "Gather" => self.gather(),
+            "Cast" => self.cast(),
+            "Reshape" => self.reshape(),
+            "ReduceSum" => self.reduce_sum(),
             _ => Err(Refusal::Operator),
         }
     }
@@ -191,15 +184,11 @@ impl Node<'_> {
     }
 
     fn integer_attribute(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.i)
+        self.attribute(name).map_or(default, |attribute| attribute.i)
     }
 
     fn attribute(&self, name: &str) -> Option<&tract_onnx::pb::AttributeProto> {
-        self.proto
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == name)
+        self.proto.attribute.iter().find(|attribute| attribute.name == name)
     }
 
     fn rank(&self, wire: OutletId) -> Result<usize, Refusal> {
@@ -208,11 +197,7 @@ impl Node<'_> {
 
     fn axis(&self, axis: i64, wire: OutletId) -> Result<usize, Refusal> {
         let rank = self.rank(wire)?;
-        let counted = if axis < 0 {
-            axis + i64::try_from(rank)?
-        } else {
-            axis
-        };
+        let counted = if axis < 0 { axis + i64::try_from(rank)? } else { axis };
         let axis = usize::try_from(counted).ok().filter(|axis| *axis < rank);
         Ok(axis.ok_or_else(|| format!("axis {counted} of a tensor of rank {rank}"))?)
     }
@@ -231,9 +216,7 @@ impl Node<'_> {
     fn constant(self) -> Result<OutletId, Refusal> {
         let value = self.attribute("value").and_then(|value| value.t.as_ref());
         let tensor = tensor::read(value.ok_or("only the attribute \"value\" is supported")?)?;
-        self.wiring
-            .constants
-            .insert(self.name.to_owned(), tensor.clone());
+        self.wiring.constants.insert(self.name.to_owned(), tensor.clone());
         Ok(self.wiring.model.add_const(self.name, tensor)?)
     }
 
@@ -280,11 +263,7 @@ impl Node<'_> {
                 return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
             }
         }
-        self.put(
-            suffix,
-            EinSum::new(axes.parse()?, f32::datum_type()),
-            &inputs,
-        )
+        self.put(suffix, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)
     }
 
     fn matmul(mut self) -> Result<OutletId, Refusal> {
@@ -296,11 +275,7 @@ impl Node<'_> {
         if scaled("alpha") || scaled("beta") || self.integer_attribute("transA", 0) != 0 {
             return Err("alpha, beta and transA are not supported".into());
         }
-        let axes = if self.integer_attribute("transB", 0) == 0 {
-            "mk,kn->mn"
-        } else {
-            "mk,nk->mn"
-        };
+        let axes = if self.integer_attribute("transB", 0) == 0 { "mk,kn->mn" } else { "mk,nk->mn" };
         let product = self.multiply(".product", axes)?;
         let bias = self.input(2)?;
         self.put("", math::add(), &[product, bias])
@@ -309,17 +284,10 @@ impl Node<'_> {
     fn slice(mut self) -> Result<OutletId, Refusal> {
         let input = self.input(0)?;
         let (starts, ends, axes) = (self.integers(1)?, self.integers(2)?, self.integers(3)?);
-        let steps = if self.proto.input.len() > 4 {
-            self.integers(4)?
-        } else {
-            vec![1]
-        };
-        let ([start], [end], [axis], [1]) = (
-            starts.as_slice(),
-            ends.as_slice(),
-            axes.as_slice(),
-            steps.as_slice(),
-        ) else {
+        let steps = if self.proto.input.len() > 4 { self.integers(4)? } else { vec![1] };
+        let ([start], [end], [axis], [1]) =
+            (starts.as_slice(), ends.as_slice(), axes.as_slice(), steps.as_slice())
+        else {
             return Err("one axis and step 1 are expected".into());
         };
         let axis = self.axis(*axis, input)?;
@@ -344,5 +312,57 @@ impl Node<'_> {
         let first = *inputs.first().ok_or("no input")?;
         let axis = self.axis(self.integer_attribute("axis", 0), first)?;
         self.put("", TypedConcat { axis }, &inputs)
+    }
+
+    fn gather(mut self) -> Result<OutletId, Refusal> {
+        // tract checks indices against sizes while it runs; a model's are known before.
+        let (data, indices) = (self.input(0)?, self.input(1)?);
+        let axis = self.axis(self.integer_attribute("axis", 0), data)?;
+        let size = self.size(data, axis)?;
+        if let Ok(constant) = self.constant_input(1)
+            && constant.as_slice::<i64>()?.iter().any(|index| !(0..size).contains(index))
+        {
+            return Err(format!("an index is not in 0..{size}").into());
+        }
+        let name = self.name.to_owned();
+        let outlets = self.wiring.model.wire_node(name, Gather::new(axis), &[data, indices])?;
+        Ok(outlets.first().copied().ok_or("no outlet")?)
+    }
+
+    fn cast(self) -> Result<OutletId, Refusal> {
+        let to = self.integer_attribute("to", 0);
+        let to = if to == DataType::Float as i64 {
+            f32::datum_type()
+        } else if to == DataType::Int64 as i64 {
+            DatumType::I64
+        } else {
+            return Err(format!("type {to} is not supported, only float and int64 are").into());
+        };
+        self.unary(cast::cast(to))
+    }
+
+    fn reshape(mut self) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        let shape = self.integers(1)?;
+        if shape.iter().any(|size| *size <= 0) {
+            return Err("sizes must be given as positive numbers".into());
+        }
+        let from = self.wiring.model.outlet_fact(input)?.shape.to_tvec();
+        let to = shape.iter().map(|&size| TDim::Val(size)).collect();
+        self.put("", AxisOp::Reshape(0, from, to), &[input])
+    }
+
+    fn reduce_sum(mut self) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        let axes = self.integers(1)?;
+        let [axis] = axes.as_slice() else {
+            return Err("one axis is expected".into());
+        };
+        let axis = self.axis(*axis, input)?;
+        let sum = self.put(".sum", Reduce::new(tvec!(axis), Reducer::Sum), &[input])?;
+        if self.integer_attribute("keepdims", 1) == 1 {
+            return Ok(sum);
+        }
+        self.put("", AxisOp::Rm(axis), &[sum])
     }
 }

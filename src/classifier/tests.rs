@@ -1,7 +1,6 @@
 use prost::Message;
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
-    tensor_proto::DataType,
+    GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType,
 };
 
 use super::*;
@@ -13,10 +12,7 @@ fn floats(name: &str, dims: &[usize], values: &[f32]) -> TensorProto {
         name: name.to_owned(),
         dims: dims.iter().map(|&size| size as i64).collect(),
         data_type: DataType::Float as i32,
-        raw_data: values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
+        raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         ..TensorProto::default()
     }
 }
@@ -41,10 +37,7 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
 }
 
 fn value(name: &str) -> ValueInfoProto {
-    ValueInfoProto {
-        name: name.to_owned(),
-        ..ValueInfoProto::default()
-    }
+    ValueInfoProto { name: name.to_owned(), ..ValueInfoProto::default() }
 }
 
 fn onnx(nodes: Vec<NodeProto>, initializers: Vec<TensorProto>) -> Vec<u8> {
@@ -55,11 +48,7 @@ fn onnx(nodes: Vec<NodeProto>, initializers: Vec<TensorProto>) -> Vec<u8> {
         output: vec![value("scores")],
         ..GraphProto::default()
     };
-    ModelProto {
-        graph: Some(graph),
-        ..ModelProto::default()
-    }
-    .encode_to_vec()
+    ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec()
 }
 
 fn manifest(schema_hash: &str) -> Vec<u8> {
@@ -68,10 +57,7 @@ fn manifest(schema_hash: &str) -> Vec<u8> {
         version: "test".to_owned(),
         schema_hash: schema_hash.to_owned(),
         features: LEN,
-        targets: vec![ManifestTarget {
-            name: "cheap".to_owned(),
-            threshold: 0.5,
-        }],
+        targets: vec![ManifestTarget { name: "cheap".to_owned(), threshold: 0.5 }],
         training: serde_json::Value::Null,
     })
     .unwrap()
@@ -87,10 +73,7 @@ fn logistic(weight: f32, bias: f32) -> Vec<u8> {
             node("Add", &["product", "bias"], "logit"),
             node("Sigmoid", &["logit"], "scores"),
         ],
-        vec![
-            floats("weights", &[LEN, 1], &weights),
-            floats("bias", &[1], &[bias]),
-        ],
+        vec![floats("weights", &[LEN, 1], &weights), floats("bias", &[1], &[bias])],
     )
 }
 
@@ -110,48 +93,60 @@ fn a_graph_scores_as_its_formula_says() {
 
 #[test]
 fn every_supported_operator_computes_what_onnx_says() {
-    let mut concat = node("Concat", &["head", "raised"], "six");
-    concat.attribute.push(AttributeProto {
+    let mut slice = node("Slice", &["features", "zero", "three", "one"], "head");
+    let mut concat = node("Concat", &["head", "tripled"], "six");
+    let axis = |value| tract_onnx::pb::AttributeProto {
         name: "axis".to_owned(),
-        i: 1,
+        i: value,
+        ..Default::default()
+    };
+    concat.attribute.push(axis(1));
+    let mut gather = node("Gather", &["six", "picked"], "four");
+    gather.attribute.push(axis(1));
+    let mut cast = node("Cast", &["is_less"], "ones");
+    cast.attribute.push(tract_onnx::pb::AttributeProto {
+        name: "to".to_owned(),
+        i: DataType::Float as i64,
         ..Default::default()
     });
+    slice.input.push("one".to_owned());
     let nodes = vec![
-        node(
-            "Slice",
-            &["features", "zero", "three", "one", "one"],
-            "head",
-        ),
-        node("Add", &["head", "large"], "raised"),
+        slice,
+        node("Add", &["head", "half"], "tripled"),
         concat,
-        node("MatMul", &["six", "last_two"], "both_large"),
-        node("Sub", &["both_large", "half"], "shifted"),
-        node("Mul", &["shifted", "half"], "halved"),
-        node("Div", &["halved", "half"], "back"),
+        gather,
+        node("Reshape", &["four", "square"], "matrix"),
+        node("ReduceSum", &["matrix", "one"], "sums"),
+        node("Sub", &["sums", "half"], "shifted"),
+        node("Less", &["shifted", "large"], "is_less"),
+        cast,
+        node("Mul", &["ones", "half"], "halves"),
+        node("Div", &["halves", "half"], "back"),
         node("Relu", &["back"], "positive"),
         node("Clip", &["positive", "low", "high"], "clipped"),
-        node("Gemm", &["clipped", "weights", "bias"], "sum"),
+        node("Reshape", &["clipped", "row"], "pair"),
+        node("Gemm", &["pair", "weights", "bias"], "sum"),
         node("Tanh", &["sum"], "small"),
         node("Identity", &["small"], "same"),
         node("Sigmoid", &["same"], "scores"),
     ];
-    let mut last_two = vec![0.0; 12];
-    (last_two[8], last_two[11]) = (1.0, 1.0);
     let constants = vec![
         integers("zero", &[0]),
         integers("one", &[1]),
         integers("three", &[3]),
+        integers("picked", &[0, 1, 3, 5]),
+        integers("square", &[2, 2]),
+        integers("row", &[1, 2]),
         floats("half", &[1, 1], &[0.5]),
         floats("large", &[1, 1], &[100.0]),
         floats("low", &[], &[0.0]),
         floats("high", &[], &[0.75]),
-        floats("last_two", &[6, 2], &last_two),
         floats("weights", &[2, 1], &[1.0, -0.5]),
         floats("bias", &[1], &[0.25]),
     ];
     let classifier = load(&onnx(nodes, constants)).unwrap();
     let features = features::extract(&Prompt::from_text("some text"));
-    // Both are over 100, so the clipped pair is [0.75, 0.75] whatever the features are.
+    // All comparisons hold, so the pair is [0.75, 0.75] whatever the features are.
     let expected = 1.0 / (1.0 + f32::exp(-f32::tanh(0.75 - 0.375 + 0.25)));
     let score = classifier.scores(&features).unwrap()[0];
     assert!((score - expected).abs() < 1e-5, "{score} {expected}");
@@ -191,11 +186,8 @@ fn what_does_not_fit_is_refused_with_the_reason() {
         "model.onnx: node \"scores\": input \"nowhere\" is made by no earlier node"
     );
     assert!(
-        refused(&onnx(
-            vec![node("Sigmoid", &["features"], "scores")],
-            vec![]
-        ))
-        .contains("expected f32[1, 1]")
+        refused(&onnx(vec![node("Sigmoid", &["features"], "scores")], vec![]))
+            .contains("expected f32[1, 1]")
     );
     let short = onnx(
         vec![node("MatMul", &["features", "weights"], "scores")],
@@ -214,8 +206,5 @@ fn a_manifest_is_checked() {
         refused(&text.replace("\"format\":1", "\"format\":2")),
         ModelError::ManifestFormat { found: 2 }
     );
-    assert!(matches!(
-        refused(&text.replace("0.5", "1.5")),
-        ModelError::Manifest(_)
-    ));
+    assert!(matches!(refused(&text.replace("0.5", "1.5")), ModelError::Manifest(_)));
 }

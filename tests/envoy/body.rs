@@ -14,10 +14,7 @@ pub const CASES: &[Case] = &[
     ("a_chunked_body_is_decided_on_and_arrives_whole", chunked),
     ("a_request_with_trailers_is_decided_on", trailers),
     ("a_body_of_3_mib_arrives_byte_exact", three_mebibytes),
-    (
-        "a_streamed_answer_is_not_held_back_and_is_byte_exact",
-        streamed_answer,
-    ),
+    ("a_streamed_answer_is_not_held_back_and_is_byte_exact", streamed_answer),
     ("a_large_answer_is_byte_exact", large_answer),
 ];
 
@@ -38,11 +35,7 @@ fn chunked(stage: &Stage) -> Result<()> {
             let path = stage.path();
             let request = post(&path).body(client::pieces(cut(&body, size), None))?;
             let response = stage.send(protocol, request)?;
-            assert_eq!(
-                stage.landing(&path)?.1.body,
-                body,
-                "{protocol:?}, pieces of {size}"
-            );
+            assert_eq!(stage.landing(&path)?.1.body, body, "{protocol:?}, pieces of {size}");
             stage.assert_routed_by_the_classifier(&Sent { path, response })?;
         }
     }
@@ -84,19 +77,13 @@ fn three_mebibytes(stage: &Stage) -> Result<()> {
         "messages": [{"role": "user", "content": format!("Summarise this. {filler}")}]
     }))?;
     for protocol in PROTOCOLS {
-        for content in [
-            client::whole(body.clone()),
-            client::pieces(cut(&body, 50_000), None),
-        ] {
+        for content in [client::whole(body.clone()), client::pieces(cut(&body, 50_000), None)] {
             let path = stage.path();
             let response = stage.send(protocol, post(&path).body(content)?)?;
             assert_eq!(response.status, 200, "{protocol:?}");
             let record = stage.landing(&path)?.1;
             assert_eq!(record.body.len(), body.len(), "{protocol:?}");
-            assert!(
-                record.body == body,
-                "{protocol:?}: the body has other bytes"
-            );
+            assert!(record.body == body, "{protocol:?}: the body has other bytes");
             stage.assert_routed_by_the_classifier(&Sent { path, response })?;
         }
     }
@@ -107,9 +94,7 @@ fn streamed_answer(stage: &Stage) -> Result<()> {
     let body = chat_bytes("Write a haiku about a lighthouse in fog.")?;
     for protocol in PROTOCOLS {
         let path = stage.path();
-        let request = post(&path)
-            .header("x-reply", "sse")
-            .body(client::whole(body.clone()))?;
+        let request = post(&path).header("x-reply", "sse").body(client::whole(body.clone()))?;
         let mut answer = client::begin(stage.envoy.listener, protocol, request)?;
         assert_eq!(answer.status, 200);
         // The upstream sends the rest only after we have seen the first event: an Envoy that
@@ -128,10 +113,7 @@ fn streamed_answer(stage: &Stage) -> Result<()> {
         }
         assert_eq!(received, events().concat(), "{protocol:?}");
         assert_eq!(
-            answer
-                .headers
-                .get("x-pointsman-source")
-                .map(HeaderValue::as_bytes),
+            answer.headers.get("x-pointsman-source").map(HeaderValue::as_bytes),
             Some(&b"classifier"[..])
         );
     }
@@ -145,11 +127,7 @@ fn large_answer(stage: &Stage) -> Result<()> {
             .header("x-reply", "large")
             .body(client::whole(chat_bytes("What is the capital of France?")?))?;
         let response = stage.send(protocol, request)?;
-        assert!(
-            response.body == large_reply(),
-            "{protocol:?}: {} bytes",
-            response.body.len()
-        );
+        assert!(response.body == large_reply(), "{protocol:?}: {} bytes", response.body.len());
     }
     Ok(())
 }

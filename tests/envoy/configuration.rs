@@ -9,14 +9,8 @@ use crate::stage::Stage;
 use crate::support::envoy::Envoy;
 
 pub const CASES: &[Case] = &[
-    (
-        "a_wrong_configuration_refuses_to_start_and_says_why",
-        wrong_values,
-    ),
-    (
-        "a_configuration_that_is_not_json_refuses_to_start",
-        not_json,
-    ),
+    ("a_wrong_configuration_refuses_to_start_and_says_why", wrong_values),
+    ("a_configuration_that_is_not_json_refuses_to_start", not_json),
 ];
 
 fn refusal(stage: &Stage, configuration: &str) -> Result<String> {
@@ -33,13 +27,7 @@ fn wrong_values(stage: &Stage) -> Result<()> {
     configuration["retries"] = json!(3);
     let log = refusal(stage, &configuration.to_string())?;
     // All of them at once: path and value.
-    for part in [
-        "default",
-        "stronk",
-        "targets[0].threshold",
-        "1.5",
-        "retries",
-    ] {
+    for part in ["default", "stronk", "targets[0].threshold", "1.5", "retries"] {
         assert!(log.contains(part), "{part:?} is not in Envoy's log:\n{log}");
     }
     Ok(())

@@ -15,22 +15,10 @@ use crate::support::client;
 pub const CASES: &[Case] = &[
     ("malformed_json_goes_to_the_default_target", malformed_json),
     ("an_empty_body_goes_to_the_default_target", empty_body),
-    (
-        "a_body_that_is_not_json_goes_to_the_default_target",
-        not_json,
-    ),
-    (
-        "a_compressed_body_goes_to_the_default_target_untouched",
-        content_encoded,
-    ),
-    (
-        "a_body_without_a_prompt_goes_to_the_default_target",
-        no_prompt,
-    ),
-    (
-        "json_ten_thousand_deep_goes_to_the_default_target_and_the_filter_lives_on",
-        too_deep,
-    ),
+    ("a_body_that_is_not_json_goes_to_the_default_target", not_json),
+    ("a_compressed_body_goes_to_the_default_target_untouched", content_encoded),
+    ("a_body_without_a_prompt_goes_to_the_default_target", no_prompt),
+    ("json_ten_thousand_deep_goes_to_the_default_target_and_the_filter_lives_on", too_deep),
 ];
 
 /// Posts `body` over both protocols and asserts the default, the reason and the bytes.
@@ -44,11 +32,7 @@ fn assert_default(
         let path = stage.path();
         let content = Bytes::copy_from_slice(body);
         let response = stage.send(protocol, request(&path).body(client::whole(content))?)?;
-        assert_eq!(
-            stage.landing(&path)?.1.body,
-            body,
-            "{reason} over {protocol:?}"
-        );
+        assert_eq!(stage.landing(&path)?.1.body, body, "{reason} over {protocol:?}");
         stage.assert_defaulted(&Sent { path, response }, reason)?;
     }
     Ok(())
@@ -80,11 +64,7 @@ fn empty_body(stage: &Stage) -> Result<()> {
 
 fn not_json(stage: &Stage) -> Result<()> {
     let body = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
-    for content_type in [
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-    ] {
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
         assert_default(stage, "not_json", &body, |path| {
             Request::post(path).header("content-type", content_type)
         })?;
@@ -94,9 +74,7 @@ fn not_json(stage: &Stage) -> Result<()> {
 
 fn content_encoded(stage: &Stage) -> Result<()> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&serde_json::to_vec(&chat_body(
-        "What is the capital of France?",
-    ))?)?;
+    encoder.write_all(&serde_json::to_vec(&chat_body("What is the capital of France?"))?)?;
     let body = encoder.finish()?;
     assert_default(stage, "content_encoded", &body, |path| {
         post(path).header("content-encoding", "gzip")
@@ -104,11 +82,7 @@ fn content_encoded(stage: &Stage) -> Result<()> {
 }
 
 fn no_prompt(stage: &Stage) -> Result<()> {
-    for body in [
-        "{}",
-        r#"{"messages": []}"#,
-        r#"{"model": "auto", "input": 7}"#,
-    ] {
+    for body in ["{}", r#"{"messages": []}"#, r#"{"model": "auto", "input": 7}"#] {
         assert_default(stage, "no_prompt", body.as_bytes(), post)?;
     }
     Ok(())

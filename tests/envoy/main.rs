@@ -56,9 +56,7 @@ fn main() -> ExitCode {
         .flat_map(|version| cases.iter().map(move |case| (version.clone(), *case)))
         .map(|(version, (name, case))| {
             let stages = Arc::clone(&stages);
-            Trial::test(format!("{version}::{name}"), move || {
-                run(&stages, &version, case)
-            })
+            Trial::test(format!("{version}::{name}"), move || run(&stages, &version, case))
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -90,11 +88,8 @@ fn versions() -> Result<Vec<String>> {
     let Ok(chosen) = std::env::var("POINTSMAN_ENVOY_VERSIONS") else {
         return Ok(supported);
     };
-    let chosen: Vec<String> = chosen
-        .split([' ', ','])
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let chosen: Vec<String> =
+        chosen.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     if let Some(unknown) = chosen.iter().find(|version| !supported.contains(version)) {
         anyhow::bail!("POINTSMAN_ENVOY_VERSIONS: {unknown:?} is not in envoy/versions");
     }

@@ -11,10 +11,7 @@ use crate::stage::{Stage, chat_body, post};
 use crate::support::client::{self, Protocol};
 
 pub const CASES: &[Case] = &[
-    (
-        "decisions_are_counted_by_target_source_and_reason",
-        counters,
-    ),
+    ("decisions_are_counted_by_target_source_and_reason", counters),
     ("requests_out_of_scope_are_counted_apart", passed),
     ("decision_time_and_body_size_are_histograms", histograms),
     ("the_access_log_tells_the_whole_decision", access_log),
@@ -25,10 +22,7 @@ fn samples(stage: &Stage, metric: &str) -> Result<Vec<(BTreeMap<String, String>,
     let text = stage.envoy.admin_get("/stats/prometheus")?;
     let mut found = Vec::new();
     for line in text.lines() {
-        let Some(rest) = line
-            .strip_prefix(metric)
-            .and_then(|rest| rest.strip_prefix('{'))
-        else {
+        let Some(rest) = line.strip_prefix(metric).and_then(|rest| rest.strip_prefix('{')) else {
             continue;
         };
         let (labels, value) = rest.split_once("} ").with_context(|| line.to_owned())?;
@@ -69,10 +63,7 @@ fn counters(stage: &Stage) -> Result<()> {
     let before = decisions(stage, target, "classifier", reason)?;
     assert!(before >= 1.0, "{target} {reason}");
     stage.chat(&chat_body("What is the capital of Mongolia?"))?;
-    assert_eq!(
-        decisions(stage, target, "classifier", reason)? - before,
-        1.0
-    );
+    assert_eq!(decisions(stage, target, "classifier", reason)? - before, 1.0);
 
     // Every combination has a label of its own, and no name is left without labels.
     for (labels, _) in samples(stage, "pointsman_decisions")? {
@@ -82,23 +73,15 @@ fn counters(stage: &Stage) -> Result<()> {
 }
 
 fn stat(stage: &Stage, name: &str) -> Result<u64> {
-    let text = stage
-        .envoy
-        .admin_get(&format!("/stats?filter=^wasmcustom.{name}$"))?;
-    let (_, value) = text
-        .trim()
-        .split_once(": ")
-        .with_context(|| format!("no {name}: {text}"))?;
+    let text = stage.envoy.admin_get(&format!("/stats?filter=^wasmcustom.{name}$"))?;
+    let (_, value) = text.trim().split_once(": ").with_context(|| format!("no {name}: {text}"))?;
     Ok(value.parse()?)
 }
 
 fn passed(stage: &Stage) -> Result<()> {
     let before = stat(stage, "pointsman_passed")?;
     for method in ["GET", "DELETE"] {
-        let request = Request::builder()
-            .method(method)
-            .uri(stage.path())
-            .body(client::empty())?;
+        let request = Request::builder().method(method).uri(stage.path()).body(client::empty())?;
         stage.send(Protocol::Http1, request)?;
     }
     assert_eq!(stat(stage, "pointsman_passed")? - before, 2);
@@ -132,16 +115,8 @@ fn access_log(stage: &Stage) -> Result<()> {
     let decision = stage.decision(&sent.path)?;
     assert_eq!(decision["body_bytes"], size);
     assert_eq!(decision["propensity"], 1.0);
-    for field in [
-        "decision_id",
-        "policy_version",
-        "model_version",
-        "schema_hash",
-        "features",
-    ] {
-        let text = decision[field]
-            .as_str()
-            .with_context(|| format!("{field} in {decision}"))?;
+    for field in ["decision_id", "policy_version", "model_version", "schema_hash", "features"] {
+        let text = decision[field].as_str().with_context(|| format!("{field} in {decision}"))?;
         assert!(!text.is_empty(), "{field}");
     }
     for field in ["latency_us", "prompt_tokens_estimate"] {

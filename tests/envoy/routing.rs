@@ -12,20 +12,11 @@ use crate::support::client;
 use crate::support::root;
 
 pub const CASES: &[Case] = &[
-    (
-        "every_prompt_lands_on_the_cluster_of_its_decision",
-        every_prompt_lands,
-    ),
+    ("every_prompt_lands_on_the_cluster_of_its_decision", every_prompt_lands),
     ("golden_vectors_hold_inside_envoy", golden_vectors),
-    (
-        "requests_out_of_scope_pass_untouched_to_the_default_route",
-        out_of_scope,
-    ),
+    ("requests_out_of_scope_pass_untouched_to_the_default_route", out_of_scope),
     ("a_query_string_does_not_hide_the_path", query_string),
-    (
-        "the_body_reaches_the_upstream_as_it_was_sent",
-        body_unchanged,
-    ),
+    ("the_body_reaches_the_upstream_as_it_was_sent", body_unchanged),
 ];
 
 fn every_prompt_lands(stage: &Stage) -> Result<()> {
@@ -41,10 +32,7 @@ fn every_prompt_lands(stage: &Stage) -> Result<()> {
         } else {
             ("strong", "score_below_threshold")
         };
-        assert_eq!(
-            decision["target"], target,
-            "score {score}, threshold {threshold}"
-        );
+        assert_eq!(decision["target"], target, "score {score}, threshold {threshold}");
         assert_eq!(decision["cluster"], target);
         assert_eq!(decision["reason"], reason);
         assert_eq!(decision["source"], "classifier");
@@ -54,22 +42,13 @@ fn every_prompt_lands(stage: &Stage) -> Result<()> {
             sent.response.header("x-pointsman-decision-id"),
             decision["decision_id"].as_str()
         );
-        let header: f64 = sent
-            .response
-            .header("x-pointsman-score")
-            .context("no score header")?
-            .parse()?;
-        assert!(
-            (header - score).abs() <= 1e-5,
-            "header {header}, record {score}"
-        );
+        let header: f64 =
+            sent.response.header("x-pointsman-score").context("no score header")?.parse()?;
+        assert!((header - score).abs() <= 1e-5, "header {header}, record {score}");
         assert_eq!(stage.logged(&sent.path)?["upstream_cluster"], target);
         reached[usize::from(target == "strong")] += 1;
     }
-    assert!(
-        reached.iter().all(|count| *count > 0),
-        "cheap and strong got {reached:?}"
-    );
+    assert!(reached.iter().all(|count| *count > 0), "cheap and strong got {reached:?}");
     Ok(())
 }
 
@@ -83,22 +62,12 @@ fn golden_vectors(stage: &Stage) -> Result<()> {
         let id = &vector["id"];
         let sent = stage.chat(&vector["request"])?;
         stage.assert_routed_by_the_classifier(&sent)?;
-        let score: f64 = sent
-            .response
-            .header("x-pointsman-score")
-            .context("no score header")?
-            .parse()?;
+        let score: f64 =
+            sent.response.header("x-pointsman-score").context("no score header")?.parse()?;
         let expected = vector["scores"][0].as_f64().context("no golden score")?;
-        assert!(
-            (score - expected).abs() <= 1e-5,
-            "{id}: score {score}, golden {expected}"
-        );
+        assert!((score - expected).abs() <= 1e-5, "{id}: score {score}, golden {expected}");
         let decision = stage.decision(&sent.path)?;
-        assert_eq!(
-            floats(&decision["features"])?,
-            floats(&vector["engineered"])?,
-            "{id}"
-        );
+        assert_eq!(floats(&decision["features"])?, floats(&vector["engineered"])?, "{id}");
         checked += 1;
     }
     assert!(checked > 0, "model/golden.jsonl is empty");
@@ -109,11 +78,7 @@ fn golden_vectors(stage: &Stage) -> Result<()> {
 fn floats(packed: &Value) -> Result<Vec<u32>> {
     let bytes = STANDARD.decode(packed.as_str().context("features are not text")?)?;
     let (words, rest) = bytes.as_chunks::<4>();
-    assert!(
-        rest.is_empty() && !words.is_empty(),
-        "{} bytes of features",
-        bytes.len()
-    );
+    assert!(rest.is_empty() && !words.is_empty(), "{} bytes of features", bytes.len());
     Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
 }
 
@@ -124,16 +89,10 @@ fn out_of_scope(stage: &Stage) -> Result<()> {
             ("GET", format!("/scope{number}-a/v1/chat/completions")),
             ("PUT", format!("/scope{number}-b/v1/chat/completions")),
             ("POST", format!("/scope{number}-c/v1/models")),
-            (
-                "POST",
-                format!("/scope{number}-d/v1/chat/completions/other"),
-            ),
+            ("POST", format!("/scope{number}-d/v1/chat/completions/other")),
         ] {
-            let content = if method == "GET" {
-                client::empty()
-            } else {
-                client::whole(body.clone())
-            };
+            let content =
+                if method == "GET" { client::empty() } else { client::whole(body.clone()) };
             let request = Request::builder()
                 .method(method)
                 .uri(&path)
@@ -146,26 +105,12 @@ fn out_of_scope(stage: &Stage) -> Result<()> {
                 .keys()
                 .filter(|name| name.as_str().starts_with("x-pointsman"))
                 .collect();
-            assert!(
-                decision_headers.is_empty(),
-                "{method} {path}: {decision_headers:?}"
-            );
+            assert!(decision_headers.is_empty(), "{method} {path}: {decision_headers:?}");
             let (cluster, record) = stage.landing(&path)?;
             assert_eq!(cluster, "strong", "{method} {path}");
             assert_eq!(record.method, method);
-            assert_eq!(
-                record.body,
-                if method == "GET" {
-                    vec![]
-                } else {
-                    body.clone()
-                }
-            );
-            assert_eq!(
-                stage.logged(&path)?["decision"],
-                Value::Null,
-                "{method} {path}"
-            );
+            assert_eq!(record.body, if method == "GET" { vec![] } else { body.clone() });
+            assert_eq!(stage.logged(&path)?["decision"], Value::Null, "{method} {path}");
         }
     }
     Ok(())
@@ -177,10 +122,7 @@ fn query_string(stage: &Stage) -> Result<()> {
     let body = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
     for protocol in PROTOCOLS {
         let response = stage.send(protocol, post(&target).body(client::whole(body.clone()))?)?;
-        let sent = Sent {
-            path: target.clone(),
-            response,
-        };
+        let sent = Sent { path: target.clone(), response };
         stage.assert_routed_by_the_classifier(&sent)?;
     }
     // Query strings carry keys at some providers: the log leaves them out.

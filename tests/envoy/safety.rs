@@ -10,18 +10,9 @@ use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, demo_prompts, post};
 use crate::support::client;
 
 pub const CASES: &[Case] = &[
-    (
-        "a_forged_cluster_header_neither_wins_nor_reaches_the_upstream",
-        forged_header,
-    ),
-    (
-        "header_bytes_that_are_not_utf8_harm_no_request",
-        header_bytes,
-    ),
-    (
-        "prompt_text_reaches_no_log_no_statistic_and_no_header",
-        canary,
-    ),
+    ("a_forged_cluster_header_neither_wins_nor_reaches_the_upstream", forged_header),
+    ("header_bytes_that_are_not_utf8_harm_no_request", header_bytes),
+    ("prompt_text_reaches_no_log_no_statistic_and_no_header", canary),
 ];
 
 fn forged_header(stage: &Stage) -> Result<()> {
@@ -35,11 +26,7 @@ fn forged_header(stage: &Stage) -> Result<()> {
                 .body(client::whole(body.clone()))?;
             let response = stage.send(protocol, request)?;
             let (_, record) = stage.landing(&path)?;
-            assert!(
-                !record.headers.contains_key("x-pointsman-cluster"),
-                "{:?}",
-                record.headers
-            );
+            assert!(!record.headers.contains_key("x-pointsman-cluster"), "{:?}", record.headers);
             stage.assert_routed_by_the_classifier(&Sent { path, response })?;
         }
         // Out of scope: the filter says nothing, and the client does not get to either.
@@ -52,11 +39,7 @@ fn forged_header(stage: &Stage) -> Result<()> {
             assert_eq!(response.status, 200, "{protocol:?}, forged {forged}");
             let (cluster, record) = stage.landing(&path)?;
             assert_eq!(cluster, "strong");
-            assert!(
-                !record.headers.contains_key("x-pointsman-cluster"),
-                "{:?}",
-                record.headers
-            );
+            assert!(!record.headers.contains_key("x-pointsman-cluster"), "{:?}", record.headers);
         }
     }
     Ok(())
@@ -83,9 +66,7 @@ fn header_bytes(stage: &Stage) -> Result<()> {
         for name in ["x-note", "user-agent", "accept-language", "x-request-id"] {
             for _ in 0..2 {
                 let path = stage.path();
-                let request = post(&path)
-                    .header(name, &bad)
-                    .body(client::whole(body.clone()))?;
+                let request = post(&path).header(name, &bad).body(client::whole(body.clone()))?;
                 let response = stage.send(protocol, request)?;
                 if name == "x-note" {
                     assert_eq!(stage.landing(&path)?.1.headers[name], bad);
@@ -101,9 +82,8 @@ fn header_bytes(stage: &Stage) -> Result<()> {
         let response = stage.send(protocol, request)?;
         stage.assert_defaulted(&Sent { path, response }, "not_json")?;
         let path = stage.path();
-        let request = post(&path)
-            .header("content-encoding", &bad)
-            .body(client::whole(body.clone()))?;
+        let request =
+            post(&path).header("content-encoding", &bad).body(client::whole(body.clone()))?;
         let response = stage.send(protocol, request)?;
         stage.assert_defaulted(&Sent { path, response }, "content_encoded")?;
     }
@@ -132,11 +112,7 @@ fn canary(stage: &Stage) -> Result<()> {
         format!(r#"{{"messages": {CANARY}}}"#),
         format!(r#"{{"{CANARY}": []}}"#),
         format!(r#"{{"messages": [{{"role": "{CANARY}", "content": "{CANARY}"}}]}}"#),
-        format!(
-            r#"{{"a": {}"{CANARY}"{}}}"#,
-            "[".repeat(500),
-            "]".repeat(500)
-        ),
+        format!(r#"{{"a": {}"{CANARY}"{}}}"#, "[".repeat(500), "]".repeat(500)),
         CANARY.to_owned(),
     ];
     bodies.extend(demo_prompts()?.iter().take(3).map(|body| body.to_string()));
@@ -146,20 +122,11 @@ fn canary(stage: &Stage) -> Result<()> {
             let path = stage.path();
             let request = post(&path).body(client::whole(body.clone()))?;
             let response = stage.send(protocol, request)?;
-            assert!(
-                response.header("x-pointsman-source").is_some(),
-                "the filter decided"
-            );
-            assert!(
-                !format!("{:?}", response.headers).contains(CANARY),
-                "response headers"
-            );
+            assert!(response.header("x-pointsman-source").is_some(), "the filter decided");
+            assert!(!format!("{:?}", response.headers).contains(CANARY), "response headers");
             let (_, record) = stage.landing(&path)?;
             assert_eq!(record.body, body.as_bytes());
-            assert!(
-                !format!("{:?}", record.headers).contains(CANARY),
-                "request headers"
-            );
+            assert!(!format!("{:?}", record.headers).contains(CANARY), "request headers");
             paths.push(path);
         }
     }
@@ -167,10 +134,7 @@ fn canary(stage: &Stage) -> Result<()> {
         stage.logged(path)?;
     }
     let log = stage.envoy.log_since(0);
-    assert!(
-        log.contains("wasm"),
-        "the wasm log is part of what is searched"
-    );
+    assert!(log.contains("wasm"), "the wasm log is part of what is searched");
     assert!(!log.contains(CANARY), "Envoy's log");
     assert!(!stage.envoy.access_log().contains(CANARY), "the access log");
     for page in ["/stats", "/stats/prometheus", "/clusters", "/config_dump"] {

@@ -43,15 +43,7 @@ impl Stage {
         let directory = tempfile::tempdir()?;
         let envoy = Envoy::start(&binary, &deployment, directory.path())?;
         let requests = AtomicUsize::new(0);
-        Ok(Self {
-            binary,
-            deployment,
-            envoy,
-            cheap,
-            strong,
-            requests,
-            _directory: directory,
-        })
+        Ok(Self { binary, deployment, envoy, cheap, strong, requests, _directory: directory })
     }
 
     /// A path in the filter's scope that no other request has: it finds the request again.
@@ -91,9 +83,7 @@ impl Stage {
 
     /// The access-log line of the request to `path`.
     pub fn logged(&self, path: &str) -> Result<Value> {
-        self.envoy
-            .access_log_line(|line| line["path"] == path)
-            .with_context(|| path.to_owned())
+        self.envoy.access_log_line(|line| line["path"] == path).with_context(|| path.to_owned())
     }
 
     /// The decision record of the request to `path`.
@@ -105,17 +95,9 @@ impl Stage {
     pub fn assert_routed_by_the_classifier(&self, sent: &Sent) -> Result<()> {
         let Sent { path, response } = sent;
         assert_eq!(response.status, 200, "{path}");
-        assert_eq!(
-            response.header("x-pointsman-source"),
-            Some("classifier"),
-            "{path}"
-        );
+        assert_eq!(response.header("x-pointsman-source"), Some("classifier"), "{path}");
         let (cluster, _) = self.landing(path)?;
-        assert_eq!(
-            response.header("x-pointsman-target"),
-            Some(cluster),
-            "{path}"
-        );
+        assert_eq!(response.header("x-pointsman-target"), Some(cluster), "{path}");
         Ok(())
     }
 
@@ -124,16 +106,8 @@ impl Stage {
         let Sent { path, response } = sent;
         assert_eq!(response.status, 200, "{reason}");
         assert_eq!(response.header("x-pointsman-reason"), Some(reason));
-        assert_eq!(
-            response.header("x-pointsman-source"),
-            Some("default"),
-            "{reason}"
-        );
-        assert_eq!(
-            response.header("x-pointsman-target"),
-            Some("strong"),
-            "{reason}"
-        );
+        assert_eq!(response.header("x-pointsman-source"), Some("default"), "{reason}");
+        assert_eq!(response.header("x-pointsman-target"), Some("strong"), "{reason}");
         assert_eq!(response.header("x-pointsman-score"), None, "{reason}");
         assert_eq!(self.landing(path)?.0, "strong", "{reason}");
         let decision = self.decision(path)?;
@@ -162,9 +136,7 @@ pub fn chat_body(text: &str) -> Value {
 /// The bodies of `envoy/prompts.jsonl`, the demo's prompts.
 pub fn demo_prompts() -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(root().join("envoy/prompts.jsonl"))?;
-    text.lines()
-        .map(|line| Ok(serde_json::from_str::<Value>(line)?["request"].take()))
-        .collect()
+    text.lines().map(|line| Ok(serde_json::from_str::<Value>(line)?["request"].take())).collect()
 }
 
 /// The stages by version, each started when its first case asks for it.
@@ -180,18 +152,13 @@ impl Stages {
         started
             .entry(version.to_owned())
             .or_insert_with(|| {
-                Stage::start(version)
-                    .map(Arc::new)
-                    .map_err(|error| format!("{error:?}"))
+                Stage::start(version).map(Arc::new).map_err(|error| format!("{error:?}"))
             })
             .clone()
     }
 
     /// Stops every Envoy.
     pub fn stop(&self) {
-        self.started
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -90,10 +90,7 @@ impl Exchange {
         RUNTIME.block_on(async {
             loop {
                 let frame = tokio::time::timeout(PATIENCE, self.body.frame());
-                match frame
-                    .await
-                    .context("no more of the response came in time")?
-                {
+                match frame.await.context("no more of the response came in time")? {
                     None => return Ok(None),
                     Some(frame) => {
                         if let Ok(data) = frame?.into_data() {
@@ -113,11 +110,7 @@ pub fn exchange(to: SocketAddr, protocol: Protocol, request: Request<Body>) -> R
     while let Some(piece) = under_way.next_piece()? {
         body.extend_from_slice(&piece);
     }
-    Ok(Response {
-        status: under_way.status,
-        headers: under_way.headers,
-        body,
-    })
+    Ok(Response { status: under_way.status, headers: under_way.headers, body })
 }
 
 /// Sends a request on a connection of its own and waits for the response's head.
@@ -130,10 +123,7 @@ pub fn begin(to: SocketAddr, protocol: Protocol, mut request: Request<Body>) -> 
             match protocol {
                 Protocol::Http1 => {
                     let host = to.to_string().parse()?;
-                    request
-                        .headers_mut()
-                        .entry(http::header::HOST)
-                        .or_insert(host);
+                    request.headers_mut().entry(http::header::HOST).or_insert(host);
                     let (mut sender, connection) =
                         hyper::client::conn::http1::handshake(io).await?;
                     tokio::spawn(connection);
@@ -153,10 +143,6 @@ pub fn begin(to: SocketAddr, protocol: Protocol, mut request: Request<Body>) -> 
             bail!("no response within {PATIENCE:?}");
         };
         let (head, body) = head?.into_parts();
-        Ok(Exchange {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        })
+        Ok(Exchange { status: head.status.as_u16(), headers: head.headers, body })
     })
 }

@@ -25,10 +25,8 @@ impl Deployment {
         let tree = serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
         let mut deployment = Self { tree };
         deployment.set("/admin/address/socket_address/port_value", json!(0))?;
-        deployment.set(
-            "/static_resources/listeners/0/address/socket_address/port_value",
-            json!(0),
-        )?;
+        deployment
+            .set("/static_resources/listeners/0/address/socket_address/port_value", json!(0))?;
         deployment.set_plugin("vm_config/code/local/filename", json!(wasm))?;
         Ok(deployment)
     }
@@ -71,10 +69,7 @@ impl Deployment {
     /// Lets request trailers of HTTP/1 through, which Envoy drops by default, so that the filter
     /// sees them on both protocols.
     pub fn enable_http1_trailers(&mut self) -> Result<()> {
-        let manager = self
-            .tree
-            .pointer_mut(MANAGER)
-            .context("envoy.yaml has no HTTP manager")?;
+        let manager = self.tree.pointer_mut(MANAGER).context("envoy.yaml has no HTTP manager")?;
         manager["http_protocol_options"] = json!({"enable_trailers": true});
         Ok(())
     }

@@ -52,18 +52,11 @@ impl Envoy {
         let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
         let listener = format!(
             "{}:{}",
-            address["address"]
-                .as_str()
-                .context("Envoy names no listener")?,
+            address["address"].as_str().context("Envoy names no listener")?,
             address["port_value"]
         )
         .parse()?;
-        Ok(Self {
-            process,
-            listener,
-            admin,
-            ready_after,
-        })
+        Ok(Self { process, listener, admin, ready_after })
     }
 
     /// Starts Envoy with a configuration that it must refuse, and returns its log.
@@ -71,12 +64,7 @@ impl Envoy {
     /// # Errors
     /// When it starts all the same, or ends with status 0.
     pub fn refuse(binary: &Path, deployment: &Deployment, directory: &Path) -> Result<String> {
-        let mut process = launch(
-            binary,
-            deployment,
-            directory,
-            &directory.join("admin.address"),
-        )?;
+        let mut process = launch(binary, deployment, directory, &directory.join("admin.address"))?;
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             if let Some(status) = process.ended()? {
@@ -138,9 +126,7 @@ impl Envoy {
 
 /// The decision record in an access-log line.
 pub fn decision_of(line: &Value) -> Result<Value> {
-    let text = line["decision"]
-        .as_str()
-        .context("the access-log line has no decision")?;
+    let text = line["decision"].as_str().context("the access-log line has no decision")?;
     serde_json::from_str(text).with_context(|| format!("the decision is not JSON: {text}"))
 }
 
@@ -191,10 +177,7 @@ fn get(admin: SocketAddr, path: &str) -> Result<String> {
     let request = Request::get(path).body(client::empty())?;
     let response = client::exchange(admin, Protocol::Http1, request)?;
     if response.status != 200 && path != "/ready" {
-        bail!(
-            "GET {path} on the admin interface: status {}",
-            response.status
-        );
+        bail!("GET {path} on the admin interface: status {}", response.status);
     }
     Ok(String::from_utf8_lossy(&response.body).into_owned())
 }

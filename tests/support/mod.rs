@@ -39,12 +39,7 @@ pub fn wasm_module() -> Result<PathBuf> {
 pub fn supported_versions() -> Result<Vec<String>> {
     let path = root().join("envoy/versions");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect())
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
 /// The Envoy that `scripts/get-envoy.sh VERSION` installed, or an error that says how to get it.

@@ -47,12 +47,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let lifeline = supervisor.stdin.take();
-        Ok(Self {
-            supervisor,
-            lifeline,
-            stdout,
-            stderr,
-        })
+        Ok(Self { supervisor, lifeline, stdout, stderr })
     }
 
     /// The exit status, if the program has ended by itself.

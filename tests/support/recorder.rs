@@ -88,9 +88,7 @@ pub fn events() -> Vec<Bytes> {
 
 /// The bytes that the reply `large` consists of: no two pages are alike.
 pub fn large_reply() -> Bytes {
-    (0..LARGE_REPLY_BYTES)
-        .map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8)
-        .collect()
+    (0..LARGE_REPLY_BYTES).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -111,10 +109,7 @@ async fn answer(
     state: Arc<State>,
 ) -> Result<Response<Body>, anyhow::Error> {
     let (head, body) = request.into_parts();
-    let collected = body
-        .collect()
-        .await
-        .context("the request's body broke off")?;
+    let collected = body.collect().await.context("the request's body broke off")?;
     let reply = head.headers.get("x-reply").cloned();
     let record = Record {
         method: head.method,
@@ -126,9 +121,9 @@ async fn answer(
         records.push(record);
     }
     let response = match reply.as_ref().and_then(|value| value.to_str().ok()) {
-        Some("sse") => Response::builder()
-            .header("content-type", "text/event-stream")
-            .body(stream(state)),
+        Some("sse") => {
+            Response::builder().header("content-type", "text/event-stream").body(stream(state))
+        }
         Some("large") => Response::builder()
             .header("content-type", "application/octet-stream")
             .body(Full::new(large_reply()).boxed()),
@@ -144,9 +139,7 @@ fn stream(state: Arc<State>) -> Body {
     tokio::spawn(async move {
         for (position, event) in events().into_iter().enumerate() {
             if position == 1
-                && tokio::time::timeout(PATIENCE, state.go_on.notified())
-                    .await
-                    .is_err()
+                && tokio::time::timeout(PATIENCE, state.go_on.notified()).await.is_err()
             {
                 return;
             }
