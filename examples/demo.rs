@@ -2,9 +2,18 @@
 //!
 //! Two stand-in upstreams answer with their own model names, so the table shows where each
 //! request really went, next to what the filter decided. Exits with 1 when the two differ.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a demonstration prints, and stops at the first surprise"
+)]
 
-// The real-Envoy tests use the rest of it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests in real Envoy use the rest of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
