@@ -11,11 +11,6 @@ WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
 
-# What the shipped model is trained on: the files whose licence permits it (Apache-2.0).
-DATA ?= ../shared/data/routing
-MODEL_SOURCES := routellm_mmlu routellm_gsm8k routellm_mtbench mmlu_pro \
-	zeroeval_gsm zeroeval_math arena_bench
-
 # One profile for everything native: each dependency is compiled once.
 CARGO_FLAGS := --release --locked
 
@@ -59,17 +54,13 @@ e2e: wasm envoy-versions ## only the tests in real Envoy
 	cargo test $(CARGO_FLAGS) --test envoy
 
 .PHONY: bench
-bench: wasm ## decision time by stage and body size: natively, and in the .wasm
+bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and in real Envoy
 	cargo bench --locked --bench decision
+	cargo run $(CARGO_FLAGS) --quiet --example latency
 
 .PHONY: model
-model: cli ## train the shipped model again from DATA, to the same bytes
-	@[ -d "$(DATA)" ] || { \
-		echo "error: DATA=$(DATA) is no directory" >&2; \
-		echo "hint: make model DATA=<directory with $(firstword $(MODEL_SOURCES)).jsonl.gz and others>" >&2; \
-		exit 2; }
-	target/release/pointsman train --seed 1 --out model \
-		--data $(MODEL_SOURCES:%=$(DATA)/%.jsonl.gz)
+model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
+	@scripts/train-model.sh
 
 .PHONY: compose
 compose: wasm ## start the documented deployment with docker compose

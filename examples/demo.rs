@@ -13,7 +13,8 @@
     reason = "a demonstration prints, and stops at the first surprise"
 )]
 
-#[allow(dead_code, reason = "the tests in real Envoy use the rest of it")]
+// The real-Envoy tests use the rest of it.
+#[allow(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

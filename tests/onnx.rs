@@ -9,6 +9,13 @@
     reason = "a test stops at the first surprise"
 )]
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
+#![allow(clippy::print_stderr, reason = "a skipped test says why")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,10 +86,13 @@ fn every_algorithm_exports_a_valid_graph() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("rows.jsonl");
     let row = |i: usize| {
-        let prompt =
-            if i % 2 == 0 { format!("Prove lemma {i}.") } else { format!("Hello number {i}!") };
-        let split = if i % 3 == 0 { "val" } else { "train" };
-        json!({"prompt": prompt, "cheap_ok": (i % 2 == 1) != (i % 13 == 0), "split": split})
+        let prompt = if i.is_multiple_of(2) {
+            format!("Prove lemma {i}.")
+        } else {
+            format!("Hello number {i}!")
+        };
+        let split = if i.is_multiple_of(3) { "val" } else { "train" };
+        json!({"prompt": prompt, "cheap_ok": (i % 2 == 1) != i.is_multiple_of(13), "split": split})
     };
     let rows: String = (0..200).map(|i| format!("{}\n", row(i))).collect();
     fs::write(&data, rows).unwrap();

@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 use std::fs;
 use std::path::Path;
 
@@ -28,13 +30,13 @@ fn path(path: &Path) -> &str {
 /// Made-up rows: sums are for the cheap model, programs for the strong one, with some noise.
 fn rows(n: usize) -> String {
     let row = |i: usize| {
-        let code = i % 3 == 0;
+        let code = i.is_multiple_of(3);
         let prompt = if code {
             format!("```python\ndef f{i}(x):\n    return x[{i}]\n```\nWhy does this fail?")
         } else {
             format!("What is {i} plus {}?", i * 7)
         };
-        let cheap_ok = code == (i % 11 == 0);
+        let cheap_ok = code == i.is_multiple_of(11);
         let split = if i % 4 == 1 { "val" } else { "train" };
         let request = json!({"model": "m", "messages": [{"role": "user", "content": prompt}]});
         let source = if code { "code" } else { "sums" };

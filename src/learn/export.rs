@@ -87,14 +87,16 @@ fn trees(graph: &mut Graph, name: &str, trees: &Trees) -> String {
 
     let values = graph.gather(&format!("{name}_values"), "features", &columns, 1);
     let above = graph.node("Less", &format!("{name}_above"), &[&cuts, &values]);
-    let bits = graph.to_float(&format!("{name}_bits"), &above);
+    let bits = graph.cast_float(&format!("{name}_bits"), &above);
     let bits = graph.reshape(&format!("{name}_levels"), &bits, &[count as i64, depth as i64]);
     let number = graph.node("MatMul", &format!("{name}_numbers"), &[&bits, &powers]);
     let entry = graph.node("Add", &format!("{name}_entries"), &[&number, &starts]);
-    let entry = graph.to_integer(&format!("{name}_indices"), &entry);
+    let entry = graph.cast_integer(&format!("{name}_indices"), &entry);
     let entry = graph.reshape(&format!("{name}_flat"), &entry, &[count as i64]);
     let found = graph.gather(&format!("{name}_found"), &table, &entry, 0);
-    let sum = graph.sum_rows(&format!("{name}_sum"), &found);
+    let found = graph.reshape(&format!("{name}_row"), &found, &[1, count as i64]);
+    let ones = graph.floats(&format!("{name}_ones"), &[count, 1], &vec![1.0; count]);
+    let sum = graph.node("MatMul", &format!("{name}_sum"), &[&found, &ones]);
     graph.node("Add", name, &[&sum, &bias])
 }
 

@@ -10,16 +10,16 @@ use crate::features::ENGINEERED;
 /// among hashed noise.
 pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
     let row = |i: usize| {
-        let (signal, word) = (i % 2 == 0, i % 3 == 0);
+        let (signal, word) = (i.is_multiple_of(2), i.is_multiple_of(3));
         let cheap_ok = label(signal, word);
         let mut engineered = vec![1.0; ENGINEERED];
         engineered[0] = if signal { 3.0 } else { 1.0 };
-        let mut buckets = vec![(10 + (i * 37 % 500) as u32, 0.6)];
+        let mut buckets = vec![(10 + (i * 37 % 20) as u32, 0.6)];
         buckets.insert(0, if word { (3, 0.8) } else { (4, 0.8) });
         Row {
             id: i.to_string(),
             source: String::new(),
-            split: if i % 5 == 0 { Split::Val } else { Split::Train },
+            split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
             stem: i as u64,
             features: SparseFeatures { engineered, buckets },
             cheap_ok,

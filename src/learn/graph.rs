@@ -55,12 +55,12 @@ impl Graph {
     }
 
     /// Values as `f32`.
-    pub fn to_float(&mut self, name: &str, input: &str) -> String {
+    pub fn cast_float(&mut self, name: &str, input: &str) -> String {
         self.node_with("Cast", name, &[input], Some(("to", FLOAT as i64)))
     }
 
     /// Values as `i64`.
-    pub fn to_integer(&mut self, name: &str, input: &str) -> String {
+    pub fn cast_integer(&mut self, name: &str, input: &str) -> String {
         self.node_with("Cast", name, &[input], Some(("to", INT64 as i64)))
     }
 
@@ -92,12 +92,6 @@ impl Graph {
     pub fn reshape(&mut self, name: &str, input: &str, dims: &[i64]) -> String {
         let shape = self.integers(&format!("{name}_shape"), dims);
         self.node("Reshape", name, &[input, &shape])
-    }
-
-    /// Sums along axis 0, which stays with size 1.
-    pub fn sum_rows(&mut self, name: &str, input: &str) -> String {
-        let axes = self.integers(&format!("{name}_axes"), &[0]);
-        self.node("ReduceSum", name, &[input, &axes])
     }
 
     /// Columns `start..end`.

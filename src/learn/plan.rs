@@ -50,7 +50,9 @@ impl Algorithm {
     pub(super) fn plans(self) -> Vec<PartOptions> {
         let network = |options| PartOptions::Network(options);
         match self {
-            Algorithm::Logistic => [0.1, 0.3, 1.0].map(|d| network(logistic(d))).to_vec(),
+            Algorithm::Logistic => [(10.0, 0.03), (10.0, 0.1), (30.0, 0.01)]
+                .map(|(scale, c)| network(logistic(scale, c)))
+                .to_vec(),
             Algorithm::Mlp => [(0.3, 0.3), (1.0, 0.5)].map(|(d, p)| network(mlp(d, p))).to_vec(),
             Algorithm::Trees => [(4, 0.06), (6, 0.04)]
                 .map(|(depth, rate)| PartOptions::Trees(trees(depth, rate)))
@@ -72,12 +74,12 @@ impl fmt::Display for PartOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {
             PartOptions::Network(o) if o.hidden.is_empty() => {
-                write!(formatter, "logistic, decay {}", o.hashed_weight_decay)
+                write!(formatter, "logistic, scale {}, C {}", o.hashed_scale, o.data_weight)
             }
             PartOptions::Network(o) => write!(
                 formatter,
                 "mlp {:?}, decay {}, dropout {}",
-                o.hidden, o.hashed_weight_decay, o.dropout
+                o.hidden, o.weight_decay, o.dropout
             ),
             PartOptions::Trees(o) => {
                 write!(formatter, "trees, depth {}, rate {}", o.depth, o.learning_rate)
@@ -86,19 +88,18 @@ impl fmt::Display for PartOptions {
     }
 }
 
-fn logistic(decay: f64) -> NetworkOptions {
-    NetworkOptions { hashed_weight_decay: decay, ..NetworkOptions::default() }
+fn logistic(hashed_scale: f32, data_weight: f64) -> NetworkOptions {
+    NetworkOptions { hashed_scale, data_weight, ..NetworkOptions::default() }
 }
 
-fn mlp(decay: f64, dropout: f32) -> NetworkOptions {
+fn mlp(weight_decay: f64, dropout: f32) -> NetworkOptions {
     NetworkOptions {
         // Every hidden unit costs the filter 8192 multiplications and 32 KiB of weights.
         hidden: vec![12, 8],
-        learning_rate: 0.005,
-        hashed_learning_rate: 0.005,
-        weight_decay: decay,
-        hashed_weight_decay: decay,
+        weight_decay,
         dropout,
+        learning_rate: 0.005,
+        epochs: 12,
         ..NetworkOptions::default()
     }
 }

@@ -5,17 +5,21 @@ use crate::prompt::{Prompt, Role};
 
 /// Words of the stem that count: templates differ at the end, copies agree at the beginning.
 const STEM_WORDS: usize = 24;
+/// Fewest words before the answer options that make a question; "Which is true?" does not, so
+/// its options count too.
+const QUESTION_WORDS: usize = 8;
 
 /// Digest that near-duplicates of a prompt share.
 ///
 /// Taken from the text up to its first answer option (`A.`, `A)`, `(A)` at the start of a line),
-/// lower-cased, letters and digits only, of which the first 24 words count. So the same question
+/// lower-cased, letters and digits only, of which the first 24 words count; a question of less than
+/// eight words takes its options along. So the same question
 /// with its options shuffled, re-spaced or re-punctuated has one stem.
 pub fn stem_hash(text: &str) -> u64 {
     let mut hash = Fnv::default();
     let mut words = 0;
     'lines: for line in text.lines() {
-        if words > 0 && is_option(line) {
+        if words >= QUESTION_WORDS && is_option(line) {
             break;
         }
         for word in line.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()) {
@@ -39,11 +43,6 @@ pub(super) fn prompt_stem(prompt: &Prompt) -> u64 {
 /// Side of a row that carries no `split`: one stem in five is for validation.
 pub(super) fn by_stem(stem: u64) -> Split {
     if mix(stem).is_multiple_of(5) { Split::Val } else { Split::Train }
-}
-
-/// Fold 0..`folds` of a stem, independent of [`by_stem`].
-pub(super) fn fold(stem: u64, folds: usize) -> usize {
-    (mix(stem ^ 0x9e37_79b9_7f4a_7c15) % folds as u64) as usize
 }
 
 /// Does this line begin with a capital letter marked as an answer option?
@@ -83,14 +82,18 @@ mod tests {
 
     #[test]
     fn shuffled_options_and_spacing_keep_the_stem() {
-        let one = "Find the degree of  Q(sqrt(2)) over Q.\nA. 0\nB. 4";
-        let other = "find the degree of Q(sqrt(2)) over Q\n(A) 4\n(B) 0\n(C) 1";
+        let one = "Find the degree of the extension  Q(sqrt(2)) over Q.\nA. 0\nB. 4";
+        let other = "find the degree of the extension Q(sqrt(2)) over Q\n(A) 4\n(B) 0\n(C) 1";
         assert_eq!(stem_hash(one), stem_hash(other));
     }
 
     #[test]
     fn other_questions_have_other_stems() {
         assert_ne!(stem_hash("What is 2 + 2?"), stem_hash("What is 2 + 3?"));
+        assert_ne!(
+            stem_hash("Which is true?\nA. Ice floats"),
+            stem_hash("Which is true?\nA. It sinks")
+        );
     }
 
     #[test]
