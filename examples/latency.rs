@@ -3,6 +3,16 @@
 //! The time runs from the whole body being there to the decision: copying the body into the
 //! filter, parsing, features, model. It is the filter's own clock, so what client, network and
 //! upstream take is not in it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a measurement prints, and stops at the first surprise"
+)]
 
 // The real-Envoy tests use the rest of it.
 #[allow(dead_code, reason = "shared with the tests, which use all of it")]

@@ -3,7 +3,17 @@
 //! Every case runs on every version of `envoy/versions`; one Envoy of a version serves all its
 //! cases. `POINTSMAN_ENVOY_VERSIONS="1.40.0 1.37.0"` chooses among the versions. The usual test
 //! arguments work: `cargo test --release --test envoy -- 1.40.0 trailers`.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 
+<<<<<<< HEAD
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,6 +22,8 @@
     reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
 )]
 
+=======
+>>>>>>> host
 #[allow(dead_code, reason = "the demo uses the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
