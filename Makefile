@@ -11,7 +11,8 @@ WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
 
-# One profile for everything native: each dependency is compiled once.
+# One profile for everything native, and never the binary alone: cargo gives dependencies other
+# features when no test or example is built with it, and would compile them all twice.
 CARGO_FLAGS := --release --locked
 
 .PHONY: help
@@ -39,7 +40,7 @@ wasm: toolchain ## build dist/pointsman.wasm; prints its size and its imports
 
 .PHONY: cli
 cli: toolchain ## build target/release/pointsman
-	cargo build $(CARGO_FLAGS) --bin pointsman
+	cargo build $(CARGO_FLAGS) --bins --examples
 
 .PHONY: envoy
 envoy: ## find func-e's Envoy or one on PATH, otherwise fetch it into .envoy/; prints its path

@@ -12,8 +12,6 @@
     clippy::unwrap_used,
     reason = "a test stops at the first surprise"
 )]
-
-<<<<<<< HEAD
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -22,8 +20,6 @@
     reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
 )]
 
-=======
->>>>>>> host
 #[allow(dead_code, reason = "the demo uses the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
