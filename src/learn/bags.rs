@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 
 /// The hashed features of some rows: per row, (bucket, value) pairs. Applied to weights

@@ -29,11 +29,8 @@ pub struct NetworkOptions {
     /// Hashed inputs are multiplied by this times the bucket's log count ratio (see
     /// [`count_ratios`]).
     pub hashed_scale: f32,
-    /// Strength `C` of the data against an L2 penalty on all weights, as scikit-learn has it;
-    /// infinite for none.
+    /// Strength `C` of the data against an L2 penalty on all weights, as scikit-learn has it.
     pub data_weight: f64,
-    /// Weight decay of AdamW, which unlike the penalty ignores the data.
-    pub weight_decay: f64,
     /// Step size of AdamW at the start; it falls to zero along a cosine.
     pub learning_rate: f64,
     /// Share of a row's hashed features that each step leaves out.
@@ -46,8 +43,7 @@ impl Default for NetworkOptions {
         NetworkOptions {
             hidden: Vec::new(),
             hashed_scale: 10.0,
-            data_weight: f64::INFINITY,
-            weight_decay: 0.0,
+            data_weight: 0.1,
             learning_rate: 0.02,
             dropout: 0.0,
             epochs: 20,
@@ -141,7 +137,8 @@ pub fn fit(
     let weights = Weights::new(&options.hidden, scales, &mut random)?;
     let parameters = ParamsAdamW {
         lr: options.learning_rate,
-        weight_decay: options.weight_decay,
+        // Decay apart from the loss would pull rare weights harder than the penalty says.
+        weight_decay: 0.0,
         ..Default::default()
     };
     let mut optimiser = AdamW::new(weights.all(), parameters)?;
@@ -157,10 +154,8 @@ pub fn fit(
             let decay = (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()) / 2.0;
             optimiser.set_learning_rate(options.learning_rate * decay);
             let batch = Batch::new(rows, batch, scaler, options.dropout, &mut random)?;
-            let mut loss = batch.loss(&weights.forward(&batch)?)?;
-            if penalty > 0.0 {
-                loss = (loss + (weights.squares()? * penalty)?)?;
-            }
+            let loss = batch.loss(&weights.forward(&batch)?)?;
+            let loss = (loss + (weights.squares()? * penalty)?)?;
             optimiser.backward_step(&loss)?;
             step += 1;
         }

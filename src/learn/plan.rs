@@ -48,12 +48,11 @@ impl Algorithm {
 
     /// Hyper-parameters that a kind is tried with.
     pub(super) fn plans(self) -> Vec<PartOptions> {
-        let network = |options| PartOptions::Network(options);
         match self {
             Algorithm::Logistic => [(10.0, 0.03), (10.0, 0.1), (30.0, 0.01)]
-                .map(|(scale, c)| network(logistic(scale, c)))
+                .map(|(scale, c)| PartOptions::Network(logistic(scale, c)))
                 .to_vec(),
-            Algorithm::Mlp => [(0.3, 0.3), (1.0, 0.5)].map(|(d, p)| network(mlp(d, p))).to_vec(),
+            Algorithm::Mlp => [0.0, 0.3].map(|p| PartOptions::Network(mlp(p))).to_vec(),
             Algorithm::Trees => [(4, 0.06), (6, 0.04)]
                 .map(|(depth, rate)| PartOptions::Trees(trees(depth, rate)))
                 .to_vec(),
@@ -78,8 +77,8 @@ impl fmt::Display for PartOptions {
             }
             PartOptions::Network(o) => write!(
                 formatter,
-                "mlp {:?}, decay {}, dropout {}",
-                o.hidden, o.weight_decay, o.dropout
+                "mlp {:?}, scale {}, C {}, dropout {}",
+                o.hidden, o.hashed_scale, o.data_weight, o.dropout
             ),
             PartOptions::Trees(o) => {
                 write!(formatter, "trees, depth {}, rate {}", o.depth, o.learning_rate)
@@ -92,11 +91,11 @@ fn logistic(hashed_scale: f32, data_weight: f64) -> NetworkOptions {
     NetworkOptions { hashed_scale, data_weight, ..NetworkOptions::default() }
 }
 
-fn mlp(weight_decay: f64, dropout: f32) -> NetworkOptions {
+fn mlp(dropout: f32) -> NetworkOptions {
     NetworkOptions {
         // Every hidden unit costs the filter 8192 multiplications and 32 KiB of weights.
         hidden: vec![12, 8],
-        weight_decay,
+        data_weight: 0.03,
         dropout,
         learning_rate: 0.005,
         epochs: 12,
