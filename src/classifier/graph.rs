@@ -97,8 +97,7 @@ impl Wiring {
                 "the output is {fact:?}, expected f32[1, {targets}]: one score for each target of the manifest"
             )));
         }
-        let optimized = self.model.into_decluttered().map_err(graph_error)?;
-        optimized.into_runnable().map_err(graph_error)
+        self.model.into_runnable().map_err(graph_error)
     }
 }
 

@@ -6,6 +6,9 @@ use tract_core::internal::{
 };
 use tract_core::prelude::{DatumExt, IntoTValue};
 
+/// How many values are skipped together when all are zero.
+const BLOCK: usize = 8;
+
 /// `f32[m, k]` times a constant `f32[k, n]`.
 ///
 /// tract's own product works on tiles of 4 by 4 in wasm, so a single row costs as much as four,
@@ -31,10 +34,17 @@ impl SparseMatMul {
     }
 
     fn multiply(&self, row: &[f32], weights: &[f32], sums: &mut [f32]) {
-        for (&value, weights) in row.iter().zip(weights.chunks_exact(self.columns)) {
-            if value != 0.0 {
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * weight;
+        let blocks = weights.chunks(BLOCK * self.columns);
+        for (values, weights) in row.chunks(BLOCK).zip(blocks) {
+            // Most blocks of n-gram buckets are all zero, and a block is compared at once.
+            if values.iter().fold(0, |bits, value| bits | value.to_bits()) == 0 {
+                continue;
+            }
+            for (&value, weights) in values.iter().zip(weights.chunks_exact(self.columns)) {
+                if value != 0.0 {
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum += value * weight;
+                    }
                 }
             }
         }
