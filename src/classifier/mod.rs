@@ -10,8 +10,10 @@ use tract_core::prelude::{IntoTValue, SimplePlan, Tensor, TypedFact, TypedModel,
 use crate::features::{self, Features};
 
 mod error;
+mod gather;
 mod graph;
 mod manifest;
+mod matmul;
 mod tensor;
 
 pub use error::{ModelError, ScoreError};

@@ -1,5 +1,10 @@
 //! The command line: one file a subcommand. Data goes to stdout, talk to stderr.
-
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a command line prints: data to stdout, talk to stderr"
+)]
+#![allow(clippy::indexing_slicing, reason = "no request is open here that a panic could cost")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 #![allow(clippy::indexing_slicing, reason = "no request is held open here")]
 

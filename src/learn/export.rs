@@ -94,7 +94,9 @@ fn trees(graph: &mut Graph, name: &str, trees: &Trees) -> String {
     let entry = graph.cast_integer(&format!("{name}_indices"), &entry);
     let entry = graph.reshape(&format!("{name}_flat"), &entry, &[count as i64]);
     let found = graph.gather(&format!("{name}_found"), &table, &entry, 0);
-    let sum = graph.sum_rows(&format!("{name}_sum"), &found);
+    let found = graph.reshape(&format!("{name}_row"), &found, &[1, count as i64]);
+    let ones = graph.floats(&format!("{name}_ones"), &[count, 1], &vec![1.0; count]);
+    let sum = graph.node("MatMul", &format!("{name}_sum"), &[&found, &ones]);
     graph.node("Add", name, &[&sum, &bias])
 }
 

@@ -94,12 +94,6 @@ impl Graph {
         self.node("Reshape", name, &[input, &shape])
     }
 
-    /// Sums along axis 0, which stays with size 1.
-    pub fn sum_rows(&mut self, name: &str, input: &str) -> String {
-        let axes = self.integers(&format!("{name}_axes"), &[0]);
-        self.node("ReduceSum", name, &[input, &axes])
-    }
-
     /// Columns `start..end`.
     pub fn columns(&mut self, name: &str, input: &str, start: usize, end: usize) -> String {
         let starts = self.integers(&format!("{name}_start"), &[start as i64]);

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::fields::{Scalar, TextParts};
-use super::{Parameters, Prompt, ResponseFormat, Role, Turn};
+use super::{Prompt, ResponseFormat, Role, Turn};
 
 /// Fills a [`Prompt`] from a request body.
 pub(super) struct Request<'p, 'a>(pub(super) &'p mut Prompt<'a>);
@@ -58,10 +58,12 @@ impl<'de> Visitor<'de> for Request<'_, 'de> {
                 }
                 RequestField::Stream => parameters.stream = map.next_value::<Scalar>()?.is_true(),
                 RequestField::ResponseFormat => {
-                    map.next_value_seed(ResponseFormatSeed(&mut parameters.response_format))?;
+                    parameters.response_format = map.next_value()?;
                 }
                 RequestField::Tools | RequestField::Functions => {
-                    map.next_value_seed(Tools(parameters))?;
+                    let tools: Elements = map.next_value()?;
+                    parameters.tools = tools.count;
+                    parameters.tools_bytes = tools.bytes;
                 }
                 RequestField::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -134,7 +136,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
                             turn.images = parts.images;
                         }
                         MessageField::ToolCalls => {
-                            turn.tool_calls = map.next_value::<Count>()?.0;
+                            turn.tool_calls = map.next_value::<Elements>()?.count;
                         }
                         MessageField::FunctionCall => {
                             map.next_value::<IgnoredAny>()?;
@@ -162,46 +164,38 @@ fn role(name: Option<&str>) -> Role {
     }
 }
 
-/// The number of elements of an array; 0 for anything else.
-struct Count(u32);
+/// The elements of an array: how many, and their bytes of JSON. Nothing for any other value.
+#[derive(Default)]
+struct Elements {
+    count: u32,
+    bytes: usize,
+}
 
-impl<'de> Deserialize<'de> for Count {
+impl<'de> Deserialize<'de> for Elements {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let elements = Option::<Vec<IgnoredAny>>::deserialize(deserializer)?.unwrap_or_default();
-        Ok(Count(u32::try_from(elements.len()).unwrap_or(u32::MAX)))
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        let elements = serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_default();
+        Ok(Elements {
+            count: u32::try_from(elements.len()).unwrap_or(u32::MAX),
+            bytes: elements.iter().map(|element| element.get().len()).sum(),
+        })
     }
 }
 
-struct Tools<'p, 'a>(&'p mut Parameters<'a>);
-
-impl<'de> DeserializeSeed<'de> for Tools<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let tools = Option::<Vec<&'de RawValue>>::deserialize(deserializer)?.unwrap_or_default();
-        self.0.tools = u32::try_from(tools.len()).unwrap_or(u32::MAX);
-        self.0.tools_bytes = tools.iter().map(|tool| tool.get().len()).sum();
-        Ok(())
-    }
-}
-
-struct ResponseFormatSeed<'p>(&'p mut ResponseFormat);
-
-impl<'de> DeserializeSeed<'de> for ResponseFormatSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+/// `{"type": "json_object" | "json_schema" | …}`; text for any other value.
+impl<'de> Deserialize<'de> for ResponseFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Format<'a> {
             #[serde(borrow, default)]
             r#type: Scalar<'a>,
         }
-        let format = Option::<Format>::deserialize(deserializer)?;
-        *self.0 = match format.and_then(|format| format.r#type.text()).as_deref() {
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        let format = serde_json::from_str::<Format>(raw.get()).ok();
+        Ok(match format.and_then(|format| format.r#type.text()).as_deref() {
             Some("json_object") => ResponseFormat::JsonObject,
             Some("json_schema") => ResponseFormat::JsonSchema,
             _ => ResponseFormat::Text,
-        };
-        Ok(())
+        })
     }
 }

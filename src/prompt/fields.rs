@@ -97,6 +97,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     }
 }
 
+/// Visits of scalars that say nothing here: they count as absent.
+macro_rules! ignore_scalars {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E>(self, _: $type) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        })*
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+    };
+}
+
 /// `content`: a string, or an array of typed parts. Text is joined by line feeds.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct TextParts<'a> {
@@ -135,7 +148,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextParts<'a> {
                 Ok(TextParts { text: Cow::Owned(value.to_owned()), images: 0 })
             }
 
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            ignore_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(TextParts::default())
             }
 
@@ -178,6 +194,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
                 formatter.write_str("a content part")
+            }
+
+            ignore_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Part::default())
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {

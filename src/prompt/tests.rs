@@ -86,6 +86,16 @@ fn parameters_of_the_wrong_type_are_left_out() {
 }
 
 #[test]
+fn content_of_the_wrong_type_is_left_out() {
+    let prompt = parse(
+        r#"{"messages":[{"content":7},{"content":{"text":"no"}},{"content":[1,null,[2],{"type":3,"text":true},"yes"]}]}"#,
+    )
+    .unwrap();
+    let texts: Vec<&str> = prompt.turns.iter().map(|turn| turn.1.as_str()).collect();
+    assert_eq!(texts, ["", "", "yes"]);
+}
+
+#[test]
 fn bodies_that_are_no_prompt_are_named() {
     for (body, error) in [
         ("", PromptError::EmptyBody),

@@ -50,24 +50,20 @@ pub enum Expect {
     },
 }
 
-fn post() -> String {
+/// Defaults of a case: a JSON `POST` to the chat completions.
+pub fn post() -> String {
     "POST".into()
 }
 
-fn chat_completions() -> String {
+pub fn chat_completions() -> String {
     "/v1/chat/completions".into()
 }
 
-fn json() -> BTreeMap<String, String> {
+pub fn json() -> BTreeMap<String, String> {
     BTreeMap::from([("content-type".into(), "application/json".into())])
 }
 
 impl Case {
-    /// Whether the decision depends on the body alone, not on what only a filter sees.
-    pub fn is_about_the_body(&self) -> bool {
-        self.method == post() && self.path == chat_completions() && self.headers == json()
-    }
-
     /// The bytes of the body; none for a request of headers only.
     pub fn body(&self) -> Option<Vec<u8>> {
         match (&self.body, &self.body_text, &self.body_base64) {

@@ -1,8 +1,11 @@
 //! Bodies in every shape that HTTP knows, byte for byte, and answers that are not held back.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use hyper::body::Frame;
 use serde_json::json;
 
 use crate::Case;
@@ -14,6 +17,7 @@ pub const CASES: &[Case] = &[
     ("a_chunked_body_is_decided_on_and_arrives_whole", chunked),
     ("a_request_with_trailers_is_decided_on", trailers),
     ("a_body_of_3_mib_arrives_byte_exact", three_mebibytes),
+    ("a_burst_behind_a_paused_body_is_not_refused_as_too_large", burst),
     ("a_streamed_answer_is_not_held_back_and_is_byte_exact", streamed_answer),
     ("a_large_answer_is_byte_exact", large_answer),
 ];
@@ -86,6 +90,31 @@ fn three_mebibytes(stage: &Stage) -> Result<()> {
             assert!(record.body == body, "{protocol:?}: the body has other bytes");
             stage.assert_routed_by_the_classifier(&Sent { path, response })?;
         }
+    }
+    Ok(())
+}
+
+/// While the filter waits for more, one read of a fast sender's backlog may bring much at once.
+fn burst(stage: &Stage) -> Result<()> {
+    let filler = "a bit of everything, again and again; ".repeat(3 * 1024 * 1024 / 38);
+    let body = Bytes::from(serde_json::to_vec(&chat_body(&filler))?);
+    for first in [1_000, 100_000, 500_000, 500_000, 500_000] {
+        let path = stage.path();
+        let (mut sender, content) = client::open_ended();
+        let request = post(&path).body(content)?;
+        let (listener, whole) = (stage.envoy.listener, body.clone());
+        let writer = std::thread::spawn(move || {
+            ensure!(sender.try_send(Frame::data(whole.slice(..first))).is_ok());
+            // Long enough for Envoy to have read it and to wait for more.
+            std::thread::sleep(Duration::from_millis(100));
+            ensure!(sender.try_send(Frame::data(whole.slice(first..))).is_ok());
+            Ok(())
+        });
+        let response = client::exchange(listener, Protocol::Http1, request)?;
+        writer.join().expect("the writer does not panic")?;
+        assert_eq!(response.status, 200, "after {first} bytes");
+        assert!(stage.landing(&path)?.1.body == body, "the body has other bytes");
+        stage.assert_routed_by_the_classifier(&Sent { path, response })?;
     }
     Ok(())
 }

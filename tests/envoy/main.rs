@@ -3,9 +3,24 @@
 //! Every case runs on every version of `envoy/versions`; one Envoy of a version serves all its
 //! cases. `POINTSMAN_ENVOY_VERSIONS="1.40.0 1.37.0"` chooses among the versions. The usual test
 //! arguments work: `cargo test --release --test envoy -- 1.40.0 trailers`.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::unwrap_in_result,
+    reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
+)]
 
-// The demo uses the rest of it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the demo uses the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,6 +35,7 @@ mod stage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -79,8 +95,15 @@ fn run(stages: &Stages, version: &str, case: fn(&Stage) -> Result<()>) -> Result
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "panicked".to_owned()),
     };
+    // Envoy writes its access log with a delay.
+    std::thread::sleep(Duration::from_millis(200));
     let log = tail(&stage.envoy.log_since(start), 40);
-    Err(format!("{message}\n--- Envoy {version} said since the case began ---\n{log}").into())
+    let requests = tail(&stage.envoy.access_log(), 3);
+    Err(format!(
+        "{message}\n--- Envoy {version} said since the case began ---\n{log}\n\
+         --- the last requests ---\n{requests}"
+    )
+    .into())
 }
 
 fn versions() -> Result<Vec<String>> {

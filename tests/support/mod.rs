@@ -48,7 +48,7 @@ pub fn installed_envoy(version: &str) -> Result<PathBuf> {
     if !path.is_file() {
         bail!(
             "Envoy {version} is not in .envoy/\n\
-             hint: run `make envoy`, or `scripts/get-envoy.sh {version}` for this version alone"
+             hint: run `make envoy`, or `make envoy-versions` for every tested version"
         );
     }
     Ok(path)

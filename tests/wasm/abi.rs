@@ -339,6 +339,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<Host>> {
     linker.func_wrap(wasi, "clock_time_get", clock_time_get)?;
     linker.func_wrap(wasi, "environ_sizes_get", sizes_get)?;
     linker.func_wrap(wasi, "environ_get", |_: Call, _: u32, _: u32| -> u32 { 0 })?;
+    linker.func_wrap(wasi, "sched_yield", || -> u32 { 0 })?;
     linker.func_wrap(wasi, "proc_exit", proc_exit)?;
     Ok(linker)
 }

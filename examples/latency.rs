@@ -1,0 +1,109 @@
+//! Decision time inside real Envoy by body size, from the records in its access log.
+//!
+//! The time runs from the whole body being there to the decision: copying the body into the
+//! filter, parsing, features, model. It is the filter's own clock, so what client, network and
+//! upstream take is not in it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a measurement prints, and stops at the first surprise"
+)]
+
+// The real-Envoy tests use the rest of it.
+#[allow(dead_code, reason = "shared with the tests, which use all of it")]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use http::Request;
+use serde_json::json;
+
+use support::client::{self, Protocol};
+use support::deployment::Deployment;
+use support::envoy::{Envoy, decision_of};
+
+/// Body sizes in bytes, and how many requests are sent of each.
+const SIZES: [(usize, usize); 4] = [(512, 1500), (2048, 1500), (16_384, 800), (131_072, 200)];
+/// Requests of each size that only warm up.
+const WARM_UP: usize = 50;
+
+fn main() -> Result<()> {
+    let wasm = support::wasm_module()?;
+    let versions = support::supported_versions()?;
+    let binary = support::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
+    let logs = support::root().join("target/latency");
+    std::fs::create_dir_all(&logs)?;
+    // Nothing listens upstream: Envoy answers 503 after the decision, which is all that counts.
+    let envoy = Envoy::start(&binary, &Deployment::documented(&wasm)?, &logs)?;
+    println!(
+        "ready after {:.2} s with a filter of {:.2} MB",
+        envoy.ready_after.as_secs_f64(),
+        std::fs::metadata(&wasm)?.len() as f64 / 1e6
+    );
+    let mut sent = BTreeMap::new();
+    for (size, count) in SIZES {
+        let body = body(size)?;
+        for _ in 0..count + WARM_UP {
+            let request = Request::post("/v1/chat/completions")
+                .header("content-type", "application/json")
+                .body(client::whole(body.clone()))?;
+            client::exchange(envoy.listener, Protocol::Http1, request)?;
+        }
+        sent.insert(body.len(), count);
+    }
+    let all: usize = sent.values().map(|count| count + WARM_UP).sum();
+    let mut times: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while times.values().map(Vec::len).sum::<usize>() < all {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "records are missing in the log");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        times.clear();
+        for line in envoy.access_log().lines() {
+            let Ok(line) = serde_json::from_str(line) else { continue };
+            let decision = decision_of(&line)?;
+            let size = decision["body_bytes"].as_u64().context("no body_bytes")? as usize;
+            let micros = decision["latency_us"].as_u64().context("no latency_us")?;
+            times.entry(size).or_default().push(micros);
+        }
+    }
+    println!(
+        "{:>10} {:>9} {:>8} {:>8} {:>8}",
+        "body bytes", "requests", "p50 µs", "p90 µs", "p99 µs"
+    );
+    for (size, mut micros) in times {
+        micros.drain(..WARM_UP.min(micros.len()));
+        micros.sort_unstable();
+        // Nearest rank: a value that was really measured.
+        let percentile = |p: usize| micros[(micros.len() * p).div_ceil(100).saturating_sub(1)];
+        let (p50, p90, p99) = (percentile(50), percentile(90), percentile(99));
+        println!("{size:>10} {:>9} {p50:>8} {p90:>8} {p99:>8}", micros.len());
+    }
+    Ok(())
+}
+
+/// A chat body of exactly `size` bytes: varied prose, numbers and a little code.
+fn body(size: usize) -> Result<Vec<u8>> {
+    let sentences = [
+        "The harbour master counted 37 barges before breakfast, and none of them carried coal.",
+        "If each of the 12 lamps burns for 4 hours, how much oil is left at midnight?",
+        "fn pressure(depth: f64) -> f64 { 101.3 + 9.81 * depth }",
+        "Explain why the older bridge must not be closed while the ferry is being repaired.",
+        "Her grandmother's letters mention a lighthouse keeper, a storm and 2 missing sailors.",
+        "Compare the three proposals, list their costs in a table, and recommend exactly one.",
+    ];
+    let frame = |text: &str| {
+        let message = json!({"role": "user", "content": text});
+        serde_json::to_vec(&json!({"model": "auto", "messages": [message]}))
+    };
+    let room = size.checked_sub(frame("")?.len()).context("the size leaves no room for text")?;
+    let text: String =
+        sentences.iter().cycle().flat_map(|line| line.chars().chain([' '])).take(room).collect();
+    Ok(frame(&text)?)
+}
