@@ -112,5 +112,6 @@ fn trees(depth: usize, learning_rate: f64) -> TreeOptions {
         feature_share: 0.4,
         row_share: 0.7,
         buckets: 256,
+        runs: 3,
     }
 }

@@ -26,6 +26,8 @@ pub struct TreeOptions {
     pub row_share: f64,
     /// The hashed buckets that most train rows fill compete too.
     pub buckets: usize,
+    /// Independently grown sums of trees whose mean is taken.
+    pub runs: usize,
 }
 
 /// One oblivious tree.
@@ -86,6 +88,30 @@ pub fn fit(
 ) -> Trees {
     let all: Vec<usize> = train.iter().chain(stop).copied().collect();
     let columns = columns(rows, &all, train.len(), options.buckets);
+    let mut random = SmallRng::seed_from_u64(seed);
+    let runs = options.runs.max(1);
+    let mut mean = Trees { trees: Vec::new(), bias: 0.0 };
+    for _ in 0..runs {
+        let mut run = boost(rows, &all, train.len(), &columns, options, &mut random);
+        for leaf in run.trees.iter_mut().flat_map(|tree| &mut tree.leaves) {
+            *leaf /= runs as f32;
+        }
+        mean.trees.append(&mut run.trees);
+        mean.bias = run.bias;
+    }
+    mean
+}
+
+/// One sum of trees; the first `train` of the rows `all` are for growing, the rest for stopping.
+fn boost(
+    rows: &[Row],
+    all: &[usize],
+    train: usize,
+    columns: &[Column],
+    options: &TreeOptions,
+    random: &mut SmallRng,
+) -> Trees {
+    let (train, stop) = all.split_at(train);
     let label = |i: usize| f64::from(u8::from(rows[i].cheap_ok));
     let (ok, total) = train.iter().fold((0.0, 0.0), |(ok, total), &i| {
         let weight = f64::from(rows[i].weight);
@@ -93,7 +119,6 @@ pub fn fit(
     });
     let bias = ((ok + 0.5) / (total - ok + 0.5)).ln();
     let mut logits = vec![bias; all.len()];
-    let mut random = SmallRng::seed_from_u64(seed);
     let mut trees = Vec::new();
     let mut best = (f64::INFINITY, 0);
     while trees.len() < options.trees && trees.len() < best.1 + PATIENCE {
@@ -110,14 +135,14 @@ pub fn fit(
         let sample: Vec<usize> =
             (0..train.len()).filter(|_| random.random::<f64>() < options.row_share).collect();
         let mut choice: Vec<usize> = (0..columns.len()).collect();
-        choice.shuffle(&mut random);
+        choice.shuffle(random);
         choice.truncate(((columns.len() as f64 * options.feature_share) as usize).max(1));
-        let (tree, leaf_of) = grow(&columns, &choice, &sample, &slopes, all.len(), options);
+        let (tree, leaf_of) = grow(columns, &choice, &sample, &slopes, all.len(), options);
         for (logit, leaf) in logits.iter_mut().zip(leaf_of) {
             *logit += f64::from(tree.leaves[leaf]);
         }
         trees.push(tree);
-        let loss: f64 = all[train.len()..]
+        let loss: f64 = stop
             .iter()
             .zip(&logits[train.len()..])
             .map(|(&i, logit)| {
@@ -273,6 +298,7 @@ mod tests {
             feature_share: 1.0,
             row_share: 1.0,
             buckets: 50,
+            runs: 1,
         }
     }
 
