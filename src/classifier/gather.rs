@@ -49,6 +49,9 @@ fn shape(inputs: &[TValue]) -> TractResult<&[usize]> {
 }
 
 fn pick_rows(values: &[f32], columns: usize, indices: &[i64]) -> Option<Vec<f32>> {
+    if columns == 1 {
+        return pick_columns(values, values.len(), indices);
+    }
     let mut picked = Vec::with_capacity(indices.len() * columns);
     for &index in indices {
         let start = usize::try_from(index).ok()?.checked_mul(columns)?;
@@ -60,8 +63,15 @@ fn pick_rows(values: &[f32], columns: usize, indices: &[i64]) -> Option<Vec<f32>
 fn pick_columns(values: &[f32], columns: usize, indices: &[i64]) -> Option<Vec<f32>> {
     let mut picked = Vec::with_capacity(indices.len());
     for row in values.chunks_exact(columns.max(1)) {
-        for &index in indices {
-            picked.push(*row.get(usize::try_from(index).ok()?)?);
+        let mut in_range = true;
+        // A negative index becomes a large one.
+        picked.extend(indices.iter().map(|&index| {
+            let value = row.get(index as usize);
+            in_range &= value.is_some();
+            value.copied().unwrap_or_default()
+        }));
+        if !in_range {
+            return None;
         }
     }
     Some(picked)

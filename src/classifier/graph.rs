@@ -9,7 +9,6 @@ use prost::Message;
 use tract_core::internal::{Fact, SpecialOps};
 use tract_core::ops::array::{Slice, TypedConcat};
 use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
-use tract_core::ops::logic::Comp;
 use tract_core::ops::{cast, math, nn};
 use tract_core::prelude::{
     Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2,
@@ -18,6 +17,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
 use super::gather::Gather;
+use super::less::Less;
 use super::matmul::SparseMatMul;
 use super::{ModelError, Plan, tensor};
 use crate::features;
@@ -130,10 +130,7 @@ impl Node<'_> {
             "Sub" => self.binary(math::sub()),
             "Mul" => self.binary(math::mul()),
             "Div" => self.binary(math::div()),
-            "Less" => self.binary(Comp::LT),
-            "LessOrEqual" => self.binary(Comp::LTE),
-            "Greater" => self.binary(Comp::GT),
-            "GreaterOrEqual" => self.binary(Comp::GTE),
+            "Less" => self.binary(Less),
             "Relu" => self.relu(),
             "Sigmoid" => self.unary(nn::sigmoid()),
             "Tanh" => self.unary(math::tanh()),

@@ -34,6 +34,10 @@ impl SparseMatMul {
     }
 
     fn multiply(&self, row: &[f32], weights: &[f32], sums: &mut [f32]) {
+        if let [sum] = sums {
+            *sum = row.iter().zip(weights).map(|(value, weight)| value * weight).sum();
+            return;
+        }
         let blocks = weights.chunks(BLOCK * self.columns);
         for (values, weights) in row.chunks(BLOCK).zip(blocks) {
             // Most blocks of n-gram buckets are all zero, and a block is compared at once.

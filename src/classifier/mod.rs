@@ -12,6 +12,7 @@ use crate::features::{self, Features};
 mod error;
 mod gather;
 mod graph;
+mod less;
 mod manifest;
 mod matmul;
 mod tensor;
