@@ -84,9 +84,7 @@ impl TypedOp for Gather {
         let [data, indices] = inputs else {
             return Err(TractError::msg("data and indices are expected"));
         };
-        let (&[ref rows, ref columns], [count]) =
-            (&*data.shape.to_tvec(), &*indices.shape.to_tvec())
-        else {
+        let ([rows, columns], [count]) = (&*data.shape.to_tvec(), &*indices.shape.to_tvec()) else {
             return Err(TractError::msg("a matrix and a list of indices are expected"));
         };
         let shape = match self.axis {

@@ -5,8 +5,6 @@
     reason = "a command line prints: data to stdout, talk to stderr"
 )]
 #![allow(clippy::indexing_slicing, reason = "no request is open here that a panic could cost")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
-#![allow(clippy::indexing_slicing, reason = "no request is held open here")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -223,7 +223,7 @@ impl<'f> Scanner<'f> {
         let slot = match byte {
             0xC2..=0xC9 => Slot::LatinExtended,
             0xCE..=0xD4 => Slot::Cyrillic,
-            0xD5..=0xDF | 0xE0..=0xE1 => Slot::OtherScript,
+            0xD5..=0xE1 => Slot::OtherScript,
             0xE3..=0xED => Slot::Cjk,
             0xF0..=0xF7 => Slot::Emoji,
             // Arrows and mathematical operators, U+2190 to U+22FF.

@@ -12,11 +12,6 @@
     clippy::string_slice,
     reason = "native only: numeric code over matrices of known shape, and no request is open"
 )]
-#![allow(
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "numeric code over arrays of its own making; no request is held open here"
-)]
 
 mod bags;
 mod bundle;

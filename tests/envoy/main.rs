@@ -9,15 +9,9 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::string_slice,
+    clippy::unwrap_in_result,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise"
-)]
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    clippy::unwrap_in_result,
-    reason = "a test may fail loudly; with a main of its own it is no #[test] to clippy"
 )]
 
 #[allow(dead_code, reason = "the demo uses the rest of it")]
