@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_in_result,
     clippy::unwrap_used,
     reason = "a measurement stops at the first surprise"
 )]

@@ -8,7 +8,6 @@
     clippy::unwrap_used,
     reason = "a test stops at the first surprise"
 )]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use std::fs;
 use std::path::Path;
