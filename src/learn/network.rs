@@ -337,9 +337,9 @@ mod tests {
 
     fn mlp() -> NetworkOptions {
         NetworkOptions {
-            hidden: vec![8, 4],
+            hidden: vec![16, 8],
             data_weight: 30.0,
-            epochs: 40,
+            epochs: 20,
             ..NetworkOptions::default()
         }
     }
