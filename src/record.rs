@@ -1,1 +1,83 @@
+//! The decision record: one JSON line for the access log and the control plane.
+//!
+//! It holds no text of the prompt. The hashed n-grams stay out too, because a hash of a short
+//! word is as good as the word.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use serde::Serialize;
+
+/// One decision, for people and for learning.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Record<'a> {
+    /// Milliseconds since the Unix epoch.
+    pub ts: u64,
+    pub decision_id: &'a str,
+    /// Digest of the filter's configuration.
+    pub policy_version: &'a str,
+    pub model_version: &'a str,
+    pub schema_hash: &'a str,
+    pub target: &'a str,
+    pub cluster: &'a str,
+    pub source: &'static str,
+    pub reason: &'static str,
+    pub score: Option<f32>,
+    pub threshold: Option<f32>,
+    pub propensity: f32,
+    /// The engineered features, packed by [`pack`].
+    pub features: String,
+    pub body_bytes: usize,
+    pub prompt_tokens_estimate: usize,
+    /// Time from the whole body to the decision, in microseconds.
+    pub latency_us: u64,
+}
+
+impl Record<'_> {
+    /// The record as one line of JSON, without a line feed.
+    pub fn to_json(&self) -> String {
+        // Strings and numbers cannot fail to serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Packs features as base64 (RFC 4648, no padding) of little-endian `f32`.
+pub fn pack(features: &[f32]) -> String {
+    let bytes: Vec<u8> = features
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    BASE64_STANDARD_NO_PAD.encode(bytes)
+}
+
+/// The inverse of [`pack`]; `None` for what it cannot have made.
+pub fn unpack(packed: &str) -> Option<Vec<f32>> {
+    let bytes = BASE64_STANDARD_NO_PAD.decode(packed).ok()?;
+    let (words, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
+    Some(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_survive_packing_bit_for_bit() {
+        let values = [0.0, -0.0, 1.5, f32::MIN_POSITIVE, 16.635_532];
+        let unpacked = unpack(&pack(&values)).unwrap();
+        assert_eq!(unpacked.map_bits(), values.to_vec().map_bits());
+        assert_eq!(unpack("A"), None);
+        assert_eq!(unpack("AAAA"), None);
+    }
+
+    trait MapBits {
+        fn map_bits(&self) -> Vec<u32>;
+    }
+
+    impl MapBits for Vec<f32> {
+        fn map_bits(&self) -> Vec<u32> {
+            self.iter().map(|value| value.to_bits()).collect()
+        }
+    }
+}

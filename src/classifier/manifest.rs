@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ModelError;
+
 /// A non-strongest target and the threshold chosen for it on validation rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ManifestTarget {
+    /// Name that the training data gave it.
     pub name: String,
     /// The score from which on this target is chosen, 0..=1.
     pub threshold: f32,
@@ -26,4 +29,35 @@ pub struct Manifest {
     /// What only people read: algorithm, seed, data digests, metrics.
     #[serde(default)]
     pub training: serde_json::Value,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Manifest`] and [`ModelError::ManifestFormat`].
+    pub fn read(json: &[u8]) -> Result<Self, ModelError> {
+        let manifest: Manifest = serde_json::from_slice(json)
+            .map_err(|error| ModelError::Manifest(error.to_string()))?;
+        if manifest.format != 1 {
+            return Err(ModelError::ManifestFormat {
+                found: manifest.format,
+            });
+        }
+        if manifest.targets.is_empty() {
+            return Err(ModelError::Manifest(
+                "targets: at least one is needed".to_owned(),
+            ));
+        }
+        for target in &manifest.targets {
+            if !(0.0..=1.0).contains(&target.threshold) {
+                return Err(ModelError::Manifest(format!(
+                    "targets: threshold {} of \"{}\" is not in 0..=1",
+                    target.threshold, target.name
+                )));
+            }
+        }
+        Ok(manifest)
+    }
 }

@@ -13,7 +13,7 @@ mod ngrams;
 mod schema;
 mod text;
 
-pub use schema::{FeatureSpec, SCHEMA, schema_hash};
+pub use schema::{FeatureSpec, SCHEMA, digest_of, schema_hash};
 use schema::{Fnv1a, Slot};
 
 /// Number of engineered features: the rows of [`SCHEMA`].

@@ -185,6 +185,13 @@ pub fn schema_hash() -> String {
     format!("{:016x}", digest.0)
 }
 
+/// 64-bit FNV-1a digest of any bytes, as 16 hex digits: an identity, not a proof.
+pub fn digest_of(bytes: &[u8]) -> String {
+    let mut digest = Fnv1a::default();
+    digest.write(bytes);
+    format!("{:016x}", digest.0)
+}
+
 /// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>).
 pub(super) struct Fnv1a(pub(super) u64);
 

@@ -110,6 +110,12 @@ impl<'a> Prompt<'a> {
         }
     }
 
+    /// Rough size of the prompt in tokens: four bytes of text or tool description each.
+    pub fn tokens_estimate(&self) -> usize {
+        let text: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
+        (text + self.parameters.tools_bytes).div_ceil(4)
+    }
+
     /// Parses a request body.
     ///
     /// `truncated` says that `body` is only the beginning: what was read up to the cut counts.

@@ -1,0 +1,419 @@
+//! ONNX graph to an optimised tract plan.
+//!
+//! Only the operators that a router model needs are mapped; linking tract's whole importer would
+//! more than double the filter. An operator that is missing here is refused by name.
+
+use std::collections::HashMap;
+
+use prost::Message;
+use tract_core::internal::{Fact, SpecialOps};
+use tract_core::ops::array::{Gather, Slice, TypedConcat};
+use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
+use tract_core::ops::einsum::EinSum;
+use tract_core::ops::logic::Comp;
+use tract_core::ops::nn::{Reduce, Reducer};
+use tract_core::ops::{cast, math, nn};
+use tract_core::prelude::{
+    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2, tvec,
+};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+
+use super::{ModelError, Plan, tensor};
+use crate::features;
+
+/// Decodes, wires and optimises a model with `targets` outputs.
+pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
+    let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
+    let graph = proto
+        .graph
+        .ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
+    let mut wiring = Wiring::new(&graph)?;
+    for node in &graph.node {
+        wiring.add(node)?;
+    }
+    wiring.finish(&graph, targets)
+}
+
+fn graph_error(error: impl std::fmt::Display) -> ModelError {
+    ModelError::Graph(error.to_string())
+}
+
+/// A tract model under construction: ONNX names to constants and wires.
+struct Wiring {
+    model: TypedModel,
+    constants: HashMap<String, Tensor>,
+    wires: HashMap<String, OutletId>,
+}
+
+impl Wiring {
+    fn new(graph: &GraphProto) -> Result<Self, ModelError> {
+        let mut constants = HashMap::new();
+        for initializer in &graph.initializer {
+            let tensor = tensor::read(initializer).map_err(|problem| {
+                ModelError::Graph(format!("initializer \"{}\": {problem}", initializer.name))
+            })?;
+            constants.insert(initializer.name.clone(), tensor);
+        }
+        let mut inputs = graph
+            .input
+            .iter()
+            .filter(|input| !constants.contains_key(&input.name));
+        let (Some(input), None) = (inputs.next(), inputs.next()) else {
+            return Err(graph_error("expected one input, f32[1, features]"));
+        };
+        let mut model = TypedModel::default();
+        let source = model
+            .add_source(&input.name, f32::fact([1, features::LEN]))
+            .map_err(graph_error)?;
+        let wires = HashMap::from([(input.name.clone(), source)]);
+        Ok(Wiring {
+            model,
+            constants,
+            wires,
+        })
+    }
+
+    fn add(&mut self, proto: &NodeProto) -> Result<(), ModelError> {
+        let name = proto.output.first().map_or("", String::as_str);
+        let problem = |problem: String| ModelError::Node {
+            node: name.to_owned(),
+            problem,
+        };
+        let [_] = proto.output.as_slice() else {
+            return Err(problem("expected one output".to_owned()));
+        };
+        let node = Node {
+            proto,
+            name,
+            wiring: self,
+        };
+        let wire = node.wire().map_err(|refusal| match refusal {
+            Refusal::Operator => ModelError::Operator {
+                operator: proto.op_type.clone(),
+                node: name.to_owned(),
+            },
+            Refusal::Problem(text) => problem(text),
+        })?;
+        self.wires.insert(name.to_owned(), wire);
+        Ok(())
+    }
+
+    fn finish(mut self, graph: &GraphProto, targets: usize) -> Result<Plan, ModelError> {
+        let [output] = graph.output.as_slice() else {
+            return Err(graph_error("expected one output, f32[1, targets]"));
+        };
+        let wire =
+            self.wires.get(&output.name).copied().ok_or_else(|| {
+                graph_error(format!("no node makes the output \"{}\"", output.name))
+            })?;
+        self.model
+            .set_output_outlets(&[wire])
+            .map_err(graph_error)?;
+        let fact = self.model.outlet_fact(wire).map_err(graph_error)?;
+        let expected = f32::fact([1, targets]);
+        if !fact.compatible_with(&expected) {
+            return Err(graph_error(format!(
+                "the output is {fact:?}, expected f32[1, {targets}]: one score for each target of the manifest"
+            )));
+        }
+        let optimized = self.model.into_optimized().map_err(graph_error)?;
+        optimized.into_runnable().map_err(graph_error)
+    }
+}
+
+/// Why a node cannot be wired.
+enum Refusal {
+    Operator,
+    Problem(String),
+}
+
+impl<E: std::fmt::Display> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Refusal::Problem(error.to_string())
+    }
+}
+
+/// One ONNX node on its way into the model.
+struct Node<'a> {
+    proto: &'a NodeProto,
+    name: &'a str,
+    wiring: &'a mut Wiring,
+}
+
+impl Node<'_> {
+    /// Operators: <https://onnx.ai/onnx/operators/>, opset 13.
+    fn wire(mut self) -> Result<OutletId, Refusal> {
+        match self.proto.op_type.as_str() {
+            "Identity" => self.input(0),
+            "Constant" => self.constant(),
+            "Add" => self.binary(math::add()),
+            "Sub" => self.binary(math::sub()),
+            "Mul" => self.binary(math::mul()),
+            "Div" => self.binary(math::div()),
+            "Less" => self.binary(Comp::LT),
+            "LessOrEqual" => self.binary(Comp::LTE),
+            "Greater" => self.binary(Comp::GT),
+            "GreaterOrEqual" => self.binary(Comp::GTE),
+            "Relu" => self.relu(),
+            "Sigmoid" => self.unary(nn::sigmoid()),
+            "Tanh" => self.unary(math::tanh()),
+            "Clip" => self.clip(),
+            "MatMul" => self.matmul(),
+            "Gemm" => self.gemm(),
+            "Slice" => self.slice(),
+            "Concat" => self.concat(),
+            "Gather" => self.gather(),
+            "Cast" => self.cast(),
+            "Reshape" => self.reshape(),
+            "ReduceSum" => self.reduce_sum(),
+            _ => Err(Refusal::Operator),
+        }
+    }
+
+    fn input_name(&self, index: usize) -> Result<&str, Refusal> {
+        let name = self.proto.input.get(index).filter(|name| !name.is_empty());
+        Ok(name.ok_or_else(|| format!("input {index} is missing"))?)
+    }
+
+    /// The input as a wire; a constant becomes one.
+    fn input(&mut self, index: usize) -> Result<OutletId, Refusal> {
+        let name = self.input_name(index)?.to_owned();
+        if let Some(&wire) = self.wiring.wires.get(&name) {
+            return Ok(wire);
+        }
+        let constant = self
+            .wiring
+            .constants
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| format!("input \"{name}\" is made by no earlier node"))?;
+        let wire = self.wiring.model.add_const(&name, constant)?;
+        self.wiring.wires.insert(name, wire);
+        Ok(wire)
+    }
+
+    fn constant_input(&self, index: usize) -> Result<&Tensor, Refusal> {
+        let name = self.input_name(index)?;
+        let constant = self.wiring.constants.get(name);
+        Ok(constant.ok_or_else(|| format!("input \"{name}\" must be a constant"))?)
+    }
+
+    fn integers(&self, index: usize) -> Result<Vec<i64>, Refusal> {
+        Ok(self.constant_input(index)?.as_slice::<i64>()?.to_vec())
+    }
+
+    fn integer_attribute(&self, name: &str, default: i64) -> i64 {
+        self.attribute(name)
+            .map_or(default, |attribute| attribute.i)
+    }
+
+    fn attribute(&self, name: &str) -> Option<&tract_onnx::pb::AttributeProto> {
+        self.proto
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+    }
+
+    fn rank(&self, wire: OutletId) -> Result<usize, Refusal> {
+        Ok(self.wiring.model.outlet_fact(wire)?.rank())
+    }
+
+    fn axis(&self, axis: i64, wire: OutletId) -> Result<usize, Refusal> {
+        let rank = self.rank(wire)?;
+        let counted = if axis < 0 {
+            axis + i64::try_from(rank)?
+        } else {
+            axis
+        };
+        let axis = usize::try_from(counted).ok().filter(|axis| *axis < rank);
+        Ok(axis.ok_or_else(|| format!("axis {counted} of a tensor of rank {rank}"))?)
+    }
+
+    fn put(
+        &mut self,
+        suffix: &str,
+        op: impl Into<Box<dyn TypedOp>>,
+        inputs: &[OutletId],
+    ) -> Result<OutletId, Refusal> {
+        let name = format!("{}{suffix}", self.name);
+        let outlets = wire_with_rank_broadcast(name, &mut self.wiring.model, op, inputs)?;
+        Ok(outlets.first().copied().ok_or("no outlet")?)
+    }
+
+    fn constant(self) -> Result<OutletId, Refusal> {
+        let value = self.attribute("value").and_then(|value| value.t.as_ref());
+        let tensor = tensor::read(value.ok_or("only the attribute \"value\" is supported")?)?;
+        self.wiring
+            .constants
+            .insert(self.name.to_owned(), tensor.clone());
+        Ok(self.wiring.model.add_const(self.name, tensor)?)
+    }
+
+    fn unary(mut self, op: impl Into<Box<dyn TypedOp>>) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        self.put("", op, &[input])
+    }
+
+    fn binary(mut self, op: impl Into<Box<dyn TypedOp>>) -> Result<OutletId, Refusal> {
+        let inputs = [self.input(0)?, self.input(1)?];
+        self.put("", op, &inputs)
+    }
+
+    fn bound(
+        &mut self,
+        suffix: &str,
+        op: impl Into<Box<dyn TypedOp>>,
+        input: OutletId,
+        bound: f32,
+    ) -> Result<OutletId, Refusal> {
+        let name = format!("{}{suffix}.bound", self.name);
+        let bound = self.wiring.model.add_const(name, tensor2(&[[bound]]))?;
+        self.put(suffix, op, &[input, bound])
+    }
+
+    fn relu(mut self) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        self.bound("", math::max(), input, 0.0)
+    }
+
+    fn clip(mut self) -> Result<OutletId, Refusal> {
+        let low = *self.constant_input(1)?.to_scalar::<f32>()?;
+        let high = *self.constant_input(2)?.to_scalar::<f32>()?;
+        let input = self.input(0)?;
+        let raised = self.bound(".low", math::max(), input, low)?;
+        self.bound("", math::min(), raised, high)
+    }
+
+    fn multiply(&mut self, suffix: &str, axes: &str) -> Result<OutletId, Refusal> {
+        let inputs = [self.input(0)?, self.input(1)?];
+        for wire in inputs {
+            let rank = self.rank(wire)?;
+            if rank != 2 {
+                return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
+            }
+        }
+        self.put(
+            suffix,
+            EinSum::new(axes.parse()?, f32::datum_type()),
+            &inputs,
+        )
+    }
+
+    fn matmul(mut self) -> Result<OutletId, Refusal> {
+        self.multiply("", "mk,kn->mn")
+    }
+
+    fn gemm(mut self) -> Result<OutletId, Refusal> {
+        let scaled = |name| self.attribute(name).is_some_and(|factor| factor.f != 1.0);
+        if scaled("alpha") || scaled("beta") || self.integer_attribute("transA", 0) != 0 {
+            return Err("alpha, beta and transA are not supported".into());
+        }
+        let axes = if self.integer_attribute("transB", 0) == 0 {
+            "mk,kn->mn"
+        } else {
+            "mk,nk->mn"
+        };
+        let product = self.multiply(".product", axes)?;
+        let bias = self.input(2)?;
+        self.put("", math::add(), &[product, bias])
+    }
+
+    fn slice(mut self) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        let (starts, ends, axes) = (self.integers(1)?, self.integers(2)?, self.integers(3)?);
+        let steps = if self.proto.input.len() > 4 {
+            self.integers(4)?
+        } else {
+            vec![1]
+        };
+        let ([start], [end], [axis], [1]) = (
+            starts.as_slice(),
+            ends.as_slice(),
+            axes.as_slice(),
+            steps.as_slice(),
+        ) else {
+            return Err("one axis and step 1 are expected".into());
+        };
+        let axis = self.axis(*axis, input)?;
+        let size = self.size(input, axis)?;
+        let from_end = |at: i64| if at < 0 { at + size } else { at.min(size) };
+        let (start, end) = (from_end(*start), from_end(*end));
+        if !(0..end).contains(&start) {
+            return Err(format!("{start}..{end} of {size}").into());
+        }
+        self.put("", Slice::new(axis, start, end), &[input])
+    }
+
+    fn size(&self, wire: OutletId, axis: usize) -> Result<i64, Refusal> {
+        let shape = &self.wiring.model.outlet_fact(wire)?.shape;
+        Ok(shape.get(axis).ok_or("no such axis")?.to_i64()?)
+    }
+
+    fn concat(mut self) -> Result<OutletId, Refusal> {
+        let inputs = (0..self.proto.input.len())
+            .map(|index| self.input(index))
+            .collect::<Result<Vec<_>, _>>()?;
+        let first = *inputs.first().ok_or("no input")?;
+        let axis = self.axis(self.integer_attribute("axis", 0), first)?;
+        self.put("", TypedConcat { axis }, &inputs)
+    }
+
+    fn gather(mut self) -> Result<OutletId, Refusal> {
+        // tract checks indices against sizes while it runs; a model's are known before.
+        let (data, indices) = (self.input(0)?, self.input(1)?);
+        let axis = self.axis(self.integer_attribute("axis", 0), data)?;
+        let size = self.size(data, axis)?;
+        if let Ok(constant) = self.constant_input(1)
+            && constant
+                .as_slice::<i64>()?
+                .iter()
+                .any(|index| !(0..size).contains(index))
+        {
+            return Err(format!("an index is not in 0..{size}").into());
+        }
+        let name = self.name.to_owned();
+        let outlets = self
+            .wiring
+            .model
+            .wire_node(name, Gather::new(axis), &[data, indices])?;
+        Ok(outlets.first().copied().ok_or("no outlet")?)
+    }
+
+    fn cast(self) -> Result<OutletId, Refusal> {
+        let to = self.integer_attribute("to", 0);
+        let to = if to == DataType::Float as i64 {
+            f32::datum_type()
+        } else if to == DataType::Int64 as i64 {
+            DatumType::I64
+        } else {
+            return Err(format!("type {to} is not supported, only float and int64 are").into());
+        };
+        self.unary(cast::cast(to))
+    }
+
+    fn reshape(mut self) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        let shape = self.integers(1)?;
+        if shape.iter().any(|size| *size <= 0) {
+            return Err("sizes must be given as positive numbers".into());
+        }
+        let from = self.wiring.model.outlet_fact(input)?.shape.to_tvec();
+        let to = shape.iter().map(|&size| TDim::Val(size)).collect();
+        self.put("", AxisOp::Reshape(0, from, to), &[input])
+    }
+
+    fn reduce_sum(mut self) -> Result<OutletId, Refusal> {
+        let input = self.input(0)?;
+        let axes = self.integers(1)?;
+        let [axis] = axes.as_slice() else {
+            return Err("one axis is expected".into());
+        };
+        let axis = self.axis(*axis, input)?;
+        let sum = self.put(".sum", Reduce::new(tvec!(axis), Reducer::Sum), &[input])?;
+        if self.integer_attribute("keepdims", 1) == 1 {
+            return Ok(sum);
+        }
+        self.put("", AxisOp::Rm(axis), &[sum])
+    }
+}

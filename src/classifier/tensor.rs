@@ -1,0 +1,62 @@
+//! ONNX tensors to tract tensors.
+
+use tract_core::prelude::Tensor;
+use tract_onnx::pb::TensorProto;
+use tract_onnx::pb::tensor_proto::DataType;
+
+/// Reads a tensor of `f32` or `i64`, the two types a router model needs.
+pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
+    let shape = proto
+        .dims
+        .iter()
+        .map(|&size| usize::try_from(size).map_err(|_| format!("dimension {size}")))
+        .collect::<Result<Vec<usize>, _>>()?;
+    let elements = shape
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(size))
+        .ok_or("too many elements")?;
+    if proto.data_type == DataType::Float as i32 {
+        let values = if proto.raw_data.is_empty() {
+            proto.float_data.clone()
+        } else {
+            words(&proto.raw_data, f32::from_le_bytes)
+        };
+        // An activation may hide what is no number, so it is refused where it comes in.
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(format!("the value {value} is not finite"));
+        }
+        build(&shape, elements, &values)
+    } else if proto.data_type == DataType::Int64 as i32 {
+        let values = if proto.raw_data.is_empty() {
+            proto.int64_data.clone()
+        } else {
+            words(&proto.raw_data, i64::from_le_bytes)
+        };
+        build(&shape, elements, &values)
+    } else {
+        Err(format!(
+            "tensor type {} is not supported, only float and int64 are",
+            proto.data_type
+        ))
+    }
+}
+
+fn words<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
+    bytes
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .map(|chunk| read(*chunk))
+        .collect()
+}
+
+fn build<T: tract_core::prelude::Datum + Copy>(
+    shape: &[usize],
+    elements: usize,
+    values: &[T],
+) -> Result<Tensor, String> {
+    if values.len() != elements {
+        return Err(format!("{} values for shape {shape:?}", values.len()));
+    }
+    Tensor::from_shape(shape, values).map_err(|error| error.to_string())
+}

@@ -1,0 +1,232 @@
+use prost::Message;
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType,
+};
+
+use super::*;
+use crate::features::LEN;
+use crate::prompt::Prompt;
+
+fn floats(name: &str, dims: &[usize], values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: dims.iter().map(|&size| size as i64).collect(),
+        data_type: DataType::Float as i32,
+        raw_data: values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        ..TensorProto::default()
+    }
+}
+
+fn integers(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: vec![values.len() as i64],
+        data_type: DataType::Int64 as i32,
+        int64_data: values.to_vec(),
+        ..TensorProto::default()
+    }
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: operator.to_owned(),
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+fn value(name: &str) -> ValueInfoProto {
+    ValueInfoProto {
+        name: name.to_owned(),
+        ..ValueInfoProto::default()
+    }
+}
+
+fn onnx(nodes: Vec<NodeProto>, initializers: Vec<TensorProto>) -> Vec<u8> {
+    let graph = GraphProto {
+        node: nodes,
+        initializer: initializers,
+        input: vec![value("features")],
+        output: vec![value("scores")],
+        ..GraphProto::default()
+    };
+    ModelProto {
+        graph: Some(graph),
+        ..ModelProto::default()
+    }
+    .encode_to_vec()
+}
+
+fn manifest(schema_hash: &str) -> Vec<u8> {
+    serde_json::to_vec(&Manifest {
+        format: 1,
+        version: "test".to_owned(),
+        schema_hash: schema_hash.to_owned(),
+        features: LEN,
+        targets: vec![ManifestTarget {
+            name: "cheap".to_owned(),
+            threshold: 0.5,
+        }],
+        training: serde_json::Value::Null,
+    })
+    .unwrap()
+}
+
+/// Logistic regression on `text_bytes` alone, the first feature.
+fn logistic(weight: f32, bias: f32) -> Vec<u8> {
+    let mut weights = vec![0.0; LEN];
+    weights[0] = weight;
+    onnx(
+        vec![
+            node("MatMul", &["features", "weights"], "product"),
+            node("Add", &["product", "bias"], "logit"),
+            node("Sigmoid", &["logit"], "scores"),
+        ],
+        vec![
+            floats("weights", &[LEN, 1], &weights),
+            floats("bias", &[1], &[bias]),
+        ],
+    )
+}
+
+fn load(onnx: &[u8]) -> Result<Classifier, ModelError> {
+    Classifier::load(onnx, &manifest(&features::schema_hash()))
+}
+
+#[test]
+fn a_graph_scores_as_its_formula_says() {
+    let classifier = load(&logistic(0.5, -1.0)).unwrap();
+    let features = features::extract(&Prompt::from_text("seven b"));
+    let expected = 1.0 / (1.0 + f32::exp(1.0 - 0.5 * 8.0_f32.ln()));
+    let scores = classifier.scores(&features).unwrap();
+    assert_eq!(scores.len(), 1);
+    assert!((scores[0] - expected).abs() < 1e-6, "{scores:?} {expected}");
+}
+
+#[test]
+fn every_supported_operator_computes_what_onnx_says() {
+    let mut slice = node("Slice", &["features", "zero", "three", "one"], "head");
+    let mut concat = node("Concat", &["head", "tripled"], "six");
+    let axis = |value| tract_onnx::pb::AttributeProto {
+        name: "axis".to_owned(),
+        i: value,
+        ..Default::default()
+    };
+    concat.attribute.push(axis(1));
+    let mut gather = node("Gather", &["six", "picked"], "four");
+    gather.attribute.push(axis(1));
+    let mut cast = node("Cast", &["is_less"], "ones");
+    cast.attribute.push(tract_onnx::pb::AttributeProto {
+        name: "to".to_owned(),
+        i: DataType::Float as i64,
+        ..Default::default()
+    });
+    slice.input.push("one".to_owned());
+    let nodes = vec![
+        slice,
+        node("Add", &["head", "half"], "tripled"),
+        concat,
+        gather,
+        node("Reshape", &["four", "square"], "matrix"),
+        node("ReduceSum", &["matrix", "one"], "sums"),
+        node("Sub", &["sums", "half"], "shifted"),
+        node("Less", &["shifted", "large"], "is_less"),
+        cast,
+        node("Mul", &["ones", "half"], "halves"),
+        node("Div", &["halves", "half"], "back"),
+        node("Relu", &["back"], "positive"),
+        node("Clip", &["positive", "low", "high"], "clipped"),
+        node("Reshape", &["clipped", "row"], "pair"),
+        node("Gemm", &["pair", "weights", "bias"], "sum"),
+        node("Tanh", &["sum"], "small"),
+        node("Identity", &["small"], "same"),
+        node("Sigmoid", &["same"], "scores"),
+    ];
+    let constants = vec![
+        integers("zero", &[0]),
+        integers("one", &[1]),
+        integers("three", &[3]),
+        integers("picked", &[0, 1, 3, 5]),
+        integers("square", &[2, 2]),
+        integers("row", &[1, 2]),
+        floats("half", &[1, 1], &[0.5]),
+        floats("large", &[1, 1], &[100.0]),
+        floats("low", &[], &[0.0]),
+        floats("high", &[], &[0.75]),
+        floats("weights", &[2, 1], &[1.0, -0.5]),
+        floats("bias", &[1], &[0.25]),
+    ];
+    let classifier = load(&onnx(nodes, constants)).unwrap();
+    let features = features::extract(&Prompt::from_text("some text"));
+    // All comparisons hold, so the pair is [0.75, 0.75] whatever the features are.
+    let expected = 1.0 / (1.0 + f32::exp(-f32::tanh(0.75 - 0.375 + 0.25)));
+    let score = classifier.scores(&features).unwrap()[0];
+    assert!((score - expected).abs() < 1e-5, "{score} {expected}");
+}
+
+#[test]
+fn an_unsupported_operator_is_refused_by_name() {
+    let model = onnx(vec![node("LSTM", &["features"], "scores")], vec![]);
+    assert_eq!(
+        load(&model).unwrap_err().to_string(),
+        "model.onnx: operator \"LSTM\" (node \"scores\") is not supported"
+    );
+}
+
+#[test]
+fn a_model_of_another_schema_is_refused_with_both_hashes() {
+    let error = Classifier::load(&logistic(0.0, 0.0), &manifest("0123456789abcdef")).unwrap_err();
+    let here = features::schema_hash();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the model was trained on feature schema 0123456789abcdef, this program computes {here}: retrain it"
+        )
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_the_reason() {
+    let refused = |onnx: &[u8]| load(onnx).unwrap_err().to_string();
+    assert!(refused(b"no protobuf").starts_with("model.onnx is not ONNX"));
+    assert_eq!(
+        refused(&vec![0; MAX_MODEL_BYTES + 1]),
+        "model.onnx has 4194305 bytes, at most 4194304 are accepted"
+    );
+    assert_eq!(
+        refused(&onnx(vec![node("Sigmoid", &["nowhere"], "scores")], vec![])),
+        "model.onnx: node \"scores\": input \"nowhere\" is made by no earlier node"
+    );
+    assert!(
+        refused(&onnx(
+            vec![node("Sigmoid", &["features"], "scores")],
+            vec![]
+        ))
+        .contains("expected f32[1, 1]")
+    );
+    let short = onnx(
+        vec![node("MatMul", &["features", "weights"], "scores")],
+        vec![floats("weights", &[LEN, 1], &[1.0])],
+    );
+    assert!(refused(&short).contains("initializer \"weights\": 1 values for shape"));
+    assert!(refused(&logistic(f32::NAN, 0.0)).contains("the value NaN is not finite"));
+}
+
+#[test]
+fn a_manifest_is_checked() {
+    let refused = |json: &str| Classifier::load(&logistic(0.0, 0.0), json.as_bytes()).unwrap_err();
+    assert!(matches!(refused("{"), ModelError::Manifest(_)));
+    let text = String::from_utf8(manifest(&features::schema_hash())).unwrap();
+    assert_eq!(
+        refused(&text.replace("\"format\":1", "\"format\":2")),
+        ModelError::ManifestFormat { found: 2 }
+    );
+    assert!(matches!(
+        refused(&text.replace("0.5", "1.5")),
+        ModelError::Manifest(_)
+    ));
+}

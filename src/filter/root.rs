@@ -1,0 +1,98 @@
+//! Configuration to [`Router`], shared by all requests of a worker.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::metrics::Metrics;
+use super::request::Request;
+use crate::config::Config;
+use crate::features;
+use crate::router::Router;
+
+/// What the requests of one configuration share.
+pub(super) struct Service {
+    pub(super) router: Router,
+    pub(super) metrics: Metrics,
+    pub(super) schema_hash: String,
+    /// Digest of the configuration.
+    pub(super) policy_version: String,
+    identity: RandomState,
+    decisions: Cell<u64>,
+}
+
+impl Service {
+    fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
+        let config = Config::from_json(json)
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let router = Router::new(config).map_err(|error| vec![error.to_string()])?;
+        let metrics = Metrics::define(router.config())
+            .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
+        Ok(Service {
+            router,
+            metrics,
+            schema_hash: features::schema_hash(),
+            policy_version: features::digest_of(json),
+            identity: RandomState::new(),
+            decisions: Cell::new(0),
+        })
+    }
+
+    /// A fresh decision id: 128 bits as hex digits, unpredictable and unique in practice.
+    pub(super) fn decision_id(&self) -> String {
+        let number = self.decisions.get();
+        self.decisions.set(number.wrapping_add(1));
+        let halves = [
+            self.identity.hash_one((number, 0_u8)),
+            self.identity.hash_one((number, 1_u8)),
+        ];
+        let [high, low] = halves;
+        format!("{high:016x}{low:016x}")
+    }
+}
+
+/// The root context: one a configuration and worker.
+#[derive(Default)]
+pub(super) struct Root {
+    service: Option<Rc<Service>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let json = self.get_plugin_configuration().unwrap_or_default();
+        match Service::configure(&json) {
+            Ok(service) => {
+                log::info!(
+                    "pointsman {} ready: model {}, schema {}, configuration {}",
+                    env!("CARGO_PKG_VERSION"),
+                    service.router.classifier().manifest().version,
+                    service.schema_hash,
+                    service.policy_version
+                );
+                self.service = Some(Rc::new(service));
+                true
+            }
+            Err(errors) => {
+                for error in &errors {
+                    log::error!("pointsman configuration refused: {error}");
+                }
+                false
+            }
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        let service = self.service.as_ref()?;
+        Some(Box::new(Request::new(Rc::clone(service))))
+    }
+}
