@@ -369,10 +369,10 @@ impl Shared<'_> {
         check()?;
         let price = price(self.options, kind);
         let limit = job.record.request.max_tokens();
-        let reserved = price.of(estimate_usage(body, &job.record.strong, limit));
-        if !self.purse().reserve(reserved) {
+        let estimate = price.of(estimate_usage(body, &job.record.strong, limit));
+        let Some(reserved) = self.purse().reserve(estimate) else {
             return Err(Event::OutOfBudget);
-        }
+        };
         let called = endpoint.call(body, &self.stop, accept);
         let usage = called.as_ref().map_or(Usage::default(), |answer| billed(body, answer));
         self.purse().settle(reserved, price.of(usage));

@@ -129,6 +129,17 @@ impl Journal {
         self.places.len() as u64
     }
 
+    /// Removes the file if no call was ever written to it.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn discard_if_empty(&self) -> Result<(), LabelError> {
+        if self.end == 0 {
+            std::fs::remove_file(&self.path).map_err(LabelError::io(&self.path))?;
+        }
+        Ok(())
+    }
+
     /// Whole lines that are no calls; they are left alone.
     pub fn damaged_lines(&self) -> u64 {
         self.damaged_lines

@@ -43,7 +43,7 @@ pub use summary::{Estimate, Outcome, Summary};
 
 use evaluators::human::Ratings;
 use evaluators::sandbox::Sandbox;
-use evaluators::{Choice, human};
+use evaluators::{Choice, Evaluator, human};
 use journal::Journal;
 
 /// What to label, and how.
@@ -99,11 +99,13 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Outcome, LabelE
         observer.say(&format!("{lines} damaged lines of the journal are ignored"));
     }
     if options.dry_run {
-        return Ok(Outcome::Estimate(calls::estimate(options, &plan, &mut journal)?));
+        let estimate = calls::estimate(options, &plan, &mut journal)?;
+        journal.discard_if_empty()?;
+        return Ok(Outcome::Estimate(estimate));
     }
     let sandbox = Sandbox::new();
-    if let Some(warning) = sandbox.warning()
-        && plan.rows.iter().any(|row| row.evaluator == evaluators::Evaluator::Code)
+    if plan.rows.iter().any(|row| row.evaluator == Evaluator::Code)
+        && let Some(warning) = sandbox.warning()
     {
         observer.say(warning);
     }
@@ -128,6 +130,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Outcome, LabelE
         return Err(LabelError::Budget { budget, done, wanted, partial });
     }
     let tally = scorer.write(&options.out, &mut problems, observer)?;
+    scorer.made.journal.discard_if_empty()?;
     Ok(Outcome::Labelled(Box::new(summary::summarise(
         options,
         &plan,

@@ -70,27 +70,35 @@ pub struct Purse {
     budget: Option<f64>,
     spent: f64,
     reserved: f64,
+    /// Calls that this run paid for, and what they cost together.
+    paid: (u32, f64),
 }
 
 impl Purse {
     /// `spent` is what the journal's calls have cost already.
     pub fn new(budget: Option<f64>, spent: f64) -> Self {
-        Purse { budget, spent, reserved: 0.0 }
+        Purse { budget, spent, reserved: 0.0, paid: (0, 0.0) }
     }
 
-    /// Sets money aside for a call; `false` when the budget does not cover it.
-    pub fn reserve(&mut self, cost: f64) -> bool {
-        let fits = self.budget.is_none_or(|budget| self.spent + self.reserved + cost <= budget);
-        if fits {
-            self.reserved += cost;
+    /// Sets money aside for a call: what it is estimated at, or what the calls before it did cost on
+    /// average if that is more. `None` when the budget does not cover it.
+    pub fn reserve(&mut self, estimate: f64) -> Option<f64> {
+        let (calls, dollars) = self.paid;
+        let cost = estimate.max(dollars / f64::from(calls.max(1)));
+        if self.budget.is_some_and(|budget| self.spent + self.reserved + cost > budget) {
+            return None;
         }
-        fits
+        self.reserved += cost;
+        Some(cost)
     }
 
     /// Gives back what was reserved and takes what the call did cost.
     pub fn settle(&mut self, reserved: f64, cost: f64) {
         self.reserved = (self.reserved - reserved).max(0.0);
         self.spent += cost;
+        if cost > 0.0 {
+            self.paid = (self.paid.0 + 1, self.paid.1 + cost);
+        }
     }
 
     /// Dollars spent, earlier runs on this journal included.
@@ -114,10 +122,11 @@ mod tests {
     #[test]
     fn calls_in_flight_count_against_the_budget() {
         let mut purse = Purse::new(Some(1.0), 0.2);
-        assert!(purse.reserve(0.5));
-        assert!(!purse.reserve(0.5));
-        purse.settle(0.5, 0.1);
-        assert!(purse.reserve(0.5));
+        let reserved = purse.reserve(0.5).expect("covered");
+        assert_eq!(purse.reserve(0.5), None);
+        purse.settle(reserved, 0.1);
+        assert_eq!(purse.reserve(0.01), Some(0.1), "calls cost more than estimated");
+        assert!(purse.reserve(0.5).is_some());
         assert!((purse.spent() - 0.3).abs() < 1e-12);
     }
 }
