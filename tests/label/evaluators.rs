@@ -187,12 +187,7 @@ fn python_functions_by_derived_arguments() {
         let strong = fenced("python", "def reverse(text: str) -> str:\n    return text[::-1]");
         text_score(Evaluator::Code, &question, &strong, &fenced("python", b))
     };
-    assert_eq!(
-        score(
-            "def reverse(t):\n    out = t[:0]\n    for c in t: out = (c if isinstance(t, str) else t.__class__([c])) + out\n    return out"
-        ),
-        1.0
-    );
+    assert_eq!(score("def reverse(t):\n    return ''.join(reversed(t))"), 1.0);
     assert!(score("def reverse(text):\n    return text") < 0.8);
     assert_eq!(score("def reverse(text):\n    raise ValueError"), 0.0);
     assert!(unscorable(

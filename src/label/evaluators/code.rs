@@ -1,6 +1,6 @@
 //! Do two programs do the same?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -225,41 +225,73 @@ fn functions(program: &Program) -> Vec<String> {
         .collect()
 }
 
-/// The share of derived arguments for which both functions give the same; `None` when the strong
-/// one accepts none of them.
-fn compare_functions(
-    strong: &Program,
-    cheap: &Program,
-    name: &str,
-    sandbox: &Sandbox,
-) -> Option<f64> {
-    // The programs run in processes of their own: one must not see or change the other.
-    let outcomes = |program: &Program| {
+/// What a function did: the types of the arguments and the outcome, for each call.
+struct Outcomes {
+    count: String,
+    calls: Vec<(String, String)>,
+}
+
+impl Outcomes {
+    /// Calls a function many times, with `count` arguments or as many as it requires. The program
+    /// runs in a process of its own: one must not see or change the other.
+    fn of(program: &Program, name: &str, count: Option<&str>, sandbox: &Sandbox) -> Option<Self> {
         let python = program.language == Language::Python;
         let files = if python {
             [("answer.py", program.source.as_str()), ("harness.py", PYTHON_HARNESS)]
         } else {
             [("answer.js", program.source.as_str()), ("harness.js", NODE_HARNESS)]
         };
-        let run = Sandbox::in_directory(&files, |path| {
-            if python {
-                sandbox.run(path, &["python3", "-I", "harness.py", name], "", MEMORY_KIB)
-            } else {
-                let node = ["node", "--max-old-space-size=256", "harness.js", name];
-                sandbox.run(path, &node, "", 0)
-            }
-        })?;
-        let lines = run.stdout.lines().filter_map(|line| line.strip_prefix("\u{1}"));
-        Some(lines.map(str::to_owned).collect::<Vec<String>>())
+        let mut command = if python {
+            vec!["python3", "-I", "harness.py", name]
+        } else {
+            vec!["node", "--max-old-space-size=256", "harness.js", name]
+        };
+        command.extend(count);
+        let memory = if python { MEMORY_KIB } else { 0 };
+        let run = Sandbox::in_directory(&files, |path| sandbox.run(path, &command, "", memory))?;
+        let mut lines = run.stdout.lines().filter_map(|line| line.strip_prefix('\u{1}'));
+        let count = lines.next()?.to_owned();
+        let calls = lines.filter_map(|line| line.split_once('\u{2}'));
+        let calls = calls.map(|(types, outcome)| (types.to_owned(), outcome.to_owned())).collect();
+        Some(Outcomes { count, calls })
+    }
+
+    fn failed(&self, call: usize) -> bool {
+        self.calls.get(call).is_none_or(|(_, outcome)| outcome.starts_with("error"))
+    }
+}
+
+/// The share of derived arguments for which both functions give the same; `None` when the strong
+/// one accepts none of them.
+///
+/// A function is only meant for some types. Calls with types that either function mostly rejects
+/// tell nothing and do not count.
+fn compare_functions(
+    strong: &Program,
+    cheap: &Program,
+    name: &str,
+    sandbox: &Sandbox,
+) -> Option<f64> {
+    let strong = Outcomes::of(strong, name, None, sandbox)?;
+    let Some(cheap) = Outcomes::of(cheap, name, Some(&strong.count), sandbox) else {
+        return Some(0.0);
     };
-    let (strong, cheap) = (outcomes(strong)?, outcomes(cheap)?);
-    let accepted: Vec<usize> =
-        (0..strong.len()).filter(|&index| !strong[index].starts_with("error")).collect();
-    if accepted.is_empty() {
+    let mut by_types: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (call, (types, _)) in strong.calls.iter().enumerate() {
+        by_types.entry(types).or_default().push(call);
+    }
+    let mostly_fails = |outcomes: &Outcomes, calls: &[usize]| {
+        2 * calls.iter().filter(|&&call| outcomes.failed(call)).count() > calls.len()
+    };
+    by_types.retain(|_, calls| !mostly_fails(&strong, calls));
+    if by_types.is_empty() {
         return None;
     }
-    let same = accepted.iter().filter(|&&index| cheap.get(index) == Some(&strong[index])).count();
-    Some(same as f64 / accepted.len() as f64)
+    by_types.retain(|_, calls| !mostly_fails(&cheap, calls));
+    let accepted: Vec<usize> =
+        by_types.into_values().flatten().filter(|&call| !strong.failed(call)).collect();
+    let same = accepted.iter().filter(|&&call| cheap.calls.get(call) == strong.calls.get(call));
+    Some(same.count() as f64 / accepted.len().max(1) as f64)
 }
 
 /// The share of standard inputs for which both programs write the same; `None` when the strong one

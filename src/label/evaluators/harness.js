@@ -1,5 +1,7 @@
 // Calls one function of answer.js with many arguments and prints what each call does.
-// Lines of outcome begin with U+0001, so that the answer's own output is told apart.
+// usage: harness.js FUNCTION [COUNT]: with so many arguments, otherwise as many as it declares.
+// Lines of outcome begin with U+0001, so that the answer's own output is told apart: first the number
+// of arguments, then for each call the types of its arguments, U+0002, and the outcome.
 const vm = require("vm");
 const source = require("fs").readFileSync("answer.js", "utf8").replace(/^export /gm, "");
 const name = process.argv[2];
@@ -8,7 +10,9 @@ vm.runInContext(source + "\nthis.__function = " + name + ";", scope, { timeout: 
 
 const POOL = [0, 1, 2, 7, -3, 10, 2.5, "", "a", "hello world", "racecar", "12 3", [], [1],
   [3, 1, 2, 2], [5, -1, 0, 4, 4], ["b", "a", "a"], [[1, 2], [3, 4]], { a: 1, b: 2 }, true, null];
-const count = scope.__function.length;
+const count = process.argv[3] ? Number(process.argv[3]) : scope.__function.length;
+console.log("\n\u0001" + count);
+const type = (value) => (Array.isArray(value) ? "array" : value === null ? "null" : typeof value);
 let calls = [];
 if (count === 0) calls = [[]];
 else if (count === 1) calls = POOL.map((value) => [value]);
@@ -28,5 +32,5 @@ for (const call of calls) {
   } catch (error) {
     outcome = "error " + (error && error.name);
   }
-  console.log("\n\u0001" + outcome);
+  console.log("\n\u0001" + call.map(type).join(",") + "\u0002" + outcome);
 }

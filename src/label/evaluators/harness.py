@@ -1,6 +1,8 @@
 """Calls one function of answer.py with many arguments and prints what each call does.
 
-Lines of outcome begin with U+0001, so that the answer's own output is told apart."""
+usage: harness.py FUNCTION [COUNT]: with so many arguments, otherwise as many as it requires.
+Lines of outcome begin with U+0001, so that the answer's own output is told apart: first the number
+of arguments, then for each call the types of its arguments, U+0002, and the outcome."""
 import copy
 import inspect
 import itertools
@@ -21,7 +23,8 @@ required = [
     p for p in inspect.signature(function).parameters.values()
     if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
 ]
-count = len(required)
+count = int(sys.argv[2]) if len(sys.argv) > 2 else len(required)
+print("\n\x01%d" % count)
 if count <= 1:
     calls = [(value,) for value in POOL][: len(POOL) if count else 1]
     calls = calls if count else [()]
@@ -49,6 +52,7 @@ def show(value):
 signal.signal(signal.SIGALRM, stop)
 for arguments in calls:
     arguments = copy.deepcopy(arguments)
+    types = ",".join(type(argument).__name__ for argument in arguments)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
         outcome = show(function(*arguments)) + " " + repr(arguments)[:2000]
@@ -56,4 +60,4 @@ for arguments in calls:
         outcome = "error " + type(error).__name__
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    print("\n\x01" + outcome.replace("\n", "\\n"))
+    print("\n\x01" + types + "\x02" + outcome.replace("\n", "\\n"))
