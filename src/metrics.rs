@@ -15,8 +15,5 @@ pub const BODY_BYTES: &str = "pointsman_body_bytes";
 /// Counter: decisions for one target and reason.
 pub fn decisions(target: &str, reason: Reason) -> String {
     let source = reason.source().name();
-    format!(
-        "pointsman_decisions.target.{target}.source.{source}.reason.{}",
-        reason.name()
-    )
+    format!("pointsman_decisions.target.{target}.source.{source}.reason.{}", reason.name())
 }

@@ -42,10 +42,7 @@ impl Record<'_> {
 
 /// Packs features as base64 (RFC 4648, no padding) of little-endian `f32`.
 pub fn pack(features: &[f32]) -> String {
-    let bytes: Vec<u8> = features
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
     BASE64_STANDARD_NO_PAD.encode(bytes)
 }
 

@@ -55,10 +55,7 @@ impl Router {
         .map_err(RouterError::Model)?;
         let scored = &classifier.manifest().targets;
         if scored.len() + 1 != config.targets.len() {
-            return Err(RouterError::Targets {
-                model: scored.len(),
-                config: config.targets.len(),
-            });
+            return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
         }
         let thresholds = config
             .targets
@@ -66,11 +63,7 @@ impl Router {
             .zip(scored)
             .map(|(target, scored)| target.threshold.unwrap_or(scored.threshold))
             .collect();
-        Ok(Router {
-            config,
-            classifier,
-            thresholds,
-        })
+        Ok(Router { config, classifier, thresholds })
     }
 
     /// The configuration.
@@ -105,10 +98,7 @@ impl Router {
     pub fn decide_prompt(&self, prompt: &Prompt) -> Decision {
         let features = features::extract(prompt);
         let decision = self.decide_features(&features);
-        Decision {
-            prompt_tokens_estimate: prompt.tokens_estimate(),
-            ..decision
-        }
+        Decision { prompt_tokens_estimate: prompt.tokens_estimate(), ..decision }
     }
 
     fn decide_features(&self, features: &Features) -> Decision {
@@ -119,10 +109,7 @@ impl Router {
             .ok()
             .and_then(|scores| policy::choose(&scores, &self.thresholds));
         let Some(choice) = choice else {
-            return Decision {
-                context,
-                ..self.fall_back(Reason::ModelError)
-            };
+            return Decision { context, ..self.fall_back(Reason::ModelError) };
         };
         let reason = if choice.reached {
             Reason::ScoreReachedThreshold

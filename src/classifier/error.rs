@@ -32,10 +32,7 @@ impl fmt::Display for ModelError {
         match self {
             ModelError::Manifest(problem) => write!(formatter, "manifest.json: {problem}"),
             ModelError::ManifestFormat { found } => {
-                write!(
-                    formatter,
-                    "manifest.json: format {found} is not supported, expected 1"
-                )
+                write!(formatter, "manifest.json: format {found} is not supported, expected 1")
             }
             ModelError::OtherSchema { model, here } => write!(
                 formatter,

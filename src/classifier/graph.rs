@@ -25,9 +25,7 @@ use crate::features;
 /// Decodes, wires and optimises a model with `targets` outputs.
 pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
-    let graph = proto
-        .graph
-        .ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
+    let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
     let mut wiring = Wiring::new(&graph)?;
     for node in &graph.node {
         wiring.add(node)?;
@@ -55,44 +53,28 @@ impl Wiring {
             })?;
             constants.insert(initializer.name.clone(), tensor);
         }
-        let mut inputs = graph
-            .input
-            .iter()
-            .filter(|input| !constants.contains_key(&input.name));
+        let mut inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let (Some(input), None) = (inputs.next(), inputs.next()) else {
             return Err(graph_error("expected one input, f32[1, features]"));
         };
         let mut model = TypedModel::default();
-        let source = model
-            .add_source(&input.name, f32::fact([1, features::LEN]))
-            .map_err(graph_error)?;
+        let source =
+            model.add_source(&input.name, f32::fact([1, features::LEN])).map_err(graph_error)?;
         let wires = HashMap::from([(input.name.clone(), source)]);
-        Ok(Wiring {
-            model,
-            constants,
-            wires,
-        })
+        Ok(Wiring { model, constants, wires })
     }
 
     fn add(&mut self, proto: &NodeProto) -> Result<(), ModelError> {
         let name = proto.output.first().map_or("", String::as_str);
-        let problem = |problem: String| ModelError::Node {
-            node: name.to_owned(),
-            problem,
-        };
+        let problem = |problem: String| ModelError::Node { node: name.to_owned(), problem };
         let [_] = proto.output.as_slice() else {
             return Err(problem("expected one output".to_owned()));
         };
-        let node = Node {
-            proto,
-            name,
-            wiring: self,
-        };
+        let node = Node { proto, name, wiring: self };
         let wire = node.wire().map_err(|refusal| match refusal {
-            Refusal::Operator => ModelError::Operator {
-                operator: proto.op_type.clone(),
-                node: name.to_owned(),
-            },
+            Refusal::Operator => {
+                ModelError::Operator { operator: proto.op_type.clone(), node: name.to_owned() }
+            }
             Refusal::Problem(text) => problem(text),
         })?;
         self.wires.insert(name.to_owned(), wire);
@@ -107,9 +89,7 @@ impl Wiring {
             self.wires.get(&output.name).copied().ok_or_else(|| {
                 graph_error(format!("no node makes the output \"{}\"", output.name))
             })?;
-        self.model
-            .set_output_outlets(&[wire])
-            .map_err(graph_error)?;
+        self.model.set_output_outlets(&[wire]).map_err(graph_error)?;
         let fact = self.model.outlet_fact(wire).map_err(graph_error)?;
         let expected = f32::fact([1, targets]);
         if !fact.compatible_with(&expected) {
@@ -204,15 +184,11 @@ impl Node<'_> {
     }
 
     fn integer_attribute(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.i)
+        self.attribute(name).map_or(default, |attribute| attribute.i)
     }
 
     fn attribute(&self, name: &str) -> Option<&tract_onnx::pb::AttributeProto> {
-        self.proto
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == name)
+        self.proto.attribute.iter().find(|attribute| attribute.name == name)
     }
 
     fn rank(&self, wire: OutletId) -> Result<usize, Refusal> {
@@ -221,11 +197,7 @@ impl Node<'_> {
 
     fn axis(&self, axis: i64, wire: OutletId) -> Result<usize, Refusal> {
         let rank = self.rank(wire)?;
-        let counted = if axis < 0 {
-            axis + i64::try_from(rank)?
-        } else {
-            axis
-        };
+        let counted = if axis < 0 { axis + i64::try_from(rank)? } else { axis };
         let axis = usize::try_from(counted).ok().filter(|axis| *axis < rank);
         Ok(axis.ok_or_else(|| format!("axis {counted} of a tensor of rank {rank}"))?)
     }
@@ -244,9 +216,7 @@ impl Node<'_> {
     fn constant(self) -> Result<OutletId, Refusal> {
         let value = self.attribute("value").and_then(|value| value.t.as_ref());
         let tensor = tensor::read(value.ok_or("only the attribute \"value\" is supported")?)?;
-        self.wiring
-            .constants
-            .insert(self.name.to_owned(), tensor.clone());
+        self.wiring.constants.insert(self.name.to_owned(), tensor.clone());
         Ok(self.wiring.model.add_const(self.name, tensor)?)
     }
 
@@ -293,11 +263,7 @@ impl Node<'_> {
                 return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
             }
         }
-        self.put(
-            suffix,
-            EinSum::new(axes.parse()?, f32::datum_type()),
-            &inputs,
-        )
+        self.put(suffix, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)
     }
 
     fn matmul(mut self) -> Result<OutletId, Refusal> {
@@ -309,11 +275,7 @@ impl Node<'_> {
         if scaled("alpha") || scaled("beta") || self.integer_attribute("transA", 0) != 0 {
             return Err("alpha, beta and transA are not supported".into());
         }
-        let axes = if self.integer_attribute("transB", 0) == 0 {
-            "mk,kn->mn"
-        } else {
-            "mk,nk->mn"
-        };
+        let axes = if self.integer_attribute("transB", 0) == 0 { "mk,kn->mn" } else { "mk,nk->mn" };
         let product = self.multiply(".product", axes)?;
         let bias = self.input(2)?;
         self.put("", math::add(), &[product, bias])
@@ -322,17 +284,10 @@ impl Node<'_> {
     fn slice(mut self) -> Result<OutletId, Refusal> {
         let input = self.input(0)?;
         let (starts, ends, axes) = (self.integers(1)?, self.integers(2)?, self.integers(3)?);
-        let steps = if self.proto.input.len() > 4 {
-            self.integers(4)?
-        } else {
-            vec![1]
-        };
-        let ([start], [end], [axis], [1]) = (
-            starts.as_slice(),
-            ends.as_slice(),
-            axes.as_slice(),
-            steps.as_slice(),
-        ) else {
+        let steps = if self.proto.input.len() > 4 { self.integers(4)? } else { vec![1] };
+        let ([start], [end], [axis], [1]) =
+            (starts.as_slice(), ends.as_slice(), axes.as_slice(), steps.as_slice())
+        else {
             return Err("one axis and step 1 are expected".into());
         };
         let axis = self.axis(*axis, input)?;
@@ -365,18 +320,12 @@ impl Node<'_> {
         let axis = self.axis(self.integer_attribute("axis", 0), data)?;
         let size = self.size(data, axis)?;
         if let Ok(constant) = self.constant_input(1)
-            && constant
-                .as_slice::<i64>()?
-                .iter()
-                .any(|index| !(0..size).contains(index))
+            && constant.as_slice::<i64>()?.iter().any(|index| !(0..size).contains(index))
         {
             return Err(format!("an index is not in 0..{size}").into());
         }
         let name = self.name.to_owned();
-        let outlets = self
-            .wiring
-            .model
-            .wire_node(name, Gather::new(axis), &[data, indices])?;
+        let outlets = self.wiring.model.wire_node(name, Gather::new(axis), &[data, indices])?;
         Ok(outlets.first().copied().ok_or("no outlet")?)
     }
 

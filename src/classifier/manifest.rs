@@ -41,14 +41,10 @@ impl Manifest {
         let manifest: Manifest = serde_json::from_slice(json)
             .map_err(|error| ModelError::Manifest(error.to_string()))?;
         if manifest.format != 1 {
-            return Err(ModelError::ManifestFormat {
-                found: manifest.format,
-            });
+            return Err(ModelError::ManifestFormat { found: manifest.format });
         }
         if manifest.targets.is_empty() {
-            return Err(ModelError::Manifest(
-                "targets: at least one is needed".to_owned(),
-            ));
+            return Err(ModelError::Manifest("targets: at least one is needed".to_owned()));
         }
         for target in &manifest.targets {
             if !(0.0..=1.0).contains(&target.threshold) {

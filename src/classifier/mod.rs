@@ -30,10 +30,7 @@ pub struct Classifier {
 
 impl std::fmt::Debug for Classifier {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        formatter
-            .debug_struct("Classifier")
-            .field("version", &self.manifest.version)
-            .finish()
+        formatter.debug_struct("Classifier").field("version", &self.manifest.version).finish()
     }
 }
 
@@ -63,17 +60,12 @@ impl Classifier {
         }
         let here = features::schema_hash();
         if manifest.schema_hash != here {
-            return Err(ModelError::OtherSchema {
-                model: manifest.schema_hash,
-                here,
-            });
+            return Err(ModelError::OtherSchema { model: manifest.schema_hash, here });
         }
         let plan = graph::plan(onnx, manifest.targets.len())?;
         let classifier = Classifier { manifest, plan };
         // The first run reveals what shapes alone do not, such as weights that are no numbers.
-        classifier
-            .scores(&Features::default())
-            .map_err(ModelError::FirstRun)?;
+        classifier.scores(&Features::default()).map_err(ModelError::FirstRun)?;
         Ok(classifier)
     }
 

@@ -34,20 +34,12 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         };
         build(&shape, elements, &values)
     } else {
-        Err(format!(
-            "tensor type {} is not supported, only float and int64 are",
-            proto.data_type
-        ))
+        Err(format!("tensor type {} is not supported, only float and int64 are", proto.data_type))
     }
 }
 
 fn words<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| read(*chunk))
-        .collect()
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
 fn build<T: tract_core::prelude::Datum + Copy>(

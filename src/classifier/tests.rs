@@ -12,10 +12,7 @@ fn floats(name: &str, dims: &[usize], values: &[f32]) -> TensorProto {
         name: name.to_owned(),
         dims: dims.iter().map(|&size| size as i64).collect(),
         data_type: DataType::Float as i32,
-        raw_data: values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
+        raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         ..TensorProto::default()
     }
 }
@@ -40,10 +37,7 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
 }
 
 fn value(name: &str) -> ValueInfoProto {
-    ValueInfoProto {
-        name: name.to_owned(),
-        ..ValueInfoProto::default()
-    }
+    ValueInfoProto { name: name.to_owned(), ..ValueInfoProto::default() }
 }
 
 fn onnx(nodes: Vec<NodeProto>, initializers: Vec<TensorProto>) -> Vec<u8> {
@@ -54,11 +48,7 @@ fn onnx(nodes: Vec<NodeProto>, initializers: Vec<TensorProto>) -> Vec<u8> {
         output: vec![value("scores")],
         ..GraphProto::default()
     };
-    ModelProto {
-        graph: Some(graph),
-        ..ModelProto::default()
-    }
-    .encode_to_vec()
+    ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec()
 }
 
 fn manifest(schema_hash: &str) -> Vec<u8> {
@@ -67,10 +57,7 @@ fn manifest(schema_hash: &str) -> Vec<u8> {
         version: "test".to_owned(),
         schema_hash: schema_hash.to_owned(),
         features: LEN,
-        targets: vec![ManifestTarget {
-            name: "cheap".to_owned(),
-            threshold: 0.5,
-        }],
+        targets: vec![ManifestTarget { name: "cheap".to_owned(), threshold: 0.5 }],
         training: serde_json::Value::Null,
     })
     .unwrap()
@@ -86,10 +73,7 @@ fn logistic(weight: f32, bias: f32) -> Vec<u8> {
             node("Add", &["product", "bias"], "logit"),
             node("Sigmoid", &["logit"], "scores"),
         ],
-        vec![
-            floats("weights", &[LEN, 1], &weights),
-            floats("bias", &[1], &[bias]),
-        ],
+        vec![floats("weights", &[LEN, 1], &weights), floats("bias", &[1], &[bias])],
     )
 }
 
@@ -202,11 +186,8 @@ fn what_does_not_fit_is_refused_with_the_reason() {
         "model.onnx: node \"scores\": input \"nowhere\" is made by no earlier node"
     );
     assert!(
-        refused(&onnx(
-            vec![node("Sigmoid", &["features"], "scores")],
-            vec![]
-        ))
-        .contains("expected f32[1, 1]")
+        refused(&onnx(vec![node("Sigmoid", &["features"], "scores")], vec![]))
+            .contains("expected f32[1, 1]")
     );
     let short = onnx(
         vec![node("MatMul", &["features", "weights"], "scores")],
@@ -225,8 +206,5 @@ fn a_manifest_is_checked() {
         refused(&text.replace("\"format\":1", "\"format\":2")),
         ModelError::ManifestFormat { found: 2 }
     );
-    assert!(matches!(
-        refused(&text.replace("0.5", "1.5")),
-        ModelError::Manifest(_)
-    ));
+    assert!(matches!(refused(&text.replace("0.5", "1.5")), ModelError::Manifest(_)));
 }

@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use flate2::read::MultiGzDecoder;
-use pointsman::import::{Columns, ImportError, Imported, import};
+
+use super::BadInput;
+use crate::import::{Columns, ImportError, Imported, import};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -19,11 +20,11 @@ enum Format {
     Csv,
 }
 
-/// Convert public routing sets to labelled rows.
+/// Convert public routing sets to labelled rows
 ///
 /// The label is 1 where the cheap model's answer scored at least as high as the strong one's.
-#[derive(Args, Debug)]
-pub struct ImportArgs {
+#[derive(clap::Args)]
+pub(super) struct Args {
     /// CSV files, also gzip
     #[arg(required = true, value_name = "CSV")]
     inputs: Vec<PathBuf>,
@@ -56,28 +57,22 @@ pub struct ImportArgs {
     json: bool,
 }
 
-/// Runs the subcommand.
-pub fn run(args: ImportArgs) -> ExitCode {
-    match execute(&args) {
-        Ok(imported) if args.json => {
-            eprintln!("{}", serde_json::to_string(&imported).unwrap_or_default());
-            ExitCode::SUCCESS
-        }
-        Ok(Imported { rows, cheap_ok, skipped }) => {
-            let share = 100.0 * cheap_ok as f64 / rows.max(1) as f64;
-            eprintln!(
-                "{rows} rows, {share:.1} % cheap_ok; {skipped} skipped without prompt or score"
-            );
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(if matches!(error, ImportError::Io { .. }) { 1 } else { 2 })
-        }
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let imported = execute(args).map_err(|error| match error {
+        ImportError::Io { .. } => anyhow::Error::from(error),
+        error => BadInput::new(error).into(),
+    })?;
+    if args.json {
+        eprintln!("{}", serde_json::to_string(&imported)?);
+        return Ok(());
     }
+    let Imported { rows, cheap_ok, skipped } = imported;
+    let share = 100.0 * cheap_ok as f64 / rows.max(1) as f64;
+    eprintln!("{rows} rows, {share:.1} % cheap_ok; {skipped} skipped without prompt or score");
+    Ok(())
 }
 
-fn execute(args: &ImportArgs) -> Result<Imported, ImportError> {
+fn execute(args: &Args) -> Result<Imported, ImportError> {
     let (cheap, strong) = (&args.cheap, &args.strong);
     let base = match args.format {
         Format::Routellm | Format::Csv => Columns::routellm(cheap, strong),
@@ -109,7 +104,7 @@ fn execute(args: &ImportArgs) -> Result<Imported, ImportError> {
 }
 
 fn convert(
-    args: &ImportArgs,
+    args: &Args,
     columns: &Columns,
     output: &mut dyn Write,
 ) -> Result<Imported, ImportError> {

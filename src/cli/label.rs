@@ -4,30 +4,30 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pointsman::label::audit::{self, Audit};
-use pointsman::label::evaluators::Choice;
-use pointsman::label::filter::{self, FilterOptions};
-use pointsman::label::{
+use super::BadInput;
+use crate::label::audit::{self, Audit};
+use crate::label::evaluators::Choice;
+use crate::label::filter::{self, FilterOptions};
+use crate::label::{
     self, EndpointOptions, Estimate, FieldMap, LabelError, Observer, Options, Outcome, Price,
     Problems, Summary,
 };
+use anyhow::anyhow;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The environment variables that hold the keys of the endpoints.
 const CHEAP_KEY: &str = "POINTSMAN_CHEAP_KEY";
 const JUDGE_KEY: &str = "POINTSMAN_JUDGE_KEY";
 
-/// Make labelled rows from a production log: replay its requests through the cheap model and compare
-/// the answers with the recorded ones.
+/// Make labelled rows from a production log
 ///
+/// Replays its requests through the cheap model and compares the answers with the recorded ones.
 /// Keys are read from the environment variables POINTSMAN_CHEAP_KEY and POINTSMAN_JUDGE_KEY only.
-#[derive(Args, Debug)]
-pub struct LabelArgs {
+#[derive(clap::Args)]
+pub(super) struct Args {
     /// Log files (JSONL, also gzip): {id, request, response}; or OpenAI Batch inputs with outputs
     #[arg(value_name = "LOG")]
     inputs: Vec<PathBuf>,
@@ -102,27 +102,24 @@ pub struct LabelArgs {
     json: bool,
 }
 
-/// Runs the subcommand.
-pub fn run(args: LabelArgs) -> ExitCode {
-    match execute(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // A reader that has seen enough of a filter's output is no failure.
-            if let LabelError::Io { source, .. } = &error
-                && source.kind() == io::ErrorKind::BrokenPipe
-            {
-                return ExitCode::SUCCESS;
-            }
-            eprintln!("error: {error}");
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
-            ExitCode::from(if error.is_bad_input() { 2 } else { 1 })
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    execute(args).map_err(|error| match error {
+        error if error.is_bad_input() => match error.hint() {
+            Some(hint) => BadInput::new(error).hint(hint).into(),
+            None => BadInput::new(error).into(),
+        },
+        // A reader that has seen enough of a filter's output is no failure.
+        LabelError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            source.into()
         }
-    }
+        error => match error.hint() {
+            Some(hint) => anyhow!("{error}\nhint: {hint}"),
+            None => error.into(),
+        },
+    })
 }
 
-fn execute(args: LabelArgs) -> Result<(), LabelError> {
+fn execute(args: Args) -> Result<(), LabelError> {
     if let Some(grades) = &args.audit {
         return run_audit(&args, grades);
     }
@@ -148,7 +145,7 @@ fn execute(args: LabelArgs) -> Result<(), LabelError> {
     Ok(())
 }
 
-fn options(args: LabelArgs) -> Result<Options, LabelError> {
+fn options(args: Args) -> Result<Options, LabelError> {
     let bad = |what: &str| LabelError::BadInput(what.into());
     if !args.no_replay && args.cheap_url.is_none() {
         return Err(bad("give --cheap-url, or --no-replay to score the cheap answers in the log"));
@@ -187,7 +184,7 @@ fn options(args: LabelArgs) -> Result<Options, LabelError> {
     })
 }
 
-fn run_filter(args: LabelArgs) -> Result<(), LabelError> {
+fn run_filter(args: Args) -> Result<(), LabelError> {
     if args.sample.is_some() {
         let what = "a line filter does not sample: give --out, or sample before it";
         return Err(LabelError::BadInput(what.into()));
@@ -207,7 +204,7 @@ fn run_filter(args: LabelArgs) -> Result<(), LabelError> {
     Ok(())
 }
 
-fn run_audit(args: &LabelArgs, grades: &Path) -> Result<(), LabelError> {
+fn run_audit(args: &Args, grades: &Path) -> Result<(), LabelError> {
     if args.inputs.is_empty() {
         return Err(LabelError::BadInput("give the labelled rows to audit".into()));
     }

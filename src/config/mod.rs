@@ -53,13 +53,7 @@ pub struct ResponseHeaders {
 
 impl Default for ResponseHeaders {
     fn default() -> Self {
-        ResponseHeaders {
-            target: true,
-            source: true,
-            reason: true,
-            score: true,
-            decision_id: true,
-        }
+        ResponseHeaders { target: true, source: true, reason: true, score: true, decision_id: true }
     }
 }
 

@@ -24,11 +24,7 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let path = if self.path.is_empty() {
-            "configuration"
-        } else {
-            &self.path
-        };
+        let path = if self.path.is_empty() { "configuration" } else { &self.path };
         if self.value.is_empty() {
             write!(formatter, "{path}: {}", self.rule)
         } else {
@@ -70,19 +66,8 @@ pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
 }
 
 fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
-    let fields = [
-        "targets",
-        "default",
-        "policy",
-        "body",
-        "response_headers",
-        "mode",
-    ];
-    let root = Node {
-        path: String::new(),
-        value,
-    }
-    .object(&fields, errors)?;
+    let fields = ["targets", "default", "policy", "body", "response_headers", "mode"];
+    let root = Node { path: String::new(), value }.object(&fields, errors)?;
     let targets = match root.field("targets") {
         Some(node) => read_targets(node, errors),
         None => {
@@ -91,21 +76,15 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         }
     };
     let default = read_default(root.field("default"), &targets, errors);
-    let model = root
-        .field("policy")
-        .and_then(|node| read_policy(node, errors));
+    let model = root.field("policy").and_then(|node| read_policy(node, errors));
     let max_body_bytes = root.field("body").and_then(|node| {
         let body = node.object(&["max_bytes"], errors)?;
         body.field("max_bytes")?.integer(BODY_BYTES, errors)
     });
-    let response_headers = root
-        .field("response_headers")
-        .map(|node| read_response_headers(node, errors));
+    let response_headers =
+        root.field("response_headers").map(|node| read_response_headers(node, errors));
     let mode = root.field("mode").and_then(|node| {
-        node.one_of(
-            &[("route", Mode::Route), ("observe", Mode::Observe)],
-            errors,
-        )
+        node.one_of(&[("route", Mode::Route), ("observe", Mode::Observe)], errors)
     });
     Some(Config {
         targets,
@@ -135,12 +114,8 @@ fn read_targets(node: Node, errors: &mut Errors) -> Vec<Target> {
         let Some(fields) = node.object(&["name", "cluster", "threshold"], errors) else {
             continue;
         };
-        let name = fields
-            .required("name", errors)
-            .and_then(|node| node.target_name(errors));
-        let cluster = fields
-            .required("cluster", errors)
-            .and_then(|node| node.cluster(errors));
+        let name = fields.required("name", errors).and_then(|node| node.target_name(errors));
+        let cluster = fields.required("cluster", errors).and_then(|node| node.cluster(errors));
         let threshold = fields.field("threshold").and_then(|node| {
             if index == last {
                 node.refuse(
@@ -152,17 +127,9 @@ fn read_targets(node: Node, errors: &mut Errors) -> Vec<Target> {
         });
         let name = name.unwrap_or_default();
         if !name.is_empty() && targets.iter().any(|target| target.name == name) {
-            errors.add(
-                &format!("{}.name", node.path),
-                format!("\"{name}\""),
-                "must be unique",
-            );
+            errors.add(&format!("{}.name", node.path), format!("\"{name}\""), "must be unique");
         }
-        targets.push(Target {
-            name,
-            cluster: cluster.unwrap_or_default(),
-            threshold,
-        });
+        targets.push(Target { name, cluster: cluster.unwrap_or_default(), threshold });
     }
     targets
 }
@@ -173,33 +140,23 @@ fn read_default(node: Option<Node>, targets: &[Target], errors: &mut Errors) -> 
     let Some(name) = node.text(errors) else {
         return strongest;
     };
-    targets
-        .iter()
-        .position(|target| target.name == name)
-        .unwrap_or_else(|| {
-            let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-            node.refuse(&format!("must name a target: {}", names.join(", ")), errors);
-            strongest
-        })
+    targets.iter().position(|target| target.name == name).unwrap_or_else(|| {
+        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        node.refuse(&format!("must name a target: {}", names.join(", ")), errors);
+        strongest
+    })
 }
 
 fn read_policy(node: Node, errors: &mut Errors) -> Option<Model> {
     let policy = node.object(&["classifier"], errors)?;
     let classifier = policy.field("classifier")?.object(&["model"], errors)?;
-    let model = classifier
-        .field("model")?
-        .object(&["onnx", "manifest"], errors)?;
-    let onnx = model
-        .required("onnx", errors)
-        .and_then(|node| node.base64(errors));
+    let model = classifier.field("model")?.object(&["onnx", "manifest"], errors)?;
+    let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
     let manifest = model.required("manifest", errors).and_then(|node| {
         node.object_value(errors)
             .map(|object| Value::Object(object.clone()).to_string().into_bytes())
     });
-    Some(Model {
-        onnx: onnx?,
-        manifest: manifest?,
-    })
+    Some(Model { onnx: onnx?, manifest: manifest? })
 }
 
 fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
@@ -226,11 +183,7 @@ struct Errors(Vec<ConfigError>);
 
 impl Errors {
     fn add(&mut self, path: &str, value: impl Into<String>, rule: impl Into<String>) {
-        self.0.push(ConfigError {
-            path: path.to_owned(),
-            value: value.into(),
-            rule: rule.into(),
-        });
+        self.0.push(ConfigError { path: path.to_owned(), value: value.into(), rule: rule.into() });
     }
 }
 
@@ -265,20 +218,11 @@ impl<'v> Node<'v> {
     /// The fields of an object; unknown ones are errors.
     fn object(&self, known: &[&str], errors: &mut Errors) -> Option<Fields<'v>> {
         let map = self.object_value(errors)?;
-        let fields = Fields {
-            path: self.path.clone(),
-            map,
-        };
+        let fields = Fields { path: self.path.clone(), map };
         for (name, value) in map {
             if !known.contains(&name.as_str()) {
-                let node = Node {
-                    path: fields.path_of(name),
-                    value,
-                };
-                node.refuse(
-                    &format!("unknown field; known are {}", known.join(", ")),
-                    errors,
-                );
+                let node = Node { path: fields.path_of(name), value };
+                node.refuse(&format!("unknown field; known are {}", known.join(", ")), errors);
             }
         }
         Some(fields)
@@ -286,10 +230,7 @@ impl<'v> Node<'v> {
 
     fn array(&self, errors: &mut Errors) -> Option<Vec<Node<'v>>> {
         let values = self.checked(self.value.as_array(), "must be an array", errors)?;
-        let node = |(index, value)| Node {
-            path: format!("{}[{index}]", self.path),
-            value,
-        };
+        let node = |(index, value)| Node { path: format!("{}[{index}]", self.path), value };
         Some(values.iter().enumerate().map(node).collect())
     }
 
@@ -304,44 +245,22 @@ impl<'v> Node<'v> {
     fn integer(&self, range: RangeInclusive<u64>, errors: &mut Errors) -> Option<usize> {
         // Envoy turns a Struct's numbers into doubles.
         let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
-        let number = self
-            .value
-            .as_u64()
-            .or_else(|| self.value.as_f64().and_then(whole));
+        let number = self.value.as_u64().or_else(|| self.value.as_f64().and_then(whole));
         let number = number.filter(|number| range.contains(number));
-        let rule = format!(
-            "must be a whole number from {} to {}",
-            range.start(),
-            range.end()
-        );
-        self.checked(
-            number.and_then(|number| usize::try_from(number).ok()),
-            &rule,
-            errors,
-        )
+        let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.checked(number.and_then(|number| usize::try_from(number).ok()), &rule, errors)
     }
 
     fn share(&self, errors: &mut Errors) -> Option<f32> {
-        let number = self
-            .value
-            .as_f64()
-            .filter(|number| (0.0..=1.0).contains(number));
-        self.checked(number, "must be a number from 0 to 1", errors)
-            .map(|number| number as f32)
+        let number = self.value.as_f64().filter(|number| (0.0..=1.0).contains(number));
+        self.checked(number, "must be a number from 0 to 1", errors).map(|number| number as f32)
     }
 
     fn one_of<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {
         let name = self.text(errors)?;
-        let choice = choices
-            .iter()
-            .find(|(choice, _)| *choice == name)
-            .map(|(_, value)| *value);
+        let choice = choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value);
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.checked(
-            choice,
-            &format!("must be one of {}", names.join(", ")),
-            errors,
-        )
+        self.checked(choice, &format!("must be one of {}", names.join(", ")), errors)
     }
 
     /// A name that is safe in a header and in a metric.
@@ -376,18 +295,11 @@ struct Fields<'v> {
 
 impl<'v> Fields<'v> {
     fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     fn field(&self, name: &str) -> Option<Node<'v>> {
-        self.map.get(name).map(|value| Node {
-            path: self.path_of(name),
-            value,
-        })
+        self.map.get(name).map(|value| Node { path: self.path_of(name), value })
     }
 
     fn required(&self, name: &str, errors: &mut Errors) -> Option<Node<'v>> {

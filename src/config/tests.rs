@@ -4,12 +4,7 @@ const GOOD: &str = r#"{"targets": [{"name": "cheap", "cluster": "cheap-cache", "
     {"name": "strong", "cluster": "strong"}]}"#;
 
 fn errors(json: &str) -> Vec<String> {
-    Config::from_json(json.as_bytes())
-        .unwrap_err()
-        .0
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    Config::from_json(json.as_bytes()).unwrap_err().0.iter().map(ToString::to_string).collect()
 }
 
 /// `GOOD` with one more top-level field.
@@ -35,16 +30,10 @@ fn every_field_is_read() {
            "policy": {"classifier": {"model": {"onnx": "AAEC", "manifest": {"format": 1}}}}"#,
     );
     let config = Config::from_json(config.as_bytes()).unwrap();
-    assert_eq!(
-        (config.default, config.mode, config.max_body_bytes),
-        (0, Mode::Observe, 2048)
-    );
+    assert_eq!((config.default, config.mode, config.max_body_bytes), (0, Mode::Observe, 2048));
     assert!(!config.response_headers.score && config.response_headers.reason);
     let model = config.model.unwrap();
-    assert_eq!(
-        (model.onnx, model.manifest),
-        (vec![0, 1, 2], br#"{"format":1}"#.to_vec())
-    );
+    assert_eq!((model.onnx, model.manifest), (vec![0, 1, 2], br#"{"format":1}"#.to_vec()));
 }
 
 #[test]
@@ -54,15 +43,9 @@ fn each_rule_names_path_value_and_what_is_expected() {
             r#""defualt": "x""#,
             "defualt = \"x\": unknown field; known are targets, default, policy, body, response_headers, mode",
         ),
-        (
-            r#""default": "x""#,
-            "default = \"x\": must name a target: cheap, strong",
-        ),
+        (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
-        (
-            r#""mode": "on""#,
-            "mode = \"on\": must be one of route, observe",
-        ),
+        (r#""mode": "on""#, "mode = \"on\": must be one of route, observe"),
         (r#""body": []"#, "body = []: must be an object"),
         (
             r#""body": {"max_bytes": 10}"#,
@@ -135,10 +118,7 @@ fn each_rule_of_a_target_names_path_value_and_what_is_expected() {
         errors(&format!(r#"{{"targets": [{strong}]}}"#)),
         ["targets = 1 targets: must be 2 to 16"]
     );
-    assert_eq!(
-        errors(r#"{}"#),
-        ["targets: is required: the targets, cheapest first"]
-    );
+    assert_eq!(errors(r#"{}"#), ["targets: is required: the targets, cheapest first"]);
 }
 
 #[test]

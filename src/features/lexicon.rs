@@ -383,12 +383,7 @@ const LISTS: &[(Slot, &[&str])] = &[
             "otherwise",
         ],
     ),
-    (
-        Slot::FactWords,
-        &[
-            "what", "which", "who", "whom", "whose", "where", "how", "why",
-        ],
-    ),
+    (Slot::FactWords, &["what", "which", "who", "whom", "whose", "where", "how", "why"]),
     (
         Slot::Comparison,
         &[
@@ -513,18 +508,11 @@ const LISTS: &[(Slot, &[&str])] = &[
             "like",
         ],
     ),
-    (
-        Slot::FirstPerson,
-        &[
-            "i", "my", "me", "mine", "we", "our", "us", "i'm", "im", "i've",
-        ],
-    ),
+    (Slot::FirstPerson, &["i", "my", "me", "mine", "we", "our", "us", "i'm", "im", "i've"]),
     (Slot::SecondPerson, &["you", "your", "yours", "you're"]),
     (
         Slot::Politeness,
-        &[
-            "please", "thanks", "thank", "could", "would", "hello", "hi", "hey", "sorry",
-        ],
+        &["please", "thanks", "thank", "could", "would", "hello", "hi", "hey", "sorry"],
     ),
     (
         Slot::LawTerms,
@@ -876,9 +864,7 @@ const OPENERS: &[(Slot, &[&str])] = &[
     ),
     (
         Slot::OpensYesNo,
-        &[
-            "is", "are", "do", "does", "did", "was", "were", "will", "has", "have", "should",
-        ],
+        &["is", "are", "do", "does", "did", "was", "were", "will", "has", "have", "should"],
     ),
 ];
 

@@ -45,9 +45,7 @@ pub struct Features {
 
 impl Default for Features {
     fn default() -> Self {
-        Features {
-            values: vec![0.0; LEN],
-        }
+        Features { values: vec![0.0; LEN] }
     }
 }
 
@@ -60,6 +58,13 @@ impl Features {
     /// The engineered part, `f32[ENGINEERED]`, in the order of [`SCHEMA`].
     pub fn engineered(&self) -> &[f32] {
         self.values.get(..ENGINEERED).unwrap_or_default()
+    }
+
+    /// A copy with some values set to zero: what is known without them.
+    pub fn without(&self, range: std::ops::Range<usize>) -> Self {
+        let mut features = self.clone();
+        features.values.get_mut(range).unwrap_or_default().fill(0.0);
+        features
     }
 
     /// 64-bit FNV-1a digest of the little-endian bytes of all values, as 16 hex digits: whether
@@ -119,28 +124,14 @@ struct Focus<'p> {
 impl<'p> Focus<'p> {
     fn of(prompt: &'p Prompt) -> Self {
         let spoken = |turn: &&Turn| !turn.text.trim_ascii().is_empty();
-        let mut users = prompt
-            .turns
-            .iter()
-            .rev()
-            .filter(|turn| turn.role == Role::User)
-            .filter(spoken);
+        let mut users =
+            prompt.turns.iter().rev().filter(|turn| turn.role == Role::User).filter(spoken);
         let Some(last) = users.next() else {
             let any = prompt.turns.iter().rev().find(spoken);
-            return Focus {
-                before: None,
-                text: any.map_or("", |turn| &turn.text),
-            };
+            return Focus { before: None, text: any.map_or("", |turn| &turn.text) };
         };
-        let before = if last.text.len() <= FOLLOW_UP_BYTES {
-            users.next()
-        } else {
-            None
-        };
-        Focus {
-            before: before.map(|turn| &*turn.text),
-            text: &last.text,
-        }
+        let before = if last.text.len() <= FOLLOW_UP_BYTES { users.next() } else { None };
+        Focus { before: before.map(|turn| &*turn.text), text: &last.text }
     }
 
     fn texts(&self) -> [&'p str; 2] {
@@ -161,20 +152,13 @@ fn describe_conversation(prompt: &Prompt, focus: &Focus, features: &mut Features
     features.set_count(Slot::AssistantTurns, count(Role::Assistant));
     features.set_count(Slot::ToolTurns, count(Role::Tool));
     features.set_count(Slot::SystemBytes, system);
-    features.set_count(
-        Slot::HistoryBytes,
-        total.saturating_sub(system + focus.text.len()),
-    );
+    features.set_count(Slot::HistoryBytes, total.saturating_sub(system + focus.text.len()));
     features.set_flag(Slot::Truncated, prompt.truncated);
 }
 
 fn describe_request(prompt: &Prompt, features: &mut Features) {
     let sum = |number: fn(&Turn) -> u32| {
-        prompt
-            .turns
-            .iter()
-            .map(|turn| number(turn) as usize)
-            .sum::<usize>()
+        prompt.turns.iter().map(|turn| number(turn) as usize).sum::<usize>()
     };
     let parameters = &prompt.parameters;
     features.set_count(Slot::Tools, parameters.tools as usize);
@@ -183,19 +167,10 @@ fn describe_request(prompt: &Prompt, features: &mut Features) {
     features.set_count(Slot::Images, sum(|turn| turn.images));
     let max_tokens = usize::try_from(parameters.max_tokens.unwrap_or(0)).unwrap_or(usize::MAX);
     features.set_count(Slot::MaxTokens, max_tokens);
-    features.set_flag(
-        Slot::JsonOutput,
-        parameters.response_format != ResponseFormat::Text,
-    );
-    features.set_flag(
-        Slot::SchemaOutput,
-        parameters.response_format == ResponseFormat::JsonSchema,
-    );
+    features.set_flag(Slot::JsonOutput, parameters.response_format != ResponseFormat::Text);
+    features.set_flag(Slot::SchemaOutput, parameters.response_format == ResponseFormat::JsonSchema);
     features.set_flag(Slot::Stream, parameters.stream);
-    let temperature = parameters
-        .temperature
-        .filter(|number| number.is_finite())
-        .unwrap_or(0.0);
+    let temperature = parameters.temperature.filter(|number| number.is_finite()).unwrap_or(0.0);
     let temperature = temperature.clamp(0.0, 2.0) as f32;
     features.set(Slot::Temperature, libm::log1pf(temperature));
 }

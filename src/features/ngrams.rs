@@ -20,11 +20,7 @@ pub(super) struct Buckets<'f> {
 impl<'f> Buckets<'f> {
     pub(super) fn new(block: &'f mut [f32]) -> Self {
         let shift = block.len().leading_zeros() + 33 - usize::BITS;
-        Buckets {
-            block,
-            shift,
-            touched: Vec::with_capacity(1024),
-        }
+        Buckets { block, shift, touched: Vec::with_capacity(1024) }
     }
 
     /// Counts the n-gram with this hash once.
@@ -44,10 +40,7 @@ impl<'f> Buckets<'f> {
         for &bucket in &self.touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
                 let whole = *count as usize;
-                *count = LOG_COUNTS
-                    .get(whole)
-                    .copied()
-                    .unwrap_or_else(|| libm::log1pf(*count));
+                *count = LOG_COUNTS.get(whole).copied().unwrap_or_else(|| libm::log1pf(*count));
                 squares += *count * *count;
             }
         }

@@ -41,11 +41,7 @@ macro_rules! schema {
 
 const fn range(unit: &str) -> (f32, f32) {
     // A count is at most 2^24 (16 MiB of body), whose compressed value is 16.7.
-    if unit.len() == LOG_COUNT.len() {
-        (0.0, 17.0)
-    } else {
-        (0.0, 1.0)
-    }
+    if unit.len() == LOG_COUNT.len() { (0.0, 17.0) } else { (0.0, 1.0) }
 }
 
 schema! {
@@ -172,14 +168,9 @@ pub fn schema_hash() -> String {
         digest.write(feature.unit.as_bytes());
         digest.write(&[0]);
     }
-    for number in [
-        LEN,
-        WORD_BUCKETS,
-        CHAR_BUCKETS,
-        FOCUS_HEAD_BYTES,
-        FOCUS_TAIL_BYTES,
-        EXTRACTOR_VERSION,
-    ] {
+    for number in
+        [LEN, WORD_BUCKETS, CHAR_BUCKETS, FOCUS_HEAD_BYTES, FOCUS_TAIL_BYTES, EXTRACTOR_VERSION]
+    {
         digest.write(&(number as u64).to_le_bytes());
     }
     format!("{:016x}", digest.0)

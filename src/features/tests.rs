@@ -9,10 +9,7 @@ fn of(text: &str) -> Features {
 }
 
 fn value(features: &Features, name: &str) -> f32 {
-    let position = SCHEMA
-        .iter()
-        .position(|feature| feature.name == name)
-        .unwrap();
+    let position = SCHEMA.iter().position(|feature| feature.name == name).unwrap();
     features.engineered()[position]
 }
 
@@ -83,11 +80,7 @@ fn ngram_blocks_have_unit_length() {
         let length: f32 = block.iter().map(|value| value * value).sum();
         assert!((length - 1.0).abs() < 1e-5, "{length}");
     }
-    assert_eq!(
-        words.iter().filter(|value| **value > 0.0).count(),
-        16,
-        "8 words and 8 pairs"
-    );
+    assert_eq!(words.iter().filter(|value| **value > 0.0).count(), 16, "8 words and 8 pairs");
 }
 
 #[test]
@@ -100,11 +93,8 @@ fn a_reused_vector_equals_a_fresh_one() {
 
 #[test]
 fn the_last_user_turn_is_in_focus() {
-    let turn = |role, text: &'static str| Turn {
-        role,
-        text: Cow::Borrowed(text),
-        ..Turn::default()
-    };
+    let turn =
+        |role, text: &'static str| Turn { role, text: Cow::Borrowed(text), ..Turn::default() };
     let long = "Write a long story about a lighthouse keeper, in French.";
     let prompt = Prompt {
         turns: vec![
@@ -120,22 +110,14 @@ fn the_last_user_turn_is_in_focus() {
     assert_eq!(value(&features, "follow_up"), 0.0);
     assert_eq!(value(&features, "system_bytes"), log_count(16));
     assert_eq!(value(&features, "history_bytes"), log_count(9));
-    assert_eq!(
-        features.as_slice()[ENGINEERED..],
-        of(long).as_slice()[ENGINEERED..]
-    );
+    assert_eq!(features.as_slice()[ENGINEERED..], of(long).as_slice()[ENGINEERED..]);
 }
 
 #[test]
 fn a_follow_up_brings_the_turn_before_along() {
-    let turn = |text: &'static str| Turn {
-        text: Cow::Borrowed(text),
-        ..Turn::default()
-    };
-    let prompt = Prompt {
-        turns: vec![turn("Prove the theorem."), turn("continue")],
-        ..Prompt::default()
-    };
+    let turn = |text: &'static str| Turn { text: Cow::Borrowed(text), ..Turn::default() };
+    let prompt =
+        Prompt { turns: vec![turn("Prove the theorem."), turn("continue")], ..Prompt::default() };
     let features = extract(&prompt);
     assert_eq!(value(&features, "follow_up"), 1.0);
     assert_eq!(value(&features, "opens_with_solve"), 1.0);
@@ -148,10 +130,7 @@ fn a_long_text_is_read_at_both_ends() {
     assert_eq!(value(&features, "opens_with_solve"), 1.0);
     assert_eq!(value(&features, "question_marks"), log_count(1));
     let words = libm::expf(value(&features, "words")) as usize;
-    assert!(
-        words < (FOCUS_HEAD_BYTES + FOCUS_TAIL_BYTES) / 2 + 2,
-        "{words}"
-    );
+    assert!(words < (FOCUS_HEAD_BYTES + FOCUS_TAIL_BYTES) / 2 + 2, "{words}");
 }
 
 #[test]
@@ -173,17 +152,10 @@ fn values_stay_in_their_range_on_odd_text() {
             temperature: Some(f64::NAN),
             ..Parameters::default()
         };
-        let features = extract(&Prompt {
-            parameters,
-            ..Prompt::from_text(text)
-        });
+        let features = extract(&Prompt { parameters, ..Prompt::from_text(text) });
         for (value, feature) in features.engineered().iter().zip(&SCHEMA) {
             let (low, high) = feature.range;
-            assert!(
-                (low..=high).contains(value),
-                "{text:?}: {} = {value}",
-                feature.name
-            );
+            assert!((low..=high).contains(value), "{text:?}: {} = {value}", feature.name);
         }
     }
 }

@@ -30,10 +30,7 @@ fn head_and_tail(text: &str) -> [&str; 2] {
     }
     let head = text.floor_char_boundary(FOCUS_HEAD_BYTES);
     let tail = text.ceil_char_boundary(text.len() - FOCUS_TAIL_BYTES);
-    [
-        text.get(..head).unwrap_or_default(),
-        text.get(tail..).unwrap_or_default(),
-    ]
+    [text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default()]
 }
 
 /// Integer counts, one a slot of the schema.
@@ -106,12 +103,8 @@ struct Scanner<'f> {
 }
 
 const HOW: u32 = word_hash("how");
-const QUANTITIES: [u32; 4] = [
-    word_hash("many"),
-    word_hash("much"),
-    word_hash("far"),
-    word_hash("long"),
-];
+const QUANTITIES: [u32; 4] =
+    [word_hash("many"), word_hash("much"), word_hash("far"), word_hash("long")];
 
 impl<'f> Scanner<'f> {
     fn new(words: Buckets<'f>, characters: Buckets<'f>) -> Self {
@@ -184,11 +177,7 @@ impl<'f> Scanner<'f> {
                 self.counts.bump(Slot::ChoiceLines, 1);
                 self.counts.bump(Slot::ChoiceBytes, content.len());
                 let number = option.iter().any(u8::is_ascii_digit)
-                    && option
-                        .iter()
-                        .filter(|byte| byte.is_ascii_alphabetic())
-                        .count()
-                        <= 3;
+                    && option.iter().filter(|byte| byte.is_ascii_alphabetic()).count() <= 3;
                 self.counts.bump(Slot::NumericChoices, usize::from(number));
             }
             [b'`', b'`', b'`', ..] => self.counts.bump(Slot::CodeFences, 1),
@@ -260,19 +249,14 @@ impl<'f> Scanner<'f> {
                 return;
             }
             self.counts.bump(Slot::Numbers, 1);
-            self.counts
-                .bump(Slot::LargeNumbers, usize::from(word.digits >= 5));
+            self.counts.bump(Slot::LargeNumbers, usize::from(word.digits >= 5));
         }
         self.letters += word.letters;
         self.word_letters += word.length;
         let first = self.counts.get(Slot::Words) == 0;
         self.counts.bump(Slot::Words, 1);
-        self.counts
-            .bump(Slot::LongWords, usize::from(word.length >= 9));
-        self.counts.bump(
-            Slot::Capitalised,
-            usize::from(word.starts_upper && !self.sentence_start),
-        );
+        self.counts.bump(Slot::LongWords, usize::from(word.length >= 9));
+        self.counts.bump(Slot::Capitalised, usize::from(word.starts_upper && !self.sentence_start));
         let identifier = word.inner_upper || (word.underscores > 0 && word.letters > 0);
         self.counts.bump(Slot::Identifiers, usize::from(identifier));
         if let Some(bits) = self.seen.get_mut(word.hash as usize >> 6 & 63) {
@@ -318,8 +302,7 @@ impl<'f> Scanner<'f> {
             b'"' => self.counts.bump(Slot::Quotes, 1),
             b':' => {
                 self.counts.bump(Slot::Colons, 1);
-                self.counts
-                    .bump(Slot::JsonKeys, usize::from(before == b'"'));
+                self.counts.bump(Slot::JsonKeys, usize::from(before == b'"'));
             }
             b'/' if before == b'/' => self.counts.bump(Slot::Urls, 1),
             b'/' if before.is_ascii_alphanumeric() => self.counts.bump(Slot::Paths, 1),
@@ -340,22 +323,14 @@ impl<'f> Scanner<'f> {
         let sentences = self.counts.get(Slot::Sentences).max(1);
         let distinct: u32 = self.seen.iter().map(|bits| bits.count_ones()).sum();
         self.counts.raise(Slot::WordsPerSentence, words / sentences);
-        self.counts
-            .raise(Slot::LettersPerWord, self.word_letters / words.max(1));
+        self.counts.raise(Slot::LettersPerWord, self.word_letters / words.max(1));
         self.counts.raise(Slot::DistinctWords, distinct as usize);
-        self.counts.raise(
-            Slot::EndsWithQuestion,
-            usize::from(self.last_visible == b'?'),
-        );
+        self.counts.raise(Slot::EndsWithQuestion, usize::from(self.last_visible == b'?'));
 
         let lines = self.counts.get(Slot::Lines);
         let characters = self.bytes.saturating_sub(self.counts.get(Slot::NonAscii));
         for ((cell, count), feature) in engineered.iter_mut().zip(self.counts.0).zip(&SCHEMA) {
-            *cell = if feature.range.1 > 1.0 {
-                log_count(count as usize)
-            } else {
-                count as f32
-            };
+            *cell = if feature.range.1 > 1.0 { log_count(count as usize) } else { count as f32 };
         }
         let mut share = |slot: Slot, whole: usize| {
             let part = self.counts.get(slot) as f32 / whole.max(1) as f32;
@@ -363,12 +338,7 @@ impl<'f> Scanner<'f> {
                 *cell = part.min(1.0);
             }
         };
-        for slot in [
-            Slot::LongWords,
-            Slot::DistinctWords,
-            Slot::Capitalised,
-            Slot::FunctionWords,
-        ] {
+        for slot in [Slot::LongWords, Slot::DistinctWords, Slot::Capitalised, Slot::FunctionWords] {
             share(slot, words);
         }
         for slot in [

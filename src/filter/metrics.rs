@@ -41,10 +41,7 @@ impl Metrics {
     }
 
     pub(super) fn decided(&self, decision: &Decision, body_bytes: usize, latency_us: u64) {
-        if let Some(&id) = self
-            .decisions
-            .get(&(decision.target, decision.reason.name()))
-        {
+        if let Some(&id) = self.decisions.get(&(decision.target, decision.reason.name())) {
             count(id);
         }
         record(self.decision_time, latency_us);

@@ -34,18 +34,13 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(service: Rc<Service>) -> Self {
-        Request {
-            service,
-            stage: Stage::Passed,
-        }
+        Request { service, stage: Stage::Passed }
     }
 
     /// Only the bytes getters: the `String` ones panic on headers that are not UTF-8, which any
     /// client can send (proxy-wasm `hostcalls.rs`, `get_map_value`).
     fn header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name)
-            .ok()
-            .flatten()
+        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
     }
 
     /// The format of a request that is ours.
@@ -55,16 +50,12 @@ impl Request {
         }
         let path = self.header(":path")?;
         let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        path.ends_with(b"/chat/completions")
-            .then_some(ApiFormat::ChatCompletions)
+        path.ends_with(b"/chat/completions").then_some(ApiFormat::ChatCompletions)
     }
 
     /// Why the body cannot be read, as far as headers tell.
     fn unreadable(&self, end_of_stream: bool) -> Option<Reason> {
-        if self
-            .header("content-type")
-            .is_some_and(|value| !is_json(&value))
-        {
+        if self.header("content-type").is_some_and(|value| !is_json(&value)) {
             return Some(Reason::NotJson);
         }
         let encoding = self.header("content-encoding");
@@ -191,17 +182,12 @@ impl HttpContext for Request {
 
 /// `application/json`, `application/problem+json; charset=utf-8` and the like.
 fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default();
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii().to_ascii_lowercase();
     essence == b"application/json" || essence.ends_with(b"+json")
 }
 
 fn milliseconds_since_epoch() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.ok()
-        .and_then(|age| u64::try_from(age.as_millis()).ok())
-        .unwrap_or(0)
+    now.ok().and_then(|age| u64::try_from(age.as_millis()).ok()).unwrap_or(0)
 }

@@ -45,10 +45,8 @@ impl Service {
     pub(super) fn decision_id(&self) -> String {
         let number = self.decisions.get();
         self.decisions.set(number.wrapping_add(1));
-        let halves = [
-            self.identity.hash_one((number, 0_u8)),
-            self.identity.hash_one((number, 1_u8)),
-        ];
+        let halves =
+            [self.identity.hash_one((number, 0_u8)), self.identity.hash_one((number, 1_u8))];
         let [high, low] = halves;
         format!("{high:016x}{low:016x}")
     }

@@ -1,1 +1,40 @@
+//! Labelled rows to a model: dataset, fit, calibration, export, metrics.
+//!
+//! ```text
+//! rows ─► dataset (features) ─► fit (candidates on train rows) ─► select (validation rows)
+//!      ─► calibrate ─► export (model.onnx, manifest.json, golden.jsonl, CARD.md)
+//! ```
+//!
+//! Features come from [`crate::features::extract`], the function the filter calls.
 
+mod bundle;
+pub mod calibrate;
+mod card;
+mod dataset;
+mod export;
+#[cfg(test)]
+mod fixture;
+mod graph;
+pub mod metrics;
+mod model;
+mod network;
+mod plan;
+mod row;
+mod scaler;
+mod split;
+mod train;
+mod trees;
+
+pub use bundle::{BundleError, Provenance, write_model};
+pub(crate) use dataset::Lines;
+pub use dataset::{BadLine, Dataset, DatasetError, FileDigest, Reading, read_rows};
+pub use export::to_onnx;
+pub use model::{Head, Model, Part};
+pub use network::{Network, NetworkOptions};
+pub use plan::{Algorithm, PartOptions};
+pub(crate) use row::RowParser;
+pub use row::{Reject, Row, SparseFeatures, Split};
+pub use scaler::Scaler;
+pub use split::stem_hash;
+pub use train::{Candidate, TrainError, Trained, train};
+pub use trees::{Tree, TreeOptions, Trees};

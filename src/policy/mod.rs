@@ -22,19 +22,9 @@ pub fn choose(scores: &[f32], thresholds: &[f32]) -> Option<Choice> {
     let mut nearest: Option<Choice> = None;
     for (target, (&score, &threshold)) in scores.iter().zip(thresholds).enumerate() {
         if score >= threshold {
-            return Some(Choice {
-                target,
-                score,
-                threshold,
-                reached: true,
-            });
+            return Some(Choice { target, score, threshold, reached: true });
         }
-        let miss = Choice {
-            target: strongest,
-            score,
-            threshold,
-            reached: false,
-        };
+        let miss = Choice { target: strongest, score, threshold, reached: false };
         if nearest.is_none_or(|near| score - threshold > near.score - near.threshold) {
             nearest = Some(miss);
         }
@@ -49,10 +39,7 @@ mod tests {
     #[test]
     fn the_cheapest_target_that_is_good_enough_wins() {
         let choice = choose(&[0.2, 0.7, 0.9], &[0.5, 0.6, 0.6]).unwrap();
-        assert_eq!(
-            (choice.target, choice.score, choice.reached),
-            (1, 0.7, true)
-        );
+        assert_eq!((choice.target, choice.score, choice.reached), (1, 0.7, true));
     }
 
     #[test]
@@ -63,10 +50,7 @@ mod tests {
     #[test]
     fn the_strongest_takes_what_no_score_reaches() {
         let choice = choose(&[0.1, 0.5], &[0.5, 0.6]).unwrap();
-        assert_eq!(
-            (choice.target, choice.score, choice.reached),
-            (2, 0.5, false)
-        );
+        assert_eq!((choice.target, choice.score, choice.reached), (2, 0.5, false));
     }
 
     #[test]

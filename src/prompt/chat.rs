@@ -44,18 +44,14 @@ impl<'de> Visitor<'de> for Request<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Prompt {
-            turns, parameters, ..
-        } = self.0;
+        let Prompt { turns, parameters, .. } = self.0;
         while let Some(field) = map.next_key()? {
             match field {
                 RequestField::Messages => map.next_value_seed(Messages(turns))?,
                 RequestField::Model => parameters.model = map.next_value::<Scalar>()?.text(),
                 RequestField::MaxTokens | RequestField::MaxCompletionTokens => {
-                    parameters.max_tokens = map
-                        .next_value::<Scalar>()?
-                        .unsigned()
-                        .or(parameters.max_tokens);
+                    parameters.max_tokens =
+                        map.next_value::<Scalar>()?.unsigned().or(parameters.max_tokens);
                 }
                 RequestField::Temperature => {
                     parameters.temperature = map.next_value::<Scalar>()?.number();

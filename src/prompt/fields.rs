@@ -35,9 +35,7 @@ impl<'a> Scalar<'a> {
 
     pub(super) fn unsigned(&self) -> Option<u64> {
         // The cast saturates.
-        self.number()
-            .filter(|number| *number >= 0.0)
-            .map(|number| number as u64)
+        self.number().filter(|number| *number >= 0.0).map(|number| number as u64)
     }
 
     pub(super) fn is_true(&self) -> bool {
@@ -130,17 +128,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextParts<'a> {
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(TextParts {
-                    text: Cow::Borrowed(value),
-                    images: 0,
-                })
+                Ok(TextParts { text: Cow::Borrowed(value), images: 0 })
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(TextParts {
-                    text: Cow::Owned(value.to_owned()),
-                    images: 0,
-                })
+                Ok(TextParts { text: Cow::Owned(value.to_owned()), images: 0 })
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -189,17 +181,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(Part {
-                    text: Cow::Borrowed(value),
-                    images: 0,
-                })
+                Ok(Part { text: Cow::Borrowed(value), images: 0 })
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Part {
-                    text: Cow::Owned(value.to_owned()),
-                    images: 0,
-                })
+                Ok(Part { text: Cow::Owned(value.to_owned()), images: 0 })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -32,12 +32,7 @@ struct Scan {
 
 impl Scan {
     fn run(body: &[u8]) -> Result<Self, PromptError> {
-        let mut scan = Scan {
-            depth: 0,
-            objects: 0,
-            complete_end: 0,
-            open_string_end: None,
-        };
+        let mut scan = Scan { depth: 0, objects: 0, complete_end: 0, open_string_end: None };
         let mut after_colon = false;
         let mut position = 0;
         while let Some(&byte) = body.get(position) {
@@ -48,11 +43,8 @@ impl Scan {
                         return Err(PromptError::TooDeep);
                     }
                     let bit = 1_u64 << scan.depth;
-                    scan.objects = if byte == b'{' {
-                        scan.objects | bit
-                    } else {
-                        scan.objects & !bit
-                    };
+                    scan.objects =
+                        if byte == b'{' { scan.objects | bit } else { scan.objects & !bit };
                     scan.depth += 1;
                     scan.complete_end = position;
                     after_colon = false;
@@ -88,9 +80,7 @@ impl Scan {
     }
 
     fn in_object(&self) -> bool {
-        self.depth
-            .checked_sub(1)
-            .is_some_and(|top| self.objects >> top & 1 == 1)
+        self.depth.checked_sub(1).is_some_and(|top| self.objects >> top & 1 == 1)
     }
 
     fn complete(mut self, body: &mut Vec<u8>) {
@@ -140,11 +130,7 @@ fn escape_length(escape: &[u8]) -> usize {
     match (escape.get(1), escape.get(2), escape.get(3)) {
         (Some(b'u'), Some(b'd' | b'D'), Some(b'8' | b'9' | b'a' | b'b' | b'A' | b'B')) => {
             // Only a cut pair is completed here; a lone surrogate is for the parser to refuse.
-            if escape.len() < 12 && !escape.contains(&b'"') {
-                12
-            } else {
-                6
-            }
+            if escape.len() < 12 && !escape.contains(&b'"') { 12 } else { 6 }
         }
         (Some(b'u'), ..) => 6,
         _ => 2,
@@ -154,11 +140,7 @@ fn escape_length(escape: &[u8]) -> usize {
 /// Length of `bytes` without a UTF-8 sequence that is cut at its end.
 fn whole_characters(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(4);
-    let cut = bytes
-        .iter()
-        .enumerate()
-        .skip(tail)
-        .rfind(|(_, byte)| **byte & 0xC0 != 0x80);
+    let cut = bytes.iter().enumerate().skip(tail).rfind(|(_, byte)| **byte & 0xC0 != 0x80);
     match cut {
         Some((start, &lead)) => {
             let wanted = match lead {
@@ -167,11 +149,7 @@ fn whole_characters(bytes: &[u8]) -> usize {
                 0xF0..=0xFF => 4,
                 _ => 1,
             };
-            if bytes.len() - start < wanted {
-                start
-            } else {
-                bytes.len()
-            }
+            if bytes.len() - start < wanted { start } else { bytes.len() }
         }
         None => bytes.len(),
     }

@@ -102,10 +102,7 @@ impl<'a> Prompt<'a> {
     /// A prompt of one user turn: what a plain-text dataset row stands for.
     pub fn from_text(text: &'a str) -> Self {
         Prompt {
-            turns: vec![Turn {
-                text: Cow::Borrowed(text),
-                ..Turn::default()
-            }],
+            turns: vec![Turn { text: Cow::Borrowed(text), ..Turn::default() }],
             ..Prompt::default()
         }
     }
@@ -133,10 +130,7 @@ impl<'a> Prompt<'a> {
             return Err(PromptError::EmptyBody);
         }
         json::prepare(body, truncated)?;
-        let mut prompt = Prompt {
-            truncated,
-            ..Prompt::default()
-        };
+        let mut prompt = Prompt { truncated, ..Prompt::default() };
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         match format {
             ApiFormat::ChatCompletions => chat::Request(&mut prompt).deserialize(&mut deserializer),

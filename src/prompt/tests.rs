@@ -18,27 +18,13 @@ struct OwnedPrompt {
 
 impl From<Prompt<'_>> for OwnedPrompt {
     fn from(prompt: Prompt) -> Self {
-        let Parameters {
-            model,
-            max_tokens,
-            stream,
-            response_format,
-            tools,
-            tools_bytes,
-            ..
-        } = prompt.parameters;
+        let Parameters { model, max_tokens, stream, response_format, tools, tools_bytes, .. } =
+            prompt.parameters;
         OwnedPrompt {
             turns: prompt
                 .turns
                 .into_iter()
-                .map(|turn| {
-                    (
-                        turn.role,
-                        turn.text.into_owned(),
-                        turn.images,
-                        turn.tool_calls,
-                    )
-                })
+                .map(|turn| (turn.role, turn.text.into_owned(), turn.images, turn.tool_calls))
                 .collect(),
             model: model.map(Cow::into_owned),
             max_tokens,
@@ -85,10 +71,7 @@ fn a_full_request_is_read() {
 fn plain_text_is_borrowed_from_the_body() {
     let mut body = br#"{"messages":[{"role":"user","content":"no escapes here"}]}"#.to_vec();
     let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
-    assert!(matches!(
-        prompt.turns[0].text,
-        Cow::Borrowed("no escapes here")
-    ));
+    assert!(matches!(prompt.turns[0].text, Cow::Borrowed("no escapes here")));
 }
 
 #[test]
@@ -99,10 +82,7 @@ fn parameters_of_the_wrong_type_are_left_out() {
     )
     .unwrap();
     assert_eq!(prompt.turns, [(Role::User, "hi".into(), 0, 0)]);
-    assert_eq!(
-        (prompt.model, prompt.max_tokens, prompt.stream),
-        (None, None, false)
-    );
+    assert_eq!((prompt.model, prompt.max_tokens, prompt.stream), (None, None, false));
 }
 
 #[test]
@@ -111,18 +91,12 @@ fn bodies_that_are_no_prompt_are_named() {
         ("", PromptError::EmptyBody),
         (" \n", PromptError::EmptyBody),
         ("{", PromptError::MalformedJson),
-        (
-            r#"{"messages":[{"content":"x"}]} x"#,
-            PromptError::MalformedJson,
-        ),
+        (r#"{"messages":[{"content":"x"}]} x"#, PromptError::MalformedJson),
         ("[]", PromptError::NoPrompt),
         ("{}", PromptError::NoPrompt),
         (r#"{"messages":[]}"#, PromptError::NoPrompt),
         (r#"{"messages":"hello"}"#, PromptError::NoPrompt),
-        (
-            r#"{"messages":[{"role":"user","content":"  "}]}"#,
-            PromptError::NoPrompt,
-        ),
+        (r#"{"messages":[{"role":"user","content":"  "}]}"#, PromptError::NoPrompt),
     ] {
         assert_eq!(parse(body), Err(error), "{body:?}");
     }

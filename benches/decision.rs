@@ -1,0 +1,120 @@
+//! Time of a decision by stage and body size: natively, and as a whole inside the `.wasm`.
+//!
+//!     make bench
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a measurement stops at the first surprise"
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pointsman::config::Config;
+use pointsman::features::{self, Features};
+use pointsman::prompt::{ApiFormat, Prompt};
+use pointsman::router::Router;
+
+#[path = "../tests/wasm/abi.rs"]
+#[allow(dead_code, reason = "the tests' host, of which a measurement needs less")]
+mod abi;
+#[path = "../tests/wasm/plugin.rs"]
+#[allow(dead_code, reason = "the tests' host, of which a measurement needs less")]
+mod plugin;
+
+const SIZES: [(&str, usize); 4] =
+    [("0.5KiB", 512), ("2KiB", 2 << 10), ("16KiB", 16 << 10), ("128KiB", 128 << 10)];
+
+const CONFIGURATION: &[u8] = br#"{"targets":[{"name":"cheap","cluster":"cheap"},
+    {"name":"strong","cluster":"strong"}],"default":"strong"}"#;
+
+/// A chat body of `size` bytes: instructions, prose, a list, code and numbers, no part like the
+/// one before, because hashing a repeated text is easy on the caches.
+fn body(size: usize) -> Vec<u8> {
+    let start = r#"{"model":"m","temperature":0.2,"messages":[{"role":"system","content":"You review code. Be brief."},{"role":"user","content":""#;
+    let end = r#""}],"stream":true}"#;
+    let mut text = String::new();
+    let mut number = 1_u64;
+    while text.len() < size {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let [a, b, c] = [number >> 40 & 0xfff, number >> 20 & 0xffff, number >> 50];
+        text += &format!(
+            "Why does step {a} of the plan need {b} seconds? Compare option a{c} with b{b}:\\n\
+             - the queue-{a} is full\\n- worker {c} waits\\n\\n```python\\ndef f{a}(x):\\n    \
+             return x * {b} + {c}\\n```\\nExplain, step by step, what über-{c} means. "
+        );
+    }
+    text.truncate(size - start.len() - end.len());
+    while text.ends_with(['\\', '\u{fc}']) || !text.is_char_boundary(text.len()) {
+        text.pop();
+        text.push('.');
+    }
+    [start, &text, end].concat().into_bytes()
+}
+
+fn native(criterion: &mut Criterion) {
+    let router = Router::new(Config::from_json(CONFIGURATION).unwrap()).unwrap();
+    let format = ApiFormat::ChatCompletions;
+    for (label, size) in SIZES {
+        let body = body(size);
+        let mut copy = body.clone();
+        let prompt = Prompt::parse(format, &mut copy, false).unwrap();
+        let extracted = features::extract(&prompt);
+
+        let mut group = criterion.benchmark_group("native");
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(BenchmarkId::new("parse", label), |bencher| {
+            bencher.iter_batched_ref(
+                || body.clone(),
+                |body| black_box(Prompt::parse(format, body, false).is_ok()),
+                BatchSize::SmallInput,
+            );
+        });
+        group.bench_function(BenchmarkId::new("features", label), |bencher| {
+            let mut features = Features::default();
+            bencher.iter(|| features::extract_into(black_box(&prompt), &mut features));
+        });
+        group.bench_function(BenchmarkId::new("score", label), |bencher| {
+            bencher.iter(|| router.classifier().scores(black_box(&extracted)).unwrap());
+        });
+        group.bench_function(BenchmarkId::new("decide", label), |bencher| {
+            bencher.iter_batched_ref(
+                || body.clone(),
+                |body| router.decide(format, body, false),
+                BatchSize::SmallInput,
+            );
+        });
+        group.finish();
+    }
+}
+
+/// The body callback alone: reading the buffer, deciding, setting the header, the record.
+fn wasm(criterion: &mut Criterion) {
+    let mut plugin = plugin::Plugin::start(CONFIGURATION).unwrap();
+    let mut group = criterion.benchmark_group("wasm");
+    for (label, size) in SIZES {
+        let request = plugin::Request::chat(body(size));
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::new("decide", label), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..rounds {
+                    let (id, held) = plugin.open(&request).unwrap();
+                    let started = Instant::now();
+                    plugin.send(id, &request, held).unwrap();
+                    spent += started.elapsed();
+                    plugin.finish(id).unwrap();
+                }
+                spent
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, native, wasm);
+criterion_main!(benches);

@@ -1,0 +1,315 @@
+//! One line of a dataset: its JSON layouts and what is kept of it.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::metrics::Outcome;
+use super::split;
+use crate::features::{ENGINEERED, Features, extract_into};
+use crate::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
+
+/// Which part of a dataset a row belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Weights are fitted on it.
+    Train,
+    /// Candidates, calibration and threshold are chosen on it.
+    #[serde(alias = "validation", alias = "valid", alias = "dev")]
+    Val,
+    /// Never read by training.
+    Test,
+}
+
+/// A labelled prompt, as features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub id: String,
+    /// Name of the task or data set it comes from; `""` when the row does not say.
+    pub source: String,
+    pub split: Split,
+    /// Same for near-duplicate prompts: see [`super::stem_hash`].
+    pub stem: u64,
+    pub features: SparseFeatures,
+    /// The label: the cheap model's answer is good enough.
+    pub cheap_ok: bool,
+    /// Quality of the cheap model's answer, 0..=1.
+    pub cheap: f32,
+    /// Quality of the strong model's answer, 0..=1.
+    pub strong: f32,
+    /// How much the row counts in fitting; 1 unless the row says otherwise.
+    pub weight: f32,
+}
+
+impl Row {
+    /// The row's outcome under a score.
+    pub fn outcome(&self, score: f32) -> Outcome {
+        Outcome { score, cheap_ok: self.cheap_ok, cheap: self.cheap, strong: self.strong }
+    }
+}
+
+/// [`Features`], with the hashed blocks as (index, value) pairs: a prompt fills a few hundred
+/// of their buckets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SparseFeatures {
+    /// `f32[ENGINEERED]`.
+    pub engineered: Vec<f32>,
+    /// Buckets that are not zero, counted from the first word bucket, ascending.
+    pub buckets: Vec<(u32, f32)>,
+}
+
+impl From<&Features> for SparseFeatures {
+    fn from(features: &Features) -> Self {
+        let (engineered, hashed) = features.as_slice().split_at(ENGINEERED);
+        let buckets =
+            (0..).zip(hashed).filter(|(_, value)| **value != 0.0).map(|(i, v)| (i, *v)).collect();
+        SparseFeatures { engineered: engineered.to_vec(), buckets }
+    }
+}
+
+/// Why a line is no row.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Reject {
+    #[error("not UTF-8")]
+    NotUtf8,
+    #[error("not a row: {0}")]
+    Json(String),
+    #[error("neither `request` nor `prompt`")]
+    NoText,
+    #[error("`request` is no chat completion body: {0:?}")]
+    Request(PromptError),
+    #[error("`prompt` is empty")]
+    EmptyPrompt,
+    #[error("no label: give `label.cheap_ok`, `cheap_ok`, or the scores of both models")]
+    NoLabel,
+    #[error("`{field}` is {value}; it must be within {rule}")]
+    OutOfRange { field: &'static str, value: f64, rule: &'static str },
+}
+
+/// The fields of both layouts: the dataset row, and the flat columns of public routing data.
+#[derive(Deserialize)]
+struct Line {
+    id: Option<Value>,
+    source: Option<String>,
+    split: Option<Split>,
+    request: Option<Value>,
+    prompt: Option<String>,
+    scores: Option<Scores>,
+    label: Option<Label>,
+    strong: Option<f64>,
+    cheap: Option<f64>,
+    cheap_ok: Option<Flag>,
+    weight: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Scores {
+    cheap: Option<f64>,
+    strong: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    cheap_ok: Option<Flag>,
+    quality: Option<f64>,
+}
+
+/// `true`/`false` or `1`/`0`.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Bool(bool),
+    Number(f64),
+}
+
+impl Flag {
+    fn is_set(self) -> bool {
+        match self {
+            Flag::Bool(flag) => flag,
+            Flag::Number(number) => number >= 0.5,
+        }
+    }
+}
+
+impl Line {
+    fn read(line: &[u8]) -> Result<Line, Reject> {
+        let text = std::str::from_utf8(line).map_err(|_| Reject::NotUtf8)?;
+        serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))
+    }
+
+    fn id(&self, position: &str) -> String {
+        match &self.id {
+            Some(Value::String(id)) => id.clone(),
+            Some(Value::Null) | None => position.to_owned(),
+            Some(other) => other.to_string(),
+        }
+    }
+}
+
+/// Turns lines into rows, reusing one feature vector.
+#[derive(Default)]
+pub(crate) struct RowParser {
+    features: Features,
+}
+
+impl RowParser {
+    /// Parses one line. `position` names the row when it carries no `id`.
+    pub(super) fn parse(&mut self, line: &[u8], position: &str) -> Result<Row, Reject> {
+        let line = Line::read(line)?;
+        let stem = self.read_prompt(&line)?;
+        let (cheap_ok, cheap, strong) = labels(&line)?;
+        let weight = in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
+        Ok(Row {
+            id: line.id(position),
+            source: line.source.unwrap_or_default(),
+            split: line.split.unwrap_or_else(|| split::by_stem(stem)),
+            stem,
+            features: SparseFeatures::from(&self.features),
+            cheap_ok,
+            cheap,
+            strong,
+            weight,
+        })
+    }
+
+    /// Features of one line, which need not be labelled; returns its id.
+    pub(crate) fn prompt(&mut self, line: &[u8], position: &str) -> Result<String, Reject> {
+        let line = Line::read(line)?;
+        self.read_prompt(&line)?;
+        Ok(line.id(position))
+    }
+
+    /// Features of the line that was parsed last.
+    pub(crate) fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Fills `self.features` from the row's text; returns the text's stem.
+    fn read_prompt(&mut self, line: &Line) -> Result<u64, Reject> {
+        match (&line.request, &line.prompt) {
+            (Some(request), _) => {
+                let mut body =
+                    serde_json::to_vec(request).map_err(|e| Reject::Json(e.to_string()))?;
+                let truncated = body.len() > MAX_BODY_BYTES;
+                body.truncate(MAX_BODY_BYTES);
+                let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, truncated)
+                    .map_err(Reject::Request)?;
+                extract_into(&prompt, &mut self.features);
+                Ok(split::prompt_stem(&prompt))
+            }
+            (None, Some(text)) if text.trim().is_empty() => Err(Reject::EmptyPrompt),
+            (None, Some(text)) => {
+                let prompt = Prompt::from_text(cut(text, MAX_BODY_BYTES));
+                extract_into(&prompt, &mut self.features);
+                Ok(split::prompt_stem(&prompt))
+            }
+            (None, None) => Err(Reject::NoText),
+        }
+    }
+}
+
+/// `text` up to `limit` bytes, never inside a character.
+fn cut(text: &str, limit: usize) -> &str {
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// The label and the qualities of both answers; what is missing follows from what is there.
+fn labels(line: &Line) -> Result<(bool, f32, f32), Reject> {
+    let label = line.label.as_ref();
+    let scores = line.scores.as_ref();
+    let strong = scores.and_then(|s| s.strong).or(line.strong);
+    let cheap = scores.and_then(|s| s.cheap).or(line.cheap);
+    let flag = label.and_then(|l| l.cheap_ok).or(line.cheap_ok).map(Flag::is_set);
+    let quality = label.and_then(|l| l.quality);
+    let cheap_ok = match (flag, cheap, strong) {
+        (Some(flag), _, _) => flag,
+        (None, Some(cheap), Some(strong)) => cheap >= strong,
+        _ => return Err(Reject::NoLabel),
+    };
+    let strong = in_range("strong", strong.unwrap_or(1.0), 0.0, 1.0, "0..=1")?;
+    let cheap = cheap.or(quality).unwrap_or(if cheap_ok { 1.0 } else { 0.0 });
+    Ok((cheap_ok, in_range("cheap", cheap, 0.0, 1.0, "0..=1")?, strong))
+}
+
+fn in_range(
+    field: &'static str,
+    value: f64,
+    low: f64,
+    high: f64,
+    rule: &'static str,
+) -> Result<f32, Reject> {
+    if (low..=high).contains(&value) {
+        Ok(value as f32)
+    } else {
+        Err(Reject::OutOfRange { field, value, rule })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Row, Reject> {
+        RowParser::default().parse(line.as_bytes(), "f:1")
+    }
+
+    #[test]
+    fn flat_columns_of_public_data_are_read() {
+        let row = parse(
+            r#"{"source":"s","id":"7","split":"val","prompt":"hi","strong":1.0,"cheap":0.5,"cheap_ok":0}"#,
+        )
+        .unwrap();
+        assert_eq!((row.id.as_str(), row.source.as_str(), row.split), ("7", "s", Split::Val));
+        assert_eq!((row.cheap_ok, row.cheap, row.strong, row.weight), (false, 0.5, 1.0, 1.0));
+    }
+
+    #[test]
+    fn dataset_row_label_wins_over_comparing_scores() {
+        let row = parse(
+            r#"{"prompt":"hi","scores":{"cheap":0.9,"strong":1.0},
+                "label":{"cheap_ok":true,"quality":0.93,"evaluator":"f1"},"weight":2}"#,
+        )
+        .unwrap();
+        assert_eq!((row.cheap_ok, row.cheap, row.weight), (true, 0.9, 2.0));
+        assert_eq!(row.id, "f:1");
+    }
+
+    #[test]
+    fn scores_alone_make_a_label() {
+        let row = parse(r#"{"prompt":"hi","scores":{"cheap":1.0,"strong":1.0}}"#).unwrap();
+        assert!(row.cheap_ok);
+    }
+
+    #[test]
+    fn rows_that_cannot_be_used_say_why() {
+        let cases = [
+            (r#"{"cheap_ok":1}"#, Reject::NoText),
+            (r#"{"prompt":"  ","cheap_ok":1}"#, Reject::EmptyPrompt),
+            (r#"{"prompt":"hi"}"#, Reject::NoLabel),
+            (r#"{"prompt":"hi","cheap":1.0}"#, Reject::NoLabel),
+            (
+                r#"{"prompt":"hi","cheap_ok":1,"weight":-1}"#,
+                Reject::OutOfRange { field: "weight", value: -1.0, rule: "0..=1e6" },
+            ),
+            (
+                r#"{"prompt":"hi","cheap":3.0,"strong":1.0}"#,
+                Reject::OutOfRange { field: "cheap", value: 3.0, rule: "0..=1" },
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parse(line).unwrap_err(), expected, "{line}");
+        }
+        assert!(matches!(parse("{"), Err(Reject::Json(_))));
+        assert_eq!(RowParser::default().parse(b"\xff", "f:1").unwrap_err(), Reject::NotUtf8);
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
+    }
+}

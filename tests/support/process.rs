@@ -1,0 +1,77 @@
+//! Child processes that cannot outlive us.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+
+/// Runs its arguments as a child and kills it as soon as our end of its standard input closes.
+/// The kernel closes it whichever way we end, also by a signal that runs no destructor.
+const SUPERVISOR: &str = r#"
+exec 3<&0
+"$@" </dev/null 3<&- & child=$!
+{ cat <&3 >/dev/null; kill -9 "$child"; } 2>/dev/null & watcher=$!
+wait "$child"; status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"
+"#;
+
+/// A running program; dropping it kills the program and waits for its end.
+pub struct Process {
+    supervisor: Child,
+    lifeline: Option<ChildStdin>,
+    pub stdout: PathBuf,
+    pub stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts `program`; its output goes to `NAME.out` and `NAME.err` in `logs`.
+    pub fn start(
+        program: &Path,
+        arguments: &[String],
+        directory: &Path,
+        logs: &Path,
+        name: &str,
+    ) -> Result<Self> {
+        let stdout = logs.join(format!("{name}.out"));
+        let stderr = logs.join(format!("{name}.err"));
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, name])
+            .arg(program)
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(File::create(&stdout)?)
+            .stderr(File::create(&stderr)?)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let lifeline = supervisor.stdin.take();
+        Ok(Self { supervisor, lifeline, stdout, stderr })
+    }
+
+    /// The exit status, if the program has ended by itself.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.supervisor.try_wait()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        // It has nothing to say any more; what is left is to wait until it is gone.
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// A log file's text from byte `start`; what is not UTF-8 is replaced.
+pub fn log_since(path: &Path, start: usize) -> String {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(bytes.get(start..).unwrap_or_default()).into_owned()
+}
+
+/// The last `count` lines of `text`.
+pub fn tail(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

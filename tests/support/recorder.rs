@@ -1,0 +1,153 @@
+//! An upstream that remembers exactly what reached it.
+//!
+//! The request header `x-reply` chooses the answer: absent, one JSON object with the upstream's
+//! model name; `sse`, an event stream that stops after its first event until the test lets it go
+//! on; `large`, [`LARGE_REPLY_BYTES`] bytes.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::channel::Channel;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::RUNTIME;
+use super::client::Body;
+
+pub const LARGE_REPLY_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the event stream waits for the test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One request as the upstream received it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub method: Method,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+struct State {
+    model: String,
+    records: Mutex<Vec<Record>>,
+    go_on: Notify,
+}
+
+/// A recording upstream on a port of its own. It serves until the process ends.
+#[derive(Clone)]
+pub struct Recorder {
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+impl Recorder {
+    /// Starts an upstream whose answers carry `model` as their model name.
+    pub fn start(model: &str) -> Result<Self> {
+        let state = Arc::new(State {
+            model: model.to_owned(),
+            records: Mutex::default(),
+            go_on: Notify::new(),
+        });
+        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let address = listener.local_addr()?;
+        RUNTIME.spawn(serve(listener, Arc::clone(&state)));
+        Ok(Self { address, state })
+    }
+
+    /// Lets the event stream under way go on after its first event.
+    pub fn go_on(&self) {
+        self.state.go_on.notify_one();
+    }
+
+    /// What was recorded for `path`, if anything.
+    pub fn find(&self, path: &str) -> Option<Record> {
+        let records = self.state.records.lock().ok()?;
+        records.iter().find(|record| record.path == path).cloned()
+    }
+}
+
+/// The events that the reply `sse` consists of.
+pub fn events() -> Vec<Bytes> {
+    let mut events: Vec<Bytes> = (0..20)
+        .map(|i| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"w{i} é\"}}}}]}}\n\n"))
+        .map(Bytes::from)
+        .collect();
+    events.push(Bytes::from_static(b"data: [DONE]\n\n"));
+    events
+}
+
+/// The bytes that the reply `large` consists of: no two pages are alike.
+pub fn large_reply() -> Bytes {
+    (0..LARGE_REPLY_BYTES).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, Arc::clone(&state)));
+            // A connection that breaks off is seen by the test as a missing record.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<State>,
+) -> Result<Response<Body>, anyhow::Error> {
+    let (head, body) = request.into_parts();
+    let collected = body.collect().await.context("the request's body broke off")?;
+    let reply = head.headers.get("x-reply").cloned();
+    let record = Record {
+        method: head.method,
+        path: head.uri.to_string(),
+        headers: head.headers,
+        body: collected.to_bytes(),
+    };
+    if let Ok(mut records) = state.records.lock() {
+        records.push(record);
+    }
+    let response = match reply.as_ref().and_then(|value| value.to_str().ok()) {
+        Some("sse") => {
+            Response::builder().header("content-type", "text/event-stream").body(stream(state))
+        }
+        Some("large") => Response::builder()
+            .header("content-type", "application/octet-stream")
+            .body(Full::new(large_reply()).boxed()),
+        _ => Response::builder()
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(format!(r#"{{"model":"{}"}}"#, state.model))).boxed()),
+    };
+    Ok(response?)
+}
+
+fn stream(state: Arc<State>) -> Body {
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+    tokio::spawn(async move {
+        for (position, event) in events().into_iter().enumerate() {
+            if position == 1
+                && tokio::time::timeout(PATIENCE, state.go_on.notified()).await.is_err()
+            {
+                return;
+            }
+            if sender.send_data(event).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    body.boxed()
+}
