@@ -28,4 +28,8 @@ mod filter;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod import;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod label;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod learn;

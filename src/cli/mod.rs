@@ -18,6 +18,8 @@ mod calibrate;
 mod evaluate;
 mod explain;
 mod features;
+mod import;
+mod label;
 mod train;
 
 /// The learned LLM router that lives inside Envoy.
@@ -35,6 +37,8 @@ enum Command {
     Calibrate(calibrate::Args),
     Explain(explain::Args),
     Features(features::Args),
+    Label(label::Args),
+    Import(import::Args),
 }
 
 /// Labelled rows to read.
@@ -75,6 +79,8 @@ pub fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Features(args) => features::run(&args),
+        Command::Label(args) => label::run(args),
+        Command::Import(args) => import::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let io = error.downcast_ref::<std::io::Error>();

@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why labelling stopped.
+#[derive(Debug, Error)]
+pub enum LabelError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The first bad record under `--strict`.
+    #[error("{path}:{line}: {what}", path = .path.display())]
+    BadRecord { path: PathBuf, line: u64, what: String },
+    /// Options that contradict each other, or a whole file that is not what it should be.
+    #[error("{0}")]
+    BadInput(String),
+    /// Another process holds the journal.
+    #[error("{path}: another run is writing to this journal", path = .path.display())]
+    Busy { path: PathBuf },
+    /// The log is not the one that was scanned when the run began.
+    #[error("{path}:{line}: the log changed while it was being labelled", path = .path.display())]
+    LogChanged { path: PathBuf, line: u64 },
+    /// The endpoint refuses every call: nothing is gained by going on.
+    #[error("{0}")]
+    Endpoint(String),
+    /// `--budget` does not cover the next call.
+    #[error(
+        "the budget of ${budget} is used up: {done} of {wanted} rows are labelled, in {partial}",
+        partial = .partial.display()
+    )]
+    Budget { budget: f64, done: u64, wanted: u64, partial: PathBuf },
+}
+
+impl LabelError {
+    /// Whether the input or the options are at fault (exit code 2) and not the run (exit code 1).
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, LabelError::BadRecord { .. } | LabelError::BadInput(_))
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            LabelError::BadRecord { .. } => {
+                Some("without --strict such records are counted, named and skipped")
+            }
+            LabelError::Budget { .. } => {
+                Some("run the same command with a larger --budget: every paid call is kept")
+            }
+            LabelError::Endpoint(_) => {
+                Some("the calls paid so far are kept in the journal; run the command again")
+            }
+            LabelError::Busy { .. } => Some("wait for it to end, or write to another --out"),
+            LabelError::LogChanged { .. } => Some("label a copy of a log that is still written to"),
+            LabelError::Io { .. } | LabelError::BadInput(_) => None,
+        }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> LabelError {
+        let path = path.into();
+        move |source| LabelError::Io { path, source }
+    }
+}

@@ -1,0 +1,227 @@
+//! How good is the cheap model's answer, measured against the strong one? One file an evaluator.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use regex::Regex;
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::request::Request;
+
+pub mod choice;
+pub mod code;
+pub mod exact;
+pub mod f1;
+pub mod human;
+pub mod json;
+pub mod judge;
+pub mod numeric;
+pub mod sandbox;
+pub mod sql;
+pub mod tool_call;
+
+use sandbox::Sandbox;
+
+/// Which evaluator to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Choice {
+    /// Per row, by what the request asks for and the strong model answered
+    Auto,
+    /// The final numbers agree
+    Numeric,
+    /// The same letter of a multiple choice
+    Choice,
+    /// The same text, but for case, punctuation and articles
+    Exact,
+    /// The share of words in common
+    F1,
+    /// Valid JSON, by the request's schema if it has one, with the same fields
+    Json,
+    /// The same functions are called with equivalent arguments
+    ToolCall,
+    /// The program compiles and gives the same outputs
+    Code,
+    /// The query yields the same rows in SQLite
+    Sql,
+    /// Another model compares the answers, in both orders
+    Judge,
+    /// A person compares the answers on an HTML page
+    Human,
+}
+
+/// An evaluator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evaluator {
+    Numeric,
+    Choice,
+    Exact,
+    F1,
+    Json,
+    ToolCall,
+    Code,
+    Sql,
+    Judge,
+    Human,
+}
+
+/// What an evaluator compares.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    pub request: &'a Request,
+    pub strong: &'a Answer,
+    pub cheap: &'a Answer,
+}
+
+/// Why an evaluator cannot say anything about a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unscorable(pub &'static str);
+
+impl fmt::Display for Unscorable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Evaluator {
+    /// The evaluator of a row. `judged` says that there is a judge for what nothing else can score.
+    ///
+    /// # Errors
+    /// `auto` found none: a wrong evaluator would give wrong labels, which is worse than none.
+    pub fn select(
+        choice: Choice,
+        request: &Request,
+        strong: &Answer,
+        judged: bool,
+    ) -> Result<Self, Unscorable> {
+        Ok(match choice {
+            Choice::Numeric => Evaluator::Numeric,
+            Choice::Choice => Evaluator::Choice,
+            Choice::Exact => Evaluator::Exact,
+            Choice::F1 => Evaluator::F1,
+            Choice::Json => Evaluator::Json,
+            Choice::ToolCall => Evaluator::ToolCall,
+            Choice::Code => Evaluator::Code,
+            Choice::Sql => Evaluator::Sql,
+            Choice::Judge => Evaluator::Judge,
+            Choice::Human => Evaluator::Human,
+            Choice::Auto => return Self::select_for(request, strong, judged),
+        })
+    }
+
+    fn select_for(request: &Request, strong: &Answer, judged: bool) -> Result<Self, Unscorable> {
+        let question = request.question();
+        let text = strong.text.trim();
+        Ok(if !strong.tool_calls.is_empty() {
+            Evaluator::ToolCall
+        } else if request.wants_json() || json::is_json(text) {
+            Evaluator::Json
+        } else if choice::has_options(&question) && choice::has_letter(&question, text) {
+            Evaluator::Choice
+        } else if sql::applies(request, text) {
+            Evaluator::Sql
+        } else if code::applies(text) {
+            Evaluator::Code
+        } else if numeric::has_marked_number(text)
+            || (asks_for_number(&question) && numeric::ends_in_number(text))
+        {
+            Evaluator::Numeric
+        } else if text.split_whitespace().count() <= 5 {
+            Evaluator::F1
+        } else if judged {
+            Evaluator::Judge
+        } else {
+            return Err(Unscorable("an open-ended answer needs a judge (--judge-url)"));
+        })
+    }
+
+    /// Quality of the cheap answer in 0..1, without calls to anyone.
+    ///
+    /// # Errors
+    /// The strong answer gives nothing to compare with, or this evaluator needs a judge.
+    pub fn score(self, pair: &Pair, sandbox: &Sandbox) -> Result<f64, Unscorable> {
+        if pair.cheap.is_empty() {
+            return Ok(0.0);
+        }
+        match self {
+            Evaluator::Numeric => numeric::score(pair),
+            Evaluator::Choice => choice::score(pair),
+            Evaluator::Exact => exact::score(pair),
+            Evaluator::F1 => f1::score(pair),
+            Evaluator::Json => json::score(pair),
+            Evaluator::ToolCall => tool_call::score(pair),
+            Evaluator::Code => code::score(pair, sandbox),
+            Evaluator::Sql => sql::score(pair),
+            Evaluator::Judge => Err(Unscorable("a judge must be asked")),
+            Evaluator::Human => Err(Unscorable("a person must be asked")),
+        }
+    }
+
+    /// Whether the evaluator finds the strong answer as good as itself. If not, nothing can be
+    /// learnt from the row, and no call should be paid for it.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn check(
+        self,
+        request: &Request,
+        strong: &Answer,
+        sandbox: &Sandbox,
+    ) -> Result<(), Unscorable> {
+        if matches!(self, Evaluator::Judge | Evaluator::Human) {
+            return Ok(());
+        }
+        match self.score(&Pair { request, strong, cheap: strong }, sandbox)? {
+            1.0 => Ok(()),
+            _ => Err(Unscorable("the strong answer itself does not pass the evaluator")),
+        }
+    }
+}
+
+fn asks_for_number(question: &str) -> bool {
+    use std::sync::LazyLock;
+    static ASKS: LazyLock<Regex> = LazyLock::new(|| {
+        regex(concat!(
+            r"(?i)\bhow (?:many|much|old|long|far|tall|heavy|fast)\b|\b(?:calculate|compute|evaluate)\b",
+            r"|\bwhat (?:is|was|are|percent\w*|number|fraction) (?:the )?",
+            r"(?:total|sum|average|mean|cost|price|number|value|difference|ratio|area|volume|\w* ?percent\w*|\d)",
+        ))
+    });
+    ASKS.is_match(question)
+}
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a constant pattern, compiled by the tests")
+}
+
+/// Text for comparison: lower case, no punctuation, no articles, single spaces.
+fn normalised_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut end = |word: &mut String| {
+        if !word.is_empty() && !matches!(word.as_str(), "a" | "an" | "the") {
+            words.push(std::mem::take(word));
+        }
+        word.clear();
+    };
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if is_ideograph(c) {
+            // Scripts without spaces: a character is a word.
+            end(&mut word);
+            word.push(c);
+            end(&mut word);
+        } else if c.is_alphanumeric() {
+            word.push(c);
+        } else if !matches!(c, '\'' | '\u{2019}' | ',') {
+            end(&mut word);
+        }
+    }
+    end(&mut word);
+    words
+}
+
+fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
+}

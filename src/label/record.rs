@@ -1,0 +1,216 @@
+//! One line of a production log.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::request::Request;
+
+/// Where a record's fields are: JSON pointers (RFC 6901).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldMap {
+    /// The first that is there is taken; without one the row is named after its file and line.
+    pub id: Vec<String>,
+    pub request: Vec<String>,
+    pub response: Vec<String>,
+    /// The cheap model's recorded answer (`--no-replay`).
+    pub cheap: Vec<String>,
+}
+
+impl Default for FieldMap {
+    /// `{id, request, response, cheap_response}` and the fields of OpenAI Batch files.
+    fn default() -> Self {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        FieldMap {
+            id: owned(&["/id", "/custom_id"]),
+            request: owned(&["/request", "/body"]),
+            response: owned(&["/response"]),
+            cheap: owned(&["/cheap_response"]),
+        }
+    }
+}
+
+impl FieldMap {
+    /// Parses `id=/request_id,request=/messages,response=/response`; fields that are not named keep
+    /// their default.
+    ///
+    /// # Errors
+    /// Names the part that is no `field=/pointer`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut map = FieldMap::default();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let (field, pointer) = part
+                .trim()
+                .split_once('=')
+                .ok_or_else(|| format!("`{part}` is not of the form field=/json/pointer"))?;
+            if !pointer.starts_with('/') {
+                return Err(format!("the JSON pointer `{pointer}` must begin with `/`"));
+            }
+            let target = match field {
+                "id" => &mut map.id,
+                "request" => &mut map.request,
+                "response" => &mut map.response,
+                "cheap" => &mut map.cheap,
+                _ => return Err(format!("`{field}` is none of id, request, response, cheap")),
+            };
+            *target = vec![pointer.to_owned()];
+        }
+        Ok(map)
+    }
+}
+
+/// A request with the strong model's answer to it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub id: String,
+    /// The record named itself; otherwise `id` was made from file and line.
+    pub has_own_id: bool,
+    pub request: Request,
+    pub strong: Answer,
+    /// The cheap model's answer, when the log has it.
+    pub cheap: Option<Answer>,
+    /// The record's own `source` field, carried to the output.
+    pub source: Option<String>,
+}
+
+/// Why a line is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    Broken(String),
+    Missing(String),
+    Empty(&'static str),
+}
+
+/// The strong answers of OpenAI Batch output files, by `custom_id`.
+pub type BatchAnswers = HashMap<String, Value>;
+
+impl Record {
+    /// Reads one line. `place` names the row when it has no id.
+    ///
+    /// # Errors
+    /// The line is not JSON, lacks a field, or the answer is empty.
+    pub fn parse(
+        line: &[u8],
+        map: &FieldMap,
+        batch: &BatchAnswers,
+        place: impl FnOnce() -> String,
+    ) -> Result<Self, RecordError> {
+        let mut value = parse_object(line)?;
+        let id = find(&value, &map.id).and_then(|id| match id {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        });
+        let response = match find(&value, &map.response) {
+            Some(response) => Answer::from_response(response),
+            None => match id.as_ref().and_then(|id| batch.get(id)) {
+                Some(response) => Answer::from_response(response),
+                None => return Err(missing("response", &map.response)),
+            },
+        };
+        let strong =
+            response.map_err(|why| RecordError::Missing(format!("no strong answer: {why}")))?;
+        if strong.is_empty() {
+            return Err(RecordError::Empty("the strong answer is empty"));
+        }
+        let cheap = match find(&value, &map.cheap) {
+            Some(response) => Some(
+                Answer::from_response(response)
+                    .map_err(|why| RecordError::Missing(format!("no cheap answer: {why}")))?,
+            ),
+            None => None,
+        };
+        let source = value.get("source").and_then(Value::as_str).map(String::from);
+        let request = take(&mut value, &map.request)
+            .ok_or_else(|| missing("request", &map.request))
+            .and_then(|request| {
+                Request::from_recorded(request).map_err(|why| RecordError::Missing(why.into()))
+            })?;
+        Ok(Record {
+            has_own_id: id.is_some(),
+            id: id.unwrap_or_else(place),
+            request,
+            strong,
+            cheap,
+            source,
+        })
+    }
+}
+
+impl std::fmt::Display for RecordError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RecordError::Broken(what) | RecordError::Missing(what) => f.write_str(what),
+            RecordError::Empty(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Parses one line as a JSON object.
+pub(super) fn parse_object(line: &[u8]) -> Result<Value, RecordError> {
+    let text = std::str::from_utf8(line)
+        .map_err(|error| RecordError::Broken(format!("not UTF-8: {error}")))?;
+    match serde_json::from_str::<Value>(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(RecordError::Broken("not a JSON object".into())),
+        Err(error) => Err(RecordError::Broken(format!("not JSON: {error}"))),
+    }
+}
+
+fn find<'a>(value: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+    pointers.iter().find_map(|pointer| value.pointer(pointer)).filter(|found| !found.is_null())
+}
+
+fn take(value: &mut Value, pointers: &[String]) -> Option<Value> {
+    let pointer = pointers.iter().find(|pointer| value.pointer(pointer).is_some())?;
+    value.pointer_mut(pointer).map(Value::take)
+}
+
+fn missing(field: &str, pointers: &[String]) -> RecordError {
+    RecordError::Missing(format!("no {field} at {}", pointers.join(" or ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str, map: &str) -> Result<Record, RecordError> {
+        let map = FieldMap::parse(map).expect("a valid map");
+        Record::parse(line.as_bytes(), &map, &BatchAnswers::new(), || "file:1".into())
+    }
+
+    #[test]
+    fn a_map_reaches_into_a_gateways_spend_log() {
+        let line = r#"{"request_id":"r1","messages":"[{\"role\":\"user\",\"content\":\"hi\"}]",
+            "response":{"choices":[{"message":{"content":"hello"}}]}}"#
+            .replace('\n', "");
+        let record = parse(&line, "id=/request_id,request=/messages").expect("readable");
+        assert_eq!((record.id.as_str(), record.request.question().as_str()), ("r1", "hi"));
+        assert_eq!(record.strong.text, "hello");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = parse(r#"{"id":"a","request":"hi"}"#, "").expect_err("no response");
+        assert_eq!(error.to_string(), "no response at /response");
+        let error = parse(r#"{"id":"a","response":"hi"}"#, "").expect_err("no request");
+        assert_eq!(error.to_string(), "no request at /request or /body");
+        let error = parse(r#"{"request":"hi","response":" "}"#, "").expect_err("empty");
+        assert_eq!(error, RecordError::Empty("the strong answer is empty"));
+        assert!(matches!(parse("{", ""), Err(RecordError::Broken(_))));
+    }
+
+    #[test]
+    fn a_row_without_an_id_is_named_after_its_place() {
+        let record = parse(r#"{"request":"hi","response":"yo"}"#, "").expect("readable");
+        assert_eq!((record.id.as_str(), record.has_own_id), ("file:1", false));
+    }
+
+    #[test]
+    fn a_bad_map_is_refused_with_the_part_that_is_wrong() {
+        assert!(FieldMap::parse("id").unwrap_err().contains("field=/json/pointer"));
+        assert!(FieldMap::parse("id=x").unwrap_err().contains("must begin with `/`"));
+        assert!(FieldMap::parse("prompt=/x").unwrap_err().contains("none of id"));
+    }
+}

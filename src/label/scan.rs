@@ -1,0 +1,263 @@
+//! The first pass over the log: what is there, what is damaged, which rows to label.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::error::LabelError;
+use super::evaluators::Evaluator;
+use super::log::{Lines, Problem, Problems};
+use super::record::{BatchAnswers, FieldMap, Record, RecordError, parse_object};
+use super::sample::{Stratum, allocate, rank};
+use super::{Observer, Options};
+
+/// A row to be labelled.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub file: u32,
+    pub line: u64,
+    pub evaluator: Evaluator,
+    /// What a sampled row counts for, 1 on average; `None` when all rows were taken.
+    pub weight: Option<f64>,
+}
+
+/// What the first pass found.
+#[derive(Debug)]
+pub struct Plan {
+    pub files: Vec<PathBuf>,
+    batch: BatchAnswers,
+    map: FieldMap,
+    /// In the order of the log.
+    pub rows: Vec<Row>,
+    pub lines: u64,
+    /// Rows that could have been drawn, by stratum.
+    pub strata: BTreeMap<String, u64>,
+}
+
+/// Reads all files once.
+///
+/// # Errors
+/// A file cannot be read, is in an unknown encoding, or has a bad record under `--strict`.
+pub fn scan(
+    options: &Options,
+    problems: &mut Problems,
+    observer: &dyn Observer,
+) -> Result<Plan, LabelError> {
+    let (files, batch) = sort_files(&options.inputs, problems)?;
+    let map = options.map.clone();
+    let mut plan = Plan { files, batch, map, rows: Vec::new(), lines: 0, strata: BTreeMap::new() };
+    let mut ids = HashSet::new();
+    let mut drawn: BTreeMap<Stratum, Drawn> = BTreeMap::new();
+    observer.begin("reading the log", None);
+    for file in 0..plan.files.len() {
+        let path = plan.files[file].clone();
+        let mut lines = Lines::open(&path)?;
+        while let Some((line, bytes)) = lines.next(problems)? {
+            plan.lines += 1;
+            observer.advance();
+            let record = match plan.parse(file, line, bytes) {
+                Ok(record) => record,
+                Err(error) => {
+                    let kind = match error {
+                        RecordError::Broken(_) => Problem::BrokenLine,
+                        RecordError::Missing(_) => Problem::MissingField,
+                        RecordError::Empty(_) => Problem::EmptyResponse,
+                    };
+                    problems.add(kind, &path, line, error.to_string())?;
+                    continue;
+                }
+            };
+            // The digest and not the id is kept: a log may have hundreds of millions.
+            if record.has_own_id && !ids.insert(rank(0, &record.id)) {
+                let what = format!("the id `{}` was there before", record.id);
+                problems.add(Problem::DuplicateId, &path, line, what)?;
+                continue;
+            }
+            if options.cheap.is_none() && record.cheap.is_none() {
+                let what = format!("no cheap answer at {}", plan.map.cheap.join(" or "));
+                problems.add(Problem::MissingField, &path, line, what)?;
+                continue;
+            }
+            let judged = options.judge.is_some();
+            let evaluator =
+                match Evaluator::select(options.evaluator, &record.request, &record.strong, judged)
+                {
+                    Ok(evaluator) => evaluator,
+                    Err(why) => {
+                        problems.add(Problem::Unscorable, &path, line, why.to_string())?;
+                        continue;
+                    }
+                };
+            let row = Row { file: file as u32, line, evaluator, weight: None };
+            match options.sample {
+                None => plan.rows.push(row),
+                Some(wanted) => drawn
+                    .entry(Stratum::of(&record))
+                    .or_default()
+                    .add((rank(options.seed, &record.id), row), wanted),
+            }
+        }
+    }
+    if let Some(wanted) = options.sample {
+        plan.draw(drawn, wanted);
+    }
+    problems.take_named().iter().for_each(|line| observer.say(line));
+    Ok(plan)
+}
+
+/// The rows of a stratum that may still be drawn: the smallest ranks.
+#[derive(Default)]
+struct Drawn {
+    size: u64,
+    rows: BTreeMap<(u64, u32, u64), Row>,
+}
+
+impl Drawn {
+    fn add(&mut self, (rank, row): (u64, Row), wanted: u64) {
+        self.size += 1;
+        self.rows.insert((rank, row.file, row.line), row);
+        if self.rows.len() as u64 > wanted {
+            self.rows.pop_last();
+        }
+    }
+}
+
+impl Plan {
+    fn draw(&mut self, drawn: BTreeMap<Stratum, Drawn>, wanted: u64) {
+        let sizes: Vec<u64> = drawn.values().map(|stratum| stratum.size).collect();
+        let shares = allocate(&sizes, wanted);
+        let (all, taken) = (sizes.iter().sum::<u64>() as f64, shares.iter().sum::<u64>() as f64);
+        for ((stratum, drawn), share) in drawn.into_iter().zip(shares) {
+            let weight = (drawn.size as f64 / all) / (share as f64 / taken);
+            let weight = Some((weight * 1e6).round() / 1e6);
+            self.rows.extend(
+                drawn.rows.into_values().take(share as usize).map(|row| Row { weight, ..row }),
+            );
+            self.strata.insert(stratum.to_string(), drawn.size);
+        }
+        self.rows.sort_by_key(|row| (row.file, row.line));
+    }
+
+    fn parse(&self, file: usize, line: u64, bytes: &[u8]) -> Result<Record, RecordError> {
+        let path = &self.files[file];
+        Record::parse(bytes, &self.map, &self.batch, || {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            format!("{}:{line}", name.to_string_lossy())
+        })
+    }
+
+    /// Reads the rows again, in order.
+    pub fn reader(&self) -> RowReader<'_> {
+        RowReader { plan: self, next: 0, open: None }
+    }
+
+    /// Where a row is.
+    pub fn place(&self, row: usize) -> (&Path, u64) {
+        let row = self.rows[row];
+        (&self.files[row.file as usize], row.line)
+    }
+}
+
+/// Reads the rows of a plan again.
+pub struct RowReader<'a> {
+    plan: &'a Plan,
+    next: usize,
+    open: Option<(u32, Lines)>,
+}
+
+impl RowReader<'_> {
+    /// The next row that is `wanted`, with its number in the plan.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what it was.
+    pub fn next(
+        &mut self,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Option<(usize, Record)>, LabelError> {
+        while self.next < self.plan.rows.len() && !wanted(self.next) {
+            self.next += 1;
+        }
+        let Some(&row) = self.plan.rows.get(self.next) else { return Ok(None) };
+        let index = self.next;
+        self.next += 1;
+        let path = &self.plan.files[row.file as usize];
+        let changed = || LabelError::LogChanged { path: path.clone(), line: row.line };
+        if self.open.as_ref().is_none_or(|(file, _)| *file != row.file) {
+            self.open = Some((row.file, Lines::open(path)?));
+        }
+        let (_, lines) = self.open.as_mut().ok_or_else(changed)?;
+        // Damage was counted in the first pass.
+        let mut ignored = Problems::new(false);
+        while let Some((line, bytes)) = lines.next(&mut ignored)? {
+            if line == row.line {
+                let record = self.plan.parse(row.file as usize, line, bytes);
+                return record.map(|record| Some((index, record))).map_err(|_| changed());
+            }
+        }
+        Err(changed())
+    }
+}
+
+/// Tells logs and Batch inputs from Batch outputs, and reads the latter.
+fn sort_files(
+    inputs: &[PathBuf],
+    problems: &mut Problems,
+) -> Result<(Vec<PathBuf>, BatchAnswers), LabelError> {
+    let mut files = Vec::new();
+    let mut batch = BatchAnswers::new();
+    let mut seen = BTreeSet::new();
+    for path in inputs {
+        if !seen.insert(path) {
+            return Err(LabelError::BadInput(format!("{}: given twice", path.display())));
+        }
+        let mut lines = Lines::open(path)?;
+        let first = lines.next(&mut Problems::new(false))?;
+        let is_output =
+            first.and_then(|(_, bytes)| parse_object(bytes).ok()).is_some_and(|value| {
+                value.get("custom_id").is_some()
+                    && value.get("response").is_some()
+                    && value.get("body").is_none()
+                    && value.get("request").is_none()
+            });
+        if is_output {
+            read_batch_output(path, &mut batch, problems)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    if files.is_empty() {
+        return Err(LabelError::BadInput(
+            "only Batch outputs are given; give the Batch inputs with the requests, too".into(),
+        ));
+    }
+    Ok((files, batch))
+}
+
+fn read_batch_output(
+    path: &Path,
+    batch: &mut BatchAnswers,
+    problems: &mut Problems,
+) -> Result<(), LabelError> {
+    let mut lines = Lines::open(path)?;
+    while let Some((line, bytes)) = lines.next(problems)? {
+        let value = match parse_object(bytes) {
+            Ok(value) => value,
+            Err(error) => {
+                problems.add(Problem::BrokenLine, path, line, error.to_string())?;
+                continue;
+            }
+        };
+        let id = value.get("custom_id").and_then(Value::as_str);
+        match (id, value.get("response").filter(|response| !response.is_null())) {
+            (Some(id), Some(response)) => {
+                if batch.insert(id.to_owned(), response.clone()).is_some() {
+                    let what = format!("the custom_id `{id}` was there before");
+                    problems.add(Problem::DuplicateId, path, line, what)?;
+                }
+            }
+            _ => problems.add(Problem::MissingField, path, line, "no custom_id or no response")?,
+        }
+    }
+    Ok(())
+}
