@@ -50,6 +50,11 @@ impl Default for Features {
 }
 
 impl Features {
+    /// Features with these values, `f32[LEN]`; `None` for another length.
+    pub fn from_values(values: Vec<f32>) -> Option<Self> {
+        (values.len() == LEN).then_some(Features { values })
+    }
+
     /// The whole vector, `f32[LEN]`.
     pub fn as_slice(&self) -> &[f32] {
         &self.values
