@@ -9,8 +9,11 @@ use serde::de::DeserializeSeed;
 use serde_json::error::Category;
 
 mod chat;
+mod envelope;
 mod fields;
 mod json;
+
+pub use envelope::{DEFAULT_TAGS, Envelopes};
 
 /// The longest prefix of a request body that is read to decide on it, in bytes.
 ///
@@ -85,6 +88,8 @@ pub struct Prompt<'a> {
     pub parameters: Parameters<'a>,
     /// The body was longer than what was read.
     pub truncated: bool,
+    /// Bytes of user turns that were envelopes and are in no turn's text.
+    pub envelope_bytes: usize,
 }
 
 /// Why a body is no prompt. Each is a reason of the decision that follows.
@@ -101,19 +106,33 @@ pub enum PromptError {
 impl<'a> Prompt<'a> {
     /// A prompt of one user turn: what a plain-text dataset row stands for.
     pub fn from_text(text: &'a str) -> Self {
-        Prompt {
-            turns: vec![Turn { text: Cow::Borrowed(text), ..Turn::default() }],
-            ..Prompt::default()
-        }
+        let turns = vec![Turn { text: Cow::Borrowed(text), ..Turn::default() }];
+        let mut prompt = Prompt { turns, ..Prompt::default() };
+        prompt.unwrap_turns(&Envelopes::default());
+        prompt
     }
 
     /// Rough size of the prompt in tokens: four bytes of text or tool description each.
     pub fn tokens_estimate(&self) -> usize {
         let text: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
-        (text + self.parameters.tools_bytes).div_ceil(4)
+        (text + self.envelope_bytes + self.parameters.tools_bytes).div_ceil(4)
     }
 
-    /// Parses a request body.
+    /// Whether the model is in the middle of a task with tools: the last turn is a tool's result.
+    pub fn in_tool_loop(&self) -> bool {
+        self.turns.last().is_some_and(|turn| turn.role == Role::Tool)
+    }
+
+    /// Takes the envelopes out of the user turns.
+    fn unwrap_turns(&mut self, envelopes: &Envelopes) {
+        for turn in self.turns.iter_mut().filter(|turn| turn.role == Role::User) {
+            let before = turn.text.len();
+            envelopes.strip(&mut turn.text);
+            self.envelope_bytes += before - turn.text.len();
+        }
+    }
+
+    /// Parses a request body, with the default envelopes left out of the text.
     ///
     /// `truncated` says that `body` is only the beginning: what was read up to the cut counts.
     /// The body is borrowed mutably because a cut one is completed in place.
@@ -125,6 +144,20 @@ impl<'a> Prompt<'a> {
         format: ApiFormat,
         body: &'a mut Vec<u8>,
         truncated: bool,
+    ) -> Result<Self, PromptError> {
+        Self::parse_with(format, body, truncated, &Envelopes::default())
+    }
+
+    /// As [`Prompt::parse`], with envelopes of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prompt::parse`].
+    pub fn parse_with(
+        format: ApiFormat,
+        body: &'a mut Vec<u8>,
+        truncated: bool,
+        envelopes: &Envelopes,
     ) -> Result<Self, PromptError> {
         if body.trim_ascii().is_empty() {
             return Err(PromptError::EmptyBody);
@@ -141,11 +174,11 @@ impl<'a> Prompt<'a> {
             Category::Io | Category::Syntax | Category::Eof => PromptError::MalformedJson,
         })?;
         let said_something = |turn: &Turn| turn.images > 0 || !turn.text.trim_ascii().is_empty();
-        if prompt.turns.iter().any(said_something) {
-            Ok(prompt)
-        } else {
-            Err(PromptError::NoPrompt)
+        if !prompt.turns.iter().any(said_something) {
+            return Err(PromptError::NoPrompt);
         }
+        prompt.unwrap_turns(envelopes);
+        Ok(prompt)
     }
 }
 

@@ -134,3 +134,28 @@ fn an_image_alone_is_a_prompt() {
     let prompt = parse(r#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#);
     assert_eq!(prompt.unwrap().turns, [(Role::User, String::new(), 1, 0)]);
 }
+
+#[test]
+fn envelopes_are_left_out_of_user_turns_and_still_count_as_tokens() {
+    let body = r#"{"messages":[{"role":"system","content":"<user_info>kept</user_info>"},
+        {"role":"user","content":[{"type":"text","text":"<system-reminder>x</system-reminder>"},
+          {"type":"text","text":"Why?"}]}]}"#;
+    let mut bytes = body.as_bytes().to_vec();
+    let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut bytes, false).unwrap();
+    assert_eq!(prompt.turns[0].text, "<user_info>kept</user_info>");
+    assert_eq!(prompt.turns[1].text, "\nWhy?");
+    assert_eq!(prompt.envelope_bytes, 36);
+    assert_eq!(prompt.tokens_estimate(), (27_usize + 5 + 36).div_ceil(4));
+}
+
+#[test]
+fn a_tool_result_at_the_end_is_a_tool_loop() {
+    for (role, expected) in [("tool", true), ("user", false)] {
+        let mut body = format!(
+            r#"{{"messages":[{{"role":"user","content":"a"}},{{"role":"{role}","content":"b"}}]}}"#
+        )
+        .into_bytes();
+        let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
+        assert_eq!(prompt.in_tool_loop(), expected, "{role}");
+    }
+}
