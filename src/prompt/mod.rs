@@ -8,11 +8,17 @@ use std::borrow::Cow;
 use serde::de::DeserializeSeed;
 use serde_json::error::Category;
 
+mod body;
 mod chat;
+mod completions;
 mod envelope;
 mod fields;
 mod json;
+mod message;
+mod messages;
+mod responses;
 
+use body::Body;
 pub use envelope::{DEFAULT_TAGS, Envelopes};
 
 /// The longest prefix of a request body that is read to decide on it, in bytes.
@@ -24,11 +30,57 @@ pub const MAX_BODY_BYTES: usize = 512 * 1024;
 /// How deeply a body's arrays and objects may nest.
 pub const MAX_DEPTH: usize = 64;
 
+/// Turns that are kept. A body may hold a hundred thousand empty messages, each of which would
+/// cost twenty times its bytes.
+pub const MAX_TURNS: usize = 4096;
+
 /// The request formats that can be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiFormat {
     /// OpenAI `POST /v1/chat/completions`.
     ChatCompletions,
+    /// OpenAI `POST /v1/completions`.
+    Completions,
+    /// OpenAI `POST /v1/responses`.
+    Responses,
+    /// Anthropic `POST /v1/messages`.
+    Messages,
+}
+
+impl ApiFormat {
+    /// All formats.
+    pub const ALL: [ApiFormat; 4] = [
+        ApiFormat::ChatCompletions,
+        ApiFormat::Completions,
+        ApiFormat::Responses,
+        ApiFormat::Messages,
+    ];
+
+    /// The format of requests to a path; `None` for paths that are not a model's. A query string
+    /// does not count, and whatever stands before the API's own path may be a gateway's.
+    pub fn of_path(path: &[u8]) -> Option<Self> {
+        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        // Not every `/messages` is Anthropic's: threads of OpenAI assistants have them too.
+        [
+            (&b"/chat/completions"[..], ApiFormat::ChatCompletions),
+            (b"/completions", ApiFormat::Completions),
+            (b"/responses", ApiFormat::Responses),
+            (b"/v1/messages", ApiFormat::Messages),
+        ]
+        .into_iter()
+        .find(|(end, _)| path.ends_with(end))
+        .map(|(_, format)| format)
+    }
+
+    /// The name in `pointsman explain`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ApiFormat::ChatCompletions => "chat-completions",
+            ApiFormat::Completions => "completions",
+            ApiFormat::Responses => "responses",
+            ApiFormat::Messages => "messages",
+        }
+    }
 }
 
 /// Who speaks in a turn.
@@ -70,7 +122,7 @@ pub enum ResponseFormat {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parameters<'a> {
     pub model: Option<Cow<'a, str>>,
-    /// `max_completion_tokens` or `max_tokens`.
+    /// `max_completion_tokens`, `max_output_tokens` or `max_tokens`.
     pub max_tokens: Option<u64>,
     pub temperature: Option<f64>,
     pub stream: bool,
@@ -79,6 +131,8 @@ pub struct Parameters<'a> {
     pub tools: u32,
     /// Bytes of JSON that describe the tools.
     pub tools_bytes: usize,
+    /// Who asks: `user`, or Anthropic's `metadata.user_id`.
+    pub user: Option<Cow<'a, str>>,
 }
 
 /// What the router keeps of a request body.
@@ -118,9 +172,12 @@ impl<'a> Prompt<'a> {
         (text + self.envelope_bytes + self.parameters.tools_bytes).div_ceil(4)
     }
 
-    /// Whether the model is in the middle of a task with tools: the last turn is a tool's result.
+    /// Whether the model is in the middle of a task with tools: the last turn that
+    /// says something is a tool's result.
     pub fn in_tool_loop(&self) -> bool {
-        self.turns.last().is_some_and(|turn| turn.role == Role::Tool)
+        let blank = |turn: &&Turn| turn.role != Role::Tool && turn.text.trim_ascii().is_empty();
+        let last = self.turns.iter().rev().find(|turn| !blank(turn) || turn.images > 0);
+        last.is_some_and(|turn| turn.role == Role::Tool)
     }
 
     /// Takes the envelopes out of the user turns.
@@ -165,8 +222,16 @@ impl<'a> Prompt<'a> {
         json::prepare(body, truncated)?;
         let mut prompt = Prompt { truncated, ..Prompt::default() };
         let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let json = &mut deserializer;
         match format {
-            ApiFormat::ChatCompletions => chat::Request(&mut prompt).deserialize(&mut deserializer),
+            ApiFormat::ChatCompletions => Body::of(chat::Chat, &mut prompt).deserialize(json),
+            ApiFormat::Completions => {
+                Body::of(completions::Completions, &mut prompt).deserialize(json)
+            }
+            ApiFormat::Responses => Body::of(responses::Responses, &mut prompt).deserialize(json),
+            ApiFormat::Messages => {
+                Body::of(messages::AnthropicMessages, &mut prompt).deserialize(json)
+            }
         }
         .and_then(|()| deserializer.end())
         .map_err(|error| match error.classify() {
