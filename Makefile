@@ -24,7 +24,7 @@ demo: wasm envoy ## route real prompts through real Envoy and print where each o
 	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
-test: lint deny build venv envoy-versions ## everything that CI runs
+test: lint deny build venv envoy-versions prometheus ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: build
@@ -50,8 +50,12 @@ envoy: ## find func-e's Envoy or one on PATH, otherwise fetch it into .envoy/; p
 envoy-versions: ## fetch every Envoy version that is tested against into .envoy/
 	@while read -r version; do scripts/get-envoy.sh "$$version"; done < envoy/versions
 
+.PHONY: prometheus
+prometheus: ## find Prometheus on PATH, otherwise unpack Debian's package into .prometheus/
+	@scripts/get-prometheus.sh
+
 .PHONY: e2e
-e2e: wasm envoy-versions ## only the tests in real Envoy
+e2e: wasm envoy-versions prometheus ## only the tests in real Envoy
 	cargo test $(CARGO_FLAGS) --test envoy
 
 .PHONY: bench

@@ -21,6 +21,7 @@ pub mod policy;
 pub mod prompt;
 pub mod record;
 pub mod router;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;
