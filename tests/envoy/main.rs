@@ -23,6 +23,7 @@ mod configuration;
 mod fallback;
 mod observability;
 mod prometheus;
+mod reload;
 mod routing;
 mod safety;
 mod stage;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         safety::CASES,
         observability::CASES,
         configuration::CASES,
+        reload::CASES,
     ]
     .concat();
     // What tests another program's view of Envoy needs no more than one version.
