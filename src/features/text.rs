@@ -24,7 +24,7 @@ pub(super) fn scan(texts: &[&str], features: &mut Features) {
 }
 
 /// What is read of a long text: its beginning and its end, cut between characters.
-fn head_and_tail(text: &str) -> [&str; 2] {
+pub(super) fn head_and_tail(text: &str) -> [&str; 2] {
     if text.len() <= FOCUS_HEAD_BYTES + FOCUS_TAIL_BYTES {
         return [text, ""];
     }

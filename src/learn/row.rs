@@ -1,7 +1,7 @@
 //! One line of a dataset: its JSON layouts and what is kept of it.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::metrics::Outcome;
 use super::split;
@@ -144,6 +144,16 @@ impl Line {
             Some(other) => other.to_string(),
         }
     }
+}
+
+/// The request body of a line; a plain-text row becomes a chat of one turn. `None` for no row.
+pub(crate) fn body_of(line: &[u8]) -> Option<Vec<u8>> {
+    let line = Line::read(line).ok()?;
+    let body = match (line.request, line.prompt) {
+        (Some(request), _) => request,
+        (None, prompt) => json!({"messages": [{"role": "user", "content": prompt?}]}),
+    };
+    serde_json::to_vec(&body).ok()
 }
 
 /// Turns lines into rows, reusing one feature vector.
