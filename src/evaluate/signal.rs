@@ -1,8 +1,10 @@
 //! What each feature tells, and what it costs to compute.
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
-use super::ScoredRow;
+use super::{SEED, ScoredRow};
 use crate::classifier::{Classifier, ScoreError};
 use crate::features::cost::{self, Group};
 use crate::features::{Features, SCHEMA};
@@ -43,21 +45,34 @@ pub struct Signal {
 }
 
 /// Collects what [`Signal`] is made from, row by row.
-#[derive(Default)]
 pub struct SignalReader {
+    random: SmallRng,
     engineered: Vec<Vec<f32>>,
+    /// Body, features and position of the rows drawn so far (reservoir sampling).
     sample: Vec<(Vec<u8>, Features, usize)>,
 }
 
+impl Default for SignalReader {
+    fn default() -> Self {
+        let random = SmallRng::seed_from_u64(SEED);
+        SignalReader { random, engineered: Vec::new(), sample: Vec::new() }
+    }
+}
+
 impl SignalReader {
-    /// Takes a row's features, and the body of one of the first [`SAMPLE`] rows.
+    /// Takes a row's features, and its body if it is drawn.
     pub fn add(&mut self, features: &Features, body: impl FnOnce() -> Option<Vec<u8>>) {
         let row = self.engineered.len();
         self.engineered.push(features.engineered().to_vec());
-        if self.sample.len() < SAMPLE
-            && let Some(body) = body()
-        {
-            self.sample.push((body, features.clone(), row));
+        let place = self.random.random_range(0..=row);
+        if place >= SAMPLE {
+            return;
+        }
+        let Some(body) = body() else { return };
+        let drawn = (body, features.clone(), row);
+        match self.sample.get_mut(place) {
+            Some(old) if self.sample.len() == SAMPLE => *old = drawn,
+            _ => self.sample.push(drawn),
         }
     }
 
