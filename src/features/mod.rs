@@ -9,6 +9,8 @@
 
 use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cost;
 mod lexicon;
 mod ngrams;
 mod schema;
@@ -74,9 +76,13 @@ impl Features {
     }
 
     /// A copy with some values set to zero: what is known without them.
-    pub fn without(&self, range: std::ops::Range<usize>) -> Self {
+    pub fn without(&self, positions: impl IntoIterator<Item = usize>) -> Self {
         let mut features = self.clone();
-        features.values.get_mut(range).unwrap_or_default().fill(0.0);
+        for position in positions {
+            if let Some(value) = features.values.get_mut(position) {
+                *value = 0.0;
+            }
+        }
         features
     }
 

@@ -65,7 +65,7 @@ pub struct Reading {
 }
 
 /// Reads the rows of some files, one at a time. `visit` gets every row with the features that it
-/// was made from.
+/// was made from, and its line.
 ///
 /// `strict` turns the first bad line into an error; otherwise bad lines are skipped. `progress` is
 /// called with the bytes of each line.
@@ -77,7 +77,7 @@ pub fn read_rows(
     paths: &[PathBuf],
     strict: bool,
     progress: impl FnMut(u64),
-    visit: impl FnMut(Row, &Features),
+    visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
     read_rows_with(RowParser::default(), paths, strict, progress, visit)
 }
@@ -87,7 +87,7 @@ fn read_rows_with(
     paths: &[PathBuf],
     strict: bool,
     mut progress: impl FnMut(u64),
-    mut visit: impl FnMut(Row, &Features),
+    mut visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
     let mut reading = Reading::default();
     let mut seen = HashSet::new();
@@ -111,7 +111,7 @@ fn read_rows_with(
                         Split::Val => val_rows += 1,
                         Split::Test => {}
                     }
-                    visit(row, parser.features());
+                    visit(row, parser.features(), line);
                 }
                 Err(reject) => {
                     let bad = BadLine { file: path.clone(), line: number, reject };
@@ -156,7 +156,7 @@ impl Dataset {
     ) -> Result<Dataset, DatasetError> {
         let mut rows = Vec::new();
         let parser = RowParser::of(models);
-        let reading = read_rows_with(parser, paths, strict, progress, |row, _| rows.push(row))?;
+        let reading = read_rows_with(parser, paths, strict, progress, |row, _, _| rows.push(row))?;
         Ok(Dataset { rows, reading })
     }
 

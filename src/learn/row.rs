@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::metrics::Outcome;
 use super::split;
@@ -170,6 +170,16 @@ pub struct ScoredModels {
     /// The non-strongest target's model.
     pub cheap: String,
     pub strong: String,
+}
+
+/// The request body of a line; a plain-text row becomes a chat of one turn. `None` for no row.
+pub(crate) fn body_of(line: &[u8]) -> Option<Vec<u8>> {
+    let line = Line::read(line).ok()?;
+    let body = match (line.request, line.prompt) {
+        (Some(request), _) => request,
+        (None, prompt) => json!({"messages": [{"role": "user", "content": prompt?}]}),
+    };
+    serde_json::to_vec(&body).ok()
 }
 
 /// Turns lines into rows, reusing one feature vector.
