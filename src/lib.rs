@@ -26,6 +26,8 @@ pub mod router;
 mod filter;
 
 #[cfg(not(target_arch = "wasm32"))]
+pub mod bandit;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod import;
@@ -33,3 +35,5 @@ pub mod import;
 pub mod label;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod learn;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulate;
