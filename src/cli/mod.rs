@@ -38,7 +38,7 @@ enum Command {
     Calibrate(calibrate::Args),
     Explain(explain::Args),
     Features(features::Args),
-    Label(label::Args),
+    Label(Box<label::Args>),
     Import(import::Args),
     Simulate(simulate::Args),
 }
@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Features(args) => features::run(&args),
-        Command::Label(args) => label::run(args),
+        Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     };
