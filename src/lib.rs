@@ -27,6 +27,8 @@ pub mod usage;
 mod filter;
 
 #[cfg(not(target_arch = "wasm32"))]
+pub mod bandit;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod evaluate;
@@ -36,3 +38,5 @@ pub mod import;
 pub mod label;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod learn;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulate;

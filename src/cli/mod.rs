@@ -20,6 +20,7 @@ mod explain;
 mod features;
 mod import;
 mod label;
+mod simulate;
 mod train;
 
 /// The learned LLM router that lives inside Envoy.
@@ -39,6 +40,7 @@ enum Command {
     Features(features::Args),
     Label(Box<label::Args>),
     Import(import::Args),
+    Simulate(simulate::Args),
 }
 
 /// Labelled rows to read.
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(&args),
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let io = error.downcast_ref::<std::io::Error>();
