@@ -49,7 +49,11 @@ impl Envoy {
         }
         let ready_after = begun.elapsed();
         let listeners: Value = serde_json::from_str(&get(admin, "/listeners?format=json")?)?;
-        let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+        let address = listeners["listener_statuses"]
+            .as_array()
+            .and_then(|listeners| listeners.iter().find(|listener| listener["name"] == "llm"))
+            .map(|listener| &listener["local_address"]["socket_address"])
+            .context("Envoy has no listener llm")?;
         let listener = format!(
             "{}:{}",
             address["address"].as_str().context("Envoy names no listener")?,
