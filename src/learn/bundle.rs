@@ -77,6 +77,7 @@ pub fn write_model(
                 threshold: target.trained.threshold,
             })
             .collect(),
+        novelty: targets.first().map(|target| target.trained.novelty.clone()),
         training: training(targets, provenance),
     };
     let manifest_json = pretty(&manifest);

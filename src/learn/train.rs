@@ -13,6 +13,7 @@ use super::model::{Head, Model, Part};
 use super::plan::{Algorithm, PartOptions};
 use super::row::{Row, Split};
 use super::scaler::Scaler;
+use crate::classifier::Novelty;
 
 /// What is asked of training.
 #[derive(Debug)]
@@ -64,6 +65,8 @@ pub struct Trained {
     pub plans: Vec<PartOptions>,
     /// Threshold of highest accuracy on validation rows.
     pub threshold: f32,
+    /// Where the train rows lie.
+    pub novelty: Novelty,
     pub candidates: Vec<Candidate>,
     /// On validation rows. Early stopping, two numbers of calibration and the threshold used them
     /// too, so it flatters slightly.
@@ -170,6 +173,7 @@ pub fn train(
         algorithm: chosen.kind,
         plans: chosen.plans,
         threshold,
+        novelty: novelty(&model.scaler, rows, &val),
         candidates,
         validation: metrics::measure(&outcomes, threshold, options.seed),
         baselines: baselines(rows, &val, options.seed),
@@ -225,6 +229,24 @@ fn recalibrate(model: &mut Model, rows: &[Row], val: &[usize]) {
     let Some(scale) = platt.weights.first() else { return };
     model.head.weights.iter_mut().for_each(|weight| *weight *= scale);
     model.head.offset = model.head.offset * scale + platt.offset;
+}
+
+/// The scaler's view of the train rows, with the limit that one validation row in a hundred
+/// exceeds.
+fn novelty(scaler: &Scaler, rows: &[Row], val: &[usize]) -> Novelty {
+    // What never varied among the train rows, such as tools, is news when it does.
+    let known = |inverse: &f32| if *inverse == 0.0 { 1.0 } else { *inverse };
+    let mut novelty = Novelty {
+        mean: scaler.mean.clone(),
+        inverse_deviation: scaler.inverse_deviation.iter().map(known).collect(),
+        limit: 1.0,
+    };
+    let mut seen: Vec<f32> =
+        val.iter().map(|&i| novelty.of_engineered(&rows[i].features.engineered)).collect();
+    seen.sort_by(f32::total_cmp);
+    let limit = seen[(seen.len() - 1) * 99 / 100];
+    novelty.limit = limit.max(f32::MIN_POSITIVE);
+    novelty
 }
 
 /// One point of a learning curve: validation measures of a model fitted on some train rows.
