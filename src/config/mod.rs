@@ -4,8 +4,10 @@ use crate::prompt::MAX_BODY_BYTES;
 use crate::usage::Price;
 
 mod read;
+mod rewrite;
 
 pub use read::{ConfigError, ConfigErrors};
+pub use rewrite::Rewrite;
 
 /// Fewest and most targets of a configuration. The upper bound keeps metrics bounded.
 pub const TARGETS: std::ops::RangeInclusive<usize> = 2..=16;

@@ -200,7 +200,7 @@ fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
     headers
 }
 
-struct Errors(Vec<ConfigError>);
+pub(super) struct Errors(pub(super) Vec<ConfigError>);
 
 impl Errors {
     fn add(&mut self, path: &str, value: impl Into<String>, rule: impl Into<String>) {
@@ -209,9 +209,9 @@ impl Errors {
 }
 
 /// A value and where it stands.
-struct Node<'v> {
-    path: String,
-    value: &'v Value,
+pub(super) struct Node<'v> {
+    pub(super) path: String,
+    pub(super) value: &'v Value,
 }
 
 impl<'v> Node<'v> {
@@ -237,7 +237,7 @@ impl<'v> Node<'v> {
     }
 
     /// The fields of an object; unknown ones are errors.
-    fn object(&self, known: &[&str], errors: &mut Errors) -> Option<Fields<'v>> {
+    pub(super) fn object(&self, known: &[&str], errors: &mut Errors) -> Option<Fields<'v>> {
         let map = self.object_value(errors)?;
         let fields = Fields { path: self.path.clone(), map };
         for (name, value) in map {
@@ -292,7 +292,7 @@ impl<'v> Node<'v> {
     }
 
     /// A name that is safe in a header and in a metric.
-    fn target_name(&self, errors: &mut Errors) -> Option<String> {
+    pub(super) fn target_name(&self, errors: &mut Errors) -> Option<String> {
         let name = self.text(errors)?;
         let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let valid = (1..=64).contains(&name.len()) && name.bytes().all(safe);
@@ -309,6 +309,14 @@ impl<'v> Node<'v> {
         self.checked(valid.then(|| name.to_owned()), rule, errors)
     }
 
+    /// A model's name at its provider.
+    pub(super) fn model_name(&self, errors: &mut Errors) -> Option<String> {
+        let name = self.text(errors)?;
+        let valid = (1..=255).contains(&name.chars().count()) && !name.contains(char::is_control);
+        let rule = "must be 1 to 255 characters without control characters";
+        self.checked(valid.then(|| name.to_owned()), rule, errors)
+    }
+
     fn base64(&self, errors: &mut Errors) -> Option<Vec<u8>> {
         let text = self.text(errors)?;
         self.checked(BASE64_STANDARD.decode(text).ok(), "must be base64", errors)
@@ -316,7 +324,7 @@ impl<'v> Node<'v> {
 }
 
 /// The fields of an object and where it stands.
-struct Fields<'v> {
+pub(super) struct Fields<'v> {
     path: String,
     map: &'v Map<String, Value>,
 }
@@ -326,11 +334,11 @@ impl<'v> Fields<'v> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    fn field(&self, name: &str) -> Option<Node<'v>> {
+    pub(super) fn field(&self, name: &str) -> Option<Node<'v>> {
         self.map.get(name).map(|value| Node { path: self.path_of(name), value })
     }
 
-    fn required(&self, name: &str, errors: &mut Errors) -> Option<Node<'v>> {
+    pub(super) fn required(&self, name: &str, errors: &mut Errors) -> Option<Node<'v>> {
         let node = self.field(name);
         if node.is_none() {
             errors.add(&self.path_of(name), "", "is required");

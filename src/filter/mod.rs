@@ -5,6 +5,7 @@
 mod metrics;
 mod request;
 mod response;
+mod rewrite;
 mod root;
 
 proxy_wasm::main! {{

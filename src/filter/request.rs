@@ -39,34 +39,6 @@ impl Request {
         Request { service, stage: Stage::Passed, answer: None }
     }
 
-    /// Only the bytes getters: the `String` ones panic on headers that are not UTF-8, which any
-    /// client can send (proxy-wasm `hostcalls.rs`, `get_map_value`).
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
-    }
-
-    /// The format of a request that is ours.
-    fn format(&self) -> Option<ApiFormat> {
-        if self.header(":method")? != b"POST" {
-            return None;
-        }
-        let path = self.header(":path")?;
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        path.ends_with(b"/chat/completions").then_some(ApiFormat::ChatCompletions)
-    }
-
-    /// Why the body cannot be read, as far as headers tell.
-    fn unreadable(&self, end_of_stream: bool) -> Option<Reason> {
-        if self.header("content-type").is_some_and(|value| !is_json(&value)) {
-            return Some(Reason::NotJson);
-        }
-        let encoding = self.header("content-encoding");
-        if encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity")) {
-            return Some(Reason::ContentEncoded);
-        }
-        end_of_stream.then_some(Reason::EmptyBody)
-    }
-
     /// Reads what is buffered of the body and decides on it.
     fn decide_on_body(&mut self, format: ApiFormat, size: usize, end_of_stream: bool) {
         let started = Instant::now();
@@ -121,15 +93,15 @@ impl Context for Request {}
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let Some(format) = self.format() else {
+        let Some(format) = format() else {
             self.service.metrics.passed();
             // A client must not steer by a header that only this filter may set.
-            if self.header(CLUSTER_HEADER).is_some() {
+            if header(CLUSTER_HEADER).is_some() {
                 self.set_http_request_header(CLUSTER_HEADER, None);
             }
             return Action::Continue;
         };
-        if let Some(reason) = self.unreadable(end_of_stream) {
+        if let Some(reason) = unreadable(end_of_stream) {
             let decision = self.service.router.fall_back(reason);
             self.settle(decision, 0, Instant::now());
             return Action::Continue;
@@ -196,6 +168,34 @@ impl HttpContext for Request {
             answer.end(&self.service.metrics);
         }
     }
+}
+
+/// Only the bytes getters: the `String` ones panic on headers that are not UTF-8, which any
+/// client can send (proxy-wasm `hostcalls.rs`, `get_map_value`).
+fn header(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
+}
+
+/// The format of a request that is ours.
+pub(super) fn format() -> Option<ApiFormat> {
+    if header(":method")? != b"POST" {
+        return None;
+    }
+    let path = header(":path")?;
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    path.ends_with(b"/chat/completions").then_some(ApiFormat::ChatCompletions)
+}
+
+/// Why the body cannot be read, as far as headers tell.
+pub(super) fn unreadable(end_of_stream: bool) -> Option<Reason> {
+    if header("content-type").is_some_and(|value| !is_json(&value)) {
+        return Some(Reason::NotJson);
+    }
+    let encoding = header("content-encoding");
+    if encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity")) {
+        return Some(Reason::ContentEncoded);
+    }
+    end_of_stream.then_some(Reason::EmptyBody)
 }
 
 /// `application/json`, `application/problem+json; charset=utf-8` and the like.

@@ -20,6 +20,7 @@ mod support;
 
 mod body;
 mod configuration;
+mod failover;
 mod fallback;
 mod observability;
 mod prometheus;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         observability::CASES,
         configuration::CASES,
         reload::CASES,
+        failover::CASES,
     ]
     .concat();
     // What tests another program's view of Envoy needs no more than one version.

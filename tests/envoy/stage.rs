@@ -37,8 +37,8 @@ impl Stage {
         let cheap = Recorder::start("small-model")?;
         let strong = Recorder::start("large-model")?;
         let mut deployment = Deployment::documented(&wasm_module()?)?;
-        deployment.set_upstream("cheap", cheap.address)?;
-        deployment.set_upstream("strong", strong.address)?;
+        deployment.set_upstream("cheap-cache", cheap.address)?;
+        deployment.set_upstream("strong-cache", strong.address)?;
         deployment.enable_http1_trailers()?;
         let directory = tempfile::tempdir()?;
         let envoy = Envoy::start(&binary, &deployment, directory.path())?;
