@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod policy;
 pub mod prompt;
 pub mod record;
+pub mod rewrite;
 pub mod router;
 pub mod usage;
 
