@@ -41,11 +41,11 @@ fn each_rule_names_path_value_and_what_is_expected() {
     for (field, expected) in [
         (
             r#""defualt": "x""#,
-            "defualt = \"x\": unknown field; known are targets, default, policy, body, response_headers, mode",
+            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, path_prefixes, prompt, body, response_headers, mode, $schema",
         ),
         (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
-        (r#""mode": "on""#, "mode = \"on\": must be one of route, observe"),
+        (r#""mode": "on""#, "mode = \"on\": must be one of route, observe, off"),
         (r#""body": []"#, "body = []: must be an object"),
         (
             r#""body": {"max_bytes": 10}"#,

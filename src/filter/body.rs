@@ -7,21 +7,19 @@ use super::route::header;
 use crate::config::Target;
 use crate::rewrite;
 
-/// More than any buffer holds: the host gives what there is.
-const ALL: usize = i32::MAX as usize;
-
 /// The first bytes of what is buffered, at most `limit`.
 pub(super) fn read(limit: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::HttpRequestBody, 0, limit).ok().flatten().unwrap_or_default()
 }
 
-/// Writes the target's model and parameters into what is buffered, and the exact length into the
-/// headers, which are still held back. `whole` says that nothing follows.
+/// Writes the target's model and parameters into the first `limit` bytes of what is buffered, and
+/// the exact length into the headers, which are still held back. `whole` says that these bytes are
+/// all there is.
 ///
 /// A wrong length would make the upstream wait, or let the client smuggle a request; so the header
 /// changes only after the body has.
-pub(super) fn write(target: &Target, whole: bool) {
-    let body = read(ALL);
+pub(super) fn write(target: &Target, limit: usize, whole: bool) {
+    let body = read(limit);
     let Some(spliced) = rewrite::splice(&body, &target.edits, whole) else { return };
     if hostcalls::set_buffer(BufferType::HttpRequestBody, 0, body.len(), &spliced).is_err() {
         return;

@@ -88,7 +88,7 @@ impl Request {
         if reading.treatment.mode == Mode::Route
             && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
         {
-            body::write(target, extent.ended);
+            body::write(target, config.max_body_bytes, extent.ended && !extent.cut);
         }
         self.settle(decision, reading.treatment.mode, body_bytes, started);
     }

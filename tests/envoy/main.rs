@@ -21,6 +21,7 @@ mod support;
 mod body;
 mod configuration;
 mod fallback;
+mod gateway;
 mod observability;
 mod prometheus;
 mod routing;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         safety::CASES,
         observability::CASES,
         configuration::CASES,
+        gateway::CASES,
     ]
     .concat();
     // What tests another program's view of Envoy needs no more than one version.
