@@ -71,13 +71,18 @@ model: cli ## train the shipped model again, from ../shared/data/routing (byte-r
 compose: wasm ## start the documented deployment with docker compose
 	docker compose -f envoy/docker-compose.yaml up
 
+.PHONY: xds
+xds: ## write deploy/xds/ from envoy/envoy.yaml
+	@scripts/xds.py
+
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
 
 .PHONY: lint
-lint: toolchain ## formatting, and clippy for the native and the wasm build
+lint: toolchain ## formatting, clippy for the native and the wasm build, generated files
 	cargo fmt --check
+	scripts/xds.py --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --lib --target $(WASM_TARGET) -- -D warnings
 

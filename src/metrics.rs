@@ -21,7 +21,7 @@ pub fn decisions(config: &Config, target: &str, reason: Reason) -> String {
     format!("pointsman_decisions.target.{target}.source.{source}.reason.{reason}")
 }
 
-/// Gauge: VMs that run a configuration.
+/// Gauge: workers that serve with a configuration.
 pub fn configuration(model_version: &str, policy_version: &str) -> String {
     let model = label_value(model_version);
     format!("pointsman_configuration.model.{model}.policy.{policy_version}")

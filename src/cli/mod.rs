@@ -20,6 +20,8 @@ mod explain;
 mod features;
 mod import;
 mod label;
+mod schema;
+mod simulate;
 mod train;
 
 /// The learned LLM router that lives inside Envoy.
@@ -37,8 +39,10 @@ enum Command {
     Calibrate(calibrate::Args),
     Explain(explain::Args),
     Features(features::Args),
-    Label(label::Args),
+    Label(Box<label::Args>),
     Import(import::Args),
+    Simulate(simulate::Args),
+    Schema(schema::Args),
 }
 
 /// Labelled rows to read.
@@ -79,8 +83,10 @@ pub fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Features(args) => features::run(&args),
-        Command::Label(args) => label::run(args),
+        Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Schema(schema::Args {}) => schema::run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let io = error.downcast_ref::<std::io::Error>();

@@ -45,6 +45,10 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// What names of targets, rules and policies look like: safe in a header and in a metric.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) const RULE_NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
+
 /// Errors found so far.
 #[derive(Default)]
 pub(super) struct Errors(pub(super) Vec<ConfigError>);

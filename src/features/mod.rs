@@ -9,6 +9,8 @@
 
 use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cost;
 mod lexicon;
 mod ngrams;
 mod schema;
@@ -58,6 +60,11 @@ impl Default for Features {
 }
 
 impl Features {
+    /// Features with these values, `f32[LEN]`; `None` for another length.
+    pub fn from_values(values: Vec<f32>) -> Option<Self> {
+        (values.len() == LEN).then_some(Features { values })
+    }
+
     /// The whole vector, `f32[LEN]`.
     pub fn as_slice(&self) -> &[f32] {
         &self.values
@@ -69,9 +76,13 @@ impl Features {
     }
 
     /// A copy with some values set to zero: what is known without them.
-    pub fn without(&self, range: std::ops::Range<usize>) -> Self {
+    pub fn without(&self, positions: impl IntoIterator<Item = usize>) -> Self {
         let mut features = self.clone();
-        features.values.get_mut(range).unwrap_or_default().fill(0.0);
+        for position in positions {
+            if let Some(value) = features.values.get_mut(position) {
+                *value = 0.0;
+            }
+        }
         features
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Excerpt<'p> {
 
 impl<'p> Excerpt<'p> {
     /// What is read of it: its beginning and its end, cut between characters.
-    fn pieces(&self) -> [&'p str; 2] {
+    pub(super) fn pieces(&self) -> [&'p str; 2] {
         let (head, tail) = self.window;
         if self.text.len() <= head + tail {
             return [self.text, ""];

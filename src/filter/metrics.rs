@@ -1,5 +1,6 @@
 //! Metrics, defined once per configuration.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use proxy_wasm::hostcalls::{define_metric, increment_metric, record_metric};
@@ -19,8 +20,9 @@ pub(super) struct Metrics {
     decisions: HashMap<(usize, Reason), u32>,
     /// One a target, when the targets have prices.
     spending: Vec<Spending>,
-    /// Gauge of the VMs that run this configuration.
+    /// Gauge of the workers that serve with this configuration.
     configuration: u32,
+    serving: Cell<bool>,
 }
 
 /// What one target's answers cost.
@@ -55,7 +57,7 @@ impl Metrics {
             None => Vec::new(),
         };
         let configuration = metrics::configuration(model_version, policy_version);
-        let metrics = Metrics {
+        Ok(Metrics {
             passed: counter(metrics::PASSED)?,
             decision_time: define_metric(MetricType::Histogram, metrics::DECISION_TIME)?,
             body_bytes: define_metric(MetricType::Histogram, metrics::BODY_BYTES)?,
@@ -63,9 +65,16 @@ impl Metrics {
             decisions,
             spending,
             configuration: define_metric(MetricType::Gauge, &configuration)?,
-        };
-        count(metrics.configuration, 1);
-        Ok(metrics)
+            serving: Cell::new(false),
+        })
+    }
+
+    /// A request comes: this worker serves with this configuration. Configuring alone does not
+    /// count, because Envoy tries a configuration in a VM that it throws away.
+    pub(super) fn serves(&self) {
+        if !self.serving.replace(true) {
+            count(self.configuration, 1);
+        }
     }
 
     pub(super) fn passed(&self) {
@@ -106,7 +115,9 @@ impl Metrics {
 impl Drop for Metrics {
     /// The configuration was replaced, and its last request is over.
     fn drop(&mut self) {
-        let _ = increment_metric(self.configuration, -1);
+        if self.serving.get() {
+            let _ = increment_metric(self.configuration, -1);
+        }
     }
 }
 

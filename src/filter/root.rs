@@ -93,6 +93,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         let service = self.service.as_ref()?;
+        service.metrics.serves();
         Some(Box::new(Request::new(Rc::clone(service))))
     }
 }

@@ -70,6 +70,8 @@ pub struct Evidence<'e> {
     pub facts: &'e Facts<'e>,
 }
 
+pub mod bandit;
+
 /// A choice among targets by their scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {

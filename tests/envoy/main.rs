@@ -24,6 +24,7 @@ mod fallback;
 mod gateway;
 mod observability;
 mod prometheus;
+mod reload;
 mod routing;
 mod safety;
 mod stage;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         observability::CASES,
         configuration::CASES,
         gateway::CASES,
+        reload::CASES,
     ]
     .concat();
     // What tests another program's view of Envoy needs no more than one version.
