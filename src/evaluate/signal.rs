@@ -70,9 +70,10 @@ impl SignalReader {
         }
         let Some(body) = body() else { return };
         let drawn = (body, features.clone(), row);
-        match self.sample.get_mut(place) {
-            Some(old) if self.sample.len() == SAMPLE => *old = drawn,
-            _ => self.sample.push(drawn),
+        if self.sample.len() < SAMPLE {
+            self.sample.push(drawn);
+        } else {
+            self.sample[place] = drawn;
         }
     }
 
