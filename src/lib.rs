@@ -21,10 +21,13 @@ pub mod policy;
 pub mod prompt;
 pub mod record;
 pub mod router;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod bandit;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 #[cfg(not(target_arch = "wasm32"))]
@@ -35,3 +38,5 @@ pub mod import;
 pub mod label;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod learn;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulate;

@@ -4,6 +4,7 @@
 //! more than double the filter. An operator that is missing here is refused by name.
 
 use std::collections::HashMap;
+use std::iter::once;
 
 use prost::Message;
 use tract_core::internal::{Fact, SpecialOps};
@@ -18,7 +19,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
 use super::gather::Gather;
 use super::less::Less;
-use super::matmul::SparseMatMul;
+use super::matmul::{SparseMatMul, WeightedRows};
 use super::{ModelError, Plan, tensor};
 use crate::features;
 
@@ -250,25 +251,8 @@ impl Node<'_> {
         self.bound("", math::min(), raised, high)
     }
 
-    /// The product of input 0 and a constant matrix.
-    fn multiply(&mut self, suffix: &str, weights: Tensor) -> Result<OutletId, Refusal> {
-        let input = self.input(0)?;
-        let op = SparseMatMul::new(weights).ok_or("the second factor must be a float matrix")?;
-        let inner = op.inner();
-        let rank = self.rank(input)?;
-        if rank != 2 {
-            return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
-        }
-        let columns = self.size(input, 1)?;
-        if usize::try_from(columns)? != inner {
-            return Err(format!("{columns} columns times {inner} rows").into());
-        }
-        self.put(suffix, op, &[input])
-    }
-
     fn matmul(mut self) -> Result<OutletId, Refusal> {
-        let weights = self.constant_input(1)?.clone();
-        self.multiply("", weights)
+        self.product(None)
     }
 
     fn gemm(mut self) -> Result<OutletId, Refusal> {
@@ -277,10 +261,51 @@ impl Node<'_> {
         if scaled("alpha") || scaled("beta") || transposed("transA") || transposed("transB") {
             return Err("alpha, beta, transA and transB are not supported".into());
         }
-        let weights = self.constant_input(1)?.clone();
-        let product = self.multiply(".product", weights)?;
-        let bias = self.input(2)?;
-        self.put("", math::add(), &[product, bias])
+        let summand = self.input(2)?;
+        self.product(Some(summand))
+    }
+
+    /// The product of inputs 0 and 1, one of which is constant, plus a summand.
+    fn product(&mut self, summand: Option<OutletId>) -> Result<OutletId, Refusal> {
+        let (input, inner, op, axis): (_, _, Box<dyn TypedOp>, _) = match self.constant_input(1) {
+            Ok(weights) => {
+                let op =
+                    SparseMatMul::new(weights).ok_or("the second factor must be a float matrix")?;
+                (self.input(0)?, op.inner(), Box::new(op), 1)
+            }
+            Err(_) => {
+                let weights =
+                    self.constant_input(0).map_err(|_| "one factor must be a constant")?;
+                let op = WeightedRows::new(weights)
+                    .ok_or("a constant first factor must be one row of floats")?;
+                (self.input(1)?, op.inner(), Box::new(op), 0)
+            }
+        };
+        let rank = self.rank(input)?;
+        if rank != 2 {
+            return Err(format!("a matrix is expected, not a tensor of rank {rank}").into());
+        }
+        let size = self.size(input, axis)?;
+        if usize::try_from(size)? != inner {
+            return Err(format!("the inner sizes of the product are {size} and {inner}").into());
+        }
+        let product = self.put("", op, &once(input).chain(summand).collect::<Vec<_>>())?;
+        if let Some(summand) = summand {
+            let (rows, columns) = (self.size(product, 0)?, self.size(product, 1)?);
+            let shape = self.wiring.model.outlet_fact(summand)?.shape.to_tvec();
+            let fits = |shape: &[TDim]| match shape {
+                [n] => n.to_i64().ok() == Some(columns),
+                [m, n] => {
+                    n.to_i64().ok() == Some(columns)
+                        && m.to_i64().is_ok_and(|m| m == 1 || m == rows)
+                }
+                _ => false,
+            };
+            if !fits(&shape) {
+                return Err(format!("the summand must have {columns} columns").into());
+            }
+        }
+        Ok(product)
     }
 
     fn slice(mut self) -> Result<OutletId, Refusal> {
@@ -324,7 +349,7 @@ impl Node<'_> {
         Ok(outlets.first().copied().ok_or("no outlet")?)
     }
 
-    fn cast(self) -> Result<OutletId, Refusal> {
+    fn cast(mut self) -> Result<OutletId, Refusal> {
         let to = self.integer_attribute("to", 0);
         let to = if to == DataType::Float as i64 {
             f32::datum_type()
@@ -333,7 +358,12 @@ impl Node<'_> {
         } else {
             return Err(format!("type {to} is not supported, only float and int64 are").into());
         };
-        self.unary(cast::cast(to))
+        let input = self.input(0)?;
+        // What was compared is a number already (see [`Less`]).
+        if self.wiring.model.outlet_fact(input)?.datum_type == to {
+            return Ok(input);
+        }
+        self.put("", cast::cast(to), &[input])
     }
 
     fn reshape(mut self) -> Result<OutletId, Refusal> {

@@ -1,4 +1,6 @@
-//! A matrix product for what router models multiply: few rows that are mostly zero.
+//! Matrix products for what router models multiply: few rows that are mostly zero.
+
+use std::iter::repeat;
 
 use tract_core::internal::{
     Arc, EvalOp, Op, StaticName, TValue, TVec, Tensor, TractResult, TypedFact, TypedOp, as_op,
@@ -9,50 +11,86 @@ use tract_core::prelude::{DatumExt, IntoTValue};
 /// How many values are skipped together when all are zero.
 const BLOCK: usize = 8;
 
-/// `f32[m, k]` times a constant `f32[k, n]`.
+/// `f32[m, k]` times a constant `f32[k, n]`, plus a second input `f32[1, n]` or `f32[m, n]` if
+/// there is one.
 ///
 /// tract's own product works on tiles of 4 by 4 in wasm, so a single row costs as much as four,
 /// and multiplies every zero of the hashed n-grams. Here a zero costs a comparison.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct SparseMatMul {
-    /// Row-major, `k` rows of `n`.
-    weights: Arc<Tensor>,
+    /// Panels of the second factor, one after the other: `k` rows of `width`, the last panel
+    /// filled up with zeros.
+    panels: Arc<Tensor>,
+    width: usize,
+    inner: usize,
     columns: usize,
 }
 
 impl SparseMatMul {
     /// `None` when the weights are no `f32` matrix.
-    pub(super) fn new(weights: Tensor) -> Option<Self> {
-        let &[_, columns] = weights.shape() else { return None };
-        weights.as_slice::<f32>().ok()?;
-        (columns > 0).then(|| SparseMatMul { weights: Arc::new(weights), columns })
+    pub(super) fn new(weights: &Tensor) -> Option<Self> {
+        let &[inner, columns] = weights.shape() else { return None };
+        if inner == 0 || columns == 0 {
+            return None;
+        }
+        let values = weights.as_slice::<f32>().ok()?;
+        let width = match columns {
+            1 => 1,
+            2..=4 => 4,
+            5..=8 => 8,
+            9..=12 => 12,
+            _ => 16,
+        };
+        let mut panels: Vec<f32> = Vec::with_capacity(inner * columns.next_multiple_of(width));
+        for start in (0..columns).step_by(width) {
+            for row in values.chunks_exact(columns) {
+                let taken = row.get(start..)?.iter().take(width);
+                panels.extend(taken.chain(repeat(&0.0)).take(width));
+            }
+        }
+        let panels = Arc::new(Tensor::from_shape(&[panels.len()], &panels).ok()?);
+        Some(SparseMatMul { panels, width, inner, columns })
     }
 
     /// Columns that the other factor must have.
     pub(super) fn inner(&self) -> usize {
-        self.weights.shape().first().copied().unwrap_or(0)
+        self.inner
     }
 
-    fn multiply(&self, row: &[f32], weights: &[f32], sums: &mut [f32]) {
-        if let [sum] = sums {
-            *sum = row.iter().zip(weights).map(|(value, weight)| value * weight).sum();
-            return;
-        }
-        let blocks = weights.chunks(BLOCK * self.columns);
-        for (values, weights) in row.chunks(BLOCK).zip(blocks) {
-            // Most blocks of n-gram buckets are all zero, and a block is compared at once.
-            if values.iter().fold(0, |bits, value| bits | value.to_bits()) == 0 {
-                continue;
+    fn multiply(&self, row: &[f32], product: &mut Vec<f32>) -> TractResult<()> {
+        let start = product.len();
+        for panel in self.panels.as_slice::<f32>()?.chunks_exact(self.inner * self.width) {
+            match self.width {
+                1 => product.push(row.iter().zip(panel).map(|(v, w)| v * w).sum()),
+                4 => product.extend(multiply_panel::<4>(row, panel)),
+                8 => product.extend(multiply_panel::<8>(row, panel)),
+                12 => product.extend(multiply_panel::<12>(row, panel)),
+                _ => product.extend(multiply_panel::<16>(row, panel)),
             }
-            for (&value, weights) in values.iter().zip(weights.chunks_exact(self.columns)) {
-                if value != 0.0 {
-                    for (sum, weight) in sums.iter_mut().zip(weights) {
-                        *sum += value * weight;
-                    }
+        }
+        product.truncate(start + self.columns);
+        Ok(())
+    }
+}
+
+/// A width that is known when compiling keeps the sums in vector registers.
+fn multiply_panel<const WIDTH: usize>(row: &[f32], panel: &[f32]) -> [f32; WIDTH] {
+    let mut sums = [0.0; WIDTH];
+    let (panel, _) = panel.as_chunks::<WIDTH>();
+    for (values, weights) in row.chunks(BLOCK).zip(panel.chunks(BLOCK)) {
+        // Most blocks of n-gram buckets are all zero, and a block is compared at once.
+        if values.iter().fold(0, |bits, value| bits | value.to_bits()) == 0 {
+            continue;
+        }
+        for (&value, weights) in values.iter().zip(weights) {
+            if value != 0.0 {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += value * weight;
                 }
             }
         }
     }
+    sums
 }
 
 impl Op for SparseMatMul {
@@ -70,15 +108,14 @@ impl EvalOp for SparseMatMul {
 
     fn eval(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let Some(input) = inputs.first() else { return Ok(tvec!()) };
-        let inner = self.inner().max(1);
-        let (values, weights) = (input.as_slice::<f32>()?, self.weights.as_slice::<f32>()?);
-        let rows = values.len() / inner;
-        let mut product = vec![0.0; rows * self.columns];
-        for (row, sums) in values.chunks_exact(inner).zip(product.chunks_exact_mut(self.columns)) {
-            self.multiply(row, weights, sums);
+        let rows = input.as_slice::<f32>()?.chunks_exact(self.inner);
+        let count = rows.len();
+        let mut product = Vec::with_capacity(count * (self.columns + self.width));
+        for row in rows {
+            self.multiply(row, &mut product)?;
         }
-        let product = Tensor::from_shape(&[rows, self.columns], &product)?;
-        Ok(tvec!(product.into_tvalue()))
+        add(&mut product, inputs.get(1))?;
+        Ok(tvec!(Tensor::from_shape(&[count, self.columns], &product)?.into_tvalue()))
     }
 }
 
@@ -90,4 +127,72 @@ impl TypedOp for SparseMatMul {
         let rows = rows.unwrap_or_else(|| 1.into());
         Ok(tvec!(f32::fact([rows, self.columns.into()])))
     }
+}
+
+/// A constant `f32[1, k]` times `f32[k, n]`, plus a second input `f32[1, n]` if there is one.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct WeightedRows {
+    weights: Arc<Tensor>,
+}
+
+impl WeightedRows {
+    /// `None` when the weights are no `f32` row.
+    pub(super) fn new(weights: &Tensor) -> Option<Self> {
+        let &[1, inner] = weights.shape() else { return None };
+        weights.as_slice::<f32>().ok()?;
+        (inner > 0).then(|| WeightedRows { weights: Arc::new(weights.clone()) })
+    }
+
+    /// Rows that the other factor must have.
+    pub(super) fn inner(&self) -> usize {
+        self.weights.len()
+    }
+}
+
+impl Op for WeightedRows {
+    fn name(&self) -> StaticName {
+        "WeightedRows".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for WeightedRows {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
+    fn eval(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let Some(input) = inputs.first() else { return Ok(tvec!()) };
+        let &[_, columns] = input.shape() else { return Ok(tvec!()) };
+        let mut sums = vec![0.0; columns];
+        let rows = input.as_slice::<f32>()?.chunks_exact(columns.max(1));
+        for (weight, row) in self.weights.as_slice::<f32>()?.iter().zip(rows) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += weight * value;
+            }
+        }
+        add(&mut sums, inputs.get(1))?;
+        Ok(tvec!(Tensor::from_shape(&[1, columns], &sums)?.into_tvalue()))
+    }
+}
+
+impl TypedOp for WeightedRows {
+    as_op!();
+
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let columns = inputs.first().and_then(|input| input.shape.get(1).cloned());
+        Ok(tvec!(f32::fact([1.into(), columns.unwrap_or_else(|| 1.into())])))
+    }
+}
+
+/// Adds the summand, once or to every row.
+fn add(product: &mut [f32], summand: Option<&TValue>) -> TractResult<()> {
+    if let Some(summand) = summand {
+        let summand = summand.as_slice::<f32>()?;
+        for row in product.chunks_mut(summand.len().max(1)) {
+            row.iter_mut().zip(summand).for_each(|(value, summand)| *value += summand);
+        }
+    }
+    Ok(())
 }

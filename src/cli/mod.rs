@@ -20,6 +20,7 @@ mod explain;
 mod features;
 mod import;
 mod label;
+mod simulate;
 mod train;
 
 /// The learned LLM router that lives inside Envoy.
@@ -37,8 +38,9 @@ enum Command {
     Calibrate(calibrate::Args),
     Explain(explain::Args),
     Features(features::Args),
-    Label(label::Args),
+    Label(Box<label::Args>),
     Import(import::Args),
+    Simulate(simulate::Args),
 }
 
 /// Labelled rows to read.
@@ -79,8 +81,9 @@ pub fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Features(args) => features::run(&args),
-        Command::Label(args) => label::run(args),
+        Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let io = error.downcast_ref::<std::io::Error>();

@@ -1,6 +1,7 @@
 //! The filter's configuration, strictly checked.
 
 use crate::prompt::MAX_BODY_BYTES;
+use crate::usage::Price;
 
 mod read;
 
@@ -20,6 +21,8 @@ pub struct Target {
     pub cluster: String,
     /// The score from which on it is chosen; the manifest's when not given.
     pub threshold: Option<f32>,
+    /// What its tokens cost; all targets have one, or none.
+    pub price: Option<Price>,
 }
 
 /// Another model than the embedded one.

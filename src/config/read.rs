@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Mode, Model, ResponseHeaders, TARGETS, Target,
 };
+use crate::usage::Price;
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ fn read_targets(node: Node, errors: &mut Errors) -> Vec<Target> {
     let last = nodes.len().saturating_sub(1);
     let mut targets: Vec<Target> = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
-        let Some(fields) = node.object(&["name", "cluster", "threshold"], errors) else {
+        let Some(fields) = node.object(&["name", "cluster", "threshold", "price"], errors) else {
             continue;
         };
         let name = fields.required("name", errors).and_then(|node| node.target_name(errors));
@@ -129,9 +130,29 @@ fn read_targets(node: Node, errors: &mut Errors) -> Vec<Target> {
         if !name.is_empty() && targets.iter().any(|target| target.name == name) {
             errors.add(&format!("{}.name", node.path), format!("\"{name}\""), "must be unique");
         }
-        targets.push(Target { name, cluster: cluster.unwrap_or_default(), threshold });
+        let price = fields.field("price").and_then(|node| read_price(node, errors));
+        targets.push(Target { name, cluster: cluster.unwrap_or_default(), threshold, price });
     }
+    check_prices(&nodes, errors);
     targets
+}
+
+fn read_price(node: Node, errors: &mut Errors) -> Option<Price> {
+    let fields = node.object(&["input", "output"], errors)?;
+    let input = fields.required("input", errors).and_then(|node| node.amount(errors));
+    let output = fields.required("output", errors).and_then(|node| node.amount(errors));
+    Some(Price { input: input?, output: output? })
+}
+
+/// Savings compare each target's price with the strongest's, so a missing one hides them.
+fn check_prices(targets: &[Node], errors: &mut Errors) {
+    let priced = |node: &&Node| node.value.get("price").is_some();
+    if targets.iter().any(|node| priced(&node)) {
+        for node in targets.iter().filter(|node| !priced(node)) {
+            let path = format!("{}.price", node.path);
+            errors.add(&path, "", "is required, because another target has one");
+        }
+    }
 }
 
 fn read_default(node: Option<Node>, targets: &[Target], errors: &mut Errors) -> usize {
@@ -254,6 +275,13 @@ impl<'v> Node<'v> {
     fn share(&self, errors: &mut Errors) -> Option<f32> {
         let number = self.value.as_f64().filter(|number| (0.0..=1.0).contains(number));
         self.checked(number, "must be a number from 0 to 1", errors).map(|number| number as f32)
+    }
+
+    /// Money for a million tokens.
+    fn amount(&self, errors: &mut Errors) -> Option<f64> {
+        const MOST: f64 = 1e6;
+        let number = self.value.as_f64().filter(|number| (0.0..=MOST).contains(number));
+        self.checked(number, &format!("must be a number from 0 to {MOST}"), errors)
     }
 
     fn one_of<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {

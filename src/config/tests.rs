@@ -135,3 +135,22 @@ fn what_is_not_json_is_refused() {
     assert!(errors("{")[0].starts_with("configuration: not JSON: "));
     assert_eq!(errors("[]"), ["configuration = []: must be an object"]);
 }
+
+#[test]
+fn prices_are_given_for_all_targets_or_none() {
+    let priced = r#"{"targets": [
+        {"name": "cheap", "cluster": "a", "price": {"input": 0.15, "output": 0.6}},
+        {"name": "strong", "cluster": "b", "price": {"input": 2.5, "output": 10}}]}"#;
+    let config = Config::from_json(priced.as_bytes()).unwrap();
+    assert_eq!(config.targets[1].price, Some(Price { input: 2.5, output: 10.0 }));
+    let half = priced.replace(r#", "price": {"input": 2.5, "output": 10}"#, "");
+    assert_eq!(errors(&half), ["targets[1].price: is required, because another target has one"]);
+    let wrong = priced.replace("2.5", "-1").replace(r#", "output": 10"#, "");
+    assert_eq!(
+        errors(&wrong),
+        [
+            "targets[1].price.input = -1: must be a number from 0 to 1000000",
+            "targets[1].price.output: is required"
+        ]
+    );
+}

@@ -95,8 +95,8 @@ pub fn measure(prompts: &[Prompt]) -> Option<[f64; 5]> {
         let block = block.get_mut(..CHAR_BUCKETS).unwrap_or_default();
         block.fill(0.0);
         let (mut buckets, mut grams) = (Buckets::new(block), CharGrams::default());
-        for text in Focus::of(prompt).texts() {
-            for piece in super::text::head_and_tail(text) {
+        for excerpt in Focus::of(prompt).excerpts() {
+            for piece in excerpt.pieces() {
                 piece.bytes().for_each(|byte| grams.add(byte, &mut buckets));
             }
         }
@@ -123,8 +123,8 @@ fn fastest<T>(items: &[T], mut run: impl FnMut(&T)) -> f64 {
 /// Hashes of the words of the text in focus.
 fn word_hashes(prompt: &Prompt) -> Vec<u32> {
     let mut hashes = Vec::new();
-    for text in Focus::of(prompt).texts() {
-        for piece in super::text::head_and_tail(text) {
+    for excerpt in Focus::of(prompt).excerpts() {
+        for piece in excerpt.pieces() {
             for word in piece.split(|letter: char| !letter.is_alphanumeric()) {
                 let step = |hash, byte: u8| word_step(hash, byte.to_ascii_lowercase());
                 if !word.is_empty() {

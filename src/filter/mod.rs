@@ -4,6 +4,7 @@
 
 mod metrics;
 mod request;
+mod response;
 mod root;
 
 proxy_wasm::main! {{

@@ -7,6 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
+use super::response::Answer;
 use super::root::Service;
 use super::{
     CLUSTER_HEADER, DECISION_ID_HEADER, REASON_HEADER, RECORD_PROPERTY, SCORE_HEADER,
@@ -30,11 +31,12 @@ enum Stage {
 pub(super) struct Request {
     service: Rc<Service>,
     stage: Stage,
+    answer: Option<Answer>,
 }
 
 impl Request {
     pub(super) fn new(service: Rc<Service>) -> Self {
-        Request { service, stage: Stage::Passed }
+        Request { service, stage: Stage::Passed, answer: None }
     }
 
     /// Only the bytes getters: the `String` ones panic on headers that are not UTF-8, which any
@@ -160,6 +162,9 @@ impl HttpContext for Request {
         let Stage::Decided { decision, id } = &self.stage else {
             return Action::Continue;
         };
+        if self.service.metrics.counts_spending() {
+            self.answer = Answer::begin(&self.service.router.config().targets, decision.target);
+        }
         let shown = self.service.router.config().response_headers;
         let Some(target) = self.service.router.target(decision) else {
             return Action::Continue;
@@ -177,6 +182,19 @@ impl HttpContext for Request {
             }
         }
         Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(answer) = &mut self.answer {
+            answer.pass(size);
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if let Some(answer) = &self.answer {
+            answer.end(&self.service.metrics);
+        }
     }
 }
 

@@ -29,13 +29,15 @@ impl Service {
         let config = Config::from_json(json)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let router = Router::new(config).map_err(|error| vec![error.to_string()])?;
-        let metrics = Metrics::define(router.config())
+        let policy_version = features::digest_of(json);
+        let model_version = &router.classifier().manifest().version;
+        let metrics = Metrics::define(router.config(), model_version, &policy_version)
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         Ok(Service {
             router,
             metrics,
             schema_hash: features::schema_hash(),
-            policy_version: features::digest_of(json),
+            policy_version,
             identity: RandomState::new(),
             decisions: Cell::new(0),
         })
@@ -91,6 +93,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         let service = self.service.as_ref()?;
+        service.metrics.serves();
         Some(Box::new(Request::new(Rc::clone(service))))
     }
 }

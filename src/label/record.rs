@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str, map: &str) -> Result<Record, RecordError> {
-        let map = FieldMap::parse(map).expect("a valid map");
+        let map = FieldMap::parse(map).map_err(RecordError::Missing)?;
         Record::parse(line.as_bytes(), &map, &BatchAnswers::new(), || "file:1".into())
     }
 

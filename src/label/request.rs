@@ -52,8 +52,7 @@ impl Request {
     /// The text of the last user message.
     pub fn question(&self) -> String {
         self.messages()
-            .filter(|message| message.get("role").and_then(Value::as_str) == Some("user"))
-            .next_back()
+            .rfind(|message| message.get("role").and_then(Value::as_str) == Some("user"))
             .map(message_text)
             .unwrap_or_default()
     }

@@ -7,34 +7,59 @@ use super::scaler::{CLIP, Scaler};
 use super::trees::{Tree, Trees};
 use crate::features::{ENGINEERED, LEN};
 
-/// Encodes a model: input `features` `f32[1, LEN]`, output `scores` `f32[1, 1]`.
+/// Encodes the models of the non-strongest targets, cheapest first: input `features`
+/// `f32[1, LEN]`, output `scores` `f32[1, models]`.
 ///
 /// A node costs about a microsecond in the filter, however small its tensors are. So the head's
-/// weights and all last biases are folded into constants, and the networks' first layers stand
-/// side by side in one product.
-pub fn to_onnx(model: &Model) -> Vec<u8> {
+/// weights and all last biases are folded into constants, the networks' first layers stand side by
+/// side in one product, and every product adds to the sum so far.
+pub fn to_onnx(models: &[Model]) -> Vec<u8> {
     let mut graph = Graph::default();
+    let several = models.len() > 1;
+    let mut logits = Vec::new();
+    for (k, model) in models.iter().enumerate() {
+        graph.prefix(if several { format!("target{k}_") } else { String::new() });
+        logits.push(logit(&mut graph, model));
+    }
+    graph.prefix(String::new());
+    if several {
+        let logits: Vec<&str> = logits.iter().map(String::as_str).collect();
+        let all = graph.concat("logits", &logits);
+        graph.node("Sigmoid", "scores", &[&all]);
+    } else if let Some(logit) = logits.first() {
+        graph.node("Sigmoid", "scores", &[logit]);
+    }
+    graph.encode(("features", LEN), ("scores", models.len()))
+}
+
+/// The logit of one model, `f32[1, 1]`.
+fn logit(graph: &mut Graph, model: &Model) -> String {
     let mut offset = model.head.offset;
-    let mut terms = Vec::new();
-    let mut networks = Vec::new();
-    for (k, (part, &weight)) in model.parts.iter().zip(&model.head.weights).enumerate() {
+    let (mut forests, mut networks, mut initials) = (Vec::new(), Vec::new(), Vec::new());
+    for (part, &weight) in model.parts.iter().zip(&model.head.weights) {
         match part {
             Part::Network(part) => networks.push(weighted(part, weight, &mut offset)),
             Part::Trees(part) => {
                 offset += weight * part.bias;
-                terms.push(trees(&mut graph, &format!("trees{k}"), part, weight));
+                forests.push((part, weight));
             }
+            Part::Initial(part) => initials.push((part, weight)),
         }
     }
-    if !networks.is_empty() {
-        terms.extend(network_terms(&mut graph, &networks, &model.scaler));
-    }
     let mut logit = graph.floats("offset", &[1, 1], &[offset]);
-    for (k, term) in terms.iter().enumerate() {
-        logit = graph.node("Add", &format!("sum{k}"), &[term, &logit]);
+    for (k, (part, weight)) in forests.into_iter().enumerate() {
+        logit = trees(graph, &format!("trees{k}"), part, weight, &logit);
     }
-    graph.node("Sigmoid", "scores", &[&logit]);
-    graph.encode(("features", LEN), ("scores", 1))
+    if !networks.is_empty() {
+        logit = add_networks(graph, &networks, &model.scaler, logit);
+    }
+    for (part, weight) in initials {
+        let (nodes, own) = part.graph();
+        let own = graph.include(nodes, own, "features");
+        let weight = graph.floats("initial_weight", &[1, 1], &[weight]);
+        logit = graph.node("Gemm", "initial_logit", &[&own, &weight, &logit]);
+    }
+    logit
 }
 
 /// The network whose output is `weight` times that of `net`, without its last bias, which goes
@@ -60,40 +85,47 @@ fn scale(graph: &mut Graph, engineered: &str, scaler: &Scaler) -> String {
     graph.clip("scaled", &standardised, -CLIP, CLIP)
 }
 
-/// The output of each network.
-fn network_terms(graph: &mut Graph, networks: &[Network], scaler: &Scaler) -> Vec<String> {
+/// The sum so far plus the output of each network.
+fn add_networks(
+    graph: &mut Graph,
+    networks: &[Network],
+    scaler: &Scaler,
+    mut logit: String,
+) -> String {
     let engineered = graph.columns("engineered", "features", 0, ENGINEERED);
-    let hashed = graph.columns("hashed", "features", ENGINEERED, LEN);
     let scaled = scale(graph, &engineered, scaler);
     let first = Layer {
         weights: side_by_side(networks.iter().map(|net| &net.first.weights)),
         bias: networks.iter().flat_map(|net| &net.first.bias).copied().collect(),
     };
     let own = dense(graph, "first", &first, &scaled);
+    // Zeros for the engineered features: cheaper than cutting the hashed ones out.
     let bag = side_by_side(networks.iter().map(|net| &net.hashed));
-    let bag = matrix(graph, "hashed_weights", &bag);
-    let bag = graph.node("MatMul", "hashed_product", &[&hashed, &bag]);
-    let all = graph.node("Add", "hidden", &[&own, &bag]);
+    let mut padded = vec![0.0; ENGINEERED * bag.columns];
+    padded.extend(bag.values);
+    let bag = graph.floats("hashed_weights", &[LEN, bag.columns], &padded);
+    let all = graph.node("Gemm", "hidden", &["features", &bag, &own]);
     let mut start = 0;
-    let mut terms = Vec::new();
     for (k, net) in networks.iter().enumerate() {
         let end = start + net.first.bias.len();
         let mut hidden = graph.columns(&format!("network{k}"), &all, start, end);
         start = end;
-        for (depth, layer) in net.rest.iter().enumerate() {
+        let Some((last, between)) = net.rest.split_last() else {
+            logit = graph.node("Add", &format!("network{k}_logit"), &[&hidden, &logit]);
+            continue;
+        };
+        for (depth, layer) in between.iter().enumerate() {
             let name = format!("network{k}_layer{}", depth + 1);
             let active = graph.node("Relu", &format!("{name}_input"), &[&hidden]);
-            hidden = if depth + 1 < net.rest.len() {
-                dense(graph, &name, layer, &active)
-            } else {
-                // The last bias is part of the offset.
-                let weights = matrix(graph, &format!("{name}_weights"), &layer.weights);
-                graph.node("MatMul", &name, &[&active, &weights])
-            };
+            hidden = dense(graph, &name, layer, &active);
         }
-        terms.push(hidden);
+        let name = format!("network{k}_logit");
+        let active = graph.node("Relu", &format!("{name}_input"), &[&hidden]);
+        // The last bias is part of the offset.
+        let weights = matrix(graph, &format!("{name}_weights"), &last.weights);
+        logit = graph.node("Gemm", &name, &[&active, &weights, &logit]);
     }
-    terms
+    logit
 }
 
 /// Matrices with the same number of rows as one.
@@ -106,25 +138,22 @@ fn side_by_side<'m>(matrices: impl Iterator<Item = &'m Matrix> + Clone) -> Matri
     Matrix { rows, columns, values: (0..rows).flat_map(row).copied().collect() }
 }
 
-/// All trees at once. Every level of every tree is one column of comparisons; per tree, the bits
-/// make a number, and the number finds the leaf. The bias is not in it.
-fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32) -> String {
+/// The sum so far plus all trees at once, without their bias. Every level of every tree is one
+/// column of comparisons, first all first levels; per tree, the bits make a number, and the number
+/// finds the leaf.
+fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32, logit: &str) -> String {
     let depth = trees.trees.iter().map(|tree| tree.levels.len()).max().unwrap_or(0).max(1);
     let (count, leaves) = (trees.trees.len(), 1_usize << depth);
     // A tree that ended early gets levels whose bit is never set.
-    let padded = |tree: &Tree| {
-        let missing = depth - tree.levels.len();
-        tree.levels.iter().copied().chain(std::iter::repeat_n((0, f32::MAX), missing)).collect()
+    let level = |depth: usize| {
+        trees.trees.iter().map(move |tree| *tree.levels.get(depth).unwrap_or(&(0, f32::MAX)))
     };
-    let levels: Vec<(usize, f32)> =
-        trees.trees.iter().flat_map(|tree| -> Vec<_> { padded(tree) }).collect();
-    let table: Vec<f32> = trees
-        .trees
-        .iter()
-        .flat_map(|tree| {
-            tree.leaves.iter().map(|leaf| leaf * weight).chain(std::iter::repeat(0.0)).take(leaves)
-        })
-        .collect();
+    let levels: Vec<(usize, f32)> = (0..depth).flat_map(level).collect();
+    let table = |tree: &Tree| -> Vec<f32> {
+        let weighted = tree.leaves.iter().map(|leaf| leaf * weight);
+        weighted.chain(std::iter::repeat(0.0)).take(leaves).collect()
+    };
+    let table: Vec<f32> = trees.trees.iter().flat_map(table).collect();
     let columns: Vec<i64> = levels.iter().map(|level| level.0 as i64).collect();
     let cuts: Vec<f32> = levels.iter().map(|level| level.1).collect();
     let powers: Vec<f32> = (0..depth).map(|k| (1_usize << k) as f32).collect();
@@ -132,29 +161,26 @@ fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32) -> String {
 
     let columns = graph.integers(&format!("{name}_columns"), &columns);
     let cuts = graph.floats(&format!("{name}_cuts"), &[1, levels.len()], &cuts);
-    let powers = graph.floats(&format!("{name}_powers"), &[depth, 1], &powers);
-    let starts = graph.floats(&format!("{name}_starts"), &[count, 1], &starts);
-    let table = graph.floats(&format!("{name}_leaves"), &[table.len(), 1], &table);
+    let powers = graph.floats(&format!("{name}_powers"), &[1, depth], &powers);
+    let starts = graph.floats(&format!("{name}_starts"), &[1, count], &starts);
+    let table = graph.floats(&format!("{name}_leaves"), &[1, table.len()], &table);
 
     let values = graph.gather(&format!("{name}_values"), "features", &columns, 1);
     let above = graph.node("Less", &format!("{name}_above"), &[&cuts, &values]);
     let bits = graph.cast_float(&format!("{name}_bits"), &above);
-    let bits = graph.reshape(&format!("{name}_levels"), &bits, &[count as i64, depth as i64]);
-    let number = graph.node("MatMul", &format!("{name}_numbers"), &[&bits, &powers]);
-    let entry = graph.node("Add", &format!("{name}_entries"), &[&number, &starts]);
+    let bits = graph.reshape(&format!("{name}_levels"), &bits, &[depth as i64, count as i64]);
+    let entry = graph.node("Gemm", &format!("{name}_entries"), &[&powers, &bits, &starts]);
     let entry = graph.cast_integer(&format!("{name}_indices"), &entry);
     let entry = graph.reshape(&format!("{name}_flat"), &entry, &[count as i64]);
-    let found = graph.gather(&format!("{name}_found"), &table, &entry, 0);
-    let found = graph.reshape(&format!("{name}_row"), &found, &[1, count as i64]);
+    let found = graph.gather(&format!("{name}_found"), &table, &entry, 1);
     let ones = graph.floats(&format!("{name}_ones"), &[count, 1], &vec![1.0; count]);
-    graph.node("MatMul", name, &[&found, &ones])
+    graph.node("Gemm", name, &[&found, &ones, logit])
 }
 
 fn dense(graph: &mut Graph, name: &str, layer: &Layer, input: &str) -> String {
     let weights = matrix(graph, &format!("{name}_weights"), &layer.weights);
     let bias = graph.floats(&format!("{name}_bias"), &[1, layer.bias.len()], &layer.bias);
-    let product = graph.node("MatMul", &format!("{name}_product"), &[input, &weights]);
-    graph.node("Add", name, &[&product, &bias])
+    graph.node("Gemm", name, &[input, &weights, &bias])
 }
 
 fn matrix(graph: &mut Graph, name: &str, matrix: &Matrix) -> String {

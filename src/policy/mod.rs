@@ -1,5 +1,7 @@
 //! Features and scores to a choice of target.
 
+pub mod bandit;
+
 /// A choice among targets by their scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {

@@ -28,7 +28,6 @@ pub enum Reply {
 /// A call as it arrived.
 #[derive(Clone, Debug)]
 pub struct Call {
-    pub question: String,
     pub body: Value,
     pub headers: HeaderMap,
     pub at: Instant,
@@ -102,7 +101,7 @@ async fn serve(
         .to_owned();
     assert_eq!(parts.uri.path(), "/v1/chat/completions");
     let headers = parts.headers;
-    calls.lock().expect("no panic").push(Call { question: question.clone(), body, headers, at });
+    calls.lock().expect("no panic").push(Call { body, headers, at });
     let before = {
         let mut asked = asked.lock().expect("no panic");
         let count = asked.entry(question.clone()).or_default();

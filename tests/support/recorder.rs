@@ -2,7 +2,8 @@
 //!
 //! The request header `x-reply` chooses the answer: absent, one JSON object with the upstream's
 //! model name; `sse`, an event stream that stops after its first event until the test lets it go
-//! on; `large`, [`LARGE_REPLY_BYTES`] bytes.
+//! on; `large`, [`LARGE_REPLY_BYTES`] bytes; `usage` and `usage-sse`, 1000 input and 200 output
+//! tokens as JSON and in the last event of a stream.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,9 +22,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::RUNTIME;
-use super::client::Body;
+use super::client::{Body, pieces};
 
 pub const LARGE_REPLY_BYTES: usize = 4 * 1024 * 1024;
+
+const USAGE: &str = r#""usage":{"prompt_tokens":1000,"completion_tokens":200}"#;
 
 /// How long the event stream waits for the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -127,6 +130,18 @@ async fn answer(
         Some("large") => Response::builder()
             .header("content-type", "application/octet-stream")
             .body(Full::new(large_reply()).boxed()),
+        Some("usage") => Response::builder()
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(format!("{{{USAGE}}}"))).boxed()),
+        Some("usage-sse") => {
+            Response::builder().header("content-type", "text/event-stream").body(pieces(
+                vec![
+                    Bytes::from("data: {\"choices\":[],\"usage\":null}\n\nda"),
+                    Bytes::from(format!("ta: {{{USAGE}}}\n\ndata: [DONE]\n\n")),
+                ],
+                None,
+            ))
+        }
         _ => Response::builder()
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(format!(r#"{{"model":"{}"}}"#, state.model))).boxed()),

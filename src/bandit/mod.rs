@@ -1,0 +1,38 @@
+//! What learns from rewards: statistics, estimators, change detection, promotion.
+//!
+//! ```text
+//! samples ─► statistics (additive, with forgetting) ─► candidate
+//!         ─► window ─► estimate of candidate against current ─► gate: shadow ▸ canary ▸ full
+//! ```
+//!
+//! Native only. What the filter decides with is [`crate::policy::bandit::Snapshot`].
+#![allow(
+    clippy::indexing_slicing,
+    reason = "native only: numeric code over vectors of known length, and no request is open"
+)]
+
+mod change;
+mod controller;
+mod estimate;
+mod gate;
+mod learner;
+mod triangle;
+
+pub use change::{Change, ChangeDetector};
+pub use controller::{Controller, ControllerOptions, Event, Outcome, Stage};
+pub use estimate::{Estimate, Estimates, Overlap, estimate};
+pub use gate::{Difference, difference};
+pub use learner::{Prior, Statistics};
+
+/// One decision with its reward: what is learnt from and what policies are judged on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// As the filter computed it: [`crate::policy::bandit::Context`].
+    pub context: Vec<f32>,
+    /// Position of the chosen target.
+    pub target: usize,
+    /// Probability with which it was chosen.
+    pub propensity: f64,
+    /// Quality of the answer, 0..=1.
+    pub reward: f32,
+}

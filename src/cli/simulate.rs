@@ -1,0 +1,191 @@
+//! `pointsman simulate`: strategies side by side on recorded prompts.
+
+use std::path::PathBuf;
+
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::{BadInput, dataset_error, evaluate, style};
+use crate::bandit::{ControllerOptions, Event, Prior};
+use crate::policy::bandit::Explorer;
+use crate::simulate::{Drift, Pool, Run, Strategy, run as play};
+
+/// Play routing strategies on a stream of recorded prompts
+///
+/// Rows carry the quality of both models' answers, so that every choice has a known reward.
+/// Reward here is quality less λ times cost. Strategies see the same prompts in the same order.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// JSONL or gzipped JSONL with the scores of both models
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    data: Vec<PathBuf>,
+    /// Directory with model.onnx and manifest.json; the built-in model when absent
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Requests of one run
+    #[arg(long, default_value_t = 100_000)]
+    requests: usize,
+    /// Runs, each on a stream of its own
+    #[arg(long, default_value_t = 20)]
+    seeds: u64,
+    /// λ: reward that a call of the strong target costs
+    #[arg(long, default_value_t = 0.2)]
+    lambda: f32,
+    /// Price of the cheap target, as a share of the strong one's
+    #[arg(long, default_value_t = 0.04)]
+    cheap_price: f32,
+    #[arg(long, value_enum, default_value_t)]
+    drift: Drift,
+    /// Requests before the change
+    #[arg(long, default_value_t = 50_000)]
+    drift_at: usize,
+    /// Requests between a decision and its reward
+    #[arg(long, default_value_t = 200)]
+    delay: usize,
+    /// Requests between two steps of the control plane
+    #[arg(long, default_value_t = 500)]
+    publish_every: usize,
+    /// The explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
+    #[arg(long, value_parser = explorer)]
+    explorer: Option<Explorer>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn explorer(text: &str) -> Result<Explorer, String> {
+    let explorer: Explorer = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    explorer.problem().map_or(Ok(explorer), |problem| Err(problem.to_owned()))
+}
+
+/// Requests of a window in the report.
+const WINDOW: usize = 2000;
+
+#[derive(Serialize)]
+struct Report {
+    requests: usize,
+    seeds: u64,
+    threshold: f32,
+    strategies: Vec<Played>,
+}
+
+/// Means over the seeds.
+#[derive(Serialize)]
+struct Played {
+    name: &'static str,
+    reward: f64,
+    strong_share: f64,
+    explored_share: f64,
+    /// Mean reward in windows of 2,000 requests.
+    windows: Vec<f64>,
+    /// Events of the first seed.
+    events: Vec<Event>,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let classifier = evaluate::load(args.model.as_deref())?;
+    let pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
+    if pool.items.is_empty() {
+        return Err(BadInput::new("no rows").into());
+    }
+    let penalties = [args.lambda * args.cheap_price, args.lambda];
+    // The frozen classifier gets the threshold that is best on these very prompts.
+    let threshold = pool.best_threshold(penalties);
+    let report = Report {
+        requests: args.requests,
+        seeds: args.seeds,
+        threshold,
+        strategies: play_all(args, &pool, penalties, threshold),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_table(&report);
+    }
+    Ok(())
+}
+
+fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Vec<Played> {
+    let names = vec!["cheap".to_owned(), "strong".to_owned()];
+    let mut options = ControllerOptions::new(names, penalties.to_vec());
+    if let Some(explorer) = args.explorer {
+        options.explorer = explorer;
+    }
+    let bandit = |prior| Strategy::Bandit { options: Box::new(options.clone()), prior };
+    let strategies = [
+        ("always_cheap", Strategy::AlwaysCheap),
+        ("always_strong", Strategy::AlwaysStrong),
+        ("classifier", Strategy::Classifier { threshold }),
+        ("bandit_warm", bandit(Prior::warm(&[threshold], &penalties))),
+        ("bandit_cold", bandit(Prior::cold(2))),
+    ];
+    let bar = ProgressBar::new(args.seeds * strategies.len() as u64)
+        .with_style(style("{bar:30} {pos}/{len} runs"));
+    let played = strategies.iter().map(|(name, strategy)| {
+        let mut played = Played {
+            name,
+            reward: 0.0,
+            strong_share: 0.0,
+            explored_share: 0.0,
+            windows: vec![0.0; args.requests.div_ceil(WINDOW)],
+            events: Vec::new(),
+        };
+        let all = (args.requests as u64 * args.seeds) as f64;
+        for seed in 0..args.seeds {
+            let setup = Run {
+                pool,
+                requests: args.requests,
+                penalties,
+                drift: args.drift,
+                drift_at: args.drift_at,
+                delay: args.delay,
+                publish_every: args.publish_every,
+                seed,
+            };
+            let earned = play(&setup, strategy);
+            for (mean, rewards) in played.windows.iter_mut().zip(earned.rewards.chunks(WINDOW)) {
+                let sum: f64 = rewards.iter().map(|reward| f64::from(*reward)).sum();
+                *mean += sum / rewards.len() as f64 / args.seeds as f64;
+            }
+            played.reward += earned.rewards.iter().map(|r| f64::from(*r)).sum::<f64>() / all;
+            played.strong_share += earned.strong_calls as f64 / all;
+            played.explored_share += earned.explored as f64 / all;
+            if seed == 0 {
+                played.events = earned.events;
+            }
+            bar.inc(1);
+        }
+        played
+    });
+    let played = played.collect();
+    bar.finish_and_clear();
+    played
+}
+
+fn print_table(report: &Report) {
+    println!("{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored");
+    for played in &report.strategies {
+        println!(
+            "{:14} {:>8.4} {:>6.1} % {:>7.1} %",
+            played.name,
+            played.reward,
+            played.strong_share * 100.0,
+            played.explored_share * 100.0
+        );
+    }
+    println!(
+        "\nmean reward by {WINDOW} requests; threshold of the classifier {:.2}",
+        report.threshold
+    );
+    let names: Vec<&str> = report.strategies.iter().map(|played| played.name).collect();
+    println!(
+        "{:>8} {}",
+        "from",
+        names.iter().map(|name| format!("{name:>14}")).collect::<String>()
+    );
+    for window in 0..report.requests.div_ceil(WINDOW) {
+        let means: String =
+            report.strategies.iter().map(|p| format!("{:>14.4}", p.windows[window])).collect();
+        println!("{:>8} {means}", window * WINDOW);
+    }
+}

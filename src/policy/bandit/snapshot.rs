@@ -1,0 +1,417 @@
+//! A policy snapshot: what the control plane publishes and the filter decides with.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Draw, Explorer, MAX_DIMENSIONS, Spread, draw};
+use crate::record::{pack, unpack};
+
+/// Layout of a snapshot.
+pub const FORMAT: u32 = 1;
+/// Largest snapshot that is looked at, in bytes: every worker parses and holds it.
+pub const MAX_SNAPSHOT_BYTES: usize = 512 * 1024;
+/// Most policies in one snapshot.
+const MAX_COMPONENTS: usize = 4;
+
+/// One linear policy and its share of the traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    pub version: String,
+    /// Probability with which a request is decided by it, 0..=1.
+    pub share: f64,
+    /// Predicted reward of each target: `f32[targets][dimensions]`.
+    pub weights: Vec<Vec<f32>>,
+    /// For each target the lower triangle, row by row, of `L` with `L Lᵀ` the covariance of the
+    /// weights; empty when the explorer has no use for it.
+    pub factors: Vec<Vec<f32>>,
+}
+
+/// Policies with their shares, the explorer, and each target's penalty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    pub version: String,
+    /// [`Context::hash`] of the code that learnt it.
+    pub context_hash: String,
+    /// Cheapest first, as in the filter's configuration.
+    pub targets: Vec<String>,
+    /// λ times the cost of each target, in units of reward.
+    pub penalties: Vec<f32>,
+    pub explorer: Explorer,
+    pub components: Vec<Component>,
+}
+
+/// Why a snapshot is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SnapshotError {
+    TooLarge { bytes: usize },
+    Json(String),
+    Format { found: u32 },
+    OtherContext { snapshot: String, here: String },
+    OtherTargets { snapshot: Vec<String>, here: Vec<String> },
+    Shape(String),
+    Value(String),
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            SnapshotError::TooLarge { bytes } => {
+                write!(f, "{bytes} bytes: at most {MAX_SNAPSHOT_BYTES} are read")
+            }
+            SnapshotError::Json(problem) => write!(f, "not a snapshot: {problem}"),
+            SnapshotError::Format { found } => write!(f, "format {found}: must be {FORMAT}"),
+            SnapshotError::OtherContext { snapshot, here } => {
+                write!(f, "context {snapshot}: this program computes {here}")
+            }
+            SnapshotError::OtherTargets { snapshot, here } => {
+                write!(f, "targets {snapshot:?}: the configuration has {here:?}")
+            }
+            SnapshotError::Shape(problem) | SnapshotError::Value(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+/// The wire layout: numbers of a component are packed as in decision records.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    format: u32,
+    version: String,
+    context_hash: String,
+    targets: Vec<String>,
+    penalties: Vec<f32>,
+    explorer: Explorer,
+    components: Vec<WireComponent>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireComponent {
+    version: String,
+    share: f64,
+    weights: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    factors: Vec<String>,
+}
+
+impl Snapshot {
+    /// Reads and checks a snapshot for the targets of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Names what is refused; a snapshot is taken whole or not at all.
+    pub fn read(json: &[u8], targets: &[&str]) -> Result<Self, SnapshotError> {
+        let snapshot = Self::parse(json)?;
+        if snapshot.targets.iter().ne(targets) {
+            return Err(SnapshotError::OtherTargets {
+                snapshot: snapshot.targets,
+                here: targets.iter().map(|&name| name.to_owned()).collect(),
+            });
+        }
+        Ok(snapshot)
+    }
+
+    /// Reads and checks a snapshot for whatever targets it names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::read`].
+    pub fn parse(json: &[u8]) -> Result<Self, SnapshotError> {
+        if json.len() > MAX_SNAPSHOT_BYTES {
+            return Err(SnapshotError::TooLarge { bytes: json.len() });
+        }
+        let wire: Wire =
+            serde_json::from_slice(json).map_err(|error| SnapshotError::Json(error.to_string()))?;
+        if wire.format != FORMAT {
+            return Err(SnapshotError::Format { found: wire.format });
+        }
+        let here = Context::new(wire.targets.len()).hash();
+        if wire.context_hash != here {
+            return Err(SnapshotError::OtherContext { snapshot: wire.context_hash, here });
+        }
+        let components =
+            wire.components.into_iter().map(read_component).collect::<Result<_, _>>()?;
+        let snapshot = Snapshot {
+            version: wire.version,
+            context_hash: wire.context_hash,
+            targets: wire.targets,
+            penalties: wire.penalties,
+            explorer: wire.explorer,
+            components,
+        };
+        snapshot.check()?;
+        Ok(snapshot)
+    }
+
+    /// The snapshot as JSON.
+    pub fn to_json(&self) -> String {
+        let wire = Wire {
+            format: FORMAT,
+            version: self.version.clone(),
+            context_hash: self.context_hash.clone(),
+            targets: self.targets.clone(),
+            penalties: self.penalties.clone(),
+            explorer: self.explorer,
+            components: self
+                .components
+                .iter()
+                .map(|component| WireComponent {
+                    version: component.version.clone(),
+                    share: component.share,
+                    weights: component.weights.iter().map(|weights| pack(weights)).collect(),
+                    factors: component.factors.iter().map(|factor| pack(factor)).collect(),
+                })
+                .collect(),
+        };
+        // Strings and finite numbers cannot fail to serialise.
+        serde_json::to_string(&wire).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), SnapshotError> {
+        let targets = self.targets.len();
+        let dimensions = Context::new(targets).dimensions();
+        let shape = |what: &str, found: usize, expected: usize| {
+            if found == expected {
+                return Ok(());
+            }
+            Err(SnapshotError::Shape(format!("{found} {what}: must be {expected}")))
+        };
+        if targets < 2 || dimensions > MAX_DIMENSIONS {
+            return Err(SnapshotError::Shape(format!("{targets} targets")));
+        }
+        shape("penalties", self.penalties.len(), targets)?;
+        if self.components.is_empty() || self.components.len() > MAX_COMPONENTS {
+            let found = self.components.len();
+            return Err(SnapshotError::Shape(format!(
+                "{found} components: must be 1 to {MAX_COMPONENTS}"
+            )));
+        }
+        for component in &self.components {
+            shape("rows of weights", component.weights.len(), targets)?;
+            for weights in &component.weights {
+                shape("weights of a target", weights.len(), dimensions)?;
+            }
+            if self.explorer.needs_spread() || !component.factors.is_empty() {
+                shape("factors", component.factors.len(), targets)?;
+            }
+            for factor in &component.factors {
+                shape("numbers of a factor", factor.len(), dimensions * (dimensions + 1) / 2)?;
+            }
+        }
+        self.check_values()
+    }
+
+    fn check_values(&self) -> Result<(), SnapshotError> {
+        let refuse = |problem: String| Err(SnapshotError::Value(problem));
+        if let Some(problem) = self.explorer.problem() {
+            return refuse(format!("explorer: {problem}"));
+        }
+        let numbers = self.components.iter().flat_map(|c| c.weights.iter().chain(&c.factors));
+        let mut all = numbers.flatten().chain(&self.penalties);
+        // Predicted rewards are near 0..=1; weights of this size are a learner gone wrong.
+        if let Some(number) = all.find(|number| !number.is_finite() || number.abs() > 1e4) {
+            return refuse(format!("weight {number}: must be within ±10000"));
+        }
+        let shares: f64 = self.components.iter().map(|component| component.share).sum();
+        let each = self.components.iter().all(|c| (0.0..=1.0).contains(&c.share));
+        if !each || (shares - 1.0).abs() > 1e-9 {
+            return refuse(format!("shares sum to {shares}: must be 1"));
+        }
+        Ok(())
+    }
+
+    /// Values of the targets under one component.
+    pub fn values(&self, component: &Component, context: &[f32]) -> Vec<Spread> {
+        let dot = |row: &[f32]| -> f64 {
+            row.iter().zip(context).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let error = |target: usize| {
+            component.factors.get(target).map_or(0.0, |factor| spread(factor, context))
+        };
+        let of = |(target, (weights, penalty)): (usize, (&Vec<f32>, &f32))| Spread {
+            value: dot(weights) - f64::from(*penalty),
+            error: error(target),
+        };
+        component.weights.iter().zip(&self.penalties).enumerate().map(of).collect()
+    }
+
+    /// The probability of each target, over all components; empty when none is eligible.
+    pub fn probabilities(&self, context: &[f32], eligible: &[bool]) -> Vec<f64> {
+        let mut sum: Vec<f64> = Vec::new();
+        for component in self.components.iter().filter(|component| component.share > 0.0) {
+            let values = self.values(component, context);
+            let own = self.explorer.probabilities(&values, eligible);
+            sum.resize(own.len(), 0.0);
+            sum.iter_mut().zip(own).for_each(|(sum, p)| *sum += component.share * p);
+        }
+        sum
+    }
+
+    /// Draws a target; `uniform` is in 0..1. `None` when none is eligible.
+    pub fn choose(&self, context: &[f32], eligible: &[bool], uniform: f64) -> Option<Draw> {
+        let probabilities = self.probabilities(context, eligible);
+        let target = draw(&probabilities, uniform)?;
+        let propensity = probabilities.get(target).copied()?;
+        let main = self.components.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
+        let values = self.values(main, context);
+        let value = values.get(target)?.value;
+        let better = |(other, spread): (usize, &Spread)| {
+            spread.value > value && eligible.get(other).copied().unwrap_or(false)
+        };
+        let explored = values.iter().enumerate().any(better);
+        Some(Draw { target, propensity, value, explored })
+    }
+}
+
+/// `|Lᵀ x|` for a packed lower triangle.
+fn spread(factor: &[f32], context: &[f32]) -> f64 {
+    let mut product = vec![0.0_f64; context.len()];
+    let mut rest = factor;
+    for (row, x) in context.iter().enumerate() {
+        let Some((line, tail)) = rest.split_at_checked(row + 1) else { break };
+        for (sum, l) in product.iter_mut().zip(line) {
+            *sum += f64::from(*l) * f64::from(*x);
+        }
+        rest = tail;
+    }
+    libm::sqrt(product.iter().map(|value| value * value).sum())
+}
+
+fn read_component(wire: WireComponent) -> Result<Component, SnapshotError> {
+    let rows = |packed: Vec<String>| -> Result<Vec<Vec<f32>>, SnapshotError> {
+        let broken = || SnapshotError::Shape("numbers must be base64 of little-endian f32".into());
+        packed.iter().map(|row| unpack(row).ok_or_else(broken)).collect()
+    };
+    Ok(Component {
+        version: wire.version,
+        share: wire.share,
+        weights: rows(wire.weights)?,
+        factors: rows(wire.factors)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(shares: &[f64]) -> Snapshot {
+        let context = Context::new(2);
+        let mut cheap = vec![0.0; context.dimensions()];
+        cheap[1] = 1.0;
+        let mut strong = vec![0.0; context.dimensions()];
+        strong[0] = 0.8;
+        let component = |(number, share): (usize, &f64)| Component {
+            version: number.to_string(),
+            share: *share,
+            weights: if number == 0 {
+                vec![cheap.clone(), strong.clone()]
+            } else {
+                vec![strong.clone(), cheap.clone()]
+            },
+            factors: Vec::new(),
+        };
+        Snapshot {
+            version: "7".into(),
+            context_hash: context.hash(),
+            targets: vec!["cheap".into(), "strong".into()],
+            penalties: vec![0.0, 0.2],
+            explorer: Explorer::EpsilonGreedy { epsilon: 0.1 },
+            components: shares.iter().enumerate().map(component).collect(),
+        }
+    }
+
+    fn context(score: f32) -> Vec<f32> {
+        Context::new(2).of_engineered(&[], &[score])
+    }
+
+    #[test]
+    fn a_snapshot_survives_its_own_json() {
+        let snapshot = snapshot(&[0.9, 0.1]);
+        let json = snapshot.to_json();
+        assert_eq!(Snapshot::read(json.as_bytes(), &["cheap", "strong"]).unwrap(), snapshot);
+    }
+
+    #[test]
+    fn the_penalty_counts_against_the_target() {
+        let snapshot = snapshot(&[1.0]);
+        // The strong target is worth 0.8 - 0.2.
+        for (score, target) in [(0.65, 0), (0.55, 1)] {
+            let draw = snapshot.choose(&context(score), &[true; 2], 0.5).unwrap();
+            assert_eq!(draw.target, target, "{score}");
+            assert!((draw.propensity - 0.95).abs() < 1e-12);
+            assert!(!draw.explored);
+        }
+    }
+
+    #[test]
+    fn a_canary_gets_its_share_and_the_propensity_is_that_of_the_mixture() {
+        let snapshot = snapshot(&[0.9, 0.1]);
+        // The canary swaps the targets' weights, and prefers the other one here.
+        let probabilities = snapshot.probabilities(&context(0.9), &[true; 2]);
+        assert!((probabilities[0] - (0.9 * 0.95 + 0.1 * 0.05)).abs() < 1e-12, "{probabilities:?}");
+        let explored = snapshot.choose(&context(0.9), &[true; 2], 0.99).unwrap();
+        assert!(explored.explored && explored.target == 1);
+    }
+
+    #[test]
+    fn what_is_not_eligible_is_never_drawn() {
+        let snapshot = snapshot(&[1.0]);
+        let draw = snapshot.choose(&context(0.99), &[false, true], 0.0).unwrap();
+        assert_eq!((draw.target, draw.propensity, draw.explored), (1, 1.0, false));
+        assert_eq!(snapshot.choose(&context(0.99), &[false; 2], 0.0), None);
+    }
+
+    #[test]
+    fn bad_snapshots_are_refused_and_say_why() {
+        let good = snapshot(&[1.0]);
+        let refused = |snapshot: &Snapshot| {
+            let json = snapshot.to_json();
+            Snapshot::read(json.as_bytes(), &["cheap", "strong"]).unwrap_err().to_string()
+        };
+        let with = |change: &dyn Fn(&mut Snapshot)| {
+            let mut snapshot = good.clone();
+            change(&mut snapshot);
+            refused(&snapshot)
+        };
+        assert!(with(&|s| s.context_hash = "old".into()).starts_with("context old: "));
+        assert!(with(&|s| s.targets[0] = "other".into()).starts_with("targets [\"other\""));
+        assert_eq!(with(&|s| s.components.clear()), "0 components: must be 1 to 4");
+        assert_eq!(
+            with(&|s| {
+                s.components[0].weights.pop();
+            }),
+            "1 rows of weights: must be 2"
+        );
+        assert_eq!(
+            with(&|s| s.components[0].weights[0][0] = f32::NAN),
+            "weight NaN: must be within ±10000"
+        );
+        assert_eq!(
+            with(&|s| s.components[0].weights[0][0] = 1e9),
+            "weight 1000000000: must be within ±10000"
+        );
+        assert_eq!(with(&|s| s.components[0].share = 0.5), "shares sum to 0.5: must be 1");
+        assert_eq!(
+            with(&|s| s.explorer = Explorer::SquareCb { gamma: -1.0 }),
+            "explorer: gamma: a positive number"
+        );
+        assert_eq!(
+            with(&|s| s.explorer = Explorer::LinUcb { alpha: 1.0, epsilon: 0.0 }),
+            "0 factors: must be 2"
+        );
+        let large = vec![b' '; MAX_SNAPSHOT_BYTES + 1];
+        assert!(matches!(Snapshot::parse(&large), Err(SnapshotError::TooLarge { .. })));
+        assert!(matches!(Snapshot::parse(b"{"), Err(SnapshotError::Json(_))));
+        let other = good.to_json().replace("\"format\":1", "\"format\":2");
+        assert_eq!(Snapshot::parse(other.as_bytes()), Err(SnapshotError::Format { found: 2 }));
+    }
+
+    #[test]
+    fn the_spread_is_the_length_of_the_factor_times_the_context() {
+        // L = [[2, 0], [1, 3]], x = [1, 2]: Lᵀ x = [4, 6].
+        assert!((spread(&[2.0, 1.0, 3.0], &[1.0, 2.0]) - 52.0_f64.sqrt()).abs() < 1e-9);
+    }
+}
