@@ -24,9 +24,17 @@ pub(super) struct Args {
     /// The filter's configuration (JSON); the built-in model and its threshold when absent
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The request's path, which tells the format of its body
+    #[arg(long, default_value = "/v1/chat/completions", value_parser = format_of)]
+    path: ApiFormat,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+fn format_of(path: &str) -> Result<ApiFormat, String> {
+    let refusal = || "is the path of no format that the filter reads: it would pass".to_owned();
+    ApiFormat::of_path(path.as_bytes()).ok_or_else(refusal)
 }
 
 const DEFAULT_CONFIG: &[u8] =
@@ -34,6 +42,7 @@ const DEFAULT_CONFIG: &[u8] =
 
 #[derive(Serialize)]
 struct Explanation<'a> {
+    format: &'static str,
     target: &'a str,
     cluster: &'a str,
     source: &'static str,
@@ -68,12 +77,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let limit = router.config().max_body_bytes;
     let truncated = body.len() > limit;
     body.truncate(limit);
-    let decision = router.decide(ApiFormat::ChatCompletions, &mut body.clone(), truncated);
-    let contributions = match Prompt::parse(ApiFormat::ChatCompletions, &mut body, truncated) {
+    let decision = router.decide(args.path, &mut body.clone(), truncated);
+    let contributions = match Prompt::parse(args.path, &mut body, truncated) {
         Ok(prompt) => contributions(&router, &features::extract(&prompt))?,
         Err(_) => Vec::new(),
     };
-    let explanation = explain(&router, &decision, contributions)?;
+    let explanation = explain(args.path, &router, &decision, contributions)?;
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -94,6 +103,7 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
 }
 
 fn explain<'a>(
+    format: ApiFormat,
     router: &'a Router,
     decision: &Decision,
     contributions: Vec<Contribution>,
@@ -101,6 +111,7 @@ fn explain<'a>(
     let target =
         router.target(decision).ok_or_else(|| anyhow::anyhow!("the decision names no target"))?;
     Ok(Explanation {
+        format: format.name(),
         target: &target.name,
         cluster: &target.cluster,
         source: decision.source().name(),

@@ -45,6 +45,21 @@ fn features_come_with_their_contributions_largest_first() {
 }
 
 #[test]
+fn the_path_tells_the_format() {
+    let body = json!({"model": "m", "max_tokens": 9, "system": "Be brief.",
+                      "messages": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}]});
+    let arguments = ["explain", "--json", "--path", "/v1/messages"];
+    let explained: Value =
+        serde_json::from_str(&stdout(&arguments, body.to_string().as_bytes())).unwrap();
+    assert_eq!(
+        (&explained["format"], &explained["source"]),
+        (&json!("messages"), &json!("classifier"))
+    );
+    let output = run(&["explain", "--path", "/v1/embeddings"], b"{}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn what_cannot_be_decided_is_explained_by_its_reason() {
     let explained = explain(b"{\"messages\": ");
     assert_eq!(explained["reason"], "malformed_json");
