@@ -3,6 +3,7 @@
 //! Metrics have no labels in the proxy-wasm ABI, so labels are written into the name as
 //! `.label.value` and `stats_tags` in `envoy.yaml` takes them out again.
 
+use crate::config::Config;
 use crate::decision::Reason;
 
 /// Counter: requests that are none of ours and passed untouched.
@@ -15,9 +16,9 @@ pub const BODY_BYTES: &str = "pointsman_body_bytes";
 pub const SCORE: &str = "pointsman_score_thousandths";
 
 /// Counter: decisions for one target and reason.
-pub fn decisions(target: &str, reason: Reason) -> String {
-    let source = reason.source().name();
-    format!("pointsman_decisions.target.{target}.source.{source}.reason.{}", reason.name())
+pub fn decisions(config: &Config, target: &str, reason: Reason) -> String {
+    let (source, reason) = (reason.source().name(), config.reason_name(reason));
+    format!("pointsman_decisions.target.{target}.source.{source}.reason.{reason}")
 }
 
 /// Gauge: workers that serve with a configuration.

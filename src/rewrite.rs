@@ -1,197 +1,252 @@
-//! The request on its way out: top-level fields of the body replaced, every other byte as it came.
-
-use std::ops::Range;
+//! Changes top-level fields of a JSON body and leaves every other byte as it is.
 
 use memchr::memchr2;
 
-/// Sets top-level fields of a JSON object to values, which are JSON text.
+/// A field and the JSON text of its new value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    pub field: String,
+    pub value: String,
+    /// Whether the field is added where it is missing.
+    pub add: bool,
+}
+
+/// Replaces the values of top-level fields of the JSON object in `body`, and adds those that are
+/// missing in front. A field that stands there twice is replaced twice, because providers differ
+/// in which one counts.
 ///
-/// Every occurrence of a field is replaced, whichever of them the provider would read; a field
-/// that is not there is added in front. `None` when `body` is not one JSON object, as far as
-/// walking over its top level shows.
-pub fn set_fields(body: &[u8], fields: &[(&str, &str)]) -> Option<Vec<u8>> {
-    let object = walk(body, fields)?;
-    let is_missing = |field: usize| !object.found.iter().any(|(found, _)| *found == field);
-    let added: Vec<String> = fields
-        .iter()
-        .enumerate()
-        .filter(|(field, _)| is_missing(*field))
-        .map(|(_, (name, value))| format!("\"{name}\":{value}"))
-        .collect();
-    let mut added = added.join(",");
-    if !added.is_empty() && !object.empty {
-        added.push(',');
+/// `whole` says that nothing follows: of a body's beginning, a missing field may still come, so
+/// none is added, and a value that is cut stays. `None` when `body` is no JSON object or nothing
+/// changes. Linear time; only as much of the JSON is checked as finding the fields needs.
+pub fn splice(body: &[u8], edits: &[Edit], whole: bool) -> Option<Vec<u8>> {
+    let mut found: Vec<(usize, usize, &str)> = Vec::new();
+    let mut seen = vec![false; edits.len()];
+    let mut scanner = Scanner { body, position: 0 };
+    scanner.skip_space();
+    scanner.expect(b'{')?;
+    let first = scanner.position;
+    scanner.skip_space();
+    let empty = scanner.peek() == Some(b'}');
+    let complete = empty || scan_fields(&mut scanner, edits, &mut seen, &mut found).is_some();
+    if whole && !complete {
+        return None;
     }
-    let values: usize =
-        object.found.len() * fields.iter().map(|(_, value)| value.len()).sum::<usize>();
-    let mut rewritten = Vec::with_capacity(body.len() + added.len() + values);
-    rewritten.extend_from_slice(body.get(..object.inside)?);
-    rewritten.extend_from_slice(added.as_bytes());
-    let mut copied = object.inside;
-    for (field, place) in &object.found {
-        let (_, value) = fields.get(*field)?;
-        rewritten.extend_from_slice(body.get(copied..place.start)?);
-        rewritten.extend_from_slice(value.as_bytes());
-        copied = place.end;
-    }
-    rewritten.extend_from_slice(body.get(copied..)?);
-    Some(rewritten)
-}
-
-/// The top level of a JSON object.
-struct Object {
-    /// Position behind the opening brace.
-    inside: usize,
-    empty: bool,
-    /// Which field, by position in what is looked for, and where its value is; in order.
-    found: Vec<(usize, Range<usize>)>,
-}
-
-fn walk(body: &[u8], fields: &[(&str, &str)]) -> Option<Object> {
-    let inside = expect(body, skip_space(body, 0), b'{')?;
-    let mut object = Object { inside, empty: true, found: Vec::new() };
-    let mut position = skip_space(body, inside);
-    if body.get(position) == Some(&b'}') {
-        return at_end(body, position + 1).then_some(object);
-    }
-    object.empty = false;
-    loop {
-        let key = expect(body, position, b'"')?;
-        let behind_key = string_end(body, key)?;
-        let name = key_text(body.get(position..behind_key)?)?;
-        let colon = expect(body, skip_space(body, behind_key), b':')?;
-        let start = skip_space(body, colon);
-        let end = value_end(body, start)?;
-        if let Some(field) = fields.iter().position(|(wanted, _)| *wanted == name) {
-            object.found.push((field, start..end));
+    let mut added = String::new();
+    for (edit, _) in edits.iter().zip(seen).filter(|(edit, seen)| whole && edit.add && !seen) {
+        let comma = if empty && added.is_empty() { "" } else { "," };
+        let name = serde_json::to_string(&edit.field).ok()?;
+        // In front of what is there, the comma comes after; in an empty object, between.
+        if empty {
+            added += &format!("{comma}{name}:{}", edit.value);
+        } else {
+            added += &format!("{name}:{}{comma}", edit.value);
         }
-        position = skip_space(body, end);
-        match body.get(position)? {
-            b',' => position = skip_space(body, position + 1),
-            b'}' => return at_end(body, position + 1).then_some(object),
+    }
+    if found.is_empty() && added.is_empty() {
+        return None;
+    }
+    let grown: usize = found.iter().map(|(_, _, value)| value.len()).sum();
+    let mut spliced = Vec::with_capacity(body.len() + grown + added.len());
+    spliced.extend_from_slice(body.get(..first)?);
+    spliced.extend_from_slice(added.as_bytes());
+    let mut copied = first;
+    for (start, end, value) in found {
+        spliced.extend_from_slice(body.get(copied..start)?);
+        spliced.extend_from_slice(value.as_bytes());
+        copied = end;
+    }
+    spliced.extend_from_slice(body.get(copied..)?);
+    Some(spliced)
+}
+
+/// Walks the fields of the object up to its closing brace; `None` when there is none.
+fn scan_fields<'e>(
+    scanner: &mut Scanner,
+    edits: &'e [Edit],
+    seen: &mut [bool],
+    found: &mut Vec<(usize, usize, &'e str)>,
+) -> Option<()> {
+    loop {
+        scanner.skip_space();
+        let start = scanner.position;
+        scanner.skip_string()?;
+        let name = scanner.body.get(start..scanner.position)?;
+        let edit = edits.iter().zip(&mut *seen).find(|(edit, _)| is_name(name, &edit.field));
+        scanner.skip_space();
+        scanner.expect(b':')?;
+        scanner.skip_space();
+        let start = scanner.position;
+        scanner.skip_value()?;
+        if let Some((edit, seen)) = edit {
+            *seen = true;
+            found.push((start, scanner.position, &edit.value));
+        }
+        scanner.skip_space();
+        match scanner.next()? {
+            b',' => {}
+            b'}' => return Some(()),
             _ => return None,
         }
     }
 }
 
-/// The text of a key with its quotes, without escapes.
-fn key_text(quoted: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    let text = std::str::from_utf8(quoted).ok()?;
-    if text.contains('\\') {
-        return serde_json::from_str::<String>(text).ok().map(Into::into);
+/// Whether a JSON string, in its quotes, is `name`; it may be spelled with escapes.
+fn is_name(string: &[u8], name: &str) -> bool {
+    if string.contains(&b'\\') {
+        return serde_json::from_slice::<String>(string).is_ok_and(|string| string == name);
     }
-    text.get(1..text.len() - 1).map(Into::into)
+    string.get(1..string.len().saturating_sub(1)) == Some(name.as_bytes())
 }
 
-/// Position behind a value that starts at `position`. Containers are walked over, not checked.
-fn value_end(body: &[u8], mut position: usize) -> Option<usize> {
-    let first = *body.get(position)?;
-    if first == b'"' {
-        return string_end(body, position + 1);
+struct Scanner<'b> {
+    body: &'b [u8],
+    position: usize,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.body.get(self.position).copied()
     }
-    if !matches!(first, b'{' | b'[') {
-        let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
-        let length = body.get(position..)?.iter().position(is_end)?;
-        return (length > 0).then_some(position + length);
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.position += 1;
+        Some(byte)
     }
-    let mut depth = 0_usize;
-    loop {
-        let byte = *body.get(position)?;
-        position += 1;
-        match byte {
-            b'"' => position = string_end(body, position)?,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(position);
-                }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.position += 1;
+        }
+    }
+
+    fn skip_string(&mut self) -> Option<()> {
+        self.expect(b'"')?;
+        loop {
+            self.position += memchr2(b'"', b'\\', self.body.get(self.position..)?)?;
+            if self.next()? == b'"' {
+                return Some(());
             }
-            _ => {}
+            self.next()?;
         }
     }
-}
 
-/// Position behind the closing quote of a string whose content starts at `position`.
-fn string_end(body: &[u8], mut position: usize) -> Option<usize> {
-    loop {
-        let rest = body.get(position..)?;
-        let found = memchr2(b'"', b'\\', rest)?;
-        if rest.get(found) == Some(&b'"') {
-            return Some(position + found + 1);
+    /// To behind a value. Brackets are counted, not matched: the parser has refused what does not
+    /// match.
+    fn skip_value(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek()? {
+                b'"' => self.skip_string()?,
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.position += 1;
+                    continue;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.position += 1;
+                }
+                b',' | b':' if depth > 0 => {
+                    self.position += 1;
+                    continue;
+                }
+                b' ' | b'\t' | b'\n' | b'\r' => {
+                    self.position += 1;
+                    continue;
+                }
+                b',' | b':' => return None,
+                _ => self.skip_scalar()?,
+            }
+            if depth == 0 {
+                return Some(());
+            }
         }
-        position += found + 2;
     }
-}
 
-fn expect(body: &[u8], position: usize, byte: u8) -> Option<usize> {
-    (body.get(position) == Some(&byte)).then_some(position + 1)
-}
-
-fn skip_space(body: &[u8], position: usize) -> usize {
-    let rest = body.get(position..).unwrap_or_default();
-    position + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
-}
-
-fn at_end(body: &[u8], position: usize) -> bool {
-    skip_space(body, position) == body.len()
+    /// A number, `true`, `false` or `null`: only what ends it is known here.
+    fn skip_scalar(&mut self) -> Option<()> {
+        let rest = self.body.get(self.position..)?;
+        let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+        self.position += rest.iter().position(ends)?;
+        Some(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 
-    fn model(body: &str) -> Option<String> {
-        let body = set_fields(body.as_bytes(), &[("model", r#""new""#)])?;
-        Some(String::from_utf8_lossy(&body).into_owned())
+    fn edit(field: &str, value: &str) -> Edit {
+        Edit { field: field.into(), value: value.into(), add: true }
+    }
+
+    fn spliced(body: &str, edits: &[Edit], whole: bool) -> Option<String> {
+        splice(body.as_bytes(), edits, whole).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
-    fn only_the_value_changes() {
+    fn the_value_changes_and_every_other_byte_stays() {
+        let model = [edit("model", r#""m2""#)];
         for (body, expected) in [
-            (r#"{"model":"old"}"#, r#"{"model":"new"}"#),
+            (r#"{"model":"m1"}"#, r#"{"model":"m2"}"#),
             (
-                " {\n\"a\" : [\"model\", {\"model\":1}] , \"model\" :  \"o\\\"ld\" ,\"b\":1e0 }\n",
-                " {\n\"a\" : [\"model\", {\"model\":1}] , \"model\" :  \"new\" ,\"b\":1e0 }\n",
+                "{ \"a\" : [1, {\"model\": 2}] ,\n\"model\"\t:  \"m\\\"1\" , \"z\":1e0 }\n",
+                "{ \"a\" : [1, {\"model\": 2}] ,\n\"model\"\t:  \"m2\" , \"z\":1e0 }\n",
             ),
-            (r#"{"model":null,"b":"caf\u00e9"}"#, r#"{"model":"new","b":"caf\u00e9"}"#),
-            (r#"{"model":{"a":[1]},"model":2}"#, r#"{"model":"new","model":"new"}"#),
-            (r#"{"mod\u0065l":"old"}"#, r#"{"mod\u0065l":"new"}"#),
-            (r#"{"a":1}"#, r#"{"model":"new","a":1}"#),
-            ("{ }", r#"{"model":"new" }"#),
+            (r#"{"model":null,"x":true}"#, r#"{"model":"m2","x":true}"#),
+            (r#"{"model":{"a":[1,"]"]},"x":-1.5}"#, r#"{"model":"m2","x":-1.5}"#),
+            (r#"{"mod\u0065l":"m1"}"#, r#"{"mod\u0065l":"m2"}"#),
+            (r#"{"model":"a","x":1,"model":"b"}"#, r#"{"model":"m2","x":1,"model":"m2"}"#),
+            (r#"{"x":1}"#, r#"{"model":"m2","x":1}"#),
+            (" {} ", r#" {"model":"m2"} "#),
         ] {
-            assert_eq!(model(body).as_deref(), Some(expected), "{body}");
+            assert_eq!(spliced(body, &model, true).as_deref(), Some(expected), "{body}");
         }
     }
 
     #[test]
-    fn several_fields_at_once() {
-        let body = set_fields(br#"{"b":1,"c":2}"#, &[("a", "0"), ("b", "[3]"), ("d", "4")]);
-        assert_eq!(body.as_deref(), Some(&br#"{"a":0,"d":4,"b":[3],"c":2}"#[..]));
+    fn several_fields_change_at_once() {
+        let edits = [
+            edit("model", r#""m""#),
+            edit("max_tokens", "5"),
+            Edit { add: false, ..edit("top_p", "1") },
+        ];
+        assert_eq!(
+            spliced(r#"{"max_tokens":10,"x":[]}"#, &edits, true).unwrap(),
+            r#"{"model":"m","max_tokens":5,"x":[]}"#
+        );
+        assert_eq!(spliced("{}", &edits, true).unwrap(), r#"{"model":"m","max_tokens":5}"#);
+        assert_eq!(
+            spliced(r#"{"top_p":0.1}"#, &edits, true).unwrap(),
+            r#"{"model":"m","max_tokens":5,"top_p":1}"#
+        );
+    }
+
+    #[test]
+    fn of_a_beginning_only_what_is_there_changes() {
+        let model = [edit("model", r#""m2""#)];
+        let begun = |body| spliced(body, &model, false);
+        assert_eq!(begun(r#"{"model":"m1","x":"lon"#).unwrap(), r#"{"model":"m2","x":"lon"#);
+        for cut in [r#"{"x":"lon"#, r#"{"model":"m"#, r#"{"model":1"#, r#"{"mod"#, "{", ""] {
+            assert_eq!(begun(cut), None, "{cut}");
+        }
     }
 
     #[test]
     fn what_is_no_object_is_left_alone() {
-        for body in [
-            "",
-            "[]",
-            "7",
-            "{",
-            r#"{"model""#,
-            r#"{"model":"#,
-            r#"{"model":"x"#,
-            r#"{"model":}"#,
-            r#"{"a":1}{"#,
-            r#"{"a":1,}"#,
-            r#"{"a" 1}"#,
-            r#"{"a":[1}"#,
-            r#"{"a":1"#,
-        ] {
-            assert_eq!(model(body), None, "{body}");
+        let model = [edit("model", r#""m2""#)];
+        for body in ["", "[]", "\"model\"", "{\"model\":\"m\"", "{\"model\"}", "{1:2}", "{\"a\":}"]
+        {
+            assert_eq!(spliced(body, &model, true), None, "{body}");
         }
+        assert_eq!(spliced(r#"{"model":"m"}"#, &[], true), None);
     }
 
     proptest! {
@@ -200,18 +255,18 @@ mod tests {
             entries in proptest::collection::btree_map("[a-z\"\\\\é]{1,5}", ".{0,20}", 0..6),
             nested in any::<Vec<i32>>(),
         ) {
-            let mut object: Value = serde_json::json!({"model": "old", "nested": [{"x": nested}]});
+            let mut object = serde_json::json!({"model": "old", "nested": [{"x": nested}]});
             for (name, text) in &entries {
-                object[name] = Value::from(text.as_str());
+                object[name] = serde_json::Value::from(text.as_str());
             }
-            let rewritten = model(&object.to_string()).unwrap();
-            object["model"] = Value::from("new");
-            prop_assert_eq!(rewritten, object.to_string());
+            let changed = spliced(&object.to_string(), &[edit("model", r#""new""#)], true);
+            object["model"] = "new".into();
+            prop_assert_eq!(changed, Some(object.to_string()));
         }
 
         #[test]
-        fn any_bytes_are_harmless(bytes in any::<Vec<u8>>()) {
-            set_fields(&bytes, &[("model", "1")]);
+        fn any_bytes_are_harmless(bytes in any::<Vec<u8>>(), whole in any::<bool>()) {
+            splice(&bytes, &[edit("model", "1")], whole);
         }
     }
 }

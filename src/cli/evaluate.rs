@@ -8,7 +8,9 @@ use crate::classifier::Classifier;
 use crate::evaluate::figures::LearningStep;
 use crate::evaluate::report::{self, Report};
 use crate::evaluate::signal::{Signal, SignalReader};
-use crate::evaluate::{Evaluation, ScoredRow, Scorer, Standing, evaluate, hand_rules};
+use crate::evaluate::{
+    Evaluation, HAND_RULES_THRESHOLD, ScoredRow, Scorer, Standing, evaluate, hand_rules,
+};
 use crate::features::Features;
 use crate::learn::metrics::Metrics;
 use crate::learn::{BadLine, Lines, Reject, Row, Split, body_of, read_rows};
@@ -32,6 +34,9 @@ pub(super) struct Args {
     /// Another model's directory: what is the gain over it?
     #[arg(long, value_name = "DIR")]
     compare: Option<PathBuf>,
+    /// Who decides: the model, or the shipped hand rules
+    #[arg(long, value_enum, default_value_t = Decider::Classifier, conflicts_with_all = ["compare", "rows"])]
+    policy: Decider,
     /// Which rows [default: val; all with --rows or --scored]
     #[arg(long, value_enum)]
     split: Option<Part>,
@@ -50,6 +55,12 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Decider {
+    Classifier,
+    Rules,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -73,21 +84,29 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.data == [Path::new("-")] && std::io::stdin().is_terminal() {
         return Err(BadInput::new("no rows: give --data FILE, or pipe rows in").into());
     }
-    let model = Model::load(args.model.as_deref())?;
+    let mut model = Model::load(args.model.as_deref())?;
     let previous = args.compare.as_deref().map(|path| Model::load(Some(path))).transpose()?;
     if args.rows {
         return write_rows(args, &model, previous.as_ref());
     }
-    let (rows, signal) = if args.scored {
+    let (mut rows, signal) = if args.scored {
         (read_scored(&args.data, args.strict)?, None)
     } else {
         collect(args, &model, previous.as_ref())?
     };
+    if args.policy == Decider::Rules {
+        model.scorer =
+            Scorer { version: "rules/default.json".into(), threshold: HAND_RULES_THRESHOLD };
+        rows.iter_mut().for_each(|row| row.score = row.rules);
+    }
     let compared = previous.as_ref().map(|previous| &previous.scorer);
-    let Some(evaluation) = evaluate(&rows, &model.scorer, compared) else {
+    let Some(mut evaluation) = evaluate(&rows, &model.scorer, compared) else {
         let error = BadInput::new("no rows of this split");
         return Err(error.hint("--split all takes every row").into());
     };
+    if args.policy == Decider::Rules {
+        evaluation.policy.name = "rules";
+    }
     write_report(args, &evaluation, &rows, signal.as_ref())?;
     if args.json {
         println!("{}", serde_json::to_string(&evaluation)?);
@@ -177,7 +196,7 @@ pub(super) fn scored(
         cheap_ok: row.cheap_ok,
         cheap: row.cheap,
         strong: row.strong,
-        rules: hand_rules(features.engineered()),
+        rules: hand_rules(features),
         previous: None,
     })
 }

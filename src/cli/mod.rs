@@ -20,6 +20,7 @@ mod explain;
 mod features;
 mod import;
 mod label;
+mod schema;
 mod simulate;
 mod train;
 
@@ -41,6 +42,7 @@ enum Command {
     Label(Box<label::Args>),
     Import(import::Args),
     Simulate(simulate::Args),
+    Schema(schema::Args),
 }
 
 /// Labelled rows to read.
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Schema(schema::Args {}) => schema::run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let io = error.downcast_ref::<std::io::Error>();

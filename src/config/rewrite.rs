@@ -1,13 +1,13 @@
 //! The configuration of the filter where only the model's name is to be set.
 
 use super::ConfigErrors;
-use super::read::{Errors, Node};
+use super::node::{Errors, Node};
+use crate::rewrite::Edit;
 
-/// What is set in the bodies that pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is set in the bodies that pass: the name under which the provider knows the model.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rewrite {
-    /// The name under which the provider knows the model.
-    pub model: String,
+    pub model: Edit,
 }
 
 impl Rewrite {
@@ -28,11 +28,20 @@ impl Rewrite {
     }
 }
 
+/// A model's name at its provider.
+fn model_name(node: &Node, errors: &mut Errors) -> Option<String> {
+    let name = node.text(errors)?;
+    let valid = (1..=255).contains(&name.chars().count()) && !name.contains(char::is_control);
+    let rule = "must be 1 to 255 characters without control characters";
+    node.checked(valid.then(|| name.to_owned()), rule, errors)
+}
+
 fn read(node: &Node, errors: &mut Errors) -> Option<Rewrite> {
     let root = node.object(&["rewrite"], errors)?;
     let fields = root.field("rewrite")?.object(&["model"], errors)?;
-    let model = fields.required("model", errors)?.model_name(errors)?;
-    Some(Rewrite { model })
+    let model = model_name(&fields.required("model", errors)?, errors)?;
+    let model = serde_json::Value::from(model).to_string();
+    Some(Rewrite { model: Edit { field: "model".to_owned(), value: model, add: true } })
 }
 
 #[cfg(test)]
@@ -43,7 +52,7 @@ mod tests {
     fn the_model_is_named() {
         let read = |json: &str| Rewrite::from_json(json.as_bytes());
         let rewrite = read(r#"{"rewrite": {"model": "gpt-4o-mini"}}"#);
-        assert_eq!(rewrite, Some(Ok(Rewrite { model: "gpt-4o-mini".to_owned() })));
+        assert_eq!(rewrite.unwrap().unwrap().model.value, r#""gpt-4o-mini""#);
         assert_eq!(read(r#"{"targets": []}"#), None);
         assert_eq!(read("{"), None);
     }

@@ -26,7 +26,7 @@ pub mod signal;
 mod standing;
 
 pub use row::ScoredRow;
-pub use rules::hand_rules;
+pub use rules::{HAND_RULES_THRESHOLD, hand_rules};
 pub use standing::{Estimate, Gain, Standing};
 
 /// Seed of the bootstrap: the same rows give the same intervals.

@@ -1,37 +1,31 @@
 //! Hand rules: what a team writes before it has labels. The baseline that a model must beat.
 
-use crate::features::SCHEMA;
+use std::sync::LazyLock;
 
-/// A feature and the value from which on it asks for the strong model. Counts are compressed:
-/// `ln(1 + n)`.
-const RULES: [(&str, f32); 9] = [
-    // A program, or something that went wrong in one.
-    ("code_fences", 0.5),
-    ("stack_trace", 0.5),
-    ("identifiers", 1.0),
-    // Formulas.
-    ("latex", 1.0),
-    ("math_terms", 1.3),
-    // Reasoning and conditions, three or more of either.
-    ("reasoning_words", 1.3),
-    ("constraint_words", 1.3),
-    // More than 2,000 bytes of question.
-    ("text_bytes", 7.6),
-    // An agent at work.
-    ("tool_calls", 0.5),
-];
+use crate::config::Config;
+use crate::features::Features;
+use crate::policy::rules::Rule;
+use crate::policy::{Evidence, Facts};
+use crate::prompt::Prompt;
+
+/// The rules that `"rules": "default"` names in the filter's configuration.
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let config = Config::from_json(
+        br#"{"targets": [{"name": "cheap", "cluster": "cheap"}, {"name": "strong", "cluster": "strong"}],
+             "policy": {"rules": "default"}}"#,
+    );
+    // The shipped rules are valid: a test reads them.
+    config.ok().and_then(|mut config| config.policies.pop()).unwrap_or_default().rules
+});
 
 /// The score from which on hand rules take the cheap target: no rule asks for the strong one.
 pub const HAND_RULES_THRESHOLD: f32 = 1.0;
 
-/// Score of a keyword-and-length rule list: 1 when no rule asks for the strong model, less with
-/// each that does. `features` holds the engineered features, in the order of the schema.
-pub fn hand_rules(features: &[f32]) -> f32 {
-    let value = |name: &str| {
-        let position = SCHEMA.iter().position(|feature| feature.name == name);
-        position.and_then(|position| features.get(position)).copied().unwrap_or(0.0)
-    };
-    let hits = RULES.iter().filter(|(name, from)| value(name) >= *from).count();
+/// Score of the shipped rules, which look at features alone: 1 when none asks for the strong
+/// model, less with each that does.
+pub fn hand_rules(features: &Features) -> f32 {
+    let evidence = Evidence { prompt: &Prompt::default(), features, facts: &Facts::default() };
+    let hits = RULES.iter().filter(|rule| rule.target > 0 && rule.matches(&evidence)).count();
     1.0 / (1.0 + hits as f32)
 }
 
@@ -42,14 +36,13 @@ mod tests {
     use crate::prompt::Prompt;
 
     fn score(text: &str) -> f32 {
-        hand_rules(extract(&Prompt::from_text(text)).engineered())
+        hand_rules(&extract(&Prompt::from_text(text)))
     }
 
     #[test]
-    fn every_rule_names_a_feature() {
-        for (name, _) in RULES {
-            assert!(SCHEMA.iter().any(|feature| feature.name == name), "{name}");
-        }
+    fn the_shipped_rules_are_read_and_name_every_case() {
+        assert_eq!(RULES.len(), 10);
+        assert!(RULES.last().unwrap().when.is_empty(), "the last takes everything else");
     }
 
     #[test]

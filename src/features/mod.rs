@@ -16,7 +16,7 @@ mod ngrams;
 mod schema;
 mod text;
 
-pub use schema::{FeatureSpec, SCHEMA, digest_of, schema_hash};
+pub use schema::{FeatureSpec, SCHEMA, digest_of, hash64, schema_hash};
 use schema::{Fnv1a, Slot};
 use text::Excerpt;
 

@@ -17,7 +17,7 @@ pub(super) struct Metrics {
     decision_time: u32,
     body_bytes: u32,
     score: u32,
-    decisions: HashMap<(usize, &'static str), u32>,
+    decisions: HashMap<(usize, Reason), u32>,
     /// One a target, when the targets have prices.
     spending: Vec<Spending>,
     /// Gauge of the workers that serve with this configuration.
@@ -46,9 +46,9 @@ impl Metrics {
     ) -> Result<Self, Status> {
         let mut decisions = HashMap::new();
         for (target, described) in config.targets.iter().enumerate() {
-            for reason in Reason::ALL {
-                let id = counter(&metrics::decisions(&described.name, reason))?;
-                decisions.insert((target, reason.name()), id);
+            for reason in config.reasons(target) {
+                let id = counter(&metrics::decisions(config, &described.name, reason))?;
+                decisions.insert((target, reason), id);
             }
         }
         let strongest = config.targets.last().and_then(|target| target.price);
@@ -82,7 +82,7 @@ impl Metrics {
     }
 
     pub(super) fn decided(&self, decision: &Decision, body_bytes: usize, latency_us: u64) {
-        if let Some(&id) = self.decisions.get(&(decision.target, decision.reason.name())) {
+        if let Some(&id) = self.decisions.get(&(decision.target, decision.reason)) {
             count(id, 1);
         }
         record(self.decision_time, latency_us);

@@ -6,19 +6,19 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType};
 
-use super::request;
+use super::route;
 use crate::config;
-use crate::rewrite;
+use crate::prompt::ApiFormat;
+use crate::rewrite::{self, Edit};
 
 /// What the requests on one way share.
 pub(super) struct Service {
-    /// The model's name as JSON.
-    model: String,
+    model: Edit,
 }
 
 impl Service {
     pub(super) fn new(rewrite: config::Rewrite) -> Self {
-        Service { model: serde_json::Value::from(rewrite.model).to_string() }
+        Service { model: rewrite.model }
     }
 }
 
@@ -40,8 +40,8 @@ impl Passage {
         let Ok(Some(body)) = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size) else {
             return;
         };
-        let fields = [("model", self.service.model.as_str())];
-        let Some(rewritten) = rewrite::set_fields(&body, &fields) else { return };
+        let edits = std::slice::from_ref(&self.service.model);
+        let Some(rewritten) = rewrite::splice(&body, edits, true) else { return };
         // With the old length, the upstream would wait for bytes, or take some for a new request.
         self.set_http_request_header("content-length", Some(&rewritten.len().to_string()));
         self.set_http_request_body(0, body.len(), &rewritten);
@@ -53,7 +53,8 @@ impl Context for Passage {}
 impl HttpContext for Passage {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         // Other requests than the router's name models that it knows nothing of.
-        let ours = request::format().is_some() && request::unreadable(end_of_stream).is_none();
+        let ours = route::header(":path").is_some_and(|path| ApiFormat::of_path(&path).is_some())
+            && route::unreadable(end_of_stream).is_none();
         self.reading = ours;
         if self.reading { Action::Pause } else { Action::Continue }
     }

@@ -22,6 +22,7 @@ mod body;
 mod configuration;
 mod failover;
 mod fallback;
+mod gateway;
 mod observability;
 mod prometheus;
 mod reload;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         safety::CASES,
         observability::CASES,
         configuration::CASES,
+        gateway::CASES,
         reload::CASES,
         failover::CASES,
     ]

@@ -138,6 +138,32 @@ impl Deployment {
         Ok(())
     }
 
+    /// Puts routes in front of the documented default route.
+    pub fn add_routes(&mut self, routes: Vec<Value>) -> Result<()> {
+        let known = self
+            .tree
+            .pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts/0/routes"))
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no routes")?;
+        let last = known.len().checked_sub(1).context("envoy.yaml has no default route")?;
+        known.splice(last..last, routes);
+        Ok(())
+    }
+
+    /// Lets the admin interface change runtime keys.
+    pub fn enable_runtime_changes(&mut self) -> Result<()> {
+        let layers = json!({"layers": [{"name": "admin", "admin_layer": {}}]});
+        self.tree.as_object_mut().context("no object")?.insert("layered_runtime".into(), layers);
+        Ok(())
+    }
+
+    /// Takes away the listener's own protection against forged routing headers.
+    pub fn keep_client_route_header(&mut self) -> Result<()> {
+        let manager = self.tree.pointer_mut(MANAGER).and_then(Value::as_object_mut);
+        let removed = manager.and_then(|it| it.remove("early_header_mutation_extensions"));
+        removed.map(drop).context("envoy.yaml does not drop the routing header")
+    }
+
     /// The bootstrap configuration as JSON, which Envoy reads as it reads YAML.
     pub fn to_json(&self) -> String {
         self.tree.to_string()

@@ -98,6 +98,16 @@ impl Envoy {
         listener_address(self.admin, name)
     }
 
+    /// `POST path` on the admin interface, without a body.
+    pub fn admin_post(&self, path: &str) -> Result<()> {
+        let request = Request::post(path).body(client::empty())?;
+        let response = client::exchange(self.admin, Protocol::Http1, request)?;
+        if response.status != 200 {
+            bail!("POST {path} on the admin interface: status {}", response.status);
+        }
+        Ok(())
+    }
+
     /// How long Envoy's own log is, in bytes.
     pub fn log_len(&self) -> usize {
         std::fs::metadata(&self.process.stderr).map_or(0, |data| data.len() as usize)
