@@ -107,7 +107,8 @@ fn gateway(criterion: &mut Criterion) {
         let full = (0..4).fold(Vec::new(), |place, number| {
             sticky::remember(&place, of(number), &targets[1], 0, 1000 + number as u32)
         });
-        let place = sticky::remember(&full, Key::of(Some(&sticky), &prompt, None), &targets[1], 0, 9);
+        let place =
+            sticky::remember(&full, Key::of(Some(&sticky), &prompt, None), &targets[1], 0, 9);
         group.bench_function(BenchmarkId::new("stickiness", label), |bencher| {
             bencher.iter(|| {
                 let key = Key::of(Some(&sticky), black_box(&prompt), None);
