@@ -27,6 +27,7 @@ BOOTSTRAP = """\
 node: {{id: pointsman, cluster: pointsman}}
 
 {admin}
+{extensions}
 dynamic_resources:
   lds_config: {{resource_api_version: V3, path_config_source: {{path: deploy/xds/listener.yaml}}}}
   cds_config: {{resource_api_version: V3, path_config_source: {{path: deploy/xds/clusters.yaml}}}}
@@ -64,6 +65,7 @@ def main():
 def files():
     lines = SOURCE.read_text().splitlines(keepends=True)
     admin = block(lines, "admin:")
+    extensions = block(lines, "bootstrap_extensions:")
     listeners = block(lines, "  listeners:")[1:]
     clusters = block(lines, "  clusters:")[1:]
     stats = block(lines, "stats_config:")
@@ -78,7 +80,9 @@ def files():
     listeners[first:last] = indented(DISCOVERY.splitlines(keepends=True), margin)
     return {
         "bootstrap.yaml": note("The start: where the other files are. Only this one needs a restart.")
-        + BOOTSTRAP.format(admin="".join(admin), stats="".join(stats)),
+        + BOOTSTRAP.format(
+            admin="".join(admin), extensions="".join(extensions), stats="".join(stats)
+        ),
         "listener.yaml": note("Listener and routes (LDS).")
         + resources(dedented(listeners, 2), "config.listener.v3.Listener"),
         "filter.yaml": note("The filter and its configuration (ECDS).")
@@ -99,11 +103,11 @@ def block(lines, start):
     last = first + 1
     while last < len(lines):
         line = lines[last]
-        item = margin == indentation(line) and line.lstrip().startswith("- ")
+        item = margin == indentation(line) and line.lstrip().startswith(("- ", "#"))
         if line.strip() and indentation(line) <= margin and not item:
             break
         last += 1
-    while not lines[last - 1].strip():
+    while not lines[last - 1].strip() or lines[last - 1].lstrip().startswith("#"):
         last -= 1
     return lines[first:last]
 

@@ -179,6 +179,8 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn edit(field: &str, value: &str) -> Edit {
@@ -245,5 +247,26 @@ mod tests {
             assert_eq!(spliced(body, &model, true), None, "{body}");
         }
         assert_eq!(spliced(r#"{"model":"m"}"#, &[], true), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_of_any_object_is_the_same(
+            entries in proptest::collection::btree_map("[a-z\"\\\\é]{1,5}", ".{0,20}", 0..6),
+            nested in any::<Vec<i32>>(),
+        ) {
+            let mut object = serde_json::json!({"model": "old", "nested": [{"x": nested}]});
+            for (name, text) in &entries {
+                object[name] = serde_json::Value::from(text.as_str());
+            }
+            let changed = spliced(&object.to_string(), &[edit("model", r#""new""#)], true);
+            object["model"] = "new".into();
+            prop_assert_eq!(changed, Some(object.to_string()));
+        }
+
+        #[test]
+        fn any_bytes_are_harmless(bytes in any::<Vec<u8>>(), whole in any::<bool>()) {
+            splice(&bytes, &[edit("model", "1")], whole);
+        }
     }
 }

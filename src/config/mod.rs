@@ -9,11 +9,13 @@ use crate::usage::Price;
 mod node;
 mod policies;
 mod read;
+mod rewrite;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 mod targets;
 
 pub use node::{ConfigError, ConfigErrors};
+pub use rewrite::Rewrite;
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::json_schema;
 

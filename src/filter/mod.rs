@@ -7,6 +7,7 @@ mod conversation;
 mod metrics;
 mod request;
 mod response;
+mod rewrite;
 mod root;
 mod route;
 

@@ -45,9 +45,13 @@ impl Answer {
     }
 }
 
-/// The target whose cluster answered. It is not the one decided on when only observing, or when
-/// another took over.
+/// The target that answered. It is not the one decided on when only observing, or when another
+/// took over: then endpoints tell in their metadata whose they are.
 fn answering(targets: &[Target]) -> Option<usize> {
+    let metadata = ["xds", "upstream_host_metadata", "filter_metadata", "pointsman", "target"];
+    if let Ok(Some(name)) = hostcalls::get_property(metadata.to_vec()) {
+        return targets.iter().position(|target| target.name.as_bytes() == name);
+    }
     let cluster = hostcalls::get_property(vec!["xds", "cluster_name"]).ok()??;
     targets.iter().position(|target| target.cluster.as_bytes() == cluster)
 }

@@ -9,7 +9,8 @@ use proxy_wasm::types::ContextType;
 
 use super::metrics::Metrics;
 use super::request::Request;
-use crate::config::Config;
+use super::rewrite::{self, Passage};
+use crate::config::{Config, Rewrite};
 use crate::features;
 use crate::router::Router;
 
@@ -54,10 +55,28 @@ impl Service {
     }
 }
 
+/// What a configuration makes of the filter.
+enum Role {
+    /// At the listener: decides.
+    Router(Rc<Service>),
+    /// On the way to another target: names the model.
+    Rewrite(Rc<rewrite::Service>),
+}
+
+impl Role {
+    fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
+        match Rewrite::from_json(json) {
+            Some(Ok(rewrite)) => Ok(Role::Rewrite(Rc::new(rewrite::Service::new(rewrite)))),
+            Some(Err(errors)) => Err(errors.0.iter().map(ToString::to_string).collect()),
+            None => Service::configure(json).map(|service| Role::Router(Rc::new(service))),
+        }
+    }
+}
+
 /// The root context: one a configuration and worker.
 #[derive(Default)]
 pub(super) struct Root {
-    service: Option<Rc<Service>>,
+    role: Option<Role>,
 }
 
 impl Context for Root {}
@@ -66,16 +85,18 @@ impl RootContext for Root {
     /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
     fn on_configure(&mut self, _size: usize) -> bool {
         let json = self.get_plugin_configuration().unwrap_or_default();
-        match Service::configure(&json) {
-            Ok(service) => {
-                log::info!(
-                    "pointsman {} ready: model {}, schema {}, configuration {}",
-                    env!("CARGO_PKG_VERSION"),
-                    service.router.classifier().manifest().version,
-                    service.schema_hash,
-                    service.policy_version
-                );
-                self.service = Some(Rc::new(service));
+        match Role::configure(&json) {
+            Ok(role) => {
+                if let Role::Router(service) = &role {
+                    log::info!(
+                        "pointsman {} ready: model {}, schema {}, configuration {}",
+                        env!("CARGO_PKG_VERSION"),
+                        service.router.classifier().manifest().version,
+                        service.schema_hash,
+                        service.policy_version
+                    );
+                }
+                self.role = Some(role);
                 true
             }
             Err(errors) => {
@@ -92,8 +113,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        let service = self.service.as_ref()?;
-        service.metrics.serves();
-        Some(Box::new(Request::new(Rc::clone(service))))
+        Some(match self.role.as_ref()? {
+            Role::Router(service) => {
+                service.metrics.serves();
+                Box::new(Request::new(Rc::clone(service)))
+            }
+            Role::Rewrite(service) => Box::new(Passage::new(Rc::clone(service))),
+        })
     }
 }

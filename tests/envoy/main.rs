@@ -20,6 +20,7 @@ mod support;
 
 mod body;
 mod configuration;
+mod failover;
 mod fallback;
 mod gateway;
 mod observability;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         configuration::CASES,
         gateway::CASES,
         reload::CASES,
+        failover::CASES,
     ]
     .concat();
     // What tests another program's view of Envoy needs no more than one version.

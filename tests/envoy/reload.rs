@@ -23,7 +23,7 @@ pub const CASES: &[Case] =
 
 fn reload(stage: &Stage) -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let upstreams = [("cheap", stage.cheap.address), ("strong", stage.strong.address)];
+    let upstreams = [("cheap-cache", stage.cheap.address), ("strong-cache", stage.strong.address)];
     let (start, mut watched) = Deployment::watched(&wasm_module()?, directory.path(), &upstreams)?;
     let envoy = Envoy::start(&stage.binary, &start, directory.path())?;
     let load = Load::start(&envoy)?;

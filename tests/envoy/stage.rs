@@ -62,8 +62,8 @@ impl Stage {
         let cheap = Recorder::start("small-model")?;
         let strong = Recorder::start("large-model")?;
         let mut deployment = Deployment::documented(&wasm_module()?)?;
-        deployment.set_upstream("cheap", cheap.address)?;
-        deployment.set_upstream("strong", strong.address)?;
+        deployment.set_upstream("cheap-cache", cheap.address)?;
+        deployment.set_upstream("strong-cache", strong.address)?;
         deployment.enable_http1_trailers()?;
         change(&mut deployment)?;
         let directory = tempfile::tempdir()?;

@@ -96,6 +96,48 @@ impl Deployment {
         Ok(())
     }
 
+    /// Adds the listener `plain`: the same without the filter, and everything goes to `cheap`.
+    pub fn add_plain_listener(&mut self) -> Result<()> {
+        let listeners = self
+            .tree
+            .pointer_mut("/static_resources/listeners")
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no listeners")?;
+        let mut plain = listeners.first().context("envoy.yaml has no listener")?.clone();
+        plain["name"] = json!("plain");
+        let manager = plain
+            .pointer_mut("/filter_chains/0/filters/0/typed_config")
+            .context("envoy.yaml has no HTTP manager")?;
+        let filters = manager["http_filters"].as_array_mut().context("no HTTP filters")?;
+        filters.retain(|filter| filter["name"] != "pointsman");
+        let routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+            .as_array_mut()
+            .context("envoy.yaml has no routes")?;
+        routes.truncate(1);
+        let decided = routes.first_mut().context("envoy.yaml has no route")?;
+        decided["match"] = json!({"prefix": "/"});
+        let action = decided["route"].as_object_mut().context("the route has no action")?;
+        action.remove("cluster_header").context("the first route is not the decided one")?;
+        action.insert("cluster".to_owned(), json!("cheap"));
+        listeners.push(plain);
+        Ok(())
+    }
+
+    /// Takes the access log out of every listener.
+    pub fn remove_access_logs(&mut self) -> Result<()> {
+        let listeners = self
+            .tree
+            .pointer_mut("/static_resources/listeners")
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no listeners")?;
+        for listener in listeners {
+            if let Some(manager) = listener.pointer_mut("/filter_chains/0/filters/0/typed_config") {
+                manager["access_log"] = json!([]);
+            }
+        }
+        Ok(())
+    }
+
     /// Puts routes in front of the documented default route.
     pub fn add_routes(&mut self, routes: Vec<Value>) -> Result<()> {
         let known = self
