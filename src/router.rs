@@ -224,3 +224,6 @@ impl Router {
 
 /// The request header by which a client asks for a target.
 pub const CLIENT_HEADER: &str = "x-pointsman-target";
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,8 @@ pub struct Exchange {
     /// The decision record in the filter state, for the access log.
     pub record: Option<Value>,
     pub foreign_calls: Vec<String>,
+    /// The last that was buffered of the request body.
+    pub body: Vec<u8>,
     /// The most of the body that Envoy had to hold back at once, in bytes.
     pub held: usize,
 }
@@ -201,6 +203,11 @@ impl Plugin {
     /// Bytes of the guest's linear memory. It never shrinks.
     pub fn memory(&self) -> usize {
         self.store.data().guest.as_ref().unwrap().memory.data_size(&self.store)
+    }
+
+    /// The host's state, to look at or to change.
+    pub fn host(&mut self) -> &mut Host {
+        self.store.data_mut()
     }
 
     pub fn log(&self) -> &[String] {
@@ -322,6 +329,7 @@ impl Plugin {
             response_headers: stream.response.fields,
             record: record.map(|json| serde_json::from_slice(&json).unwrap()),
             foreign_calls: stream.foreign_calls,
+            body: stream.body,
             held: 0,
         })
     }
