@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::initial::Initial;
 use super::network::Network;
+use super::objective::Objective;
 use super::row::{Row, SparseFeatures};
 use super::scaler::Scaler;
 use super::trees::Trees;
@@ -73,10 +74,16 @@ impl Head {
         self.weights.iter().zip(logits).map(|(w, l)| w * l).sum::<f32>() + self.offset
     }
 
-    /// Fits weights and offset by Newton's method on the log loss of `rows[indices[k]]` given
+    /// Fits weights and offset by Newton's method on the log loss of `rows[indices[k]]`'s target given
     /// `logits[k]`, with a slight pull towards the plain mean of the parts: few rows must not turn
     /// a part upside down.
-    pub fn fit(rows: &[Row], indices: &[usize], logits: &[Vec<f32>], parts: usize) -> Head {
+    pub fn fit(
+        rows: &[Row],
+        indices: &[usize],
+        logits: &[Vec<f32>],
+        parts: usize,
+        objective: Objective,
+    ) -> Head {
         const PULL: f64 = 3.0;
         let prior = 1.0 / parts as f64;
         // From zero, where no row is saturated, Newton's steps are safe.
@@ -91,7 +98,7 @@ impl Head {
                 let z: f64 = theta.iter().zip(&x).map(|(t, x)| t * x).sum();
                 let p = 1.0 / (1.0 + (-z).exp());
                 let weight = f64::from(rows[i].weight);
-                let error = weight * (p - f64::from(u8::from(rows[i].cheap_ok)));
+                let error = weight * (p - f64::from(objective.target(&rows[i])));
                 for a in 0..size {
                     gradient[a] += error * x[a];
                     for b in 0..size {
@@ -148,7 +155,7 @@ mod tests {
                 vec![if right { 9.0 } else { -9.0 }, if i / 2 % 7 < 3 { 1.0 } else { -1.0 }]
             })
             .collect();
-        let head = Head::fit(&rows, &all, &logits, 2);
+        let head = Head::fit(&rows, &all, &logits, 2, Objective::Sufficient);
         assert!(head.weights[0] > 0.0 && head.weights[1].abs() < 0.1, "{head:?}");
         assert!((head.score(&[9.0, 0.0]) - 0.9).abs() < 0.02, "{head:?}");
     }
