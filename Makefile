@@ -24,7 +24,7 @@ demo: wasm envoy ## route real prompts through real Envoy and print where each o
 	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
-test: lint deny build venv envoy-versions prometheus ## everything that CI runs
+test: lint deny build venv java envoy-versions prometheus ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: build
@@ -63,6 +63,16 @@ bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and i
 	cargo bench --locked --bench decision
 	cargo run $(CARGO_FLAGS) --quiet --example latency
 
+.PHONY: throughput
+throughput: wasm envoy ## what the filter costs: latency and throughput, paired with the same Envoy without it
+	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	target/release/examples/throughput
+
+.PHONY: soak
+soak: wasm envoy ## two million requests through one worker: memory stays level, nothing is lost
+	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	target/release/examples/soak
+
 .PHONY: model
 model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
 	@scripts/train-model.sh
@@ -78,6 +88,10 @@ xds: ## write deploy/xds/ from envoy/envoy.yaml
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
+
+.PHONY: java
+java: ## a Java for the Spark test, through apt-get where we may; the test says so when there is none
+	@scripts/get-java.sh
 
 .PHONY: lint
 lint: toolchain ## formatting, clippy for the native and the wasm build, generated files

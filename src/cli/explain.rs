@@ -38,6 +38,7 @@ const DEFAULT_CONFIG: &[u8] =
 
 #[derive(Serialize)]
 struct Explanation<'a> {
+    format: &'static str,
     target: &'a str,
     cluster: &'a str,
     source: &'static str,
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         ),
         Err(error) => (router.fall_back(error.into()), Vec::new()),
     };
-    let explanation = explain(&router, &decision, contributions)?;
+    let explanation = explain(format, &router, &decision, contributions)?;
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -105,6 +106,7 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
 }
 
 fn explain<'a>(
+    format: ApiFormat,
     router: &'a Router,
     decision: &Decision,
     contributions: Vec<Contribution>,
@@ -112,6 +114,7 @@ fn explain<'a>(
     let target =
         router.target(decision).ok_or_else(|| anyhow::anyhow!("the decision names no target"))?;
     Ok(Explanation {
+        format: format.name(),
         target: &target.name,
         cluster: &target.cluster,
         source: decision.source().name(),

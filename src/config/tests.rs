@@ -156,6 +156,47 @@ fn prices_are_given_for_all_targets_or_none() {
     );
 }
 
+/// The filter configurations in a deployment's YAML documents.
+fn carried(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (name, value) in map {
+                match (name.as_str(), value) {
+                    ("pluginConfig" | "config", value) if value.get("targets").is_some() => {
+                        found.push(value.to_string());
+                    }
+                    ("value", serde_json::Value::String(text)) if text.contains("targets") => {
+                        found.push(text.clone());
+                    }
+                    _ => carried(value, found),
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| carried(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_example_deployments_carry_configurations_that_are_accepted() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in [
+        "envoy/envoy.yaml",
+        "deploy/xds/filter.yaml",
+        "deploy/istio/pointsman.yaml",
+        "deploy/istio/envoyfilter.yaml",
+        "deploy/envoy-gateway/pointsman.yaml",
+    ] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let mut found = Vec::new();
+        for document in text.split("\n---\n") {
+            carried(&serde_saphyr::from_str(document).unwrap(), &mut found);
+        }
+        assert_eq!(found.len(), 1, "{file}");
+        Config::from_json(found[0].as_bytes()).unwrap();
+    }
+}
+
 #[test]
 fn every_part_of_a_gateways_configuration_is_read() {
     let config = with(
