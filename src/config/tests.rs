@@ -42,7 +42,7 @@ fn each_rule_names_path_value_and_what_is_expected() {
     for (field, expected) in [
         (
             r#""defualt": "x""#,
-            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, path_prefixes, prompt, body, response_headers, mode, $schema",
+            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, health, path_prefixes, prompt, body, response_headers, mode, $schema",
         ),
         (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
@@ -210,6 +210,7 @@ fn every_part_of_a_gateways_configuration_is_read() {
            "canary": {"policy": "t2", "share": 0.05},
            "sticky": {"header": "x-talk", "user": true, "ttl_seconds": 60, "max_conversations": 100, "switch_cost": 0.5},
            "override": {"targets": ["strong"], "skip": true},
+           "health": {"consecutive_failures": 2},
            "path_prefixes": ["/v1/"], "prompt": {"strip_tags": ["note"]}"#,
     );
     let config = Config::from_json(config.as_bytes()).unwrap();
@@ -224,6 +225,8 @@ fn every_part_of_a_gateways_configuration_is_read() {
     let sticky = config.sticky.as_ref().unwrap();
     assert_eq!((sticky.ttl_seconds, sticky.max_conversations), (60, 100));
     assert_eq!(config.client, Override { targets: vec![1], skip: true });
+    let health = Health { consecutive_failures: 2, ejection_seconds: 10 };
+    assert_eq!(config.health, Some(health));
     assert_eq!(config.reason_name(Reason::Rule(0)), "a");
     assert!(
         config.reasons(1).contains(&Reason::Rule(0))
@@ -374,6 +377,8 @@ fn schema_and_reader_agree() {
         r#""sticky": {"header": "x-a", "ttl_seconds": 9, "max_conversations": 100}"#,
         r#""sticky": {"max_conversations": 1}"#,
         r#""override": {"targets": ["cheap"], "skip": true}"#,
+        r#""health": {}"#,
+        r#""health": {"consecutive_failures": 0}"#,
         r#""path_prefixes": []"#,
         r#""prompt": {"strip_tags": ["a-b"]}"#,
         r#""prompt": {"strip_tags": ["<a>"]}"#,

@@ -12,12 +12,14 @@ use super::request::Request;
 use super::rewrite::{self, Passage};
 use crate::config::{Config, Rewrite};
 use crate::features;
+use crate::policy::health::Watch;
 use crate::router::Router;
 
 /// What the requests of one configuration share.
 pub(super) struct Service {
     pub(super) router: Router,
     pub(super) metrics: Metrics,
+    pub(super) watch: Watch,
     pub(super) schema_hash: String,
     /// Digest of the configuration.
     pub(super) policy_version: String,
@@ -35,6 +37,7 @@ impl Service {
         let metrics = Metrics::define(router.config(), model_version, &policy_version)
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         Ok(Service {
+            watch: Watch::new(router.config().targets.len()),
             router,
             metrics,
             schema_hash: features::schema_hash(),

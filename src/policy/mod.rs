@@ -5,6 +5,7 @@ use crate::features::Features;
 use crate::prompt::Prompt;
 
 pub mod gates;
+pub mod health;
 pub mod rules;
 pub mod sticky;
 

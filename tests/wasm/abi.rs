@@ -75,6 +75,8 @@ pub struct Host {
     pub forestalled: u32,
     /// The route's metadata under the filter's name.
     pub route_metadata: BTreeMap<String, String>,
+    /// Of the upstream's answers.
+    pub status: String,
     random: u64,
 }
 
@@ -92,6 +94,7 @@ impl Host {
             shared: BTreeMap::new(),
             forestalled: 0,
             route_metadata: BTreeMap::new(),
+            status: "200".into(),
             random: 0x9e37_79b9_7f4a_7c15,
         }
     }

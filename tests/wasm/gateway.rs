@@ -76,6 +76,16 @@ fn shared_data_of_another_kind_is_no_harm() {
     assert_eq!(ask(&mut plugin, "Hello", "a").1, "score_reached_threshold");
 }
 
+#[test]
+fn a_target_whose_answers_fail_is_left_out() {
+    let mut plugin = plugin(r#","health":{"consecutive_failures":1}"#);
+    assert_eq!(ask(&mut plugin, "Hello", "a").0, "cheap");
+    plugin.host().status = "503".into();
+    assert_eq!(ask(&mut plugin, "Hello", "b").0, "cheap");
+    plugin.host().status = "200".into();
+    assert_eq!(ask(&mut plugin, "Hello", "c"), ("strong".into(), "health".into()));
+}
+
 fn rewritten(body: &str, size: usize, length: Option<&str>) -> Exchange {
     let mut plugin = plugin(r#","body":{"rewrite_model":true,"max_bytes":1024}"#);
     let mut request = Request::chat(body).in_chunks(size);

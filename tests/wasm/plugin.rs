@@ -295,8 +295,9 @@ impl Plugin {
         content_type: &str,
         pieces: &[&[u8]],
     ) -> Result<Exchange, Failure> {
+        let status = self.host().status.clone();
         let response = &mut self.stream(id).response;
-        response.fields = fields(&[(":status", "200"), ("content-type", content_type)]);
+        response.fields = fields(&[(":status", &status), ("content-type", content_type)]);
         response.open = true;
         let mut actions = vec![self.on(id, "proxy_on_response_headers", (id, 2, 0))?];
         self.stream(id).response.open = false;
