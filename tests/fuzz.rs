@@ -98,16 +98,11 @@ fn the_corpus_and_its_mutations_break_nothing() {
 fn the_corpus_has_a_prompt_of_every_format() {
     for format in ApiFormat::ALL {
         let read = corpus()
-<<<<<<< HEAD
-            .iter_mut()
-            .filter(|body| Prompt::parse(format, &mut body.to_vec(), false).is_ok())
-=======
             .into_iter()
             .filter(|body| {
                 let mut body: Vec<u8> = body.clone();
                 Prompt::parse(format, &mut body, false).is_ok()
             })
->>>>>>> gateway
             .count();
         assert!(read >= 2, "{}: {read}", format.name());
     }
