@@ -62,6 +62,7 @@ pub struct Trained {
     pub model: Model,
     /// Of the parts.
     pub algorithm: Algorithm,
+    pub objective: Objective,
     /// How each part was fitted.
     pub plans: Vec<PartOptions>,
     /// Threshold of highest accuracy on validation rows.
@@ -69,8 +70,8 @@ pub struct Trained {
     /// Where the train rows lie.
     pub novelty: Novelty,
     pub candidates: Vec<Candidate>,
-    /// On validation rows. Early stopping, two numbers of calibration and the threshold used them
-    /// too, so it flatters slightly.
+    /// On validation rows. Early stopping, the few numbers of calibration and the threshold used
+    /// them too, so it flatters slightly.
     pub validation: Metrics,
     /// Simple routers on the same rows, by name.
     pub baselines: Vec<(&'static str, Metrics)>,
@@ -81,6 +82,7 @@ pub struct Trained {
 /// Parts that make a model, with what they said about rows that they were not fitted on.
 struct Contender {
     kind: Algorithm,
+    objective: Objective,
     candidate: Candidate,
     plans: Vec<PartOptions>,
     /// For every train row, one logit per part.
@@ -169,11 +171,12 @@ pub fn train(
         parts.extend(initial.cloned().map(Part::Initial));
     }
     let mut model = Model { scaler, parts, head: chosen.head };
-    recalibrate(&mut model, rows, &val);
+    recalibrate(&mut model, rows, &val, chosen.objective);
     let outcomes = outcomes(&model, rows, &val);
     let threshold = metrics::best_threshold(&outcomes);
     Ok(Trained {
         algorithm: chosen.kind,
+        objective: chosen.objective,
         plans: chosen.plans,
         threshold,
         novelty: novelty(&model.scaler, rows, &val),
@@ -200,7 +203,7 @@ fn contender(
         })
         .collect();
     let count = parts.len() + usize::from(start.is_some());
-    let head = Head::fit(rows, train, &logits, count, objective);
+    let head = Head::fit(rows, train, &logits, &vec![1.0 / count as f32; count], objective);
     let score = |(&i, logits): (&usize, &Vec<f32>)| rows[i].outcome(head.score(logits));
     let outcomes: Vec<Outcome> = train.iter().zip(&logits).map(score).collect();
     let candidate = Candidate {
@@ -213,7 +216,7 @@ fn contender(
         apgr: metrics::apgr(&outcomes),
     };
     let plans = parts.iter().map(|part| part.options.clone()).collect();
-    Contender { kind, candidate, plans, logits, head }
+    Contender { kind, objective, candidate, plans, logits, head }
 }
 
 /// Fits the parts of a model on all train rows.
@@ -228,12 +231,17 @@ fn fit_parts(
     plans.par_iter().map(|plan| cross::fit_part(rows, train, stop, scaler, plan, seed)).collect()
 }
 
-/// Platt scaling on validation rows: parts fitted on all train rows are surer than those of
-/// cross-validation were.
-fn recalibrate(model: &mut Model, rows: &[Row], val: &[usize]) {
-    let logit = |&i: &usize| vec![model.head.logit(&model.logits(&rows[i].features))];
-    let logits: Vec<Vec<f32>> = val.par_iter().map(logit).collect();
-    let platt = Head::fit(rows, val, &logits, 1, Objective::Sufficient);
+/// Calibrates a model on validation rows. Parts fitted on all train rows are surer than those of
+/// cross-validation were, some more than others; so what predicts the label gets new weights,
+/// pulled towards the old. What predicts the gain keeps its order: only scale and offset change.
+fn recalibrate(model: &mut Model, rows: &[Row], val: &[usize], objective: Objective) {
+    let logits: Vec<Vec<f32>> = val.par_iter().map(|&i| model.logits(&rows[i].features)).collect();
+    if objective == Objective::Sufficient {
+        model.head = Head::fit(rows, val, &logits, &model.head.weights, objective);
+        return;
+    }
+    let logits: Vec<Vec<f32>> = logits.iter().map(|parts| vec![model.head.logit(parts)]).collect();
+    let platt = Head::fit(rows, val, &logits, &[1.0], Objective::Sufficient);
     let Some(scale) = platt.weights.first() else { return };
     model.head.weights.iter_mut().for_each(|weight| *weight *= scale);
     model.head.offset = model.head.offset * scale + platt.offset;
@@ -299,7 +307,7 @@ pub fn learning_curve(
         let initial = trained.model.parts.iter().find(|part| matches!(part, Part::Initial(_)));
         parts.extend(initial.cloned());
         let mut model = Model { scaler, parts, head: trained.model.head.clone() };
-        recalibrate(&mut model, rows, &val);
+        recalibrate(&mut model, rows, &val, trained.objective);
         let outcomes = outcomes(&model, rows, &val);
         let measured = metrics::measure(&outcomes, metrics::best_threshold(&outcomes), seed);
         let point = CurvePoint {
