@@ -385,10 +385,11 @@ fn kill_switch(stage: &Stage) -> Result<()> {
 }
 
 fn health(stage: &Stage) -> Result<()> {
-    // Nothing listens where the cheap target should be.
+    // Nothing listens where the cheap target should be, and its cluster falls back to no other.
     let stage = &*stage.variant("health", |deployment| {
-        deployment.set_upstream("cheap", "127.0.0.1:9".parse()?)?;
+        deployment.set_upstream("cheap-cache", "127.0.0.1:9".parse()?)?;
         let mut configuration = configuration();
+        configuration["targets"][0]["cluster"] = json!("cheap-cache");
         configuration["health"] = json!({"consecutive_failures": 2, "ejection_seconds": 2});
         deployment.set_filter_configuration(&configuration.to_string())
     })?;
