@@ -24,7 +24,7 @@ demo: wasm envoy ## route real prompts through real Envoy and print where each o
 	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
-test: lint deny build venv envoy-versions ## everything that CI runs
+test: lint deny build venv envoy-versions debian-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: build
@@ -70,6 +70,10 @@ compose: wasm ## start the documented deployment with docker compose
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
+
+.PHONY: debian-packages
+debian-packages: ## what only some tests need: a headless browser
+	@scripts/debian-packages.sh
 
 .PHONY: lint
 lint: toolchain ## formatting, and clippy for the native and the wasm build

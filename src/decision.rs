@@ -5,6 +5,8 @@
 pub enum Source {
     /// The classifier's score against the threshold.
     Classifier,
+    /// A draw from the bandit's policy snapshot.
+    Bandit,
     /// Nothing could decide: the default target.
     Default,
 }
@@ -14,6 +16,7 @@ impl Source {
     pub fn name(self) -> &'static str {
         match self {
             Source::Classifier => "classifier",
+            Source::Bandit => "bandit",
             Source::Default => "default",
         }
     }
@@ -26,6 +29,10 @@ pub enum Reason {
     ScoreReachedThreshold,
     /// No score reached its threshold: the strongest target.
     ScoreBelowThreshold,
+    /// The bandit drew the target of the highest value.
+    BanditBest,
+    /// The bandit drew another target, to learn of it.
+    BanditExplored,
     /// The `content-type` is not JSON.
     NotJson,
     /// The body has a `content-encoding`.
@@ -44,9 +51,11 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons: the bounded set that metrics are defined for.
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 11] = [
         Reason::ScoreReachedThreshold,
         Reason::ScoreBelowThreshold,
+        Reason::BanditBest,
+        Reason::BanditExplored,
         Reason::NotJson,
         Reason::ContentEncoded,
         Reason::EmptyBody,
@@ -61,6 +70,8 @@ impl Reason {
         match self {
             Reason::ScoreReachedThreshold => "score_reached_threshold",
             Reason::ScoreBelowThreshold => "score_below_threshold",
+            Reason::BanditBest => "bandit_best",
+            Reason::BanditExplored => "bandit_explored",
             Reason::NotJson => "not_json",
             Reason::ContentEncoded => "content_encoded",
             Reason::EmptyBody => "empty_body",
@@ -75,6 +86,7 @@ impl Reason {
     pub fn source(self) -> Source {
         match self {
             Reason::ScoreReachedThreshold | Reason::ScoreBelowThreshold => Source::Classifier,
+            Reason::BanditBest | Reason::BanditExplored => Source::Bandit,
             _ => Source::Default,
         }
     }
@@ -107,6 +119,8 @@ pub struct Decision {
     pub propensity: f32,
     /// The engineered features, the context of the decision; empty when none were computed.
     pub context: Vec<f32>,
+    /// The classifier's scores, one per scored target; empty when it was not asked.
+    pub scores: Vec<f32>,
     /// Rough size of the prompt: four bytes of text a token.
     pub prompt_tokens_estimate: usize,
 }
@@ -121,6 +135,7 @@ impl Decision {
             threshold: None,
             propensity: 1.0,
             context: Vec::new(),
+            scores: Vec::new(),
             prompt_tokens_estimate: 0,
         }
     }

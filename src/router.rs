@@ -103,11 +103,8 @@ impl Router {
 
     fn decide_features(&self, features: &Features) -> Decision {
         let context = features.engineered().to_vec();
-        let choice = self
-            .classifier
-            .scores(features)
-            .ok()
-            .and_then(|scores| policy::choose(&scores, &self.thresholds));
+        let scores = self.classifier.scores(features).unwrap_or_default();
+        let choice = policy::choose(&scores, &self.thresholds);
         let Some(choice) = choice else {
             return Decision { context, ..self.fall_back(Reason::ModelError) };
         };
@@ -121,6 +118,7 @@ impl Router {
             score: Some(choice.score),
             threshold: Some(choice.threshold),
             context,
+            scores,
             ..self.fall_back(reason)
         }
     }

@@ -15,11 +15,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::learn::{BadLine, DatasetError, Reading};
 
 mod calibrate;
+mod estimate;
 mod evaluate;
 mod explain;
 mod features;
 mod import;
 mod label;
+mod serve;
 mod simulate;
 mod train;
 
@@ -40,6 +42,8 @@ enum Command {
     Features(features::Args),
     Label(Box<label::Args>),
     Import(import::Args),
+    Serve(Box<serve::Args>),
+    Estimate(estimate::Args),
     Simulate(simulate::Args),
 }
 
@@ -83,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(&args),
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
+        Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

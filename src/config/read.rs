@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 use super::{
-    BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Mode, Model, ResponseHeaders, TARGETS, Target,
+    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Mode, Model, ResponseHeaders, TARGETS,
+    Target,
 };
 
 /// One thing that is wrong with a configuration.
@@ -66,7 +68,7 @@ pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
 }
 
 fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
-    let fields = ["targets", "default", "policy", "body", "response_headers", "mode"];
+    let fields = ["targets", "default", "policy", "body", "response_headers", "mode", "control"];
     let root = Node { path: String::new(), value }.object(&fields, errors)?;
     let targets = match root.field("targets") {
         Some(node) => read_targets(node, errors),
@@ -93,6 +95,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         max_body_bytes: max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES),
         response_headers: response_headers.unwrap_or_default(),
         mode: mode.unwrap_or_default(),
+        control: read_control(&root, errors),
     })
 }
 
@@ -148,7 +151,7 @@ fn read_default(node: Option<Node>, targets: &[Target], errors: &mut Errors) -> 
 }
 
 fn read_policy(node: Node, errors: &mut Errors) -> Option<Model> {
-    let policy = node.object(&["classifier"], errors)?;
+    let policy = node.object(&["classifier", "bandit"], errors)?;
     let classifier = policy.field("classifier")?.object(&["model"], errors)?;
     let model = classifier.field("model")?.object(&["onnx", "manifest"], errors)?;
     let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
@@ -177,6 +180,41 @@ fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
         }
     }
     headers
+}
+
+/// `control`, and `policy.bandit`, which has no meaning without it.
+fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control> {
+    let policy = root.field("policy").and_then(|policy| policy.value.get("bandit"));
+    let bandit = policy.map(|value| Node { path: "policy.bandit".to_owned(), value });
+    let Some(node) = root.field("control") else {
+        if let Some(bandit) = bandit {
+            bandit.refuse("needs `control`, where its policy comes from", errors);
+        }
+        return None;
+    };
+    let known = ["cluster", "key", "token", "interval_ms", "buffer_bytes"];
+    let fields = node.object(&known, errors)?;
+    let cluster = fields.required("cluster", errors).and_then(|node| node.cluster(errors));
+    let key = fields.required("key", errors).and_then(|node| node.secret(errors));
+    let token = fields.required("token", errors).and_then(|node| node.secret(errors));
+    let mut number = |name, range, default| {
+        fields.field(name).map_or(Some(default), |node| node.integer(range, errors))
+    };
+    let interval = number("interval_ms", 100..=60_000, 1000);
+    let buffer_bytes = number("buffer_bytes", 16_384..=67_108_864, 1_048_576);
+    let max_age = bandit.as_ref().map_or(Some(300), |node| {
+        let fields = node.object(&["max_age_s"], errors)?;
+        fields.field("max_age_s").map_or(Some(300), |node| node.integer(1..=86_400, errors))
+    });
+    Some(Control {
+        cluster: cluster?,
+        key: key?,
+        token: token?,
+        interval: Duration::from_millis(interval? as u64),
+        buffer_bytes: buffer_bytes?,
+        max_age: Duration::from_secs(max_age? as u64),
+        bandit: bandit.is_some(),
+    })
 }
 
 struct Errors(Vec<ConfigError>);
@@ -279,6 +317,16 @@ impl<'v> Node<'v> {
             (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
         let rule = "must be 1 to 255 visible ASCII characters";
         self.checked(valid.then(|| name.to_owned()), rule, errors)
+    }
+
+    /// A shared secret; never shown in an error.
+    fn secret(&self, errors: &mut Errors) -> Option<String> {
+        let long = |text: &&str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
+        let secret = self.value.as_str().filter(long);
+        if secret.is_none() {
+            errors.add(&self.path, "", "must be 16 or more visible ASCII characters");
+        }
+        secret.map(str::to_owned)
     }
 
     fn base64(&self, errors: &mut Errors) -> Option<Vec<u8>> {

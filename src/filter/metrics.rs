@@ -37,12 +37,12 @@ impl Metrics {
     }
 
     pub(super) fn passed(&self) {
-        count(self.passed);
+        count(self.passed, 1);
     }
 
     pub(super) fn decided(&self, decision: &Decision, body_bytes: usize, latency_us: u64) {
         if let Some(&id) = self.decisions.get(&(decision.target, decision.reason.name())) {
-            count(id);
+            count(id, 1);
         }
         record(self.decision_time, latency_us);
         record(self.body_bytes, body_bytes as u64);
@@ -50,8 +50,12 @@ impl Metrics {
 }
 
 /// A metric that cannot be written must not cost a request: the loss shows in the metric itself.
-fn count(id: u32) {
-    let _ = increment_metric(id, 1);
+pub(super) fn count(id: u32, amount: i64) {
+    let _ = increment_metric(id, amount);
+}
+
+pub(super) fn counter(name: &str) -> Result<u32, Status> {
+    define_metric(MetricType::Counter, name)
 }
 
 fn record(id: u32, value: u64) {

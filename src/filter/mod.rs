@@ -2,6 +2,7 @@
 //!
 //! [`root::Root`] lives as long as the configuration, [`request::Request`] as long as a request.
 
+mod control;
 mod metrics;
 mod request;
 mod root;

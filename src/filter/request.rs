@@ -7,6 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
+use super::control::Told;
 use super::root::Service;
 use super::{
     CLUSTER_HEADER, DECISION_ID_HEADER, REASON_HEADER, RECORD_PROPERTY, SCORE_HEADER,
@@ -78,8 +79,12 @@ impl Request {
     }
 
     /// Puts a decision into effect: route, record, metrics.
-    fn settle(&mut self, decision: Decision, body_bytes: usize, started: Instant) {
+    fn settle(&mut self, mut decision: Decision, body_bytes: usize, started: Instant) {
         let service = Rc::clone(&self.service);
+        let told = match &service.control {
+            Some(control) => control.decide(&mut decision, service.uniform()),
+            None => Told::default(),
+        };
         let Some(target) = service.router.target(&decision) else {
             return;
         };
@@ -105,11 +110,18 @@ impl Request {
             threshold: decision.threshold,
             propensity: decision.propensity,
             features: record::pack(&decision.context),
+            context: told.context,
+            snapshot: told.snapshot,
+            bandit_fallback: told.fallback,
             body_bytes,
             prompt_tokens_estimate: decision.prompt_tokens_estimate,
             latency_us,
         };
-        self.set_property(vec![RECORD_PROPERTY], Some(record.to_json().as_bytes()));
+        let record = record.to_json();
+        self.set_property(vec![RECORD_PROPERTY], Some(record.as_bytes()));
+        if let Some(control) = &service.control {
+            control.tell(&record);
+        }
         service.metrics.decided(&decision, body_bytes, latency_us);
         self.stage = Stage::Decided { decision, id };
     }

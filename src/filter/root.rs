@@ -7,6 +7,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use super::control::Control;
 use super::metrics::Metrics;
 use super::request::Request;
 use crate::config::Config;
@@ -17,6 +18,7 @@ use crate::router::Router;
 pub(super) struct Service {
     pub(super) router: Router,
     pub(super) metrics: Metrics,
+    pub(super) control: Option<Control>,
     pub(super) schema_hash: String,
     /// Digest of the configuration.
     pub(super) policy_version: String,
@@ -31,9 +33,12 @@ impl Service {
         let router = Router::new(config).map_err(|error| vec![error.to_string()])?;
         let metrics = Metrics::define(router.config())
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
+        let control = Control::define(router.config())
+            .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         Ok(Service {
             router,
             metrics,
+            control,
             schema_hash: features::schema_hash(),
             policy_version: features::digest_of(json),
             identity: RandomState::new(),
@@ -41,14 +46,25 @@ impl Service {
         })
     }
 
-    /// A fresh decision id: 128 bits as hex digits, unpredictable and unique in practice.
+    /// A fresh decision id: 128 bits as hex digits, unpredictable and unique in practice; with a
+    /// control plane, signed.
     pub(super) fn decision_id(&self) -> String {
         let number = self.decisions.get();
         self.decisions.set(number.wrapping_add(1));
-        let halves =
-            [self.identity.hash_one((number, 0_u8)), self.identity.hash_one((number, 1_u8))];
-        let [high, low] = halves;
-        format!("{high:016x}{low:016x}")
+        let [high, low] = [0_u8, 1].map(|half| self.identity.hash_one((number, half)));
+        let id = (u128::from(high) << 64) | u128::from(low);
+        match &self.control {
+            Some(control) => control.signer.sign(&id.to_be_bytes()),
+            None => format!("{id:032x}"),
+        }
+    }
+
+    /// A number in 0..1 that no client can predict.
+    pub(super) fn uniform(&self) -> f64 {
+        let number = self.decisions.get();
+        self.decisions.set(number.wrapping_add(1));
+        // 53 bits, as many as the fraction of an `f64` holds.
+        (self.identity.hash_one((number, 2_u8)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -58,7 +74,23 @@ pub(super) struct Root {
     service: Option<Rc<Service>>,
 }
 
-impl Context for Root {}
+impl Root {
+    fn tick_again(&self) {
+        if let Some(service) = &self.service
+            && let Some(control) = &service.control
+        {
+            self.set_tick_period(control.next_tick(service.uniform()));
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        if let Some(control) = self.service.as_ref().and_then(|service| service.control.as_ref()) {
+            control.answered(token, body_size);
+        }
+    }
+}
 
 impl RootContext for Root {
     /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
@@ -74,6 +106,7 @@ impl RootContext for Root {
                     service.policy_version
                 );
                 self.service = Some(Rc::new(service));
+                self.tick_again();
                 true
             }
             Err(errors) => {
@@ -83,6 +116,13 @@ impl RootContext for Root {
                 false
             }
         }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(control) = self.service.as_ref().and_then(|service| service.control.as_ref()) {
+            control.tick();
+        }
+        self.tick_again();
     }
 
     fn get_type(&self) -> Option<ContextType> {

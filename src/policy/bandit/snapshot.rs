@@ -309,7 +309,7 @@ mod tests {
             weights: if number == 0 {
                 vec![cheap.clone(), strong.clone()]
             } else {
-                vec![strong.clone(), cheap.clone()]
+                vec![vec![0.0; cheap.len()], strong.clone()]
             },
             factors: Vec::new(),
         };
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_canary_gets_its_share_and_the_propensity_is_that_of_the_mixture() {
         let snapshot = snapshot(&[0.9, 0.1]);
-        // The canary swaps the targets' weights, and prefers the other one here.
+        // The canary thinks nothing of the cheap target.
         let probabilities = snapshot.probabilities(&context(0.9), &[true; 2]);
         assert!((probabilities[0] - (0.9 * 0.95 + 0.1 * 0.05)).abs() < 1e-12, "{probabilities:?}");
         let explored = snapshot.choose(&context(0.9), &[true; 2], 0.99).unwrap();
