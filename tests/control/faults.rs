@@ -27,11 +27,6 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_counts_nothing_twice() {
                     let number = next.load(Ordering::Relaxed);
                     let decisions = batch(number, |n| decision(n, 0, 0.9, 0.7));
                     let rewards = batch(number, |n| feedback(n, 0.5));
-                    let post = |path, body: &str| {
-                        plane
-                            .try_post(path, crate::plane::TOKEN, body)
-                            .is_some_and(|(s, _)| s == 200)
-                    };
                     let mut posts = [("/v1/decisions", &decisions), ("/v1/feedback", &rewards)];
                     // In the third life rewards come before their decisions.
                     posts.rotate_left(usize::from(life == 2));
