@@ -24,7 +24,7 @@ demo: wasm envoy ## route real prompts through real Envoy and print where each o
 	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
-test: lint deny build venv envoy-versions debian-packages ## everything that CI runs
+test: lint deny build venv java envoy-versions prometheus debian-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: build
@@ -50,8 +50,12 @@ envoy: ## find func-e's Envoy or one on PATH, otherwise fetch it into .envoy/; p
 envoy-versions: ## fetch every Envoy version that is tested against into .envoy/
 	@while read -r version; do scripts/get-envoy.sh "$$version"; done < envoy/versions
 
+.PHONY: prometheus
+prometheus: ## find Prometheus on PATH, otherwise unpack Debian's package into .prometheus/
+	@scripts/get-prometheus.sh
+
 .PHONY: e2e
-e2e: wasm envoy-versions ## only the tests in real Envoy
+e2e: wasm envoy-versions prometheus ## only the tests in real Envoy
 	cargo test $(CARGO_FLAGS) --test envoy
 
 .PHONY: bench
@@ -67,6 +71,10 @@ model: cli ## train the shipped model again, from ../shared/data/routing (byte-r
 compose: wasm ## start the documented deployment with docker compose
 	docker compose -f envoy/docker-compose.yaml up
 
+.PHONY: xds
+xds: ## write deploy/xds/ from envoy/envoy.yaml
+	@scripts/xds.py
+
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
@@ -75,9 +83,14 @@ venv: ## Python packages that tests need, in .venv/
 debian-packages: ## what only some tests need: a headless browser
 	@scripts/debian-packages.sh
 
+.PHONY: java
+java: ## a Java for the Spark test, through apt-get where we may; the test says so when there is none
+	@scripts/get-java.sh
+
 .PHONY: lint
-lint: toolchain ## formatting, and clippy for the native and the wasm build
+lint: toolchain ## formatting, clippy for the native and the wasm build, generated files
 	cargo fmt --check
+	scripts/xds.py --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --lib --target $(WASM_TARGET) -- -D warnings
 

@@ -5,6 +5,7 @@
 
 It answers POST /v1/chat/completions with its own model name, as one JSON object or, with
 "stream": true, as server-sent events with short pauses. GET /healthz answers "ok".
+With --recorded LOG it answers the questions of a log (JSONL) with the log's `cheap_response`.
 With --port 0 the system picks a port; the first line on stdout is the address that is served.
 """
 
@@ -25,10 +26,12 @@ class BadRequest(Exception):
 class Upstream(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address, name, model):
+    def __init__(self, address, name, model, recorded):
         super().__init__(address, Handler)
         self.name = name
         self.model = model
+        # Answers by question.
+        self.recorded = recorded
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,7 +65,9 @@ class Handler(BaseHTTPRequestHandler):
         if not isinstance(request, dict) or not isinstance(request.get("messages"), list):
             self.send_error_object(400, "`messages` must be an array")
             return
-        words = f"This is {self.server.model}, behind the cluster {self.server.name}.".split()
+        text = f"This is {self.server.model}, behind the cluster {self.server.name}."
+        text = self.server.recorded.get(last_text(request["messages"]), text)
+        words = text.split(" ")
         usage = {
             "prompt_tokens": max(1, len(body) // 4),
             "completion_tokens": len(words),
@@ -160,17 +165,33 @@ class Handler(BaseHTTPRequestHandler):
         pass  # Envoy's access log tells more
 
 
+def last_text(messages):
+    """The text of the last message; None for anything but plain text."""
+    content = messages[-1].get("content") if messages and isinstance(messages[-1], dict) else None
+    return content if isinstance(content, str) else None
+
+
+def read_recorded(path):
+    with open(path, encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return {last_text(row["request"]["messages"]): row["cheap_response"] for row in rows}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--name", required=True, help="the cluster this upstream stands for")
     parser.add_argument("--model", required=True, help="the model name in every answer")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: loopback)")
     parser.add_argument("--port", type=int, required=True, help="port to bind; 0 picks a free one")
+    parser.add_argument("--recorded", metavar="LOG", help="answer with this log's cheap answers")
     arguments = parser.parse_args()
     try:
-        server = Upstream((arguments.host, arguments.port), arguments.name, arguments.model)
+        recorded = read_recorded(arguments.recorded) if arguments.recorded else {}
+        address = (arguments.host, arguments.port)
+        server = Upstream(address, arguments.name, arguments.model, recorded)
     except OSError as error:
-        print(f"error: {arguments.host}:{arguments.port}: {error.strerror}", file=sys.stderr)
+        place = error.filename or f"{arguments.host}:{arguments.port}"
+        print(f"error: {place}: {error.strerror}", file=sys.stderr)
         return 1
     print("{}:{}".format(*server.server_address), flush=True)
     try:

@@ -39,7 +39,7 @@ struct Arguments {
     envoy: Option<PathBuf>,
 }
 
-/// The clusters of envoy.yaml and the model names their stand-ins answer with.
+/// The targets of envoy.yaml and the model names their stand-ins answer with.
 const UPSTREAMS: [(&str, &str); 2] = [("cheap", "small-model"), ("strong", "large-model")];
 
 /// One row of the table.
@@ -83,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
     let mut upstreams = Vec::new();
     for (name, model) in UPSTREAMS {
         let (process, address) = start_upstream(name, model, &logs)?;
-        deployment.set_upstream(name, address)?;
+        deployment.set_upstream(&format!("{name}-cache"), address)?;
         upstreams.push(process);
     }
     eprintln!("starting {} with dist/pointsman.wasm ...", binary.display());

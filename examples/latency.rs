@@ -23,11 +23,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use http::Request;
-use serde_json::json;
 
 use support::client::{self, Protocol};
 use support::deployment::Deployment;
 use support::envoy::{Envoy, decision_of};
+use support::load::body;
 
 /// Body sizes in bytes, and how many requests are sent of each.
 const SIZES: [(usize, usize); 4] = [(512, 1500), (2048, 1500), (16_384, 800), (131_072, 200)];
@@ -86,24 +86,4 @@ fn main() -> Result<()> {
         println!("{size:>10} {:>9} {p50:>8} {p90:>8} {p99:>8}", micros.len());
     }
     Ok(())
-}
-
-/// A chat body of exactly `size` bytes: varied prose, numbers and a little code.
-fn body(size: usize) -> Result<Vec<u8>> {
-    let sentences = [
-        "The harbour master counted 37 barges before breakfast, and none of them carried coal.",
-        "If each of the 12 lamps burns for 4 hours, how much oil is left at midnight?",
-        "fn pressure(depth: f64) -> f64 { 101.3 + 9.81 * depth }",
-        "Explain why the older bridge must not be closed while the ferry is being repaired.",
-        "Her grandmother's letters mention a lighthouse keeper, a storm and 2 missing sailors.",
-        "Compare the three proposals, list their costs in a table, and recommend exactly one.",
-    ];
-    let frame = |text: &str| {
-        let message = json!({"role": "user", "content": text});
-        serde_json::to_vec(&json!({"model": "auto", "messages": [message]}))
-    };
-    let room = size.checked_sub(frame("")?.len()).context("the size leaves no room for text")?;
-    let text: String =
-        sentences.iter().cycle().flat_map(|line| line.chars().chain([' '])).take(room).collect();
-    Ok(frame(&text)?)
 }

@@ -1,8 +1,18 @@
 //! What was decided, and why, in names that headers, metrics and records share.
 
+use crate::policy::gates::TargetSet;
+
 /// Who made a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    /// The client asked for the target, and may.
+    Override,
+    /// Only one target can serve the request.
+    Gate,
+    /// The conversation stays where it is.
+    Sticky,
+    /// A rule of the configuration.
+    Rule,
     /// The classifier's score against the threshold.
     Classifier,
     /// A draw from the bandit's policy snapshot.
@@ -15,6 +25,10 @@ impl Source {
     /// The name in headers, metrics and records.
     pub fn name(self) -> &'static str {
         match self {
+            Source::Override => "override",
+            Source::Gate => "gate",
+            Source::Sticky => "sticky",
+            Source::Rule => "rule",
             Source::Classifier => "classifier",
             Source::Bandit => "bandit",
             Source::Default => "default",
@@ -22,74 +36,86 @@ impl Source {
     }
 }
 
-/// Why a decision came out as it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// A target's score reached its threshold.
-    ScoreReachedThreshold,
-    /// No score reached its threshold: the strongest target.
-    ScoreBelowThreshold,
-    /// The bandit drew the target of the highest value.
-    BanditBest,
-    /// The bandit drew another target, to learn of it.
-    BanditExplored,
-    /// The `content-type` is not JSON.
-    NotJson,
-    /// The body has a `content-encoding`.
-    ContentEncoded,
-    /// There is no body.
-    EmptyBody,
-    /// The body is not JSON text.
-    MalformedJson,
-    /// The body nests deeper than [`crate::prompt::MAX_DEPTH`].
-    TooDeep,
-    /// JSON without a message that could be read.
-    NoPrompt,
-    /// The classifier gave no score.
-    ModelError,
+/// Declares the reasons once: the variant, its name and who decides for it.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident = $name:literal, $source:ident;)*) => {
+        /// Why a decision came out as it did.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $reason,)*
+            /// A rule matched: its position in [`crate::config::Config::rule_names`], which holds
+            /// the reason's name.
+            Rule(u16),
+        }
+
+        impl Reason {
+            /// All reasons but the rules: with those of a configuration, the bounded set that
+            /// metrics are defined for.
+            pub const ALL: [Reason; [$($name),*].len()] = [$(Reason::$reason),*];
+
+            /// The name in headers, metrics and records; a rule's own name is the configuration's
+            /// to tell ([`crate::config::Config::reason_name`]).
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Reason::$reason => $name,)*
+                    Reason::Rule(_) => "rule",
+                }
+            }
+
+            /// Who decides for this reason.
+            pub fn source(self) -> Source {
+                match self {
+                    $(Reason::$reason => Source::$source,)*
+                    Reason::Rule(_) => Source::Rule,
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// All reasons: the bounded set that metrics are defined for.
-    pub const ALL: [Reason; 11] = [
-        Reason::ScoreReachedThreshold,
-        Reason::ScoreBelowThreshold,
-        Reason::BanditBest,
-        Reason::BanditExplored,
-        Reason::NotJson,
-        Reason::ContentEncoded,
-        Reason::EmptyBody,
-        Reason::MalformedJson,
-        Reason::TooDeep,
-        Reason::NoPrompt,
-        Reason::ModelError,
-    ];
-
-    /// The name in headers, metrics and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Reason::ScoreReachedThreshold => "score_reached_threshold",
-            Reason::ScoreBelowThreshold => "score_below_threshold",
-            Reason::BanditBest => "bandit_best",
-            Reason::BanditExplored => "bandit_explored",
-            Reason::NotJson => "not_json",
-            Reason::ContentEncoded => "content_encoded",
-            Reason::EmptyBody => "empty_body",
-            Reason::MalformedJson => "malformed_json",
-            Reason::TooDeep => "too_deep",
-            Reason::NoPrompt => "no_prompt",
-            Reason::ModelError => "model_error",
-        }
-    }
-
-    /// Who decides for this reason.
-    pub fn source(self) -> Source {
-        match self {
-            Reason::ScoreReachedThreshold | Reason::ScoreBelowThreshold => Source::Classifier,
-            Reason::BanditBest | Reason::BanditExplored => Source::Bandit,
-            _ => Source::Default,
-        }
-    }
+reasons! {
+    /// A target's score reached its threshold.
+    ScoreReachedThreshold = "score_reached_threshold", Classifier;
+    /// No score reached its threshold: the strongest target.
+    ScoreBelowThreshold = "score_below_threshold", Classifier;
+    /// The bandit drew the target of the highest value.
+    BanditBest = "bandit_best", Bandit;
+    /// The bandit drew another target, to learn of it.
+    BanditExplored = "bandit_explored", Bandit;
+    /// The client's header names the target.
+    ClientHeader = "client_header", Override;
+    /// The conversation went there before, and nothing is worth a switch.
+    Conversation = "conversation", Sticky;
+    /// The model waits for a tool's result: no switch in between.
+    ToolLoop = "tool_loop", Sticky;
+    /// The prompt and the wanted answer fit into one target's window only.
+    ContextWindow = "context_window", Gate;
+    /// Only one target takes images.
+    Images = "images", Gate;
+    /// Only one target takes tools.
+    Tools = "tools", Gate;
+    /// Only one target answers in the wanted format.
+    ResponseFormat = "response_format", Gate;
+    /// Only one target is up.
+    Health = "health", Gate;
+    /// No target can serve the request.
+    NoEligibleTarget = "no_eligible_target", Default;
+    /// Rules alone decide, and none matched.
+    NoRuleMatched = "no_rule_matched", Default;
+    /// The `content-type` is not JSON.
+    NotJson = "not_json", Default;
+    /// The body has a `content-encoding`.
+    ContentEncoded = "content_encoded", Default;
+    /// There is no body.
+    EmptyBody = "empty_body", Default;
+    /// The body is not JSON text.
+    MalformedJson = "malformed_json", Default;
+    /// The body nests deeper than [`crate::prompt::MAX_DEPTH`].
+    TooDeep = "too_deep", Default;
+    /// JSON without a message that could be read.
+    NoPrompt = "no_prompt", Default;
+    /// The classifier gave no score.
+    ModelError = "model_error", Default;
 }
 
 impl From<crate::prompt::PromptError> for Reason {
@@ -117,10 +143,14 @@ pub struct Decision {
     pub threshold: Option<f32>,
     /// Probability with which this target was chosen; 1 for a deterministic policy.
     pub propensity: f32,
+    /// The policy that decided: position in [`crate::config::Config::policies`].
+    pub policy: usize,
     /// The engineered features, the context of the decision; empty when none were computed.
     pub context: Vec<f32>,
     /// The classifier's scores, one per scored target; empty when it was not asked.
     pub scores: Vec<f32>,
+    /// What the bandit may draw among; empty where it may not draw.
+    pub open: TargetSet,
     /// Rough size of the prompt: four bytes of text a token.
     pub prompt_tokens_estimate: usize,
 }
@@ -134,8 +164,10 @@ impl Decision {
             score: None,
             threshold: None,
             propensity: 1.0,
+            policy: 0,
             context: Vec::new(),
             scores: Vec::new(),
+            open: TargetSet::default(),
             prompt_tokens_estimate: 0,
         }
     }

@@ -21,7 +21,9 @@ pub mod metrics;
 pub mod policy;
 pub mod prompt;
 pub mod record;
+pub mod rewrite;
 pub mod router;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;
@@ -30,6 +32,8 @@ mod filter;
 pub mod bandit;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod evaluate;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod import;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,8 +1,9 @@
-//! Names of the metrics. Envoy puts `wasmcustom.` in front.
+//! Names of the metrics. Envoy puts `wasmcustom.` in front. docs/metrics.md is their reference.
 //!
 //! Metrics have no labels in the proxy-wasm ABI, so labels are written into the name as
 //! `.label.value` and `stats_tags` in `envoy.yaml` takes them out again.
 
+use crate::config::Config;
 use crate::control::Missing;
 use crate::decision::Reason;
 
@@ -12,6 +13,8 @@ pub const PASSED: &str = "pointsman_passed";
 pub const DECISION_TIME: &str = "pointsman_decision_us";
 /// Histogram: bytes of body read for a decision.
 pub const BODY_BYTES: &str = "pointsman_body_bytes";
+/// Histogram: the score that decided, in thousandths, because histograms hold whole numbers.
+pub const SCORE: &str = "pointsman_score_thousandths";
 
 /// Counter: decision records that found no room in the buffer for the control plane.
 pub const EVENTS_DROPPED: &str = "pointsman_events_dropped";
@@ -28,7 +31,69 @@ pub fn bandit_fallback(missing: Missing) -> String {
 }
 
 /// Counter: decisions for one target and reason.
-pub fn decisions(target: &str, reason: Reason) -> String {
-    let source = reason.source().name();
-    format!("pointsman_decisions.target.{target}.source.{source}.reason.{}", reason.name())
+pub fn decisions(config: &Config, target: &str, reason: Reason) -> String {
+    let (source, reason) = (reason.source().name(), config.reason_name(reason));
+    format!("pointsman_decisions.target.{target}.source.{source}.reason.{reason}")
+}
+
+/// Gauge: workers that serve with a configuration.
+pub fn configuration(model_version: &str, policy_version: &str) -> String {
+    let model = label_value(model_version);
+    format!("pointsman_configuration.model.{model}.policy.{policy_version}")
+}
+
+/// Counter: answers of a target that told their token counts, and those that did not.
+pub fn answers(target: &str, with_usage: bool) -> String {
+    let usage = if with_usage { "reported" } else { "missing" };
+    format!("pointsman_answers.target.{target}.usage.{usage}")
+}
+
+/// Counter: tokens that a target's answers reported.
+pub fn tokens(target: &str, direction: Direction) -> String {
+    format!("pointsman_tokens.target.{target}.direction.{}", direction.name())
+}
+
+/// Counter: what a target's answers cost, in billionths of the currency of the prices.
+pub fn spend(target: &str) -> String {
+    format!("pointsman_spend_nano.target.{target}")
+}
+
+/// Counter: what the same tokens would have cost at the strongest target.
+pub fn spend_always_strongest(target: &str) -> String {
+    format!("pointsman_spend_always_strongest_nano.target.{target}")
+}
+
+/// Which way tokens went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Input,
+    Output,
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        }
+    }
+}
+
+/// A text from outside as a label's value: a dot would end it.
+fn label_value(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let safe = |char: char| if char.is_ascii_alphanumeric() || char == '-' { char } else { '_' };
+    text.chars().take(LONGEST).map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_from_outside_cannot_forge_labels() {
+        let name = configuration("v1.policy.x y\u{e9}", "abc");
+        assert_eq!(name, "pointsman_configuration.model.v1_policy_x_y_.policy.abc");
+        assert!(configuration(&"x".repeat(500), "abc").len() < 120);
+    }
 }

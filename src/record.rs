@@ -4,7 +4,7 @@
 //! word is as good as the word.
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
+use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
 /// One decision, for people and for learning.
@@ -20,7 +20,9 @@ pub struct Record<'a> {
     pub target: &'a str,
     pub cluster: &'a str,
     pub source: &'static str,
-    pub reason: &'static str,
+    pub reason: &'a str,
+    /// The policy that decided; empty for the main one.
+    pub policy: &'a str,
     pub score: Option<f32>,
     pub threshold: Option<f32>,
     pub propensity: f32,
@@ -49,15 +51,15 @@ impl Record<'_> {
     }
 }
 
-/// Packs features as base64 (RFC 4648, no padding) of little-endian `f32`.
+/// Packs features as base64 (RFC 4648, padded) of little-endian `f32`.
 pub fn pack(features: &[f32]) -> String {
     let bytes: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
-    BASE64_STANDARD_NO_PAD.encode(bytes)
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// The inverse of [`pack`]; `None` for what it cannot have made.
 pub fn unpack(packed: &str) -> Option<Vec<f32>> {
-    let bytes = BASE64_STANDARD_NO_PAD.decode(packed).ok()?;
+    let bytes = BASE64_STANDARD.decode(packed).ok()?;
     let (words, []) = bytes.as_chunks::<4>() else {
         return None;
     };

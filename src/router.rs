@@ -5,16 +5,19 @@ use std::fmt;
 use crate::classifier::{Classifier, ModelError};
 use crate::config::{Config, Target};
 use crate::decision::{Decision, Reason};
-use crate::features::{self, Features};
-use crate::policy;
-use crate::prompt::{ApiFormat, Prompt};
+use crate::features;
+use crate::policy::gates::{self, TargetSet};
+use crate::policy::sticky::{self, Key};
+use crate::policy::{Evidence, Facts, Policy};
+use crate::prompt::{ApiFormat, Prompt, PromptError};
 
 /// A configuration with its model: decides for one request at a time, any number of times.
 #[derive(Debug)]
 pub struct Router {
     config: Config,
     classifier: Classifier,
-    thresholds: Vec<f32>,
+    /// By policy, then by target.
+    thresholds: Vec<Vec<f32>>,
 }
 
 /// Why a configuration cannot be put to work.
@@ -57,12 +60,14 @@ impl Router {
         if scored.len() + 1 != config.targets.len() {
             return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
         }
-        let thresholds = config
-            .targets
-            .iter()
-            .zip(scored)
-            .map(|(target, scored)| target.threshold.unwrap_or(scored.threshold))
-            .collect();
+        let thresholds = |policy: &Policy| {
+            let own = policy.thresholds.iter().copied().chain(std::iter::repeat(None));
+            let common = config.targets.iter().zip(scored).zip(own);
+            common
+                .map(|((target, scored), own)| own.or(target.threshold).unwrap_or(scored.threshold))
+                .collect()
+        };
+        let thresholds = config.policies.iter().map(thresholds).collect();
         Ok(Router { config, classifier, thresholds })
     }
 
@@ -86,40 +91,146 @@ impl Router {
         Decision::fallback(self.config.default, reason)
     }
 
-    /// Decides on a request body. `truncated` says that it is only the beginning.
+    /// What the router keeps of a request body. `truncated` says that it is only the beginning.
+    ///
+    /// # Errors
+    ///
+    /// See [`PromptError`].
+    pub fn read<'b>(
+        &self,
+        format: ApiFormat,
+        body: &'b mut Vec<u8>,
+        truncated: bool,
+    ) -> Result<Prompt<'b>, PromptError> {
+        Prompt::parse_with(format, body, truncated, &self.config.envelopes)
+    }
+
+    /// Decides on a request body, of which nothing else is known.
     pub fn decide(&self, format: ApiFormat, body: &mut Vec<u8>, truncated: bool) -> Decision {
-        match Prompt::parse(format, body, truncated) {
-            Ok(prompt) => self.decide_prompt(&prompt),
+        match self.read(format, body, truncated) {
+            Ok(prompt) => self.decide_prompt(&prompt, &Facts::default()),
             Err(error) => self.fall_back(error.into()),
         }
     }
 
-    /// Decides on a parsed prompt.
-    pub fn decide_prompt(&self, prompt: &Prompt) -> Decision {
-        let features = features::extract(prompt);
-        let decision = self.decide_features(&features);
-        Decision { prompt_tokens_estimate: prompt.tokens_estimate(), ..decision }
+    /// What the conversation of a prompt is known by.
+    pub fn conversation(&self, prompt: &Prompt, facts: &Facts) -> Key {
+        let sticky = self.config.sticky.as_ref();
+        let header = sticky.and_then(|sticky| (facts.header)(sticky.header.as_deref()?));
+        Key::of(sticky, prompt, header.as_deref())
     }
 
-    fn decide_features(&self, features: &Features) -> Decision {
-        let context = features.engineered().to_vec();
-        let scores = self.classifier.scores(features).unwrap_or_default();
-        let choice = policy::choose(&scores, &self.thresholds);
-        let Some(choice) = choice else {
-            return Decision { context, ..self.fall_back(Reason::ModelError) };
+    /// Decides on a parsed prompt: gates, then override, conversation, rules and classifier.
+    pub fn decide_prompt(&self, prompt: &Prompt, facts: &Facts) -> Decision {
+        let features = features::extract(prompt);
+        let evidence = Evidence { prompt, features: &features, facts };
+        let decision = self.decide_on(&evidence);
+        Decision {
+            context: features.engineered().to_vec(),
+            prompt_tokens_estimate: prompt.tokens_estimate(),
+            ..decision
+        }
+    }
+
+    fn decide_on(&self, evidence: &Evidence) -> Decision {
+        let Evidence { prompt, facts, .. } = *evidence;
+        let gates = gates::pass(&self.config.targets, prompt, facts.unavailable);
+        let Some(strongest) = gates.eligible.strongest() else {
+            return self.fall_back(Reason::NoEligibleTarget);
         };
-        let reason = if choice.reached {
-            Reason::ScoreReachedThreshold
-        } else {
-            Reason::ScoreBelowThreshold
+        if let Some(target) = self.asked_for(facts).filter(|it| gates.eligible.contains(*it)) {
+            return Decision::fallback(target, Reason::ClientHeader);
+        }
+        if let (1, Some(reason)) = (gates.eligible.len(), gates.reason) {
+            return Decision::fallback(strongest, reason);
+        }
+        let fresh = self.apply_policies(evidence, gates.eligible);
+        let before = facts.previous.filter(|it| gates.eligible.contains(*it));
+        match before.and_then(|before| Some((before, self.stay(prompt, before, &fresh)?))) {
+            Some((target, reason)) => Decision { target, reason, propensity: 1.0, ..fresh },
+            // The conversation moves for a reason, which a draw would not know of.
+            None if facts.previous.is_some() => Decision { open: TargetSet::default(), ..fresh },
+            None => fresh,
+        }
+    }
+
+    /// The target that the client's header names, if it may.
+    fn asked_for(&self, facts: &Facts) -> Option<usize> {
+        let client = &self.config.client;
+        if client.targets.is_empty() {
+            return None;
+        }
+        let asked = (facts.header)(CLIENT_HEADER)?;
+        client.targets.iter().copied().find(|target| {
+            self.config.targets.get(*target).is_some_and(|it| it.name.as_bytes() == asked)
+        })
+    }
+
+    /// Whether the client asks to be passed as if the filter were not there, and may.
+    pub fn is_skipped(&self, facts: &Facts) -> bool {
+        self.config.client.skip && (facts.header)(CLIENT_HEADER).is_some_and(|it| it == b"skip")
+    }
+
+    /// Why the conversation stays where it was; `None` when the fresh decision holds. A switch is
+    /// made upwards, or when it saves more than it costs, and never in the middle of a tool loop.
+    fn stay(&self, prompt: &Prompt, before: usize, fresh: &Decision) -> Option<Reason> {
+        if prompt.in_tool_loop() {
+            return Some(Reason::ToolLoop);
+        }
+        let targets = &self.config.targets;
+        let worth = || {
+            let (from, to) = (targets.get(before)?, targets.get(fresh.target)?);
+            let sticky = self.config.sticky.as_ref()?;
+            Some(sticky::is_worth_it(sticky, prompt, from, to))
+        };
+        (fresh.target <= before && !(fresh.target < before && worth() == Some(true)))
+            .then_some(Reason::Conversation)
+    }
+
+    /// The route's policy, or the canary's for its share of conversations. The propensity is the
+    /// probability, over that draw, of the target that was chosen.
+    fn apply_policies(&self, evidence: &Evidence, eligible: TargetSet) -> Decision {
+        let scores = self.classifier.scores(evidence.features).unwrap_or_default();
+        let apply = |position: usize| {
+            let policy = self.config.policies.get(position)?;
+            let thresholds = self.thresholds.get(position)?;
+            Some(policy.decide(evidence, &scores, thresholds, eligible, self.config.default))
+        };
+        let asked = evidence.facts.policy;
+        let verdict = apply(asked);
+        let canary = self.config.canary.filter(|_| asked == 0);
+        let other = canary.and_then(|canary| Some((canary, apply(canary.policy)?)));
+        let Some(verdict) = verdict else {
+            return self.fall_back(Reason::ModelError);
+        };
+        let (verdict, policy, propensity) = match other {
+            None => (verdict, asked, 1.0),
+            Some((canary, other)) => {
+                let key = self.conversation(evidence.prompt, evidence.facts);
+                let drawn = key.draw() < f64::from(canary.share);
+                let share = if drawn { canary.share } else { 1.0 - canary.share };
+                let propensity = if other.target == verdict.target { 1.0 } else { share };
+                if drawn { (other, canary.policy, propensity) } else { (verdict, 0, propensity) }
+            }
         };
         Decision {
-            target: choice.target,
-            score: Some(choice.score),
-            threshold: Some(choice.threshold),
-            context,
+            target: verdict.target,
+            score: verdict.score.map(|(score, _)| score),
+            threshold: verdict.score.map(|(_, threshold)| threshold),
+            propensity,
+            policy,
+            // A draw among fewer targets, or beside another draw, would have a propensity that
+            // estimates could not use.
+            open: if canary.is_none() && eligible == TargetSet::first(self.config.targets.len()) {
+                eligible
+            } else {
+                TargetSet::default()
+            },
             scores,
-            ..self.fall_back(reason)
+            ..self.fall_back(verdict.reason)
         }
     }
 }
+
+/// The request header by which a client asks for a target.
+pub const CLIENT_HEADER: &str = "x-pointsman-target";

@@ -27,7 +27,7 @@ fn the_router_decides_every_case_as_written() {
         let found = Expect::Decision {
             target: router.target(&decision).unwrap().name.clone(),
             source: decision.source().name().into(),
-            reason: decision.reason.name().into(),
+            reason: router.config().reason_name(decision.reason).into(),
         };
         if found != case.expect {
             wrong.push(format!("{file}: {}: {found:?}, not {:?}", case.name, case.expect));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
+use super::{ModelError, Novelty};
 
 /// A non-strongest target and the threshold chosen for it on validation rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Manifest {
     pub features: usize,
     /// Non-strongest targets, cheapest first: one score each, in the order of the graph's output.
     pub targets: Vec<ManifestTarget>,
+    /// Where the training data lies; a model without it takes every prompt for familiar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<Novelty>,
     /// What only people read: algorithm, seed, data digests, metrics.
     #[serde(default)]
     pub training: serde_json::Value,
@@ -53,6 +56,9 @@ impl Manifest {
                     target.threshold, target.name
                 )));
             }
+        }
+        if let Some(novelty) = &manifest.novelty {
+            novelty.check()?;
         }
         Ok(manifest)
     }

@@ -15,10 +15,12 @@ mod graph;
 mod less;
 mod manifest;
 mod matmul;
+mod novelty;
 mod tensor;
 
 pub use error::{ModelError, ScoreError};
 pub use manifest::{Manifest, ManifestTarget};
+pub use novelty::Novelty;
 
 /// Largest ONNX file that is looked at, in bytes: it is held in every worker's memory.
 pub const MAX_MODEL_BYTES: usize = 4 * 1024 * 1024;

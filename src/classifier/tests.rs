@@ -58,6 +58,7 @@ fn manifest(schema_hash: &str) -> Vec<u8> {
         schema_hash: schema_hash.to_owned(),
         features: LEN,
         targets: vec![ManifestTarget { name: "cheap".to_owned(), threshold: 0.5 }],
+        novelty: None,
         training: serde_json::Value::Null,
     })
     .unwrap()

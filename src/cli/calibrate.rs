@@ -1,17 +1,25 @@
 //! `pointsman calibrate`: a wish about quality or cost to a threshold.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::evaluate::{self, Part};
 use super::{BadInput, DataArgs};
+use crate::config::Config;
+use crate::label::{Price, Usage};
 use crate::learn::calibrate::{Calibration, Goal, Prices, calibrate};
+use crate::learn::metrics::Outcome;
+use crate::router::Router;
 
 /// Find the threshold for a wanted quality, share of strong calls, or budget
 ///
-/// Prints the threshold with its 95 % interval, what it does on the rows, and the configuration to
-/// paste into the filter.
+/// Prints the threshold with its 95 % interval, what it does and costs on the rows, and the
+/// configuration to paste into the filter. With --with-model that configuration carries the model,
+/// so that it reaches a running Envoy without a new .wasm.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("goal").required(true))]
 pub(super) struct Args {
@@ -28,18 +36,44 @@ pub(super) struct Args {
     /// Send at most this share of requests to the strong model, 0 to 1
     #[arg(long, group = "goal", value_parser = share)]
     strong_share: Option<f64>,
-    /// Spend at most this on a mean request; needs both costs
-    #[arg(long, group = "goal", requires = "cheap_cost", requires = "strong_cost")]
+    /// Spend at most this on --requests; needs prices
+    #[arg(long, group = "goal", value_name = "DOLLARS", value_parser = amount)]
     budget: Option<f64>,
-    /// Mean cost of a request to the cheap model, in any currency
-    #[arg(long, requires = "strong_cost")]
+    /// How many requests the budget and the printed costs are for
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    requests: u64,
+    /// Mean cost of a request to the cheap model
+    #[arg(long, requires = "strong_cost", value_name = "DOLLARS", value_parser = amount)]
     cheap_cost: Option<f64>,
     /// Mean cost of a request to the strong model
-    #[arg(long, requires = "cheap_cost")]
+    #[arg(long, requires = "cheap_cost", value_name = "DOLLARS", value_parser = amount)]
     strong_cost: Option<f64>,
+    /// Instead of costs: dollars for a million input and output tokens of the cheap model
+    #[arg(
+        long,
+        requires = "strong_price",
+        conflicts_with = "cheap_cost",
+        value_name = "INPUT,OUTPUT"
+    )]
+    cheap_price: Option<Price>,
+    /// Dollars for a million input and output tokens of the strong model
+    #[arg(long, requires_all = ["cheap_price", "tokens"], value_name = "INPUT,OUTPUT")]
+    strong_price: Option<Price>,
+    /// Mean tokens of a request and of its answer
+    #[arg(long, requires = "strong_price", value_name = "INPUT,OUTPUT", value_parser = tokens)]
+    tokens: Option<Usage>,
+    /// The filter's configuration (JSON): print it with the new threshold
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Put the model into the printed configuration
+    #[arg(long, requires = "model")]
+    with_model: bool,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "config_only")]
     json: bool,
+    /// Print the configuration alone, to write it to a file; the rest goes to stderr
+    #[arg(long)]
+    config_only: bool,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -47,61 +81,170 @@ fn share(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("must be from 0 to 1".to_owned()) }
 }
 
+fn amount(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    number.ok_or_else(|| "must be a number, 0 or more".to_owned())
+}
+
+fn tokens(text: &str) -> Result<Usage, String> {
+    let parts = text.split_once(',').and_then(|(input, output)| {
+        Some(Usage { input: input.trim().parse().ok()?, output: output.trim().parse().ok()? })
+    });
+    parts.ok_or_else(|| "must be INPUT,OUTPUT, such as 600,250".to_owned())
+}
+
 /// Seed of the bootstrap: the same rows give the same interval.
 const SEED: u64 = 1;
 
+#[derive(Serialize)]
+struct Answer<'a> {
+    rows: usize,
+    calibration: &'a Calibration,
+    /// What is wrong with the threshold; empty when nothing is.
+    warnings: &'a [String],
+    config: &'a Value,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let prices = prices(args)?;
+    let requests = args.requests as f64;
     let goal = match (args.quality, args.strong_share, args.budget) {
         (Some(quality), ..) => Goal::Quality(quality),
         (_, Some(share), _) => Goal::StrongShare(share),
-        (.., budget) => Goal::Budget(budget.unwrap_or_default()),
+        (.., budget) => Goal::Budget(budget.unwrap_or_default() / requests),
     };
-    let prices =
-        args.cheap_cost.zip(args.strong_cost).map(|(cheap, strong)| Prices { cheap, strong });
-    if let Some(Prices { cheap, strong }) = prices
-        && !(0.0 <= cheap && cheap < strong)
-    {
-        let message = format!("--cheap-cost {cheap} must be below --strong-cost {strong}");
-        return Err(BadInput::new(message).into());
-    }
     let classifier = evaluate::load(args.model.as_deref())?;
-    let sources = evaluate::outcomes(&args.data, args.split, &classifier)?;
-    let all: Vec<_> = sources.into_values().flatten().collect();
-    let calibration =
-        calibrate(&all, goal, prices, SEED).ok_or_else(|| BadInput::new("no rows to look at"))?;
-    warn_when_degenerate(&calibration);
-    let target = classifier.manifest().targets.first().map_or("cheap", |target| &target.name);
-    let snippet = json!({"targets": [
-        {"name": target, "cluster": target, "threshold": calibration.threshold},
-        {"name": "strong", "cluster": "strong"}]});
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    evaluate::score_rows(
+        &args.data.data,
+        args.data.strict,
+        args.split,
+        |row, features| evaluate::scored(&classifier, row, features),
+        |row, _, _| {
+            outcomes.push(row.outcome());
+            Ok(())
+        },
+    )?;
+    let calibration = calibrate(&outcomes, goal, prices, SEED).ok_or_else(|| {
+        BadInput::new("no rows of this split").hint("--split all takes every row")
+    })?;
+    let name = classifier.manifest().targets.first().map_or("cheap", |target| &target.name);
+    let config = config(args, name, calibration.threshold)?;
+    let warnings = warnings(&calibration, goal, prices);
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if args.json {
-        println!("{}", json!({"rows": all.len(), "calibration": calibration, "config": snippet}));
-        return Ok(());
+        let rows = outcomes.len();
+        let answer =
+            Answer { rows, calibration: &calibration, warnings: &warnings, config: &config };
+        println!("{}", serde_json::to_string(&answer)?);
+    } else {
+        let lines = describe(&calibration, outcomes.len(), args.requests);
+        if args.config_only {
+            eprintln!("{lines}");
+        } else {
+            println!("{lines}\n");
+        }
+        println!("{}", serde_json::to_string_pretty(&config)?);
     }
-    print(&calibration, all.len());
-    println!("\n{}", serde_json::to_string_pretty(&snippet)?);
     Ok(())
 }
 
-fn warn_when_degenerate(calibration: &Calibration) {
-    if calibration.strong_share == 0.0 {
-        eprintln!("warning: this threshold never fires: no request goes to the strong model");
-    }
-    if calibration.strong_share == 1.0 {
-        eprintln!("warning: this threshold always fires: every request goes to the strong model");
+fn prices(args: &Args) -> Result<Option<Prices>, BadInput> {
+    let by_token = args.cheap_price.zip(args.strong_price).zip(args.tokens);
+    let prices = match by_token {
+        Some(((cheap, strong), tokens)) => Some((cheap.of(tokens), strong.of(tokens))),
+        None => args.cheap_cost.zip(args.strong_cost),
+    };
+    match prices {
+        Some((cheap, strong)) if cheap >= strong => Err(BadInput::new(format!(
+            "a request costs {cheap} with the cheap model and {strong} with the strong one: \
+             there is nothing to save"
+        ))),
+        Some((cheap, strong)) => Ok(Some(Prices { cheap, strong })),
+        None if args.budget.is_some() => Err(BadInput::new("a budget needs prices")
+            .hint("--cheap-cost and --strong-cost, or --cheap-price, --strong-price and --tokens")),
+        None => Ok(None),
     }
 }
 
-fn print(calibration: &Calibration, rows: usize) {
-    let [low, high] = calibration.threshold_ci95;
-    println!("threshold {:.4} (95 % interval {low:.4} to {high:.4})", calibration.threshold);
-    println!(
-        "on {rows} rows: {:.1} % strong calls, quality {:.4} of {:.4} always strong",
+/// The configuration with the threshold and, when asked for, the model. The filter's own checks
+/// have passed it.
+fn config(args: &Args, name: &str, threshold: f32) -> anyhow::Result<Value> {
+    let mut config = match &args.config {
+        Some(path) => read_config(path)?,
+        None => json!({"targets": [
+            {"name": name, "cluster": name}, {"name": "strong", "cluster": "strong"}]}),
+    };
+    config["targets"][0]["threshold"] = json!(threshold);
+    if let Some(directory) = args.model.as_deref().filter(|_| args.with_model) {
+        let (onnx, manifest) = evaluate::files(directory)?;
+        let manifest: Value = serde_json::from_slice(&manifest)?;
+        if !config["policy"].is_object() {
+            config["policy"] = json!({});
+        }
+        config["policy"]["classifier"]["model"] =
+            json!({"onnx": BASE64_STANDARD.encode(onnx), "manifest": manifest});
+    }
+    let checked = Config::from_json(config.to_string().as_bytes()).map_err(BadInput::new)?;
+    Router::new(checked).map_err(BadInput::new)?;
+    Ok(config)
+}
+
+fn read_config(path: &Path) -> Result<Value, BadInput> {
+    let refused = |error: String| BadInput::new(format!("{}: {error}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    Config::from_json(&bytes).map_err(|errors| refused(errors.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))
+}
+
+fn warnings(calibration: &Calibration, goal: Goal, prices: Option<Prices>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let threshold = calibration.threshold;
+    if calibration.strong_share == 1.0 {
+        warnings.push(format!(
+            "the threshold {threshold} never fires: no score reaches it, and every request goes \
+             to the strong model"
+        ));
+    }
+    if calibration.strong_share == 0.0 {
+        warnings.push(format!(
+            "the threshold {threshold} always fires: every score reaches it, and no request goes \
+             to the strong model"
+        ));
+    }
+    if let (Goal::Budget(budget), Some(prices)) = (goal, prices)
+        && budget < prices.cheap
+    {
+        warnings.push("the budget does not even pay for the cheap model".to_owned());
+    }
+    warnings
+}
+
+fn describe(calibration: &Calibration, rows: usize, requests: u64) -> String {
+    let percent = |[low, high]: [f64; 2]| format!("{:.1} to {:.1} %", low * 100.0, high * 100.0);
+    let Calibration { threshold, threshold_ci95: [low, high], .. } = calibration;
+    let [quality_low, quality_high] = calibration.quality_ci95;
+    let mut lines = format!(
+        "threshold     {threshold:.4} (95 % interval {low:.4} to {high:.4})\n\
+         rows          {rows}\n\
+         strong calls  {:.1} % ({})\n\
+         quality       {:.4} ({quality_low:.4} to {quality_high:.4}); always cheap {:.4}, always \
+         strong {:.4}",
         calibration.strong_share * 100.0,
+        percent(calibration.strong_share_ci95),
         calibration.quality,
+        calibration.always_cheap_quality,
         calibration.always_strong_quality
     );
-    if let Some((cost, savings)) = calibration.cost.zip(calibration.savings) {
-        println!("cost {cost:.6} a request, {:.1} % less than always strong", savings * 100.0);
+    if let (Some(cost), Some(strong), Some(savings)) =
+        (calibration.cost, calibration.always_strong_cost, calibration.savings)
+    {
+        let [cost, strong] = [cost, strong].map(|dollars| dollars * requests as f64);
+        lines += &format!(
+            "\ncost          {cost:.6} for {requests} requests, always strong {strong:.6}: \
+             {:.1} % saved",
+            savings * 100.0
+        );
     }
+    lines
 }

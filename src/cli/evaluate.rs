@@ -1,31 +1,66 @@
 //! `pointsman evaluate`: how good a model is on labelled rows.
 
-use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use super::{BadInput, DataArgs, bytes_bar, dataset_error, report_reading};
+use super::{BadInput, bytes_bar, dataset_error, report_bad_lines, report_reading};
 use crate::classifier::Classifier;
-use crate::learn::metrics::{Metrics, Outcome, measure};
-use crate::learn::{Split, read_rows};
+use crate::evaluate::figures::LearningStep;
+use crate::evaluate::report::{self, Report};
+use crate::evaluate::signal::{Signal, SignalReader};
+use crate::evaluate::{
+    Evaluation, HAND_RULES_THRESHOLD, ScoredRow, Scorer, Standing, evaluate, hand_rules,
+};
+use crate::features::Features;
+use crate::learn::metrics::Metrics;
+use crate::learn::{BadLine, Lines, Reject, Row, Split, body_of, read_rows};
 
-/// Measure a model on labelled rows
+/// Measure a model on labelled rows, beside every baseline
 ///
 /// Scores come from the engine that the filter runs. The positive class is "the strong model is
 /// required".
 #[derive(clap::Args)]
 pub(super) struct Args {
-    #[command(flatten)]
-    data: DataArgs,
+    /// JSONL or gzipped JSONL with labelled rows; several files are read in turn, `-` is standard
+    /// input
+    #[arg(long, num_args = 1.., value_name = "FILE", default_value = "-")]
+    data: Vec<PathBuf>,
+    /// Stop at the first line that is no row, instead of skipping it
+    #[arg(long)]
+    strict: bool,
     /// Directory with model.onnx and manifest.json; the built-in model when absent
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t = Part::Val)]
-    split: Part,
+    /// Another model's directory: what is the gain over it?
+    #[arg(long, value_name = "DIR")]
+    compare: Option<PathBuf>,
+    /// Who decides: the model, or the shipped hand rules
+    #[arg(long, value_enum, default_value_t = Decider::Classifier, conflicts_with_all = ["compare", "rows"])]
+    policy: Decider,
+    /// Which rows [default: val; all with --rows or --scored]
+    #[arg(long, value_enum)]
+    split: Option<Part>,
+    /// Write a self-contained HTML page
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write the page's plots as SVG, and the numbers behind them as CSV
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Only score: a line for each row, in the same order, for a later --scored
+    #[arg(long, conflicts_with_all = ["report", "plots", "scored", "json"])]
+    rows: bool,
+    /// The data are scored rows that --rows wrote
+    #[arg(long)]
+    scored: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Decider {
+    Classifier,
+    Rules,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -45,139 +80,235 @@ impl Part {
     }
 }
 
-#[derive(Serialize)]
-struct Report {
-    #[serde(flatten)]
-    metrics: Metrics,
-    threshold: f32,
-    policy: Policy,
-    by_source: BTreeMap<String, Metrics>,
-}
-
-/// What routing by score and threshold gives on the rows, beside the choices that need no model.
-#[derive(Serialize)]
-struct Policy {
-    name: &'static str,
-    model_version: String,
-    /// Share of rows that go to the strong model.
-    strong_share: f64,
-    /// Mean quality of the routed answers, 0..=1.
-    quality: f64,
-    always_cheap_quality: f64,
-    always_strong_quality: f64,
-    /// As many strong calls, spread at random.
-    random_quality: f64,
-    /// The better answer of every row.
-    oracle_quality: f64,
-}
-
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let classifier = load(args.model.as_deref())?;
-    let sources = outcomes(&args.data, args.split, &classifier)?;
-    let all: Vec<Outcome> = sources.values().flatten().copied().collect();
-    if all.is_empty() {
+    if args.data == [Path::new("-")] && std::io::stdin().is_terminal() {
+        return Err(BadInput::new("no rows: give --data FILE, or pipe rows in").into());
+    }
+    let mut model = Model::load(args.model.as_deref())?;
+    let previous = args.compare.as_deref().map(|path| Model::load(Some(path))).transpose()?;
+    if args.rows {
+        return write_rows(args, &model, previous.as_ref());
+    }
+    let (mut rows, signal) = if args.scored {
+        (read_scored(&args.data, args.strict)?, None)
+    } else {
+        collect(args, &model, previous.as_ref())?
+    };
+    if args.policy == Decider::Rules {
+        model.scorer =
+            Scorer { version: "rules/default.json".into(), threshold: HAND_RULES_THRESHOLD };
+        rows.iter_mut().for_each(|row| row.score = row.rules);
+    }
+    let compared = previous.as_ref().map(|previous| &previous.scorer);
+    let Some(mut evaluation) = evaluate(&rows, &model.scorer, compared) else {
         let error = BadInput::new("no rows of this split");
         return Err(error.hint("--split all takes every row").into());
+    };
+    if args.policy == Decider::Rules {
+        evaluation.policy.name = "rules";
     }
-    let report = report(&classifier, &all, &sources);
+    write_report(args, &evaluation, &rows, signal.as_ref())?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", serde_json::to_string(&evaluation)?);
     } else {
-        print_table(&report);
+        print_table(&evaluation);
     }
     Ok(())
 }
 
-/// The outcome of every row of a split under a model, by source.
-pub(super) fn outcomes(
-    data: &DataArgs,
-    split: Part,
-    classifier: &Classifier,
-) -> anyhow::Result<BTreeMap<String, Vec<Outcome>>> {
-    let bar = bytes_bar(&data.data);
-    let mut sources: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
-    let mut failure = None;
-    let reading = read_rows(
-        &data.data,
-        data.strict,
-        |bytes| bar.inc(bytes),
-        |row, features| {
-            if !split.holds(row.split) || failure.is_some() {
-                return;
-            }
-            match classifier.scores(features) {
-                Ok(scores) => sources
-                    .entry(row.source.clone())
-                    .or_default()
-                    .push(row.outcome(scores.first().copied().unwrap_or_default())),
-                Err(error) => failure = Some(anyhow::anyhow!("row {}: {error}", row.id)),
-            }
-        },
-    )
-    .map_err(dataset_error)?;
-    bar.finish_and_clear();
-    report_reading(&reading);
-    if let Some(failure) = failure {
-        return Err(failure);
+/// A model with what is told of it.
+struct Model {
+    classifier: Classifier,
+    scorer: Scorer,
+}
+
+impl Model {
+    fn load(directory: Option<&Path>) -> anyhow::Result<Model> {
+        let classifier = load(directory)?;
+        let manifest = classifier.manifest();
+        let threshold = manifest.targets.first().map_or(0.5, |target| target.threshold);
+        let scorer = Scorer { version: manifest.version.clone(), threshold };
+        Ok(Model { classifier, scorer })
     }
-    Ok(sources)
+
+    fn score(&self, features: &Features) -> anyhow::Result<f32> {
+        Ok(self.classifier.scores(features)?.first().copied().unwrap_or_default())
+    }
 }
 
 pub(super) fn load(directory: Option<&Path>) -> anyhow::Result<Classifier> {
     let Some(directory) = directory else {
         return Classifier::embedded().map_err(|error| anyhow::anyhow!("built-in model: {error}"));
     };
-    let read = |name: &str| {
-        let path = directory.join(name);
-        std::fs::read(&path).map_err(|error| {
-            BadInput::new(format!("{}: {error}", path.display()))
-                .hint("--model takes a directory that `pointsman train --out` wrote")
-        })
-    };
-    let (onnx, manifest) = (read("model.onnx")?, read("manifest.json")?);
+    let (onnx, manifest) = files(directory)?;
     Classifier::load(&onnx, &manifest)
         .map_err(|error| BadInput::new(format!("{}: {error}", directory.display())).into())
 }
 
-/// Seed of the bootstrap: the same rows give the same intervals.
-const SEED: u64 = 1;
-
-fn report(
-    classifier: &Classifier,
-    all: &[Outcome],
-    sources: &BTreeMap<String, Vec<Outcome>>,
-) -> Report {
-    let manifest = classifier.manifest();
-    let threshold = manifest.targets.first().map_or(0.5, |target| target.threshold);
-    let measured = |outcomes: &[Outcome]| measure(outcomes, threshold, SEED);
-    Report {
-        metrics: measured(all),
-        threshold,
-        policy: policy(manifest.version.clone(), all, threshold),
-        by_source: sources.iter().map(|(s, rows)| (s.clone(), measured(rows))).collect(),
-    }
-}
-
-fn policy(model_version: String, all: &[Outcome], threshold: f32) -> Policy {
-    let mean = |f: &dyn Fn(&Outcome) -> f32| {
-        all.iter().map(|o| f64::from(f(o))).sum::<f64>() / all.len() as f64
+/// `model.onnx` and `manifest.json` of a model's directory.
+pub(super) fn files(directory: &Path) -> Result<(Vec<u8>, Vec<u8>), BadInput> {
+    let read = |name: &str| {
+        let path = directory.join(name);
+        std::fs::read(&path).map_err(|error| {
+            BadInput::new(format!("{}: {error}", path.display()))
+                .hint("a model is a directory that `pointsman train --out` wrote")
+        })
     };
-    let is_strong = |o: &Outcome| o.score < threshold;
-    let strong_share = mean(&|o| f32::from(u8::from(is_strong(o))));
-    let (cheap, strong) = (mean(&|o| o.cheap), mean(&|o| o.strong));
-    Policy {
-        name: "classifier",
-        model_version,
-        strong_share,
-        quality: mean(&|o| if is_strong(o) { o.strong } else { o.cheap }),
-        always_cheap_quality: cheap,
-        always_strong_quality: strong,
-        random_quality: cheap + strong_share * (strong - cheap),
-        oracle_quality: mean(&|o| o.strong.max(o.cheap)),
-    }
+    Ok((read("model.onnx")?, read("manifest.json")?))
 }
 
-fn print_table(report: &Report) {
+/// Calls `visit` with every row of a part of the data, scored.
+pub(super) fn score_rows(
+    data: &[PathBuf],
+    strict: bool,
+    part: Part,
+    score: impl Fn(&Row, &Features) -> anyhow::Result<ScoredRow>,
+    mut visit: impl FnMut(ScoredRow, &Features, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let bar = bytes_bar(data);
+    let mut failure = None;
+    let progress = |bytes| bar.inc(bytes);
+    let reading = read_rows(data, strict, progress, |row, features, line| {
+        if !part.holds(row.split) || failure.is_some() {
+            return;
+        }
+        let visited = score(&row, features).and_then(|scored| visit(scored, features, line));
+        failure = visited.err();
+    })
+    .map_err(dataset_error)?;
+    bar.finish_and_clear();
+    report_reading(&reading);
+    failure.map_or(Ok(()), Err)
+}
+
+/// A row under a classifier, without a previous one.
+pub(super) fn scored(
+    classifier: &Classifier,
+    row: &Row,
+    features: &Features,
+) -> anyhow::Result<ScoredRow> {
+    let scores =
+        classifier.scores(features).map_err(|error| anyhow::anyhow!("row {}: {error}", row.id))?;
+    Ok(ScoredRow {
+        id: row.id.clone(),
+        source: row.source.clone(),
+        score: scores.first().copied().unwrap_or_default(),
+        cheap_ok: row.cheap_ok,
+        cheap: row.cheap,
+        strong: row.strong,
+        rules: hand_rules(features),
+        previous: None,
+    })
+}
+
+fn both(
+    model: &Model,
+    previous: Option<&Model>,
+    row: &Row,
+    features: &Features,
+) -> anyhow::Result<ScoredRow> {
+    let previous = previous.map(|previous| previous.score(features)).transpose()?;
+    Ok(ScoredRow { previous, ..scored(&model.classifier, row, features)? })
+}
+
+fn write_rows(args: &Args, model: &Model, previous: Option<&Model>) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    score_rows(
+        &args.data,
+        args.strict,
+        args.split.unwrap_or(Part::All),
+        |row, features| both(model, previous, row, features),
+        |row, _, _| {
+            serde_json::to_writer(&mut out, &row).map_err(std::io::Error::from)?;
+            Ok(out.write_all(b"\n")?)
+        },
+    )?;
+    Ok(out.flush()?)
+}
+
+fn collect(
+    args: &Args,
+    model: &Model,
+    previous: Option<&Model>,
+) -> anyhow::Result<(Vec<ScoredRow>, Option<Signal>)> {
+    let mut signal = (args.report.is_some() || args.plots.is_some()).then(SignalReader::default);
+    let mut rows = Vec::new();
+    score_rows(
+        &args.data,
+        args.strict,
+        args.split.unwrap_or(Part::Val),
+        |row, features| both(model, previous, row, features),
+        |row, features, line| {
+            if let Some(signal) = &mut signal {
+                signal.add(features, || body_of(line));
+            }
+            rows.push(row);
+            Ok(())
+        },
+    )?;
+    let signal = signal.map(|signal| signal.finish(&rows, &model.classifier)).transpose()?;
+    Ok((rows, signal.flatten()))
+}
+
+fn read_scored(data: &[PathBuf], strict: bool) -> anyhow::Result<Vec<ScoredRow>> {
+    let (mut rows, mut bad) = (Vec::new(), Vec::new());
+    for file in data {
+        let open = |error| BadInput::new(format!("{}: {error}", file.display()));
+        let mut lines = Lines::open(file).map_err(open)?;
+        while let Some((number, line, _)) = lines.next_line().map_err(open)? {
+            match ScoredRow::parse(line) {
+                Ok(row) => rows.push(row),
+                Err(why) => {
+                    let reject = Reject::Json(why);
+                    let line = BadLine { file: file.clone(), line: number, reject };
+                    if strict {
+                        return Err(BadInput::new(line).into());
+                    }
+                    bad.push(line);
+                }
+            }
+        }
+    }
+    report_bad_lines(&bad);
+    Ok(rows)
+}
+
+fn write_report(
+    args: &Args,
+    evaluation: &Evaluation,
+    rows: &[ScoredRow],
+    signal: Option<&Signal>,
+) -> anyhow::Result<()> {
+    if args.report.is_none() && args.plots.is_none() {
+        return Ok(());
+    }
+    let learning_curve = learning_curve(args.model.as_deref())?;
+    let report = Report { evaluation, rows, signal, learning_curve: &learning_curve };
+    let plots = report.plots()?;
+    let cannot = |path: &Path, error| anyhow::anyhow!("{}: {error}", path.display());
+    if let Some(path) = &args.report {
+        let page = report.html(&plots);
+        report::replace(path, page.as_bytes()).map_err(|error| cannot(path, error))?;
+    }
+    if let Some(path) = &args.plots {
+        report::write_plots(path, &plots).map_err(|error| cannot(path, error))?;
+    }
+    Ok(())
+}
+
+/// `learning-curve.json` of a model's directory, which training writes when it is asked to.
+fn learning_curve(model: Option<&Path>) -> anyhow::Result<Vec<LearningStep>> {
+    let Some(path) = model.map(|directory| directory.join("learning-curve.json")) else {
+        return Ok(Vec::new());
+    };
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(Vec::new()) };
+    let mut steps: Vec<LearningStep> = serde_json::from_slice(&bytes)
+        .map_err(|error| BadInput::new(format!("{}: {error}", path.display())))?;
+    steps.sort_by_key(|step| step.rows);
+    Ok(steps)
+}
+
+fn print_table(evaluation: &Evaluation) {
     println!(
         "{:24} {:>6} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6}",
         "source", "rows", "majority", "accuracy", "AUROC", "APGR", "CPT50", "CPT80"
@@ -195,25 +326,42 @@ fn print_table(report: &Report) {
             number(m.cpt80)
         );
     };
-    for (source, metrics) in &report.by_source {
+    for (source, metrics) in &evaluation.by_source {
         line(if source.is_empty() { "(none)" } else { source }, metrics);
     }
-    line("all", &report.metrics);
-    let m = &report.metrics;
+    line("all", &evaluation.metrics);
+    let m = &evaluation.metrics;
     if let Some([low, high]) = m.auroc_ci95 {
         println!("\nAUROC 95 % interval {low:.3} to {high:.3}");
     }
+    if let Some(within) = evaluation.auroc_within_source.filter(|_| evaluation.by_source.len() > 1)
+    {
+        println!("AUROC within sources {within:.3}");
+    }
     println!("Brier {:.4}, calibration error {:.4}", m.brier, m.ece);
-    let p = &report.policy;
     println!(
-        "threshold {:.3}: {:.1} % strong calls, quality {:.3} (random {:.3}, always cheap {:.3}, \
-         always strong {:.3}, oracle {:.3})",
-        report.threshold,
-        p.strong_share * 100.0,
-        p.quality,
-        p.random_quality,
-        p.always_cheap_quality,
-        p.always_strong_quality,
-        p.oracle_quality
+        "\n{:24} {:>8} {:>8} {:>8} {:>26}",
+        format!("threshold {:.3}", evaluation.threshold),
+        "strong",
+        "accuracy",
+        "quality",
+        "gain in quality (95 %)"
     );
+    let standing = |name: &str, standing: &Standing| {
+        let gain = standing.gain.map_or(String::new(), |gain| {
+            let [low, high] = gain.quality.ci95;
+            format!("{:+.3} ({low:+.3} to {high:+.3})", gain.quality.value)
+        });
+        println!(
+            "{:24} {:>6.1} % {:>8.3} {:>8.3} {gain:>26}",
+            name.replace('_', " "),
+            standing.strong_share * 100.0,
+            standing.accuracy.value,
+            standing.quality.value
+        );
+    };
+    standing("this model", &evaluation.policy.standing);
+    for (name, baseline) in &evaluation.baselines {
+        standing(name, baseline);
+    }
 }

@@ -9,7 +9,8 @@ use super::BadInput;
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
-use crate::prompt::{ApiFormat, Prompt};
+use crate::policy::Facts;
+use crate::prompt::ApiFormat;
 use crate::router::Router;
 
 /// Show how one request body would be routed, and which features speak for it
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// The filter's configuration (JSON); the built-in model and its threshold when absent
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The request's path, which tells the API's format
+    #[arg(long, default_value = "/v1/chat/completions")]
+    path: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -34,10 +38,11 @@ const DEFAULT_CONFIG: &[u8] =
 
 #[derive(Serialize)]
 struct Explanation<'a> {
+    format: &'static str,
     target: &'a str,
     cluster: &'a str,
     source: &'static str,
-    reason: &'static str,
+    reason: &'a str,
     score: Option<f32>,
     threshold: Option<f32>,
     model_version: &'a str,
@@ -68,12 +73,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let limit = router.config().max_body_bytes;
     let truncated = body.len() > limit;
     body.truncate(limit);
-    let decision = router.decide(ApiFormat::ChatCompletions, &mut body.clone(), truncated);
-    let contributions = match Prompt::parse(ApiFormat::ChatCompletions, &mut body, truncated) {
-        Ok(prompt) => contributions(&router, &features::extract(&prompt))?,
-        Err(_) => Vec::new(),
+    let format = ApiFormat::of_path(args.path.as_bytes()).ok_or_else(|| {
+        let error = BadInput::new(format!("--path {}: requests there pass undecided", args.path));
+        error.hint("paths of ours end in /chat/completions, /completions, /responses, /v1/messages")
+    })?;
+    let facts = Facts { path: args.path.as_bytes(), ..Facts::default() };
+    let (decision, contributions) = match router.read(format, &mut body, truncated) {
+        Ok(prompt) => (
+            router.decide_prompt(&prompt, &facts),
+            contributions(&router, &features::extract(&prompt))?,
+        ),
+        Err(error) => (router.fall_back(error.into()), Vec::new()),
     };
-    let explanation = explain(&router, &decision, contributions)?;
+    let explanation = explain(format, &router, &decision, contributions)?;
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -94,6 +106,7 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
 }
 
 fn explain<'a>(
+    format: ApiFormat,
     router: &'a Router,
     decision: &Decision,
     contributions: Vec<Contribution>,
@@ -101,10 +114,11 @@ fn explain<'a>(
     let target =
         router.target(decision).ok_or_else(|| anyhow::anyhow!("the decision names no target"))?;
     Ok(Explanation {
+        format: format.name(),
         target: &target.name,
         cluster: &target.cluster,
         source: decision.source().name(),
-        reason: decision.reason.name(),
+        reason: router.config().reason_name(decision.reason),
         score: decision.score,
         threshold: decision.threshold,
         model_version: &router.classifier().manifest().version,

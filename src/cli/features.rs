@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
 use super::{BadInput, bytes_bar, report_bad_lines};
 use crate::features::{ENGINEERED, Features, SCHEMA};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(BadInput::new("--hashed needs --format jsonl").into());
     }
     let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     if args.format == Format::Csv {
         let names: Vec<&str> = SCHEMA.iter().map(|feature| feature.name).collect();
         writeln!(out, "id,{}", names.join(","))?;
@@ -88,18 +88,32 @@ fn write_row(
             writeln!(out)
         }
         Format::Jsonl => {
-            let named = SCHEMA.iter().zip(features.engineered());
-            let named: Map<String, Value> =
-                named.map(|(spec, value)| (spec.name.to_owned(), json!(value))).collect();
-            let mut row = json!({"id": id, "features": named});
-            if args.hashed {
-                let buckets = features.as_slice().iter().skip(ENGINEERED).enumerate();
-                let set: Vec<Value> =
-                    buckets.filter(|(_, v)| **v != 0.0).map(|(i, v)| json!([i, v])).collect();
-                row["hashed"] = Value::Array(set);
-            }
-            writeln!(out, "{row}")
+            let hashed = args.hashed.then(|| {
+                let buckets = features.as_slice().iter().skip(ENGINEERED).copied().enumerate();
+                buckets.filter(|(_, value)| *value != 0.0).collect()
+            });
+            let row = Line { id, features: Named(features.engineered()), hashed };
+            serde_json::to_writer(&mut *out, &row)?;
+            out.write_all(b"\n")
         }
+    }
+}
+
+/// One line of output, serialised as it is: a tree in between would cost more than the features.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    features: Named<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hashed: Option<Vec<(usize, f32)>>,
+}
+
+/// Engineered features under their names.
+struct Named<'a>(&'a [f32]);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(SCHEMA.iter().map(|spec| spec.name).zip(self.0))
     }
 }
 

@@ -21,6 +21,7 @@ mod explain;
 mod features;
 mod import;
 mod label;
+mod schema;
 mod serve;
 mod simulate;
 mod train;
@@ -45,6 +46,7 @@ enum Command {
     Serve(Box<serve::Args>),
     Estimate(estimate::Args),
     Simulate(simulate::Args),
+    Schema(schema::Args),
 }
 
 /// Labelled rows to read.
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Estimate(args) => estimate::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Schema(schema::Args {}) => schema::run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let io = error.downcast_ref::<std::io::Error>();

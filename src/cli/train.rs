@@ -1,18 +1,23 @@
 //! `pointsman train`: labelled rows to a model directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 
 use super::{BadInput, DataArgs, bytes_bar, dataset_error, report_reading, style};
-use crate::learn::{self, Algorithm, Dataset, Provenance, TrainError};
+use crate::learn::{
+    self, Algorithm, Dataset, FileDigest, Initial, Provenance, ScoredModels, Split, TrainError,
+    TrainOptions, Trained, TrainedTarget,
+};
 
 /// Train a model on labelled rows
 ///
-/// Fits candidates on the train rows, chooses among them on the validation rows, and writes
-/// model.onnx, manifest.json, golden.jsonl and CARD.md. The same rows and seed give the same files.
-/// Rows without `split` are split by their question: near-duplicates stay together.
+/// Tries candidates by cross-validation on the train rows, fits the best, calibrates it on the
+/// validation rows, and writes model.onnx, manifest.json, golden.jsonl and CARD.md. The same rows
+/// and seed give the same files. Rows without `split` are split by their question: near-duplicates
+/// stay together.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -25,59 +30,170 @@ pub(super) struct Args {
     /// Kinds of model that compete
     #[arg(long, value_enum, default_value_t = Algorithm::Auto)]
     algorithm: Algorithm,
+    /// Model directory to start from, for a log of a few hundred labels
+    #[arg(long, value_name = "DIR")]
+    init: Option<PathBuf>,
+    /// Let both labels weigh the same in fitting
+    #[arg(long)]
+    balance: bool,
+    /// Measure how quality grows with the train rows, into learning-curve.json
+    #[arg(long)]
+    learning_curve: bool,
+    /// Non-strongest target, cheapest first, by the name of its score in the rows' `scores` or
+    /// `models`
+    #[arg(long = "target", value_name = "NAME", requires = "strongest")]
+    targets: Vec<String>,
+    /// Name of the strongest model's score in the rows
+    #[arg(long, value_name = "NAME", requires = "targets")]
+    strongest: Option<String>,
     /// Markdown for the model's card: origin and licences of the data
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let notes = args
-        .notes
-        .as_ref()
-        .map(|path| {
-            std::fs::read_to_string(path)
-                .map_err(|error| BadInput::new(format!("{}: {error}", path.display())))
-        })
-        .transpose()?;
+    let notes = args.notes.as_deref().map(read_text).transpose()?;
+    let initial = args.init.as_deref().map(read_initial).transpose()?.map(Arc::new);
+    let options = TrainOptions {
+        algorithm: args.algorithm,
+        seed: args.seed,
+        initial: initial.clone(),
+        balanced: args.balance,
+    };
+    let compared: Vec<(String, Option<ScoredModels>)> = match &args.strongest {
+        None => vec![("cheap".to_owned(), None)],
+        Some(strong) => args
+            .targets
+            .iter()
+            .map(|name| {
+                let models = ScoredModels { cheap: name.clone(), strong: strong.clone() };
+                (name.clone(), Some(models))
+            })
+            .collect(),
+    };
+    let mut targets = Vec::new();
+    let mut files = Vec::new();
+    for (name, models) in compared {
+        if models.is_some() {
+            eprintln!("target {name}");
+        }
+        let (target, read) = train_target(args, &options, name, models)?;
+        targets.push(target);
+        files = read;
+    }
+    let provenance = Provenance {
+        files: &files,
+        seed: args.seed,
+        initial: initial.as_ref().map(|initial| initial.version()),
+        notes: notes.as_deref(),
+    };
+    let manifest = learn::write_model(&args.out, &targets, &provenance)
+        .with_context(|| format!("cannot write the model to {}", args.out.display()))?;
+    for TrainedTarget { name, trained, .. } in &targets {
+        let m = &trained.validation;
+        eprintln!(
+            "{name}, {}: on {} validation rows accuracy {:.3} (majority {:.3}), AUROC {:.3}, APGR \
+             {}, threshold {:.3}",
+            trained.algorithm,
+            m.n,
+            m.accuracy,
+            m.majority_accuracy,
+            m.auroc.unwrap_or(0.5),
+            number(m.apgr),
+            trained.threshold,
+        );
+    }
+    eprintln!("model {} written to {}", manifest.version, args.out.display());
+    Ok(())
+}
+
+fn train_target(
+    args: &Args,
+    options: &TrainOptions,
+    name: String,
+    models: Option<ScoredModels>,
+) -> anyhow::Result<(TrainedTarget, Vec<FileDigest>)> {
     let bar = bytes_bar(&args.data.data);
-    let dataset = Dataset::read(&args.data.data, args.data.strict, |bytes| bar.inc(bytes))
+    let progress = |bytes| bar.inc(bytes);
+    let dataset = Dataset::read_compared(&args.data.data, args.data.strict, models, progress)
         .map_err(dataset_error)?;
     bar.finish_and_clear();
     report_reading(&dataset.reading);
+    warn(&dataset);
+    let bar = ProgressBar::no_length().with_style(style("{bar:30} {pos}/{len} {msg}"));
+    bar.set_message("cross-validating");
+    let trained = learn::train(&dataset, options, |candidate, of| {
+        bar.set_length(of as u64);
+        bar.inc(1);
+        let apgr = number(candidate.apgr);
+        bar.suspend(|| eprintln!("{}: AUROC {:.4}, APGR {apgr}", candidate.name, candidate.auroc));
+    })
+    .map_err(train_error)?;
+    bar.finish_and_clear();
+    let learning_curve = match args.learning_curve {
+        true => learning_curve(&dataset, &trained, args.seed)?,
+        false => Vec::new(),
+    };
+    Ok((TrainedTarget { name, trained, learning_curve }, dataset.reading.files))
+}
+
+fn learning_curve(
+    dataset: &Dataset,
+    trained: &Trained,
+    seed: u64,
+) -> anyhow::Result<Vec<learn::CurvePoint>> {
+    let points = learn::learning_curve(dataset, trained, seed, |point| {
+        eprintln!(
+            "{} train rows: accuracy {:.3}, AUROC {}, APGR {}",
+            point.rows,
+            point.accuracy,
+            number(point.auroc),
+            number(point.apgr)
+        );
+    });
+    points.map_err(train_error)
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:.3}"))
+}
+
+/// Says what would make the measures look better, or noisier, than they are.
+fn warn(dataset: &Dataset) {
+    /// Rows of one label below which its recall is anybody's guess.
+    const FEW: usize = 20;
     let leaked = dataset.leaked();
     if leaked > 0 {
         eprintln!("warning: {leaked} validation rows ask a question of the train rows (leakage)");
     }
-    let bar = ProgressBar::no_length().with_style(style("{bar:30} {pos}/{len} {msg}"));
-    bar.set_message("fitting");
-    let trained = learn::train(&dataset, args.algorithm, args.seed, |candidate, of| {
-        bar.set_length(of as u64);
-        bar.inc(1);
-        bar.suspend(|| {
-            let apgr = candidate.apgr.map_or("–".to_owned(), |a| format!("{a:.3}"));
-            eprintln!("{}: AUROC {:.4}, APGR {apgr}", candidate.name, candidate.auroc);
-        });
-    })
-    .map_err(train_error)?;
-    bar.finish_and_clear();
-    let provenance =
-        Provenance { files: &dataset.reading.files, seed: args.seed, notes: notes.as_deref() };
-    let manifest = learn::write_model(&args.out, &trained, &provenance)
-        .with_context(|| format!("cannot write the model to {}", args.out.display()))?;
-    let m = &trained.validation;
-    eprintln!(
-        "model {} ({}): on {} validation rows accuracy {:.3} (majority {:.3}), AUROC {:.3}, \
-         threshold {:.3}; written to {}",
-        manifest.version,
-        trained.algorithm,
-        m.n,
-        m.accuracy,
-        m.majority_accuracy,
-        m.auroc.unwrap_or(0.5),
-        trained.threshold,
-        args.out.display()
-    );
-    Ok(())
+    for (split, name) in [(Split::Train, "train"), (Split::Val, "validation")] {
+        let rows = dataset.indices(split);
+        for (label, word) in [(true, "good enough"), (false, "not good enough")] {
+            let count = rows.iter().filter(|&&i| dataset.rows[i].cheap_ok == label).count();
+            if (1..FEW).contains(&count) {
+                eprintln!("warning: the cheap answer is {word} in only {count} {name} rows");
+            }
+        }
+    }
+    let (train, val) = (dataset.indices(Split::Train).len(), dataset.indices(Split::Val).len());
+    if val > train {
+        eprintln!("warning: more validation rows ({val}) than train rows ({train})");
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, BadInput> {
+    std::fs::read_to_string(path)
+        .map_err(|error| BadInput::new(format!("{}: {error}", path.display())))
+}
+
+fn read_initial(directory: &Path) -> anyhow::Result<Initial> {
+    let read = |name: &str| {
+        let path = directory.join(name);
+        std::fs::read(&path).map_err(|error| BadInput::new(format!("{}: {error}", path.display())))
+    };
+    let initial = Initial::load(&read("model.onnx")?, &read("manifest.json")?);
+    Ok(initial
+        .map_err(|error| BadInput::new(format!("--init {}: {error}", directory.display())))?)
 }
 
 fn train_error(error: TrainError) -> anyhow::Error {

@@ -1,15 +1,37 @@
 //! The filter's configuration, strictly checked.
 
-use crate::prompt::MAX_BODY_BYTES;
+use crate::decision::Reason;
+use crate::policy::Policy;
+use crate::prompt::{Envelopes, MAX_BODY_BYTES};
+use crate::rewrite::Edit;
+use crate::usage::Price;
 
+mod node;
+mod policies;
 mod read;
+mod rewrite;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema;
+mod targets;
 
-pub use read::{ConfigError, ConfigErrors};
+pub use node::{ConfigError, ConfigErrors};
+pub use rewrite::Rewrite;
+#[cfg(not(target_arch = "wasm32"))]
+pub use schema::json_schema;
 
 /// Fewest and most targets of a configuration. The upper bound keeps metrics bounded.
 pub const TARGETS: std::ops::RangeInclusive<usize> = 2..=16;
 /// Smallest and largest `body.max_bytes`.
 pub const BODY_BYTES: std::ops::RangeInclusive<u64> = 1024..=16 * 1024 * 1024;
+
+/// Most rules of a policy, and most policies beside the main one: metrics are defined for each.
+pub const MAX_RULES: usize = 64;
+pub const MAX_POLICIES: usize = 16;
+/// Longest pattern of a rule, in bytes, and the most memory that it may compile to.
+pub const REGEX_BYTES: usize = 512;
+pub const REGEX_COMPILED_BYTES: usize = 64 * 1024;
+/// The rule set that `"rules": "default"` names.
+pub const DEFAULT_RULES: &str = include_str!("../../rules/default.json");
 
 /// What a request can be routed to.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +42,81 @@ pub struct Target {
     pub cluster: String,
     /// The score from which on it is chosen; the manifest's when not given.
     pub threshold: Option<f32>,
+    /// What its tokens cost; all targets have one, or none.
+    pub price: Option<Price>,
+    /// The provider's name of the model.
+    pub model: Option<String>,
+    /// Largest sum of prompt and answer, in tokens.
+    pub context_tokens: Option<u64>,
+    /// Whether it takes images, tools, and a `response_format` other than text.
+    pub images: bool,
+    pub tools: bool,
+    pub response_format: bool,
+    /// Changes to the body of requests that go there; none unless bodies are rewritten.
+    pub edits: Vec<Edit>,
+}
+
+impl Target {
+    /// A target that can do everything, in the cluster of its name.
+    pub fn named(name: &str) -> Self {
+        Target {
+            name: name.to_owned(),
+            cluster: name.to_owned(),
+            threshold: None,
+            price: None,
+            model: None,
+            context_tokens: None,
+            images: true,
+            tools: true,
+            response_format: true,
+            edits: Vec::new(),
+        }
+    }
+}
+
+/// How conversations stay on their target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sticky {
+    /// The request header that names a conversation.
+    pub header: Option<String>,
+    /// Whether `user` names one.
+    pub user: bool,
+    /// How long a conversation is remembered after its last request.
+    pub ttl_seconds: u32,
+    /// How many conversations are remembered at once.
+    pub max_conversations: usize,
+    /// What a switch to a cheaper target costs, in the prices' money; without it none is made.
+    pub switch_cost: Option<f64>,
+}
+
+impl Default for Sticky {
+    fn default() -> Self {
+        Sticky {
+            header: None,
+            user: false,
+            ttl_seconds: 3600,
+            max_conversations: 16 * 1024,
+            switch_cost: None,
+        }
+    }
+}
+
+/// What a client may ask for with `x-pointsman-target`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Override {
+    /// Positions of the targets that it may name.
+    pub targets: Vec<usize>,
+    /// Whether `skip` lets a request pass as if the filter were not there.
+    pub skip: bool,
+}
+
+/// A share of conversations for another policy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Canary {
+    /// Position in [`Config::policies`].
+    pub policy: usize,
+    /// 0 to 1.
+    pub share: f32,
 }
 
 /// Another model than the embedded one.
@@ -39,6 +136,19 @@ pub enum Mode {
     Route,
     /// Decisions are only recorded; Envoy's own routes apply.
     Observe,
+    /// Every request passes untouched.
+    Off,
+}
+
+impl Mode {
+    /// The modes by their names in the configuration and in route metadata.
+    pub const NAMES: [(&str, Mode); 3] =
+        [("route", Mode::Route), ("observe", Mode::Observe), ("off", Mode::Off)];
+
+    /// The mode with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, mode)| mode)
+    }
 }
 
 /// Which response headers are added.
@@ -77,21 +187,56 @@ pub struct Control {
 }
 
 /// A checked configuration.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Cheapest first, strongest last.
     pub targets: Vec<Target>,
     /// Position of the target that takes what cannot be decided.
     pub default: usize,
     pub model: Option<Model>,
+    /// The main policy, then those that routes and the canary choose by name.
+    pub policies: Vec<Policy>,
+    /// Names of the rules of all policies: reasons of decisions.
+    pub rule_names: Vec<String>,
+    pub canary: Option<Canary>,
+    pub sticky: Option<Sticky>,
+    pub client: Override,
+    /// What a path of ours begins with: one of these.
+    pub path_prefixes: Vec<String>,
+    /// What is left out of the text that is looked at.
+    pub envelopes: Envelopes,
     /// Longest prefix of a body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// Whether the target's model and parameters are written into the body.
+    pub rewrite_model: bool,
     pub response_headers: ResponseHeaders,
     pub mode: Mode,
     pub control: Option<Control>,
 }
 
 impl Config {
+    /// The name of a reason in headers, metrics and records.
+    pub fn reason_name(&self, reason: Reason) -> &str {
+        match reason {
+            Reason::Rule(rule) => {
+                self.rule_names.get(usize::from(rule)).map_or("rule", |name| name)
+            }
+            reason => reason.name(),
+        }
+    }
+
+    /// All reasons that decisions for a target can have.
+    pub fn reasons(&self, target: usize) -> Vec<Reason> {
+        let mut reasons = Reason::ALL.to_vec();
+        for rule in self.policies.iter().flat_map(|policy| &policy.rules) {
+            let reason = Reason::Rule(rule.name);
+            if rule.target == target && !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        reasons
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors

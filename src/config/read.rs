@@ -1,58 +1,51 @@
 //! JSON to [`Config`], collecting every error on the way.
 
-use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
+use super::node::{ConfigErrors, Errors, Fields, Node};
+use super::policies::{read_canary, read_policies};
+use super::targets::{read_default, read_targets};
 use super::{
-    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Mode, Model, ResponseHeaders, TARGETS,
-    Target,
+    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Mode, Model, Override, ResponseHeaders,
+    Sticky, Target,
 };
+use crate::prompt::Envelopes;
 
-/// One thing that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Where, as in `targets[0].threshold`; empty for the whole document.
-    pub path: String,
-    /// The value found, shortened; empty when it is missing.
-    pub value: String,
-    /// What it should have been.
-    pub rule: String,
-}
+/// Most tags and path prefixes.
+pub(super) const MAX_NAMES: usize = 64;
+/// Bounds of `sticky.ttl_seconds` and `sticky.max_conversations`.
+pub(super) const TTL_SECONDS: std::ops::RangeInclusive<u64> = 1..=7 * 24 * 3600;
+pub(super) const CONVERSATIONS: std::ops::RangeInclusive<u64> = 16..=1 << 20;
+/// Bounds of `sticky.switch_cost`.
+pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let path = if self.path.is_empty() { "configuration" } else { &self.path };
-        if self.value.is_empty() {
-            write!(formatter, "{path}: {}", self.rule)
-        } else {
-            write!(formatter, "{path} = {}: {}", self.value, self.rule)
-        }
-    }
-}
+/// Bounds of `control.interval_ms`, `control.buffer_bytes` and `policy.bandit.max_age_s`.
+pub(super) const INTERVAL_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
+pub(super) const BUFFER_BYTES: std::ops::RangeInclusive<u64> = 16_384..=67_108_864;
+pub(super) const MAX_AGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
 
-/// All that is wrong with a configuration; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<ConfigError>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(formatter, "{separator}{error}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
+/// The fields of the configuration.
+pub(super) const FIELDS: [&str; 14] = [
+    "targets",
+    "default",
+    "policy",
+    "policies",
+    "canary",
+    "sticky",
+    "override",
+    "path_prefixes",
+    "prompt",
+    "body",
+    "response_headers",
+    "mode",
+    "control",
+    "$schema",
+];
 
 pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
-    let mut errors = Errors(Vec::new());
+    let mut errors = Errors::default();
     let value = match serde_json::from_slice::<Value>(json) {
         Ok(value) => value,
         Err(error) => {
@@ -68,91 +61,58 @@ pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
 }
 
 fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
-    let fields = ["targets", "default", "policy", "body", "response_headers", "mode", "control"];
-    let root = Node { path: String::new(), value }.object(&fields, errors)?;
+    let root = Node { path: String::new(), value }.object(&FIELDS, errors)?;
+    let body =
+        root.field("body").and_then(|node| node.object(&["max_bytes", "rewrite_model"], errors));
+    let max_body_bytes = body
+        .as_ref()
+        .and_then(|body| body.field("max_bytes")?.integer(BODY_BYTES, errors))
+        .unwrap_or(DEFAULT_MAX_BODY_BYTES);
+    let rewrite_model = body
+        .as_ref()
+        .and_then(|body| body.field("rewrite_model")?.boolean(errors))
+        .unwrap_or(false);
     let targets = match root.field("targets") {
-        Some(node) => read_targets(node, errors),
+        Some(node) => read_targets(node, rewrite_model, errors),
         None => {
             errors.add("targets", "", "is required: the targets, cheapest first");
             Vec::new()
         }
     };
     let default = read_default(root.field("default"), &targets, errors);
-    let model = root.field("policy").and_then(|node| read_policy(node, errors));
-    let max_body_bytes = root.field("body").and_then(|node| {
-        let body = node.object(&["max_bytes"], errors)?;
-        body.field("max_bytes")?.integer(BODY_BYTES, errors)
-    });
+    let mut rule_names = Vec::new();
+    let policies = read_policies(&root, &targets, &mut rule_names, errors);
+    let canary = root.field("canary").and_then(|node| read_canary(node, &policies, errors));
+    let sticky = root.field("sticky").and_then(|node| read_sticky(node, errors));
+    let client = root.field("override").and_then(|node| read_override(node, &targets, errors));
+    let path_prefixes = root.field("path_prefixes").map(|node| read_prefixes(node, errors));
+    let envelopes = root.field("prompt").and_then(|node| read_envelopes(node, errors));
     let response_headers =
         root.field("response_headers").map(|node| read_response_headers(node, errors));
-    let mode = root.field("mode").and_then(|node| {
-        node.one_of(&[("route", Mode::Route), ("observe", Mode::Observe)], errors)
-    });
+    let mode = root.field("mode").and_then(|node| node.one_of(&Mode::NAMES, errors));
     Some(Config {
         targets,
         default,
-        model,
-        max_body_bytes: max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES),
+        model: root.field("policy").and_then(|node| read_model(node, errors)),
+        policies,
+        rule_names,
+        canary,
+        sticky,
+        client: client.unwrap_or_default(),
+        path_prefixes: path_prefixes.unwrap_or_else(|| vec!["/".to_owned()]),
+        envelopes: envelopes.unwrap_or_default(),
+        max_body_bytes,
+        rewrite_model,
         response_headers: response_headers.unwrap_or_default(),
         mode: mode.unwrap_or_default(),
         control: read_control(&root, errors),
     })
 }
 
-fn read_targets(node: Node, errors: &mut Errors) -> Vec<Target> {
-    let Some(nodes) = node.array(errors) else {
-        return Vec::new();
-    };
-    if !TARGETS.contains(&nodes.len()) {
-        let (low, high) = (TARGETS.start(), TARGETS.end());
-        errors.add(
-            &node.path,
-            format!("{} targets", nodes.len()),
-            format!("must be {low} to {high}"),
-        );
-    }
-    let last = nodes.len().saturating_sub(1);
-    let mut targets: Vec<Target> = Vec::with_capacity(nodes.len());
-    for (index, node) in nodes.iter().enumerate() {
-        let Some(fields) = node.object(&["name", "cluster", "threshold"], errors) else {
-            continue;
-        };
-        let name = fields.required("name", errors).and_then(|node| node.target_name(errors));
-        let cluster = fields.required("cluster", errors).and_then(|node| node.cluster(errors));
-        let threshold = fields.field("threshold").and_then(|node| {
-            if index == last {
-                node.refuse(
-                    "the last target is the strongest: it takes what no other does",
-                    errors,
-                );
-            }
-            node.share(errors)
-        });
-        let name = name.unwrap_or_default();
-        if !name.is_empty() && targets.iter().any(|target| target.name == name) {
-            errors.add(&format!("{}.name", node.path), format!("\"{name}\""), "must be unique");
-        }
-        targets.push(Target { name, cluster: cluster.unwrap_or_default(), threshold });
-    }
-    targets
-}
-
-fn read_default(node: Option<Node>, targets: &[Target], errors: &mut Errors) -> usize {
-    let strongest = targets.len().saturating_sub(1);
-    let Some(node) = node else { return strongest };
-    let Some(name) = node.text(errors) else {
-        return strongest;
-    };
-    targets.iter().position(|target| target.name == name).unwrap_or_else(|| {
-        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        node.refuse(&format!("must name a target: {}", names.join(", ")), errors);
-        strongest
-    })
-}
-
-fn read_policy(node: Node, errors: &mut Errors) -> Option<Model> {
-    let policy = node.object(&["classifier", "bandit"], errors)?;
-    let classifier = policy.field("classifier")?.object(&["model"], errors)?;
+fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
+    let policy: &Map<String, Value> = node.value.as_object()?;
+    let value = policy.get("classifier")?;
+    let classifier = Node { path: "policy.classifier".into(), value }.object(&["model"], errors)?;
     let model = classifier.field("model")?.object(&["onnx", "manifest"], errors)?;
     let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
     let manifest = model.required("manifest", errors).and_then(|node| {
@@ -160,6 +120,51 @@ fn read_policy(node: Node, errors: &mut Errors) -> Option<Model> {
             .map(|object| Value::Object(object.clone()).to_string().into_bytes())
     });
     Some(Model { onnx: onnx?, manifest: manifest? })
+}
+
+fn read_sticky(node: Node, errors: &mut Errors) -> Option<Sticky> {
+    let known = ["header", "user", "ttl_seconds", "max_conversations", "switch_cost"];
+    let fields = node.object(&known, errors)?;
+    let header = fields.field("header").and_then(|node| node.header_name(errors));
+    let user = fields.field("user").and_then(|node| node.boolean(errors));
+    let ttl = fields.field("ttl_seconds").and_then(|node| node.integer(TTL_SECONDS, errors));
+    let most =
+        fields.field("max_conversations").and_then(|node| node.integer(CONVERSATIONS, errors));
+    let switch_cost = fields.field("switch_cost").and_then(|node| node.number(SWITCH_COST, errors));
+    let default = Sticky::default();
+    Some(Sticky {
+        header,
+        user: user.unwrap_or(default.user),
+        ttl_seconds: ttl.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(default.ttl_seconds),
+        max_conversations: most.unwrap_or(default.max_conversations),
+        switch_cost,
+    })
+}
+
+fn read_override(node: Node, targets: &[Target], errors: &mut Errors) -> Option<Override> {
+    let fields = node.object(&["targets", "skip"], errors)?;
+    let names = fields.field("targets").map(|node| node.list(targets.len(), errors));
+    let targets = names
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|name| name.target(targets, errors))
+        .collect();
+    let skip = fields.field("skip").and_then(|node| node.boolean(errors)).unwrap_or(false);
+    Some(Override { targets, skip })
+}
+
+fn read_prefixes(node: Node, errors: &mut Errors) -> Vec<String> {
+    let prefixes = node.list(MAX_NAMES, errors);
+    if prefixes.is_empty() {
+        node.refuse("must name at least one prefix", errors);
+    }
+    prefixes.iter().filter_map(|node| node.path_prefix(errors)).collect()
+}
+
+fn read_envelopes(node: Node, errors: &mut Errors) -> Option<Envelopes> {
+    let fields = node.object(&["strip_tags"], errors)?;
+    let tags = fields.field("strip_tags")?.list(MAX_NAMES, errors);
+    Some(Envelopes::new(tags.iter().filter_map(|tag| tag.name(errors))))
 }
 
 fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
@@ -200,11 +205,11 @@ fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control> {
     let mut number = |name, range, default| {
         fields.field(name).map_or(Some(default), |node| node.integer(range, errors))
     };
-    let interval = number("interval_ms", 100..=60_000, 1000);
-    let buffer_bytes = number("buffer_bytes", 16_384..=67_108_864, 1_048_576);
+    let interval = number("interval_ms", INTERVAL_MS, 1000);
+    let buffer_bytes = number("buffer_bytes", BUFFER_BYTES, 1_048_576);
     let max_age = bandit.as_ref().map_or(Some(300), |node| {
         let fields = node.object(&["max_age_s"], errors)?;
-        fields.field("max_age_s").map_or(Some(300), |node| node.integer(1..=86_400, errors))
+        fields.field("max_age_s").map_or(Some(300), |node| node.integer(MAX_AGE_S, errors))
     });
     Some(Control {
         cluster: cluster?,
@@ -217,106 +222,16 @@ fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control> {
     })
 }
 
-struct Errors(Vec<ConfigError>);
-
-impl Errors {
-    fn add(&mut self, path: &str, value: impl Into<String>, rule: impl Into<String>) {
-        self.0.push(ConfigError { path: path.to_owned(), value: value.into(), rule: rule.into() });
-    }
-}
-
-/// A value and where it stands.
-struct Node<'v> {
-    path: String,
-    value: &'v Value,
-}
-
-impl<'v> Node<'v> {
-    fn refuse(&self, rule: &str, errors: &mut Errors) {
-        const SHOWN: usize = 60;
-        let mut shown = self.value.to_string();
-        if shown.len() > SHOWN {
-            shown.truncate(shown.floor_char_boundary(SHOWN));
-            shown.push('…');
-        }
-        errors.add(&self.path, shown, rule);
-    }
-
-    fn checked<T>(&self, value: Option<T>, rule: &str, errors: &mut Errors) -> Option<T> {
-        if value.is_none() {
-            self.refuse(rule, errors);
-        }
-        value
-    }
-
-    fn object_value(&self, errors: &mut Errors) -> Option<&'v Map<String, Value>> {
-        self.checked(self.value.as_object(), "must be an object", errors)
-    }
-
-    /// The fields of an object; unknown ones are errors.
-    fn object(&self, known: &[&str], errors: &mut Errors) -> Option<Fields<'v>> {
-        let map = self.object_value(errors)?;
-        let fields = Fields { path: self.path.clone(), map };
-        for (name, value) in map {
-            if !known.contains(&name.as_str()) {
-                let node = Node { path: fields.path_of(name), value };
-                node.refuse(&format!("unknown field; known are {}", known.join(", ")), errors);
-            }
-        }
-        Some(fields)
-    }
-
-    fn array(&self, errors: &mut Errors) -> Option<Vec<Node<'v>>> {
-        let values = self.checked(self.value.as_array(), "must be an array", errors)?;
-        let node = |(index, value)| Node { path: format!("{}[{index}]", self.path), value };
-        Some(values.iter().enumerate().map(node).collect())
-    }
-
-    fn text(&self, errors: &mut Errors) -> Option<&'v str> {
-        self.checked(self.value.as_str(), "must be a string", errors)
-    }
-
-    fn boolean(&self, errors: &mut Errors) -> Option<bool> {
-        self.checked(self.value.as_bool(), "must be true or false", errors)
-    }
-
-    fn integer(&self, range: RangeInclusive<u64>, errors: &mut Errors) -> Option<usize> {
-        // Envoy turns a Struct's numbers into doubles.
-        let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
-        let number = self.value.as_u64().or_else(|| self.value.as_f64().and_then(whole));
-        let number = number.filter(|number| range.contains(number));
-        let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
-        self.checked(number.and_then(|number| usize::try_from(number).ok()), &rule, errors)
-    }
-
-    fn share(&self, errors: &mut Errors) -> Option<f32> {
-        let number = self.value.as_f64().filter(|number| (0.0..=1.0).contains(number));
-        self.checked(number, "must be a number from 0 to 1", errors).map(|number| number as f32)
-    }
-
-    fn one_of<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {
+impl Node<'_> {
+    /// The position of the target with this name.
+    pub(super) fn target(&self, targets: &[Target], errors: &mut Errors) -> Option<usize> {
         let name = self.text(errors)?;
-        let choice = choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value);
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.checked(choice, &format!("must be one of {}", names.join(", ")), errors)
-    }
-
-    /// A name that is safe in a header and in a metric.
-    fn target_name(&self, errors: &mut Errors) -> Option<String> {
-        let name = self.text(errors)?;
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let valid = (1..=64).contains(&name.len()) && name.bytes().all(safe);
-        let rule = "must be 1 to 64 letters, digits, \"-\" or \"_\"";
-        self.checked(valid.then(|| name.to_owned()), rule, errors)
-    }
-
-    /// A cluster name that can be a header's value.
-    fn cluster(&self, errors: &mut Errors) -> Option<String> {
-        let name = self.text(errors)?;
-        let valid =
-            (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        let rule = "must be 1 to 255 visible ASCII characters";
-        self.checked(valid.then(|| name.to_owned()), rule, errors)
+        let position = targets.iter().position(|target| target.name == name);
+        if position.is_none() {
+            let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+            self.refuse(&format!("must name a target: {}", names.join(", ")), errors);
+        }
+        position
     }
 
     /// A shared secret; never shown in an error.
@@ -329,32 +244,14 @@ impl<'v> Node<'v> {
         secret.map(str::to_owned)
     }
 
-    fn base64(&self, errors: &mut Errors) -> Option<Vec<u8>> {
+    fn path_prefix(&self, errors: &mut Errors) -> Option<String> {
         let text = self.text(errors)?;
-        self.checked(BASE64_STANDARD.decode(text).ok(), "must be base64", errors)
+        let valid = text.starts_with('/') && text.len() <= 255;
+        self.checked(valid.then(|| text.to_owned()), "must begin with \"/\"", errors)
     }
 }
 
-/// The fields of an object and where it stands.
-struct Fields<'v> {
-    path: String,
-    map: &'v Map<String, Value>,
-}
-
-impl<'v> Fields<'v> {
-    fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-
-    fn field(&self, name: &str) -> Option<Node<'v>> {
-        self.map.get(name).map(|value| Node { path: self.path_of(name), value })
-    }
-
-    fn required(&self, name: &str, errors: &mut Errors) -> Option<Node<'v>> {
-        let node = self.field(name);
-        if node.is_none() {
-            errors.add(&self.path_of(name), "", "is required");
-        }
-        node
-    }
+/// The fields of a configuration's part that is not there.
+pub(super) fn field_of<'v>(fields: Option<&Fields<'v>>, name: &str) -> Option<Node<'v>> {
+    fields.and_then(|fields| fields.field(name))
 }

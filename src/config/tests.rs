@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::Order;
 
 const GOOD: &str = r#"{"targets": [{"name": "cheap", "cluster": "cheap-cache", "threshold": 0.62},
     {"name": "strong", "cluster": "strong"}]}"#;
@@ -41,11 +42,11 @@ fn each_rule_names_path_value_and_what_is_expected() {
     for (field, expected) in [
         (
             r#""defualt": "x""#,
-            "defualt = \"x\": unknown field; known are targets, default, policy, body, response_headers, mode, control",
+            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, path_prefixes, prompt, body, response_headers, mode, control, $schema",
         ),
         (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
-        (r#""mode": "on""#, "mode = \"on\": must be one of route, observe"),
+        (r#""mode": "on""#, "mode = \"on\": must be one of route, observe, off"),
         (r#""body": []"#, "body = []: must be an object"),
         (
             r#""body": {"max_bytes": 10}"#,
@@ -156,4 +157,208 @@ fn all_errors_are_reported_at_once() {
 fn what_is_not_json_is_refused() {
     assert!(errors("{")[0].starts_with("configuration: not JSON: "));
     assert_eq!(errors("[]"), ["configuration = []: must be an object"]);
+}
+
+#[test]
+fn prices_are_given_for_all_targets_or_none() {
+    let priced = r#"{"targets": [
+        {"name": "cheap", "cluster": "a", "price": {"input": 0.15, "output": 0.6}},
+        {"name": "strong", "cluster": "b", "price": {"input": 2.5, "output": 10}}]}"#;
+    let config = Config::from_json(priced.as_bytes()).unwrap();
+    assert_eq!(config.targets[1].price, Some(Price { input: 2.5, output: 10.0 }));
+    let half = priced.replace(r#", "price": {"input": 2.5, "output": 10}"#, "");
+    assert_eq!(errors(&half), ["targets[1].price: is required, because another target has one"]);
+    let wrong = priced.replace("2.5", "-1").replace(r#", "output": 10"#, "");
+    assert_eq!(
+        errors(&wrong),
+        [
+            "targets[1].price.input = -1: must be a number from 0 to 1000000",
+            "targets[1].price.output: is required"
+        ]
+    );
+}
+
+#[test]
+fn every_part_of_a_gateways_configuration_is_read() {
+    let config = with(
+        r#""policy": {"order": "rules_when_uncertain", "uncertain_band": 0.1, "rules": [
+             {"name": "a", "target": "strongest", "when": {"code_fences": {"gte": 1, "lt": 9}, "stream": true,
+               "user": {"contains": ["Prove", "x"]}, "system": {"regex": "^You"}, "model": {"equals": "m"},
+               "path": {"present": true}, "headers": {"x-team": {"contains": "a"}},
+               "prompt_tokens": {"gt": 5}, "tool_loop": false}},
+             {"name": "b", "target": "cheap", "when": {}}]},
+           "policies": {"t1": {"thresholds": {"cheap": 0.9}}, "t2": {"order": "rules_only", "rules": "default"}},
+           "canary": {"policy": "t2", "share": 0.05},
+           "sticky": {"header": "x-talk", "user": true, "ttl_seconds": 60, "max_conversations": 100, "switch_cost": 0.5},
+           "override": {"targets": ["strong"], "skip": true},
+           "path_prefixes": ["/v1/"], "prompt": {"strip_tags": ["note"]}"#,
+    );
+    let config = Config::from_json(config.as_bytes()).unwrap();
+    assert_eq!(config.policies.len(), 3);
+    assert_eq!(config.policies[0].order, Order::RulesWhenUncertain { band: 0.1 });
+    assert_eq!(config.policies[0].rules[0].when.len(), 9);
+    assert_eq!(config.policies[0].rules[0].target, 1);
+    assert_eq!(config.policies[1].rules.len(), 2, "what is not said is the main policy's");
+    assert_eq!(config.policies[1].thresholds[0], Some(0.9));
+    assert_eq!(config.policies[2].rules.len(), 10);
+    assert_eq!(config.canary, Some(Canary { policy: 2, share: 0.05 }));
+    let sticky = config.sticky.as_ref().unwrap();
+    assert_eq!((sticky.ttl_seconds, sticky.max_conversations), (60, 100));
+    assert_eq!(config.client, Override { targets: vec![1], skip: true });
+    assert_eq!(config.reason_name(Reason::Rule(0)), "a");
+    assert!(
+        config.reasons(1).contains(&Reason::Rule(0))
+            && !config.reasons(0).contains(&Reason::Rule(0))
+    );
+}
+
+#[test]
+fn targets_say_what_they_can_do_and_what_changes_in_the_body() {
+    let config = r#"{"targets": [
+        {"name": "cheap", "cluster": "a", "model": "m \"1\"", "context_tokens": 8000, "images": false,
+         "tools": false, "response_format": false, "parameters": {"max_tokens": 5, "stop": ["x"]}},
+        {"name": "strong", "cluster": "b", "model": "m2"}], "body": {"rewrite_model": true}}"#;
+    let config = Config::from_json(config.as_bytes()).unwrap();
+    let cheap = &config.targets[0];
+    assert_eq!((cheap.context_tokens, cheap.images), (Some(8000), false));
+    let edits: Vec<(&str, &str)> =
+        cheap.edits.iter().map(|edit| (edit.field.as_str(), edit.value.as_str())).collect();
+    assert_eq!(edits, [("model", "\"m \\\"1\\\"\""), ("max_tokens", "5"), ("stop", "[\"x\"]")]);
+    assert!(config.targets[1].images && config.targets[1].tools);
+}
+
+#[test]
+fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected() {
+    let rule = |when: &str| {
+        format!(r#""policy": {{"rules": [{{"name": "a", "target": "cheap", "when": {when}}}]}}"#)
+    };
+    for (field, expected) in [
+        (
+            r#""policy": {"order": "luck"}"#.to_owned(),
+            "policy.order = \"luck\": must be one of rules_first, classifier_only, rules_when_uncertain, rules_only",
+        ),
+        (r#""policy": {"order": "rules_only"}"#.into(), "policy.rules: is required by this order"),
+        (
+            r#""policy": {"uncertain_band": 0.1}"#.into(),
+            "policy.uncertain_band = 0.1: needs order: rules_when_uncertain",
+        ),
+        (
+            r#""policy": {"rules": "mine"}"#.into(),
+            "policy.rules = \"mine\": must be an array of rules, or \"default\"",
+        ),
+        (
+            r#""policy": {"rules": [{"name": "a", "target": "x", "when": {}}]}"#.into(),
+            "policy.rules[0].target = \"x\": must name a target: cheap, strong",
+        ),
+        (
+            r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {}}, {"name": "a", "target": "cheap", "when": {}}]}"#.into(),
+            "policy.rules[1].name: must be unique",
+        ),
+        (
+            rule(r#"{"weather": true}"#),
+            "policy.rules[0].when.weather = true: unknown condition; known are user, system, assistant, tool, model, path, headers, prompt_tokens, tool_loop and the features that `pointsman features` prints",
+        ),
+        (
+            rule(r#"{"words": {}}"#),
+            "policy.rules[0].when.words = {}: must have a bound: gt, gte, lt or lte",
+        ),
+        (
+            rule(r#"{"words": {"gte": -1}}"#),
+            "policy.rules[0].when.words.gte = -1: must be a number from 0 to 1000000000",
+        ),
+        (
+            rule(r#"{"user": {}}"#),
+            "policy.rules[0].when.user = {}: must have a condition: present, equals, contains or regex",
+        ),
+        (
+            rule(r#"{"user": {"contains": [""]}}"#),
+            "policy.rules[0].when.user.contains[0] = \"\": must be 1 to 256 bytes",
+        ),
+        (
+            rule(r#"{"headers": {"X-Team": {"present": true}}}"#),
+            "policy.rules[0].when.headers.X-Team = \"X-Team\": must be 1 to 64 lower-case letters, digits, \"-\" or \"_\"",
+        ),
+        (
+            r#""canary": {"policy": "b", "share": 0.5}"#.into(),
+            "canary.policy = \"b\": must name one of policies: ",
+        ),
+        (
+            r#""policies": {"b": {"thresholds": {"strong": 0.5}}}"#.into(),
+            "policies.b.thresholds.strong = 0.5: unknown field; known are cheap",
+        ),
+        (
+            r#""sticky": {"ttl_seconds": 0}"#.into(),
+            "sticky.ttl_seconds = 0: must be a whole number from 1 to 604800",
+        ),
+        (
+            r#""override": {"targets": ["x"]}"#.into(),
+            "override.targets[0] = \"x\": must name a target: cheap, strong",
+        ),
+        (r#""path_prefixes": ["v1"]"#.into(), "path_prefixes[0] = \"v1\": must begin with \"/\""),
+        (r#""path_prefixes": []"#.into(), "path_prefixes = []: must name at least one prefix"),
+    ] {
+        assert_eq!(errors(&with(&field)), [expected], "{field}");
+    }
+    let huge = rule(r#"{"user": {"regex": "(a{1000}){1000}"}}"#);
+    assert!(errors(&with(&huge))[0].contains("is no such pattern"), "size-limited");
+    let long = rule(&format!(r#"{{"user": {{"regex": "{}"}}}}"#, "a".repeat(513)));
+    assert!(errors(&with(&long))[0].ends_with("must be at most 512 bytes"));
+    let unnamed = r#"{"targets": [{"name": "a", "cluster": "a", "parameters": {"model": "x"}}, {"name": "b", "cluster": "b", "model": "m"}], "body": {"rewrite_model": true}}"#;
+    assert_eq!(
+        errors(unnamed),
+        [
+            "targets[0].model: is required, because body.rewrite_model is true",
+            "targets[0].parameters.model = \"x\": is no parameter"
+        ]
+    );
+}
+
+#[test]
+fn the_committed_schema_is_the_generated_one() {
+    let committed = include_str!("../../docs/configuration.schema.json");
+    let generated = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    assert!(
+        committed == generated,
+        "docs/configuration.schema.json is old: pointsman schema > docs/configuration.schema.json"
+    );
+}
+
+/// A schema that disagrees with the reader would tell an editor lies.
+#[test]
+fn schema_and_reader_agree() {
+    let schema = jsonschema::validator_for(&json_schema()).unwrap();
+    let agrees = |json: &str| {
+        let value: serde_json::Value = serde_json::from_str(json).unwrap();
+        let read = Config::from_json(json.as_bytes()).is_ok();
+        assert_eq!(schema.is_valid(&value), read, "{json}");
+    };
+    agrees(GOOD);
+    for field in [
+        r#""defualt": "x""#,
+        r#""mode": "off""#,
+        r#""mode": "on""#,
+        r#""body": {"max_bytes": 10}"#,
+        r#""body": {"max_bytes": 4096, "rewrite_model": false}"#,
+        r#""response_headers": {"score": 1}"#,
+        r#""policy": {"order": "luck"}"#,
+        r#""policy": {"rules": "default", "order": "rules_only"}"#,
+        r#""policy": {"rules": "mine"}"#,
+        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"tool_loop": true, "stream": false}}]}"#,
+        r#""policy": {"rules": [{"name": "a b", "target": "cheap", "when": {}}]}"#,
+        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"weather": true}}]}"#,
+        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"words": {}}}]}"#,
+        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"user": {"contains": "x", "regex": "y"}}}]}"#,
+        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"headers": {"X": {"present": true}}}}]}"#,
+        r#""policies": {"b": {"thresholds": {"cheap": 0.5}}}, "canary": {"policy": "b", "share": 0.1}"#,
+        r#""policies": {"b": {"thresholds": {"cheap": 1.5}}}"#,
+        r#""policies": {"b": {"classifier": {}}}"#,
+        r#""sticky": {"header": "x-a", "ttl_seconds": 9, "max_conversations": 100}"#,
+        r#""sticky": {"max_conversations": 1}"#,
+        r#""override": {"targets": ["cheap"], "skip": true}"#,
+        r#""path_prefixes": []"#,
+        r#""prompt": {"strip_tags": ["a-b"]}"#,
+        r#""prompt": {"strip_tags": ["<a>"]}"#,
+    ] {
+        agrees(&with(field));
+    }
 }

@@ -79,14 +79,15 @@ impl Live {
         uniform: f64,
         now: Instant,
     ) -> Result<(), Missing> {
-        if decision.source() != Source::Classifier {
+        if decision.source() != Source::Classifier || decision.open.is_empty() {
             return Ok(());
         }
         let Some((snapshot, confirmed)) = &self.snapshot else { return Err(Missing::NoSnapshot) };
         if now.saturating_duration_since(*confirmed) > self.max_age {
             return Err(Missing::StaleSnapshot);
         }
-        let eligible = vec![true; snapshot.targets.len()];
+        let targets = 0..snapshot.targets.len();
+        let eligible: Vec<bool> = targets.map(|target| decision.open.contains(target)).collect();
         if let Some(draw) = snapshot.choose(context, &eligible, uniform) {
             decision.target = draw.target;
             decision.propensity = draw.propensity as f32;
@@ -101,13 +102,15 @@ impl Live {
 mod tests {
     use super::*;
     use crate::policy::bandit::{Component, Explorer};
+    use crate::policy::gates::TargetSet;
 
     fn live(max_age: u64) -> Live {
         Live::new(2, Duration::from_secs(max_age))
     }
 
     fn decision(reason: Reason) -> Decision {
-        Decision { scores: vec![0.9], ..Decision::fallback(0, reason) }
+        let open = TargetSet::first(2);
+        Decision { scores: vec![0.9], open, ..Decision::fallback(0, reason) }
     }
 
     /// Always the strong target.
@@ -154,9 +157,19 @@ mod tests {
         let mut live = live(60);
         let now = Instant::now();
         live.replace(snapshot(), now);
-        let mut decided = decision(Reason::MalformedJson);
-        live.decide(&mut decided, &[], 0.5, now).unwrap();
-        assert_eq!(decided, decision(Reason::MalformedJson));
+        let held =
+            Decision { open: TargetSet::default(), ..decision(Reason::ScoreReachedThreshold) };
+        for before in [
+            decision(Reason::MalformedJson),
+            decision(Reason::ClientHeader),
+            decision(Reason::Conversation),
+            decision(Reason::Images),
+            held,
+        ] {
+            let mut decided = before.clone();
+            live.decide(&mut decided, &[], 0.5, now).unwrap();
+            assert_eq!(decided, before);
+        }
     }
 
     #[test]

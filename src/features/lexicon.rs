@@ -915,3 +915,9 @@ impl Lexicon {
 
 pub(super) static WORDS: Lexicon = Lexicon::build(LISTS);
 pub(super) static FIRST_WORDS: Lexicon = Lexicon::build(OPENERS);
+
+/// Whether the count at this position of the vector is fed by the word lists.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn feeds(position: usize) -> bool {
+    LISTS.iter().chain(OPENERS).any(|(slot, _)| *slot as usize == position)
+}

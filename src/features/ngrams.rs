@@ -15,15 +15,17 @@ pub(super) struct Buckets<'f> {
     block: &'f mut [f32],
     shift: u32,
     touched: Vec<u16>,
+    /// What one n-gram counts: a power of two, so that sums are exact.
+    pub(super) weight: f32,
 }
 
 impl<'f> Buckets<'f> {
     pub(super) fn new(block: &'f mut [f32]) -> Self {
         let shift = block.len().leading_zeros() + 33 - usize::BITS;
-        Buckets { block, shift, touched: Vec::with_capacity(1024) }
+        Buckets { block, shift, touched: Vec::with_capacity(1024), weight: 1.0 }
     }
 
-    /// Counts the n-gram with this hash once.
+    /// Counts the n-gram with this hash once, as much as the weight says.
     pub(super) fn add(&mut self, hash: u32) {
         // Fibonacci hashing: the multiplication's high bits depend on all bits of the hash.
         let bucket = hash.wrapping_mul(0x9e37_79b1) >> self.shift;
@@ -31,7 +33,7 @@ impl<'f> Buckets<'f> {
             if *count == 0.0 {
                 self.touched.push(bucket as u16);
             }
-            *count += 1.0;
+            *count += self.weight;
         }
     }
 
@@ -40,7 +42,8 @@ impl<'f> Buckets<'f> {
         for &bucket in &self.touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
                 let whole = *count as usize;
-                *count = LOG_COUNTS.get(whole).copied().unwrap_or_else(|| libm::log1pf(*count));
+                let known = LOG_COUNTS.get(whole).filter(|_| whole as f32 == *count).copied();
+                *count = known.unwrap_or_else(|| libm::log1pf(*count));
                 squares += *count * *count;
             }
         }

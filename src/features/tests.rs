@@ -91,36 +91,79 @@ fn a_reused_vector_equals_a_fresh_one() {
     assert_eq!(reused.digest(), of("short").digest());
 }
 
+fn turn(role: Role, text: &'static str) -> Turn<'static> {
+    Turn { role, text: Cow::Borrowed(text), ..Turn::default() }
+}
+
+fn of_turns(turns: &[Turn<'static>]) -> Features {
+    extract(&Prompt { turns: turns.to_vec(), ..Prompt::default() })
+}
+
+const STORY: &str = "Write a long story about a lighthouse keeper, in French.";
+const PROOF: &str = "Prove that there are infinitely many primes, and then why.";
+
 #[test]
 fn the_last_user_turn_is_in_focus() {
-    let turn =
-        |role, text: &'static str| Turn { role, text: Cow::Borrowed(text), ..Turn::default() };
-    let long = "Write a long story about a lighthouse keeper, in French.";
-    let prompt = Prompt {
-        turns: vec![
-            turn(Role::System, "You are helpful."),
-            turn(Role::User, "What?"),
-            turn(Role::Assistant, "Yes."),
-            turn(Role::User, long),
-        ],
-        ..Prompt::default()
-    };
-    let features = extract(&prompt);
+    let features = of_turns(&[
+        turn(Role::System, "You are helpful."),
+        turn(Role::Assistant, "Yes."),
+        turn(Role::User, STORY),
+    ]);
     assert_eq!(value(&features, "opens_with_write"), 1.0);
     assert_eq!(value(&features, "follow_up"), 0.0);
     assert_eq!(value(&features, "system_bytes"), log_count(16));
-    assert_eq!(value(&features, "history_bytes"), log_count(9));
-    assert_eq!(features.as_slice()[ENGINEERED..], of(long).as_slice()[ENGINEERED..]);
+    assert_eq!(value(&features, "history_bytes"), log_count(4));
+    assert_eq!(features.as_slice()[ENGINEERED..], of(STORY).as_slice()[ENGINEERED..]);
 }
 
 #[test]
-fn a_follow_up_brings_the_turn_before_along() {
-    let turn = |text: &'static str| Turn { text: Cow::Borrowed(text), ..Turn::default() };
-    let prompt =
-        Prompt { turns: vec![turn("Prove the theorem."), turn("continue")], ..Prompt::default() };
-    let features = extract(&prompt);
+fn earlier_user_turns_count_half_as_much_with_every_turn() {
+    let once = |turns: &[&'static str]| {
+        let turns: Vec<Turn> = turns.iter().map(|text| turn(Role::User, text)).collect();
+        libm::expf(value(&of_turns(&turns), "dollar_signs")) - 1.0
+    };
+    let filler = "and this is a line of text without a sign of money.";
+    let dollars = "one coin of gold costs eight of those: $$$$$$$$ in all";
+    for (turns, expected) in [
+        (&[dollars][..], 8.0),
+        (&[dollars, filler], 4.0),
+        (&[dollars, filler, filler], 2.0),
+        (&[dollars, filler, filler, filler], 1.0),
+        (&[dollars, filler, filler, filler, filler], 0.0),
+    ] {
+        assert!((once(turns) - expected).abs() < 1e-4, "{turns:?}: {}", once(turns));
+    }
+}
+
+#[test]
+fn an_earlier_turn_does_not_say_what_kind_of_task_the_last_one_is() {
+    let features = of_turns(&[turn(Role::User, PROOF), turn(Role::User, STORY)]);
+    assert_eq!(value(&features, "opens_with_solve"), 0.0);
+    assert_eq!(value(&features, "opens_with_write"), 1.0);
+}
+
+#[test]
+fn a_follow_up_brings_the_turn_before_along_at_full_weight() {
+    let features = of_turns(&[turn(Role::User, PROOF), turn(Role::User, "continue")]);
     assert_eq!(value(&features, "follow_up"), 1.0);
     assert_eq!(value(&features, "opens_with_solve"), 1.0);
+    assert_eq!(value(&features, "text_bytes"), log_count(PROOF.len() + "continue".len()));
+    let insisting = of_turns(&[
+        turn(Role::User, PROOF),
+        turn(Role::User, "continue"),
+        turn(Role::User, "please"),
+    ]);
+    assert_eq!(value(&insisting, "opens_with_solve"), 1.0);
+}
+
+#[test]
+fn one_turn_in_a_conversation_has_the_text_features_of_the_turn_alone() {
+    for text in [STORY, PROOF, "x", "1 2 3", "été ?"] {
+        let talk = of_turns(&[turn(Role::User, text), turn(Role::Assistant, "Done.")]);
+        let of_text = Slot::Turns as usize;
+        assert_eq!(talk.as_slice()[..of_text], of(text).as_slice()[..of_text], "{text}");
+        assert_eq!(talk.as_slice()[ENGINEERED..], of(text).as_slice()[ENGINEERED..], "{text}");
+    }
 }
 
 #[test]

@@ -3,10 +3,39 @@
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
 use super::ngrams::{Buckets, CharGrams, WordGrams};
 use super::schema::{SCHEMA, Slot};
-use super::{ENGINEERED, FOCUS_HEAD_BYTES, FOCUS_TAIL_BYTES, Features, WORD_BUCKETS, log_count};
+use super::{ENGINEERED, Features, WORD_BUCKETS};
 
-/// Scans the texts in order and fills the engineered text features and both n-gram blocks.
-pub(super) fn scan(texts: &[&str], features: &mut Features) {
+/// Counts are whole numbers of eighths, so that decayed ones stay exact on every host.
+pub(super) const ONE: u32 = 8;
+
+/// A part of the conversation to read.
+pub(super) struct Excerpt<'p> {
+    pub(super) text: &'p str,
+    /// Bytes read from its beginning and from its end. What lies between is skipped.
+    pub(super) window: (usize, usize),
+    /// Bytes it counts as.
+    pub(super) bytes: usize,
+    /// How much each of its words counts, in eighths.
+    pub(super) weight: u32,
+    /// Its first word tells the kind of task.
+    pub(super) opens: bool,
+}
+
+impl<'p> Excerpt<'p> {
+    /// What is read of it: its beginning and its end, cut between characters.
+    pub(super) fn pieces(&self) -> [&'p str; 2] {
+        let (head, tail) = self.window;
+        if self.text.len() <= head + tail {
+            return [self.text, ""];
+        }
+        let head = self.text.floor_char_boundary(head);
+        let tail = self.text.ceil_char_boundary(self.text.len() - tail);
+        [self.text.get(..head).unwrap_or_default(), self.text.get(tail..).unwrap_or_default()]
+    }
+}
+
+/// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
+pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
     let Some((engineered, blocks)) = features.values.split_at_mut_checked(ENGINEERED) else {
         return;
     };
@@ -14,27 +43,23 @@ pub(super) fn scan(texts: &[&str], features: &mut Features) {
         return;
     };
     let mut scanner = Scanner::new(Buckets::new(words), Buckets::new(characters));
-    for text in texts {
-        scanner.counts.bump(Slot::TextBytes, text.len());
-        for piece in head_and_tail(text) {
+    for excerpt in excerpts {
+        scanner.weigh(excerpt.weight);
+        scanner.opening = excerpt.opens;
+        scanner.counts.bump(Slot::TextBytes, excerpt.bytes);
+        for piece in excerpt.pieces() {
             scanner.read_piece(piece);
         }
     }
     scanner.finish(engineered);
 }
 
-/// What is read of a long text: its beginning and its end, cut between characters.
-fn head_and_tail(text: &str) -> [&str; 2] {
-    if text.len() <= FOCUS_HEAD_BYTES + FOCUS_TAIL_BYTES {
-        return [text, ""];
-    }
-    let head = text.floor_char_boundary(FOCUS_HEAD_BYTES);
-    let tail = text.ceil_char_boundary(text.len() - FOCUS_TAIL_BYTES);
-    [text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default()]
+/// Counts in eighths, one a slot of the schema.
+struct Counts {
+    eighths: [u32; ENGINEERED],
+    /// What one counts now.
+    weight: u32,
 }
-
-/// Integer counts, one a slot of the schema.
-struct Counts([u32; ENGINEERED]);
 
 impl Counts {
     fn bump(&mut self, slot: Slot, by: usize) {
@@ -42,19 +67,26 @@ impl Counts {
     }
 
     fn bump_at(&mut self, position: usize, by: usize) {
-        if let Some(count) = self.0.get_mut(position) {
-            *count = count.saturating_add(u32::try_from(by).unwrap_or(u32::MAX));
+        let by = self.weighed(by);
+        if let Some(count) = self.eighths.get_mut(position) {
+            *count = count.saturating_add(by);
         }
     }
 
     fn raise(&mut self, slot: Slot, to: usize) {
-        if let Some(count) = self.0.get_mut(slot as usize) {
-            *count = (*count).max(u32::try_from(to).unwrap_or(u32::MAX));
+        let to = self.weighed(to);
+        if let Some(count) = self.eighths.get_mut(slot as usize) {
+            *count = (*count).max(to);
         }
     }
 
+    fn weighed(&self, number: usize) -> u32 {
+        u32::try_from(number).unwrap_or(u32::MAX).saturating_mul(self.weight)
+    }
+
+    /// In eighths.
     fn get(&self, slot: Slot) -> usize {
-        self.0.get(slot as usize).copied().unwrap_or(0) as usize
+        self.eighths.get(slot as usize).copied().unwrap_or(0) as usize
     }
 }
 
@@ -93,9 +125,13 @@ struct Scanner<'f> {
     /// Hash of the word before.
     previous_word: u32,
     previous_byte: u8,
+    /// In eighths, as all counts.
     bytes: usize,
     letters: usize,
     word_letters: usize,
+    distinct: usize,
+    /// The next word is the first of what the model is asked.
+    opening: bool,
     /// Set bits stand for words seen: a count of distinct ones that needs no set.
     seen: [u64; 64],
     sentence_start: bool,
@@ -109,7 +145,7 @@ const QUANTITIES: [u32; 4] =
 impl<'f> Scanner<'f> {
     fn new(words: Buckets<'f>, characters: Buckets<'f>) -> Self {
         Scanner {
-            counts: Counts([0; ENGINEERED]),
+            counts: Counts { eighths: [0; ENGINEERED], weight: ONE },
             words,
             characters,
             word_grams: WordGrams::default(),
@@ -120,10 +156,20 @@ impl<'f> Scanner<'f> {
             bytes: 0,
             letters: 0,
             word_letters: 0,
+            distinct: 0,
+            opening: false,
             seen: [0; 64],
             sentence_start: true,
             last_visible: 0,
         }
+    }
+
+    /// From here on, everything counts this many eighths.
+    fn weigh(&mut self, eighths: u32) {
+        self.counts.weight = eighths;
+        let weight = eighths as f32 / ONE as f32;
+        self.words.weight = weight;
+        self.characters.weight = weight;
     }
 
     fn read_piece(&mut self, text: &str) {
@@ -143,7 +189,7 @@ impl<'f> Scanner<'f> {
         self.counts.bump(Slot::Lines, 1);
         self.counts.raise(Slot::LongestLine, content.len());
         self.describe_line(line, content);
-        self.bytes += line.len();
+        self.bytes += self.counts.weighed(line.len()) as usize;
         let mut pipes = 0;
         for &byte in line {
             self.char_grams.add(byte, &mut self.characters);
@@ -251,16 +297,20 @@ impl<'f> Scanner<'f> {
             self.counts.bump(Slot::Numbers, 1);
             self.counts.bump(Slot::LargeNumbers, usize::from(word.digits >= 5));
         }
-        self.letters += word.letters;
-        self.word_letters += word.length;
-        let first = self.counts.get(Slot::Words) == 0;
+        self.letters += self.counts.weighed(word.letters) as usize;
+        self.word_letters += self.counts.weighed(word.length) as usize;
+        let first = std::mem::replace(&mut self.opening, false);
         self.counts.bump(Slot::Words, 1);
         self.counts.bump(Slot::LongWords, usize::from(word.length >= 9));
         self.counts.bump(Slot::Capitalised, usize::from(word.starts_upper && !self.sentence_start));
         let identifier = word.inner_upper || (word.underscores > 0 && word.letters > 0);
         self.counts.bump(Slot::Identifiers, usize::from(identifier));
         if let Some(bits) = self.seen.get_mut(word.hash as usize >> 6 & 63) {
-            *bits |= 1 << (word.hash & 63);
+            let bit = 1 << (word.hash & 63);
+            if *bits & bit == 0 {
+                self.distinct += self.counts.weight as usize;
+            }
+            *bits |= bit;
         }
         if let Some(position) = WORDS.slot(word.hash) {
             self.counts.bump_at(position, 1);
@@ -313,6 +363,7 @@ impl<'f> Scanner<'f> {
     }
 
     fn finish(mut self, engineered: &mut [f32]) {
+        self.weigh(ONE);
         let words = self.counts.get(Slot::Words);
         if self.bytes > 0
             && matches!(self.last_visible, b'.' | b'!' | b'?')
@@ -320,17 +371,20 @@ impl<'f> Scanner<'f> {
         {
             self.counts.bump(Slot::Sentences, 1);
         }
-        let sentences = self.counts.get(Slot::Sentences).max(1);
-        let distinct: u32 = self.seen.iter().map(|bits| bits.count_ones()).sum();
+        let sentences = self.counts.get(Slot::Sentences).max(ONE as usize);
         self.counts.raise(Slot::WordsPerSentence, words / sentences);
         self.counts.raise(Slot::LettersPerWord, self.word_letters / words.max(1));
-        self.counts.raise(Slot::DistinctWords, distinct as usize);
+        if let Some(count) = self.counts.eighths.get_mut(Slot::DistinctWords as usize) {
+            *count = u32::try_from(self.distinct).unwrap_or(u32::MAX);
+        }
         self.counts.raise(Slot::EndsWithQuestion, usize::from(self.last_visible == b'?'));
 
         let lines = self.counts.get(Slot::Lines);
         let characters = self.bytes.saturating_sub(self.counts.get(Slot::NonAscii));
-        for ((cell, count), feature) in engineered.iter_mut().zip(self.counts.0).zip(&SCHEMA) {
-            *cell = if feature.range.1 > 1.0 { log_count(count as usize) } else { count as f32 };
+        let counts = self.counts.eighths;
+        for ((cell, count), feature) in engineered.iter_mut().zip(counts).zip(&SCHEMA) {
+            let count = count.min(ONE << 24) as f32 / ONE as f32;
+            *cell = if feature.range.1 > 1.0 { libm::log1pf(count) } else { count };
         }
         let mut share = |slot: Slot, whole: usize| {
             let part = self.counts.get(slot) as f32 / whole.max(1) as f32;

@@ -1,39 +1,80 @@
 //! Metrics, defined once per configuration.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use proxy_wasm::hostcalls::{define_metric, increment_metric, record_metric};
 use proxy_wasm::types::{MetricType, Status};
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::decision::{Decision, Reason};
-use crate::metrics;
+use crate::metrics::{self, Direction};
+use crate::usage::{Price, Usage};
 
 /// Identifiers of the metrics that Envoy gave out.
 pub(super) struct Metrics {
     passed: u32,
     decision_time: u32,
     body_bytes: u32,
-    decisions: HashMap<(usize, &'static str), u32>,
+    score: u32,
+    decisions: HashMap<(usize, Reason), u32>,
+    /// One a target, when the targets have prices.
+    spending: Vec<Spending>,
+    /// Gauge of the workers that serve with this configuration.
+    configuration: u32,
+    serving: Cell<bool>,
+}
+
+/// What one target's answers cost.
+struct Spending {
+    price: Price,
+    strongest: Price,
+    reported: u32,
+    missing: u32,
+    input: u32,
+    output: u32,
+    spend: u32,
+    always_strongest: u32,
 }
 
 impl Metrics {
     /// Defines the bounded set: every target with every reason.
-    pub(super) fn define(config: &Config) -> Result<Self, Status> {
+    pub(super) fn define(
+        config: &Config,
+        model_version: &str,
+        policy_version: &str,
+    ) -> Result<Self, Status> {
         let mut decisions = HashMap::new();
         for (target, described) in config.targets.iter().enumerate() {
-            for reason in Reason::ALL {
-                let name = metrics::decisions(&described.name, reason);
-                let id = define_metric(MetricType::Counter, &name)?;
-                decisions.insert((target, reason.name()), id);
+            for reason in config.reasons(target) {
+                let id = counter(&metrics::decisions(config, &described.name, reason))?;
+                decisions.insert((target, reason), id);
             }
         }
+        let strongest = config.targets.last().and_then(|target| target.price);
+        let spending = match strongest {
+            Some(price) => spending(&config.targets, price)?,
+            None => Vec::new(),
+        };
+        let configuration = metrics::configuration(model_version, policy_version);
         Ok(Metrics {
-            passed: define_metric(MetricType::Counter, metrics::PASSED)?,
+            passed: counter(metrics::PASSED)?,
             decision_time: define_metric(MetricType::Histogram, metrics::DECISION_TIME)?,
             body_bytes: define_metric(MetricType::Histogram, metrics::BODY_BYTES)?,
+            score: define_metric(MetricType::Histogram, metrics::SCORE)?,
             decisions,
+            spending,
+            configuration: define_metric(MetricType::Gauge, &configuration)?,
+            serving: Cell::new(false),
         })
+    }
+
+    /// A request comes: this worker serves with this configuration. Configuring alone does not
+    /// count, because Envoy tries a configuration in a VM that it throws away.
+    pub(super) fn serves(&self) {
+        if !self.serving.replace(true) {
+            count(self.configuration, 1);
+        }
     }
 
     pub(super) fn passed(&self) {
@@ -41,21 +82,69 @@ impl Metrics {
     }
 
     pub(super) fn decided(&self, decision: &Decision, body_bytes: usize, latency_us: u64) {
-        if let Some(&id) = self.decisions.get(&(decision.target, decision.reason.name())) {
+        if let Some(&id) = self.decisions.get(&(decision.target, decision.reason)) {
             count(id, 1);
         }
         record(self.decision_time, latency_us);
         record(self.body_bytes, body_bytes as u64);
+        if let Some(score) = decision.score {
+            record(self.score, (score * 1000.0).round() as u64);
+        }
+    }
+
+    /// Whether answers are read for what they cost.
+    pub(super) fn counts_spending(&self) -> bool {
+        !self.spending.is_empty()
+    }
+
+    /// A target answered, and told its token counts or not.
+    pub(super) fn answered(&self, target: usize, usage: Option<Usage>) {
+        let Some(spending) = self.spending.get(target) else { return };
+        let Some(usage) = usage else {
+            count(spending.missing, 1);
+            return;
+        };
+        count(spending.reported, 1);
+        count(spending.input, usage.input);
+        count(spending.output, usage.output);
+        count(spending.spend, spending.price.nanodollars(usage));
+        count(spending.always_strongest, spending.strongest.nanodollars(usage));
     }
 }
 
-/// A metric that cannot be written must not cost a request: the loss shows in the metric itself.
-pub(super) fn count(id: u32, amount: i64) {
-    let _ = increment_metric(id, amount);
+impl Drop for Metrics {
+    /// The configuration was replaced, and its last request is over.
+    fn drop(&mut self) {
+        if self.serving.get() {
+            let _ = increment_metric(self.configuration, -1);
+        }
+    }
+}
+
+fn spending(targets: &[Target], strongest: Price) -> Result<Vec<Spending>, Status> {
+    let define = |target: &Target| {
+        let name = &target.name;
+        Ok(Spending {
+            price: target.price.unwrap_or(strongest),
+            strongest,
+            reported: counter(&metrics::answers(name, true))?,
+            missing: counter(&metrics::answers(name, false))?,
+            input: counter(&metrics::tokens(name, Direction::Input))?,
+            output: counter(&metrics::tokens(name, Direction::Output))?,
+            spend: counter(&metrics::spend(name))?,
+            always_strongest: counter(&metrics::spend_always_strongest(name))?,
+        })
+    };
+    targets.iter().map(define).collect()
 }
 
 pub(super) fn counter(name: &str) -> Result<u32, Status> {
     define_metric(MetricType::Counter, name)
+}
+
+/// A metric that cannot be written must not cost a request: the loss shows in the metric itself.
+pub(super) fn count(id: u32, amount: u64) {
+    let _ = increment_metric(id, i64::try_from(amount).unwrap_or(i64::MAX));
 }
 
 fn record(id: u32, value: u64) {

@@ -2,10 +2,15 @@
 //!
 //! [`root::Root`] lives as long as the configuration, [`request::Request`] as long as a request.
 
+mod body;
 mod control;
+mod conversation;
 mod metrics;
 mod request;
+mod response;
+mod rewrite;
 mod root;
+mod route;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

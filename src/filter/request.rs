@@ -5,96 +5,123 @@ use std::time::Instant;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, BufferType, MapType};
+use proxy_wasm::types::Action;
 
 use super::control::Told;
+use super::response::Answer;
 use super::root::Service;
+use super::route::{Treatment, header};
 use super::{
     CLUSTER_HEADER, DECISION_ID_HEADER, REASON_HEADER, RECORD_PROPERTY, SCORE_HEADER,
-    SOURCE_HEADER, TARGET_HEADER,
+    SOURCE_HEADER, TARGET_HEADER, body, conversation, route,
 };
 use crate::config::Mode;
-use crate::decision::{Decision, Reason};
+use crate::decision::Decision;
+use crate::policy::Facts;
 use crate::prompt::ApiFormat;
 use crate::record::{self, Record};
+use crate::router::CLIENT_HEADER;
 
 /// How far a request has come.
 enum Stage {
     /// Not ours: never touched again.
     Passed,
     /// Headers are held back until the body is here.
-    Reading(ApiFormat),
+    Reading(Reading),
     /// On its way.
     Decided { decision: Decision, id: String },
+}
+
+#[derive(Clone, Copy)]
+struct Reading {
+    format: ApiFormat,
+    treatment: Treatment,
+}
+
+/// How much of the body is buffered.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Nothing follows.
+    ended: bool,
+    /// More than is read.
+    cut: bool,
 }
 
 pub(super) struct Request {
     service: Rc<Service>,
     stage: Stage,
+    answer: Option<Answer>,
 }
 
 impl Request {
     pub(super) fn new(service: Rc<Service>) -> Self {
-        Request { service, stage: Stage::Passed }
+        Request { service, stage: Stage::Passed, answer: None }
     }
 
-    /// Only the bytes getters: the `String` ones panic on headers that are not UTF-8, which any
-    /// client can send (proxy-wasm `hostcalls.rs`, `get_map_value`).
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
-    }
-
-    /// The format of a request that is ours.
-    fn format(&self) -> Option<ApiFormat> {
-        if self.header(":method")? != b"POST" {
-            return None;
-        }
-        let path = self.header(":path")?;
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        path.ends_with(b"/chat/completions").then_some(ApiFormat::ChatCompletions)
-    }
-
-    /// Why the body cannot be read, as far as headers tell.
-    fn unreadable(&self, end_of_stream: bool) -> Option<Reason> {
-        if self.header("content-type").is_some_and(|value| !is_json(&value)) {
-            return Some(Reason::NotJson);
-        }
-        let encoding = self.header("content-encoding");
-        if encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity")) {
-            return Some(Reason::ContentEncoded);
-        }
-        end_of_stream.then_some(Reason::EmptyBody)
-    }
-
-    /// Reads what is buffered of the body and decides on it.
-    fn decide_on_body(&mut self, format: ApiFormat, size: usize, end_of_stream: bool) {
+    /// Decides on what is buffered of the body.
+    fn decide_on_body(&mut self, reading: Reading, extent: Extent) {
         let started = Instant::now();
-        let limit = self.service.router.config().max_body_bytes;
-        let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size.min(limit));
-        let mut body = body.ok().flatten().unwrap_or_default();
+        let service = Rc::clone(&self.service);
+        let (router, config) = (&service.router, service.router.config());
+        let mut body = body::read(config.max_body_bytes);
         let body_bytes = body.len();
-        let truncated = !end_of_stream || size > limit;
-        let decision = self.service.router.decide(format, &mut body, truncated);
-        self.settle(decision, body_bytes, started);
+        let path = header(":path").unwrap_or_default();
+        let mut facts = Facts {
+            path: &path,
+            header: &header,
+            policy: reading.treatment.policy,
+            ..Facts::default()
+        };
+        let mut told = Told::default();
+        let decision = match router.read(reading.format, &mut body, extent.cut || !extent.ended) {
+            Err(error) => router.fall_back(error.into()),
+            Ok(prompt) => {
+                let talk = config.sticky.as_ref();
+                let talk = talk.map(|sticky| (sticky, router.conversation(&prompt, &facts)));
+                facts.previous = talk
+                    .and_then(|(sticky, key)| conversation::recall(sticky, key, &config.targets));
+                let mut decision = router.decide_prompt(&prompt, &facts);
+                if let Some(control) = &service.control {
+                    told = control.decide(&mut decision, service.uniform());
+                }
+                if let (Some((sticky, key)), Some(target)) = (talk, router.target(&decision)) {
+                    conversation::remember(sticky, key, target);
+                }
+                decision
+            }
+        };
+        if reading.treatment.mode == Mode::Route
+            && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
+        {
+            body::write(target, config.max_body_bytes, extent.ended && !extent.cut);
+        }
+        self.settle(decision, told, reading.treatment.mode, body_bytes, started);
     }
 
     /// Puts a decision into effect: route, record, metrics.
-    fn settle(&mut self, mut decision: Decision, body_bytes: usize, started: Instant) {
+    fn settle(
+        &mut self,
+        decision: Decision,
+        told: Told,
+        mode: Mode,
+        body_bytes: usize,
+        started: Instant,
+    ) {
         let service = Rc::clone(&self.service);
-        let told = match &service.control {
-            Some(control) => control.decide(&mut decision, service.uniform()),
-            None => Told::default(),
-        };
         let Some(target) = service.router.target(&decision) else {
             return;
         };
         let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if service.router.config().mode == Mode::Route {
+        if !service.router.config().client.targets.is_empty() {
+            self.set_http_request_header(CLIENT_HEADER, None);
+        }
+        if mode == Mode::Route {
             self.set_http_request_header(CLUSTER_HEADER, Some(&target.cluster));
             // ABI 0.2.1 clears the route cache on header changes; newer ones will not. Hosts
             // without the function say "not found", which changes nothing.
             let _ = hostcalls::call_foreign_function("clear_route_cache", None);
         }
+        let config = service.router.config();
         let id = service.decision_id();
         let record = Record {
             ts: milliseconds_since_epoch(),
@@ -105,7 +132,8 @@ impl Request {
             target: &target.name,
             cluster: &target.cluster,
             source: decision.source().name(),
-            reason: decision.reason.name(),
+            reason: config.reason_name(decision.reason),
+            policy: config.policies.get(decision.policy).map_or("", |policy| &policy.name),
             score: decision.score,
             threshold: decision.threshold,
             propensity: decision.propensity,
@@ -131,39 +159,49 @@ impl Context for Request {}
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let Some(format) = self.format() else {
+        // A client must not steer by a header that only this filter may set, whatever the mode.
+        if header(CLUSTER_HEADER).is_some() {
+            self.set_http_request_header(CLUSTER_HEADER, None);
+        }
+        let config = self.service.router.config();
+        let ours = route::format(config).map(|format| (format, Treatment::of_route(config)));
+        let Some((format, treatment)) = ours.filter(|(_, it)| it.mode != Mode::Off) else {
             self.service.metrics.passed();
-            // A client must not steer by a header that only this filter may set.
-            if self.header(CLUSTER_HEADER).is_some() {
-                self.set_http_request_header(CLUSTER_HEADER, None);
-            }
             return Action::Continue;
         };
-        if let Some(reason) = self.unreadable(end_of_stream) {
-            let decision = self.service.router.fall_back(reason);
-            self.settle(decision, 0, Instant::now());
+        let skipped =
+            self.service.router.is_skipped(&Facts { header: &header, ..Facts::default() });
+        if skipped {
+            self.set_http_request_header(CLIENT_HEADER, None);
+            self.service.metrics.passed();
             return Action::Continue;
         }
-        self.stage = Stage::Reading(format);
+        if let Some(reason) = route::unreadable(end_of_stream) {
+            let decision = self.service.router.fall_back(reason);
+            self.settle(decision, Told::default(), treatment.mode, 0, Instant::now());
+            return Action::Continue;
+        }
+        self.stage = Stage::Reading(Reading { format, treatment });
         Action::Pause
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Stage::Reading(format) = self.stage else {
+        let Stage::Reading(reading) = self.stage else {
             return Action::Continue;
         };
-        if !end_of_stream && size < self.service.router.config().max_body_bytes {
+        let limit = self.service.router.config().max_body_bytes;
+        if !end_of_stream && size < limit {
             return Action::Pause;
         }
-        self.decide_on_body(format, size, end_of_stream);
+        self.decide_on_body(reading, Extent { ended: end_of_stream, cut: size > limit });
         Action::Continue
     }
 
     /// With trailers the body callback never sees the end of the stream.
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        if let Stage::Reading(format) = self.stage {
-            let limit = self.service.router.config().max_body_bytes;
-            self.decide_on_body(format, limit, true);
+        if let Stage::Reading(reading) = self.stage {
+            // More than the limit would have been decided on before.
+            self.decide_on_body(reading, Extent { ended: true, cut: false });
         }
         Action::Continue
     }
@@ -172,7 +210,11 @@ impl HttpContext for Request {
         let Stage::Decided { decision, id } = &self.stage else {
             return Action::Continue;
         };
-        let shown = self.service.router.config().response_headers;
+        if self.service.metrics.counts_spending() {
+            self.answer = Answer::begin(&self.service.router.config().targets, decision.target);
+        }
+        let config = self.service.router.config();
+        let shown = config.response_headers;
         let Some(target) = self.service.router.target(decision) else {
             return Action::Continue;
         };
@@ -180,7 +222,7 @@ impl HttpContext for Request {
         for (show, name, value) in [
             (shown.target, TARGET_HEADER, Some(target.name.as_str())),
             (shown.source, SOURCE_HEADER, Some(decision.source().name())),
-            (shown.reason, REASON_HEADER, Some(decision.reason.name())),
+            (shown.reason, REASON_HEADER, Some(config.reason_name(decision.reason))),
             (shown.score, SCORE_HEADER, score.as_deref()),
             (shown.decision_id, DECISION_ID_HEADER, Some(id.as_str())),
         ] {
@@ -190,13 +232,19 @@ impl HttpContext for Request {
         }
         Action::Continue
     }
-}
 
-/// `application/json`, `application/problem+json; charset=utf-8` and the like.
-fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    let essence = essence.trim_ascii().to_ascii_lowercase();
-    essence == b"application/json" || essence.ends_with(b"+json")
+    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(answer) = &mut self.answer {
+            answer.pass(size);
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if let Some(answer) = &self.answer {
+            answer.end(&self.service.metrics);
+        }
+    }
 }
 
 fn milliseconds_since_epoch() -> u64 {

@@ -10,7 +10,8 @@ use proxy_wasm::types::ContextType;
 use super::control::Control;
 use super::metrics::Metrics;
 use super::request::Request;
-use crate::config::Config;
+use super::rewrite::{self, Passage};
+use crate::config::{Config, Rewrite};
 use crate::features;
 use crate::router::Router;
 
@@ -31,7 +32,9 @@ impl Service {
         let config = Config::from_json(json)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let router = Router::new(config).map_err(|error| vec![error.to_string()])?;
-        let metrics = Metrics::define(router.config())
+        let policy_version = features::digest_of(json);
+        let model_version = &router.classifier().manifest().version;
+        let metrics = Metrics::define(router.config(), model_version, &policy_version)
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         let control = Control::define(router.config())
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
@@ -40,7 +43,7 @@ impl Service {
             metrics,
             control,
             schema_hash: features::schema_hash(),
-            policy_version: features::digest_of(json),
+            policy_version,
             identity: RandomState::new(),
             decisions: Cell::new(0),
         })
@@ -68,17 +71,39 @@ impl Service {
     }
 }
 
+/// What a configuration makes of the filter.
+enum Role {
+    /// At the listener: decides.
+    Router(Rc<Service>),
+    /// On the way to another target: names the model.
+    Rewrite(Rc<rewrite::Service>),
+}
+
+impl Role {
+    fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
+        match Rewrite::from_json(json) {
+            Some(Ok(rewrite)) => Ok(Role::Rewrite(Rc::new(rewrite::Service::new(rewrite)))),
+            Some(Err(errors)) => Err(errors.0.iter().map(ToString::to_string).collect()),
+            None => Service::configure(json).map(|service| Role::Router(Rc::new(service))),
+        }
+    }
+}
+
 /// The root context: one a configuration and worker.
 #[derive(Default)]
 pub(super) struct Root {
-    service: Option<Rc<Service>>,
+    role: Option<Role>,
 }
 
 impl Root {
+    /// The service and its control plane, where there is one.
+    fn control(&self) -> Option<(&Service, &Control)> {
+        let Some(Role::Router(service)) = &self.role else { return None };
+        Some((service, service.control.as_ref()?))
+    }
+
     fn tick_again(&self) {
-        if let Some(service) = &self.service
-            && let Some(control) = &service.control
-        {
+        if let Some((service, control)) = self.control() {
             self.set_tick_period(control.next_tick(service.uniform()));
         }
     }
@@ -86,7 +111,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        if let Some(control) = self.service.as_ref().and_then(|service| service.control.as_ref()) {
+        if let Some((_, control)) = self.control() {
             control.answered(token, body_size);
         }
     }
@@ -96,16 +121,18 @@ impl RootContext for Root {
     /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
     fn on_configure(&mut self, _size: usize) -> bool {
         let json = self.get_plugin_configuration().unwrap_or_default();
-        match Service::configure(&json) {
-            Ok(service) => {
-                log::info!(
-                    "pointsman {} ready: model {}, schema {}, configuration {}",
-                    env!("CARGO_PKG_VERSION"),
-                    service.router.classifier().manifest().version,
-                    service.schema_hash,
-                    service.policy_version
-                );
-                self.service = Some(Rc::new(service));
+        match Role::configure(&json) {
+            Ok(role) => {
+                if let Role::Router(service) = &role {
+                    log::info!(
+                        "pointsman {} ready: model {}, schema {}, configuration {}",
+                        env!("CARGO_PKG_VERSION"),
+                        service.router.classifier().manifest().version,
+                        service.schema_hash,
+                        service.policy_version
+                    );
+                }
+                self.role = Some(role);
                 self.tick_again();
                 true
             }
@@ -119,7 +146,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(control) = self.service.as_ref().and_then(|service| service.control.as_ref()) {
+        if let Some((_, control)) = self.control() {
             control.tick();
         }
         self.tick_again();
@@ -130,7 +157,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        let service = self.service.as_ref()?;
-        Some(Box::new(Request::new(Rc::clone(service))))
+        Some(match self.role.as_ref()? {
+            Role::Router(service) => {
+                service.metrics.serves();
+                Box::new(Request::new(Rc::clone(service)))
+            }
+            Role::Rewrite(service) => Box::new(Passage::new(Rc::clone(service))),
+        })
     }
 }

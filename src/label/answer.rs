@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::usage::Usage;
+
 /// A model's answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -22,13 +24,6 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them: JSON, or what it took for JSON.
     pub arguments: String,
-}
-
-/// Tokens that were paid for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    pub input: u64,
-    pub output: u64,
 }
 
 impl Answer {

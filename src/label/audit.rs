@@ -84,13 +84,13 @@ pub fn audit(
             Ok(())
         })?;
     }
+    audit.finish();
     if audit.rows == 0 {
         return Err(LabelError::BadInput(format!(
             "no labelled row has a grade that decides in {}",
             grades.display()
         )));
     }
-    audit.finish();
     Ok(audit)
 }
 

@@ -8,18 +8,19 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Usage};
+use super::answer::Answer;
 use super::client::{CallError, Endpoint};
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, judge};
 use super::journal::{CallKey, CallKind, Journal, PaidCall};
 use super::log::{Problem, Problems};
-use super::price::{Price, Purse, billed, estimate as estimate_usage};
+use super::price::{Purse, billed, estimate as estimate_usage};
 use super::record::Record;
 use super::scan::Plan;
 use super::summary::{CallCounts, Estimate};
 use super::{Observer, Options};
+use crate::usage::{Price, Usage};
 
 /// When so many calls in a row came to nothing, the endpoint is down and not the rows at fault.
 const HOPELESS: u32 = 20;

@@ -40,11 +40,11 @@ mod scan;
 mod score;
 mod summary;
 
-pub use answer::{Answer, ToolCall, Usage};
+pub use crate::usage::{Price, Usage};
+pub use answer::{Answer, ToolCall};
 pub use client::EndpointOptions;
 pub use error::LabelError;
 pub use log::{Lines, Problem, Problems};
-pub use price::Price;
 pub use record::FieldMap;
 pub use request::Request;
 pub use summary::{Estimate, Outcome, Summary};

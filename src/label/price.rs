@@ -4,17 +4,11 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Usage};
+use super::answer::Answer;
+use crate::usage::{Price, Usage};
 
 /// Bytes of text that make a token, roughly: English prose in current tokenizers.
 const BYTES_PER_TOKEN: u64 = 4;
-
-/// Dollars a million tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Price {
-    pub input: f64,
-    pub output: f64,
-}
 
 impl FromStr for Price {
     type Err = String;
@@ -29,13 +23,6 @@ impl FromStr for Price {
             Some((input, output)) => Ok(Price { input: number(input)?, output: number(output)? }),
             None => Err(format!("`{text}` is not of the form INPUT,OUTPUT, such as 0.15,0.60")),
         }
-    }
-}
-
-impl Price {
-    /// Dollars for this many tokens.
-    pub fn of(&self, usage: Usage) -> f64 {
-        (usage.input as f64 * self.input + usage.output as f64 * self.output) / 1e6
     }
 }
 

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Options;
-use super::answer::Usage;
 use super::calls::Made;
 use super::evaluators::Evaluator;
 use super::log::{Problem, Problems};
 use super::scan::Plan;
 use super::score::Tally;
+use crate::usage::Usage;
 
 /// How a run ended.
 #[derive(Debug)]

@@ -9,14 +9,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::dataset::{FileDigest, hex};
-use super::train::Trained;
+use super::model::Model;
+use super::train::{CurvePoint, Trained};
 use super::{card, to_onnx};
 use crate::classifier::{Classifier, Manifest, ManifestTarget, ModelError, ScoreError};
 use crate::features::{self, extract};
 use crate::prompt::{ApiFormat, Prompt, PromptError};
-
-/// Name that the one non-strongest target has in the training data.
-const TARGET: &str = "cheap";
 
 /// Requests whose features and scores every build and host must reproduce: one
 /// `{"id", "request"}` a line.
@@ -26,8 +24,19 @@ const GOLDEN_REQUESTS: &str = include_str!("golden_requests.jsonl");
 pub struct Provenance<'a> {
     pub files: &'a [FileDigest],
     pub seed: u64,
+    /// Version of the model that training started from.
+    pub initial: Option<&'a str>,
     /// Markdown for the card: where the data is from and under which licences.
     pub notes: Option<&'a str>,
+}
+
+/// What was trained for one non-strongest target.
+#[derive(Debug)]
+pub struct TrainedTarget {
+    pub name: String,
+    pub trained: Trained,
+    /// Empty unless asked for.
+    pub learning_curve: Vec<CurvePoint>,
 }
 
 /// Why a model directory could not be written.
@@ -51,40 +60,71 @@ pub enum BundleError {
 /// When the loader refuses the model, or a file cannot be written.
 pub fn write_model(
     directory: &Path,
-    trained: &Trained,
+    targets: &[TrainedTarget],
     provenance: &Provenance,
 ) -> Result<Manifest, BundleError> {
-    let onnx = to_onnx(&trained.model);
+    let models: Vec<Model> = targets.iter().map(|target| target.trained.model.clone()).collect();
+    let onnx = to_onnx(&models);
     let manifest = Manifest {
         format: 1,
         version: hex(&Sha256::digest(&onnx))[..12].to_owned(),
         schema_hash: features::schema_hash(),
         features: features::LEN,
-        targets: vec![ManifestTarget { name: TARGET.to_owned(), threshold: trained.threshold }],
-        training: training(trained, provenance),
+        targets: targets
+            .iter()
+            .map(|target| ManifestTarget {
+                name: target.name.clone(),
+                threshold: target.trained.threshold,
+            })
+            .collect(),
+        novelty: targets.first().map(|target| target.trained.novelty.clone()),
+        training: training(targets, provenance),
     };
     let manifest_json = pretty(&manifest);
     let classifier = Classifier::load(&onnx, manifest_json.as_bytes())?;
     let golden = golden(&classifier)?;
-    let card = card::render(&manifest, trained, provenance, onnx.len());
-    let files = [
+    let card = card::render(&manifest, targets, provenance, onnx.len());
+    let curve = learning_curve(targets);
+    let mut files = vec![
         ("model.onnx", onnx.as_slice()),
         ("golden.jsonl", golden.as_bytes()),
         ("CARD.md", card.as_bytes()),
-        ("manifest.json", manifest_json.as_bytes()),
     ];
+    files.extend(curve.as_ref().map(|curve| ("learning-curve.json", curve.as_bytes())));
+    files.push(("manifest.json", manifest_json.as_bytes()));
     replace_files(directory, &files)?;
     Ok(manifest)
 }
 
-fn training(trained: &Trained, provenance: &Provenance) -> Value {
+fn training(targets: &[TrainedTarget], provenance: &Provenance) -> Value {
+    let target = |target: &TrainedTarget| {
+        json!({
+            "name": target.name,
+            "algorithm": target.trained.algorithm,
+            "validation": target.trained.validation,
+            "candidates": target.trained.candidates,
+        })
+    };
     json!({
-        "algorithm": trained.algorithm,
         "seed": provenance.seed,
         "data": provenance.files,
-        "validation": trained.validation,
-        "candidates": trained.candidates,
+        "initial": provenance.initial,
+        "targets": targets.iter().map(target).collect::<Vec<_>>(),
     })
+}
+
+/// The points of all targets' curves, if there are any.
+fn learning_curve(targets: &[TrainedTarget]) -> Option<String> {
+    let points = targets.iter().flat_map(|target| {
+        target.learning_curve.iter().map(|point| {
+            json!({
+                "target": target.name, "rows": point.rows, "accuracy": point.accuracy,
+                "auroc": point.auroc, "apgr": point.apgr,
+            })
+        })
+    });
+    let points: Vec<Value> = points.collect();
+    (!points.is_empty()).then(|| format!("{:#}\n", Value::from(points)))
 }
 
 fn pretty(manifest: &Manifest) -> String {

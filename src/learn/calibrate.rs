@@ -32,12 +32,17 @@ pub struct Calibration {
     pub threshold_ci95: [f32; 2],
     /// Share of requests that go to the strong model.
     pub strong_share: f64,
+    /// What `threshold` gives on resamples of the rows.
+    pub strong_share_ci95: [f64; 2],
     /// Mean quality of the routed answers, 0..=1.
     pub quality: f64,
+    pub quality_ci95: [f64; 2],
+    pub always_cheap_quality: f64,
     /// Mean quality when every request goes to the strong model.
     pub always_strong_quality: f64,
     /// Mean cost of a request; `None` without prices.
     pub cost: Option<f64>,
+    pub always_strong_cost: Option<f64>,
     /// Saved against always-strong, 0..=1; `None` without prices.
     pub savings: Option<f64>,
 }
@@ -54,31 +59,57 @@ pub fn calibrate(
 ) -> Option<Calibration> {
     let threshold = find(outcomes, goal, prices)?;
     let mut random = SmallRng::seed_from_u64(seed);
-    let mut thresholds: Vec<f32> = (0..RESAMPLES)
-        .filter_map(|_| {
-            let resample: Vec<Outcome> = (0..outcomes.len())
-                .map(|_| outcomes[random.random_range(0..outcomes.len())])
-                .collect();
-            find(&resample, goal, prices)
-        })
-        .collect();
-    thresholds.sort_by(f32::total_cmp);
-    let percentile = |share: f64| thresholds[(share * (thresholds.len() - 1) as f64) as usize];
-    let mean = |value: &dyn Fn(&Outcome) -> f64| {
-        outcomes.iter().map(value).sum::<f64>() / outcomes.len() as f64
-    };
-    let is_strong = |outcome: &Outcome| outcome.score < threshold;
-    let strong_share = mean(&|o| f64::from(u8::from(is_strong(o))));
-    let cost = prices.map(|p| p.cheap + strong_share * (p.strong - p.cheap));
+    let (mut thresholds, mut shares, mut qualities) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RESAMPLES {
+        let resample: Vec<Outcome> =
+            (0..outcomes.len()).map(|_| outcomes[random.random_range(0..outcomes.len())]).collect();
+        thresholds.push(f64::from(find(&resample, goal, prices)?));
+        let routed = Routed::at(threshold, &resample);
+        shares.push(routed.strong_share);
+        qualities.push(routed.quality);
+    }
+    let [low, high] = interval(thresholds);
+    let routed = Routed::at(threshold, outcomes);
+    let cost = prices.map(|p| p.cheap + routed.strong_share * (p.strong - p.cheap));
     Some(Calibration {
         threshold,
-        threshold_ci95: [percentile(0.025), percentile(0.975)],
-        strong_share,
-        quality: mean(&|o| f64::from(if is_strong(o) { o.strong } else { o.cheap })),
-        always_strong_quality: mean(&|o| f64::from(o.strong)),
+        threshold_ci95: [low as f32, high as f32],
+        strong_share: routed.strong_share,
+        strong_share_ci95: interval(shares),
+        quality: routed.quality,
+        quality_ci95: interval(qualities),
+        always_cheap_quality: mean(outcomes, |o| f64::from(o.cheap)),
+        always_strong_quality: mean(outcomes, |o| f64::from(o.strong)),
         cost,
+        always_strong_cost: prices.map(|prices| prices.strong),
         savings: cost.zip(prices).map(|(cost, prices)| 1.0 - cost / prices.strong),
     })
+}
+
+/// What a threshold does.
+struct Routed {
+    strong_share: f64,
+    quality: f64,
+}
+
+impl Routed {
+    fn at(threshold: f32, outcomes: &[Outcome]) -> Self {
+        let is_strong = |outcome: &Outcome| outcome.score < threshold;
+        Routed {
+            strong_share: mean(outcomes, |o| f64::from(u8::from(is_strong(o)))),
+            quality: mean(outcomes, |o| f64::from(if is_strong(o) { o.strong } else { o.cheap })),
+        }
+    }
+}
+
+fn mean(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> f64 {
+    outcomes.iter().map(value).sum::<f64>() / outcomes.len() as f64
+}
+
+/// The middle 95 % of some values.
+fn interval(mut values: Vec<f64>) -> [f64; 2] {
+    values.sort_by(f64::total_cmp);
+    [0.025, 0.975].map(|share| values[(share * (values.len() - 1) as f64) as usize])
 }
 
 /// The lowest threshold that reaches a wanted quality, or the highest that keeps a limit.
@@ -176,6 +207,10 @@ mod tests {
         let [low, high] = calibration.threshold_ci95;
         assert!(low <= calibration.threshold && calibration.threshold <= high);
         assert!(low < high);
+        let [low, high] = calibration.strong_share_ci95;
+        assert!(low < 0.5 && 0.5 < high);
+        let [low, high] = calibration.quality_ci95;
+        assert!(low <= calibration.quality && calibration.quality <= high);
     }
 
     #[test]

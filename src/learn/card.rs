@@ -2,45 +2,49 @@
 
 use std::fmt::Write;
 
-use super::bundle::Provenance;
+use super::bundle::{Provenance, TrainedTarget};
 use super::metrics::Metrics;
-use super::train::Trained;
 use crate::classifier::Manifest;
 use crate::features::{CHAR_BUCKETS, ENGINEERED, WORD_BUCKETS};
 
 /// The card, in Markdown.
 pub(super) fn render(
     manifest: &Manifest,
-    trained: &Trained,
+    targets: &[TrainedTarget],
     provenance: &Provenance,
     bytes: usize,
 ) -> String {
     let mut out = String::new();
-    let threshold = trained.threshold;
     // Writing to a String cannot fail.
     let _ = write!(
         out,
         "# Model {version}\n\n\
-         Predicts whether the cheap model's answer to a prompt is good enough. A request whose \
-         score reaches the threshold {threshold:.3} goes to the cheap model, every other one to \
-         the strong model.\n\n\
+         Predicts whether the answer of a cheaper model to a prompt is good enough. A request goes \
+         to the cheapest target whose score reaches its threshold, and to the strongest when none \
+         does.\n\n\
          | | |\n|---|---|\n\
-         | algorithm | {algorithm} |\n\
          | input | `features` f32[1, {length}]: {ENGINEERED} engineered, {WORD_BUCKETS} hashed word \
          and {CHAR_BUCKETS} hashed character n-grams |\n\
-         | output | `scores` f32[1, 1]: probability that the cheap answer is good enough |\n\
+         | output | `scores` f32[1, {count}]: probability that the answer is good enough |\n\
          | feature schema | {schema} |\n\
          | file | ONNX opset 13, {bytes} bytes |\n\
-         | seed | {seed} |\n\n",
+         | seed | {seed} |\n",
         version = manifest.version,
-        algorithm = trained.algorithm,
         length = manifest.features,
+        count = targets.len(),
         schema = manifest.schema_hash,
         seed = provenance.seed,
     );
-    out += "## Data\n\n";
-    out += "Fitted on the train rows; candidates, calibration and threshold were chosen on the \
-            validation rows. Near-duplicate questions never fall on both sides.\n\n";
+    if let Some(initial) = provenance.initial {
+        let _ = writeln!(out, "| started from | model {initial} |");
+    }
+    out += "\n| target | algorithm | threshold |\n|---|---|---:|\n";
+    for TrainedTarget { name, trained, .. } in targets {
+        let _ = writeln!(out, "| {name} | {} | {:.3} |", trained.algorithm, trained.threshold);
+    }
+    out += "\n## Data\n\n";
+    out += "Chosen by cross-validation on the train rows, grouped by question, and fitted on all of \
+            them.\n\n";
     out += "| file | train rows | validation rows | SHA-256 |\n|---|---:|---:|---|\n";
     for file in provenance.files {
         let _ = writeln!(
@@ -53,28 +57,12 @@ pub(super) fn render(
         let _ = write!(out, "\n{}\n", notes.trim());
     }
     out += "\n## Quality on validation rows\n\n";
-    out += "These rows also served to choose, so the figures flatter slightly. Positive class: the \
-            strong model is required. APGR: mean share of the quality gap between the two models \
-            that is recovered over all shares of strong calls. CPT: share of strong calls that \
-            recovers so much of the gap.\n\n";
-    out += "| router | rows | accuracy | AUROC | APGR | CPT 50 | CPT 80 |\n\
-            |---|---:|---:|---:|---:|---:|---:|\n";
-    out += &row("this model", &trained.validation);
-    for (name, metrics) in &trained.baselines {
-        out += &row(name, metrics);
-    }
-    let interval = trained.validation.auroc_ci95.unwrap_or_default();
-    let _ = writeln!(
-        out,
-        "\n95 % interval of the AUROC: {:.3} to {:.3}. Brier score {:.3}, expected calibration \
-         error {:.3}.",
-        interval[0], interval[1], trained.validation.brier, trained.validation.ece
-    );
-    out += "\nWithin each source, where the kind of task gives nothing away:\n\n\
-            | source | rows | accuracy | AUROC | APGR | CPT 50 | CPT 80 |\n\
-            |---|---:|---:|---:|---:|---:|---:|\n";
-    for (source, metrics) in &trained.by_source {
-        out += &row(source, metrics);
+    out += "Early stopping, calibration and threshold used these rows, so the figures flatter \
+            slightly. Positive class: the strong model is required. APGR: mean share of the quality \
+            gap between the two models that is recovered over all shares of strong calls. CPT: share \
+            of strong calls that recovers so much of the gap.\n";
+    for target in targets {
+        quality(&mut out, target, targets.len() > 1);
     }
     out += "\n## Intended use\n\n\
             A first router between a cheap and a strong model, until there are labels of one's own \
@@ -89,6 +77,47 @@ pub(super) fn render(
             tools and images are hardly represented.\n\
             - The score says nothing about safety, and must not be used to judge people.\n";
     out
+}
+
+fn quality(out: &mut String, target: &TrainedTarget, several: bool) {
+    let trained = &target.trained;
+    if several {
+        let _ = write!(out, "\n### {}\n", target.name);
+    }
+    *out += "\n| router | rows | accuracy | AUROC | APGR | CPT 50 | CPT 80 |\n\
+            |---|---:|---:|---:|---:|---:|---:|\n";
+    *out += &row("this model", &trained.validation);
+    for (name, metrics) in &trained.baselines {
+        *out += &row(name, metrics);
+    }
+    let interval = trained.validation.auroc_ci95.unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "\n95 % interval of the AUROC: {:.3} to {:.3}. Brier score {:.3}, expected calibration \
+         error {:.3}.",
+        interval[0], interval[1], trained.validation.brier, trained.validation.ece
+    );
+    *out += "\nWithin each source, where the kind of task gives nothing away:\n\n\
+            | source | rows | accuracy | AUROC | APGR | CPT 50 | CPT 80 |\n\
+            |---|---:|---:|---:|---:|---:|---:|\n";
+    for (source, metrics) in &trained.by_source {
+        *out += &row(source, metrics);
+    }
+    if !target.learning_curve.is_empty() {
+        *out += "\nLearning curve, the same plans on fewer train rows:\n\n\
+                | train rows | accuracy | AUROC | APGR |\n|---:|---:|---:|---:|\n";
+        for point in &target.learning_curve {
+            let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.3}"));
+            let _ = writeln!(
+                out,
+                "| {} | {:.3} | {} | {} |",
+                point.rows,
+                point.accuracy,
+                number(point.auroc),
+                number(point.apgr)
+            );
+        }
+    }
 }
 
 fn row(name: &str, m: &Metrics) -> String {

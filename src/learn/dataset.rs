@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::row::{Reject, Row, RowParser, Split};
+use super::row::{Reject, Row, RowParser, ScoredModels, Split};
 use crate::features::Features;
 
 /// A line that could not be used.
@@ -65,7 +65,7 @@ pub struct Reading {
 }
 
 /// Reads the rows of some files, one at a time. `visit` gets every row with the features that it
-/// was made from.
+/// was made from, and its line.
 ///
 /// `strict` turns the first bad line into an error; otherwise bad lines are skipped. `progress` is
 /// called with the bytes of each line.
@@ -76,12 +76,21 @@ pub struct Reading {
 pub fn read_rows(
     paths: &[PathBuf],
     strict: bool,
+    progress: impl FnMut(u64),
+    visit: impl FnMut(Row, &Features, &[u8]),
+) -> Result<Reading, DatasetError> {
+    read_rows_with(RowParser::default(), paths, strict, progress, visit)
+}
+
+fn read_rows_with(
+    mut parser: RowParser,
+    paths: &[PathBuf],
+    strict: bool,
     mut progress: impl FnMut(u64),
-    mut visit: impl FnMut(Row, &Features),
+    mut visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
     let mut reading = Reading::default();
     let mut seen = HashSet::new();
-    let mut parser = RowParser::default();
     for path in paths {
         let io = |error| DatasetError::Io { file: path.display().to_string(), error };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -102,7 +111,7 @@ pub fn read_rows(
                         Split::Val => val_rows += 1,
                         Split::Test => {}
                     }
-                    visit(row, parser.features());
+                    visit(row, parser.features(), line);
                 }
                 Err(reject) => {
                     let bad = BadLine { file: path.clone(), line: number, reject };
@@ -130,8 +139,24 @@ impl Dataset {
         strict: bool,
         progress: impl FnMut(u64),
     ) -> Result<Dataset, DatasetError> {
+        Self::read_compared(paths, strict, None, progress)
+    }
+
+    /// As [`Dataset::read`], labelled by comparing two named models where rows hold the scores of
+    /// several.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_rows`].
+    pub fn read_compared(
+        paths: &[PathBuf],
+        strict: bool,
+        models: Option<ScoredModels>,
+        progress: impl FnMut(u64),
+    ) -> Result<Dataset, DatasetError> {
         let mut rows = Vec::new();
-        let reading = read_rows(paths, strict, progress, |row, _| rows.push(row))?;
+        let parser = RowParser::of(models);
+        let reading = read_rows_with(parser, paths, strict, progress, |row, _, _| rows.push(row))?;
         Ok(Dataset { rows, reading })
     }
 

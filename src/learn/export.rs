@@ -7,15 +7,35 @@ use super::scaler::{CLIP, Scaler};
 use super::trees::{Tree, Trees};
 use crate::features::{ENGINEERED, LEN};
 
-/// Encodes a model: input `features` `f32[1, LEN]`, output `scores` `f32[1, 1]`.
+/// Encodes the models of the non-strongest targets, cheapest first: input `features`
+/// `f32[1, LEN]`, output `scores` `f32[1, models]`.
 ///
 /// A node costs about a microsecond in the filter, however small its tensors are. So the head's
 /// weights and all last biases are folded into constants, the networks' first layers stand side by
 /// side in one product, and every product adds to the sum so far.
-pub fn to_onnx(model: &Model) -> Vec<u8> {
+pub fn to_onnx(models: &[Model]) -> Vec<u8> {
     let mut graph = Graph::default();
+    let several = models.len() > 1;
+    let mut logits = Vec::new();
+    for (k, model) in models.iter().enumerate() {
+        graph.prefix(if several { format!("target{k}_") } else { String::new() });
+        logits.push(logit(&mut graph, model));
+    }
+    graph.prefix(String::new());
+    if several {
+        let logits: Vec<&str> = logits.iter().map(String::as_str).collect();
+        let all = graph.concat("logits", &logits);
+        graph.node("Sigmoid", "scores", &[&all]);
+    } else if let Some(logit) = logits.first() {
+        graph.node("Sigmoid", "scores", &[logit]);
+    }
+    graph.encode(("features", LEN), ("scores", models.len()))
+}
+
+/// The logit of one model, `f32[1, 1]`.
+fn logit(graph: &mut Graph, model: &Model) -> String {
     let mut offset = model.head.offset;
-    let (mut forests, mut networks) = (Vec::new(), Vec::new());
+    let (mut forests, mut networks, mut initials) = (Vec::new(), Vec::new(), Vec::new());
     for (part, &weight) in model.parts.iter().zip(&model.head.weights) {
         match part {
             Part::Network(part) => networks.push(weighted(part, weight, &mut offset)),
@@ -23,17 +43,23 @@ pub fn to_onnx(model: &Model) -> Vec<u8> {
                 offset += weight * part.bias;
                 forests.push((part, weight));
             }
+            Part::Initial(part) => initials.push((part, weight)),
         }
     }
     let mut logit = graph.floats("offset", &[1, 1], &[offset]);
     for (k, (part, weight)) in forests.into_iter().enumerate() {
-        logit = trees(&mut graph, &format!("trees{k}"), part, weight, &logit);
+        logit = trees(graph, &format!("trees{k}"), part, weight, &logit);
     }
     if !networks.is_empty() {
-        logit = add_networks(&mut graph, &networks, &model.scaler, logit);
+        logit = add_networks(graph, &networks, &model.scaler, logit);
     }
-    graph.node("Sigmoid", "scores", &[&logit]);
-    graph.encode(("features", LEN), ("scores", 1))
+    for (part, weight) in initials {
+        let (nodes, own) = part.graph();
+        let own = graph.include(nodes, own, "features");
+        let weight = graph.floats("initial_weight", &[1, 1], &[weight]);
+        logit = graph.node("Gemm", "initial_logit", &[&own, &weight, &logit]);
+    }
+    logit
 }
 
 /// The network whose output is `weight` times that of `net`, without its last bias, which goes

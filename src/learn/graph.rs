@@ -12,9 +12,41 @@ const IR_VERSION: i64 = 8;
 pub struct Graph {
     nodes: Vec<pb::NodeProto>,
     initializers: Vec<pb::TensorProto>,
+    prefix: String,
 }
 
 impl Graph {
+    /// Puts a prefix before the names of what is made from now on.
+    pub fn prefix(&mut self, prefix: String) {
+        self.prefix = prefix;
+    }
+
+    /// Takes over the nodes of another graph with the same `input`; returns the name of its
+    /// tensor `output` in this one.
+    pub fn include(&mut self, other: &pb::GraphProto, output: &str, input: &str) -> String {
+        let named = |name: &String| {
+            if name == input { name.clone() } else { format!("{}{name}", self.prefix) }
+        };
+        self.nodes.extend(other.node.iter().map(|node| pb::NodeProto {
+            name: named(&node.name),
+            input: node.input.iter().map(named).collect(),
+            output: node.output.iter().map(named).collect(),
+            ..node.clone()
+        }));
+        self.initializers.extend(
+            other
+                .initializer
+                .iter()
+                .map(|tensor| pb::TensorProto { name: named(&tensor.name), ..tensor.clone() }),
+        );
+        format!("{}{output}", self.prefix)
+    }
+
+    /// Rows side by side.
+    pub fn concat(&mut self, name: &str, inputs: &[&str]) -> String {
+        self.node_with("Concat", name, inputs, Some(("axis", 1)))
+    }
+
     /// A constant `f32` tensor.
     pub fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -34,14 +66,15 @@ impl Graph {
         data_type: DataType,
         raw_data: Vec<u8>,
     ) -> String {
+        let name = format!("{}{name}", self.prefix);
         self.initializers.push(pb::TensorProto {
-            name: name.to_owned(),
+            name: name.clone(),
             dims: dims.iter().map(|d| *d as i64).collect(),
             data_type: data_type as i32,
             raw_data,
             ..Default::default()
         });
-        name.to_owned()
+        name
     }
 
     /// A node without attributes; its output has the node's name.
@@ -77,15 +110,16 @@ impl Graph {
             i: value,
             ..Default::default()
         });
+        let name = format!("{}{name}", self.prefix);
         self.nodes.push(pb::NodeProto {
             op_type: operator.to_owned(),
-            name: name.to_owned(),
+            name: name.clone(),
             input: inputs.iter().map(|i| (*i).to_owned()).collect(),
-            output: vec![name.to_owned()],
+            output: vec![name.clone()],
             attribute: attribute.into_iter().collect(),
             ..Default::default()
         });
-        name.to_owned()
+        name
     }
 
     /// The tensor in another shape.

@@ -89,7 +89,7 @@ pub fn apgr(outcomes: &[Outcome]) -> Option<f64> {
 }
 
 /// Row indices, lowest score (strong first) to highest.
-fn by_score(outcomes: &[Outcome]) -> Vec<usize> {
+pub(crate) fn by_score(outcomes: &[Outcome]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..outcomes.len()).collect();
     order.sort_by(|&a, &b| outcomes[a].score.total_cmp(&outcomes[b].score));
     order
@@ -100,7 +100,8 @@ fn ties<'a>(outcomes: &'a [Outcome], order: &'a [usize]) -> impl Iterator<Item =
     order.chunk_by(|&a, &b| outcomes[a].score == outcomes[b].score)
 }
 
-fn weighted_auroc(
+/// [`auroc`] of rows that count more or less than once; `order` is by score.
+pub(crate) fn weighted_auroc(
     outcomes: &[Outcome],
     order: &[usize],
     weight: impl Fn(usize) -> f64,
@@ -142,7 +143,7 @@ fn auroc_interval(outcomes: &[Outcome], seed: u64) -> Option<[f64; 2]> {
 ///
 /// The rows of lowest score go to the strong model first. Inside a run of equal scores the order
 /// is unknown, so the curve is straight there: what a random order gives on average.
-struct GainCurve {
+pub(crate) struct GainCurve {
     /// (share of strong calls, share of the gap), from (0, 0) to (1, 1).
     points: Vec<(f64, f64)>,
 }
@@ -150,18 +151,32 @@ struct GainCurve {
 impl GainCurve {
     /// `None` when the strong model gains nothing over the cheap one.
     fn new(outcomes: &[Outcome]) -> Option<GainCurve> {
-        let gain = |i: usize| f64::from(outcomes[i].strong) - f64::from(outcomes[i].cheap);
-        let gap: f64 = (0..outcomes.len()).map(gain).sum();
+        GainCurve::weighted(outcomes, &by_score(outcomes), |_| 1.0)
+    }
+
+    /// Of rows that count more or less than once; `order` is by score.
+    pub(crate) fn weighted(
+        outcomes: &[Outcome],
+        order: &[usize],
+        weight: impl Fn(usize) -> f64,
+    ) -> Option<GainCurve> {
+        let gain =
+            |i: usize| weight(i) * (f64::from(outcomes[i].strong) - f64::from(outcomes[i].cheap));
+        let rows = 0..outcomes.len();
+        let gap: f64 = rows.clone().map(gain).sum();
+        let total: f64 = rows.map(&weight).sum();
         if gap <= 0.0 {
             return None;
         }
-        let order = by_score(outcomes);
-        let (mut calls, mut recovered) = (0, 0.0);
+        let (mut calls, mut recovered) = (0.0, 0.0);
         let mut points = vec![(0.0, 0.0)];
-        for group in ties(outcomes, &order) {
-            calls += group.len();
-            recovered += group.iter().map(|&i| gain(i)).sum::<f64>();
-            points.push((calls as f64 / outcomes.len() as f64, recovered / gap));
+        for group in ties(outcomes, order) {
+            let weight: f64 = group.iter().map(|&i| weight(i)).sum();
+            if weight > 0.0 {
+                calls += weight;
+                recovered += group.iter().map(|&i| gain(i)).sum::<f64>();
+                points.push((calls / total, recovered / gap));
+            }
         }
         Some(GainCurve { points })
     }
@@ -178,7 +193,7 @@ impl GainCurve {
     }
 
     /// Trapezoid over 0, 10, …, 100 % strong calls.
-    fn apgr(&self) -> f64 {
+    pub(crate) fn apgr(&self) -> f64 {
         let at = |i: u32| self.at(f64::from(i) / 10.0);
         (0..10).map(|i| (at(i) + at(i + 1)) / 2.0).sum::<f64>() / 10.0
     }

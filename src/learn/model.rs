@@ -1,5 +1,8 @@
 //! A fitted model: parts whose logits are combined into one calibrated probability.
 
+use std::sync::Arc;
+
+use super::initial::Initial;
 use super::network::Network;
 use super::row::{Row, SparseFeatures};
 use super::scaler::Scaler;
@@ -19,6 +22,23 @@ pub struct Model {
 pub enum Part {
     Network(Network),
     Trees(Trees),
+    /// The model that this one was started from.
+    Initial(Arc<Initial>),
+}
+
+impl Part {
+    /// The part's logit for a row.
+    pub(super) fn logit(&self, features: &SparseFeatures, scaler: &Scaler) -> f32 {
+        match self {
+            Part::Network(network) => {
+                let mut scaled = Vec::with_capacity(features.engineered.len());
+                scaler.apply(&features.engineered, &mut scaled);
+                network.logit(&scaled, &features.buckets)
+            }
+            Part::Trees(trees) => trees.logit(&features.engineered, &features.buckets),
+            Part::Initial(initial) => initial.logit(features),
+        }
+    }
 }
 
 /// `sigmoid(Σ weight · logit + offset)`: Platt scaling, of one part or of several.
@@ -32,13 +52,7 @@ pub struct Head {
 impl Model {
     /// Logit of every part.
     pub fn logits(&self, features: &SparseFeatures) -> Vec<f32> {
-        let mut scaled = Vec::with_capacity(features.engineered.len());
-        self.scaler.apply(&features.engineered, &mut scaled);
-        let logit = |part: &Part| match part {
-            Part::Network(network) => network.logit(&scaled, &features.buckets),
-            Part::Trees(trees) => trees.logit(&features.engineered, &features.buckets),
-        };
-        self.parts.iter().map(logit).collect()
+        self.parts.iter().map(|part| part.logit(features, &self.scaler)).collect()
     }
 
     /// Probability that the cheap answer is good enough, as the exported graph gives it within
@@ -51,8 +65,12 @@ impl Model {
 impl Head {
     /// Probability from the parts' logits.
     pub fn score(&self, logits: &[f32]) -> f32 {
-        let sum: f32 = self.weights.iter().zip(logits).map(|(w, l)| w * l).sum();
-        1.0 / (1.0 + (-(sum + self.offset)).exp())
+        1.0 / (1.0 + (-self.logit(logits)).exp())
+    }
+
+    /// Log-odds from the parts' logits.
+    pub(super) fn logit(&self, logits: &[f32]) -> f32 {
+        self.weights.iter().zip(logits).map(|(w, l)| w * l).sum::<f32>() + self.offset
     }
 
     /// Fits weights and offset by Newton's method on the log loss of `rows[indices[k]]` given

@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::bags::Bags;
+use super::objective::Objective;
 use super::row::Row;
 use super::scaler::Scaler;
 use crate::features::{CHAR_BUCKETS, ENGINEERED, WORD_BUCKETS};
@@ -36,6 +37,7 @@ pub struct NetworkOptions {
     /// Share of a row's hashed features that each step leaves out.
     pub dropout: f32,
     pub epochs: usize,
+    pub objective: Objective,
 }
 
 impl Default for NetworkOptions {
@@ -47,6 +49,7 @@ impl Default for NetworkOptions {
             learning_rate: 0.02,
             dropout: 0.0,
             epochs: 20,
+            objective: Objective::Sufficient,
         }
     }
 }
@@ -133,7 +136,9 @@ pub fn fit(
     seed: u64,
 ) -> Result<Network> {
     let mut random = SmallRng::seed_from_u64(seed);
-    let scales = count_ratios(rows, train).map(|ratio| ratio * options.hashed_scale).collect();
+    let scales = count_ratios(rows, train, options.objective)
+        .map(|ratio| ratio * options.hashed_scale)
+        .collect();
     let weights = Weights::new(&options.hidden, scales, &mut random)?;
     let parameters = ParamsAdamW {
         lr: options.learning_rate,
@@ -153,14 +158,14 @@ pub fn fit(
         for batch in order.chunks(batch_rows) {
             let decay = (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()) / 2.0;
             optimiser.set_learning_rate(options.learning_rate * decay);
-            let batch = Batch::new(rows, batch, scaler, options.dropout, &mut random)?;
+            let batch = Batch::new(rows, batch, scaler, options, &mut random)?;
             let loss = batch.loss(&weights.forward(&batch)?)?;
             let loss = (loss + (weights.squares()? * penalty)?)?;
             optimiser.backward_step(&loss)?;
             step += 1;
         }
         let network = weights.network()?;
-        let loss = log_loss(&network, rows, stop, scaler);
+        let loss = log_loss(&network, rows, stop, scaler, options.objective);
         if best.as_ref().is_none_or(|(lowest, _)| loss < *lowest) {
             best = Some((loss, network));
         }
@@ -174,13 +179,15 @@ pub fn fit(
 /// Per bucket, how much more frequent it is among rows of one label than of the other, as the
 /// logarithm of the ratio, pulled to zero for rare buckets. A linear model on inputs scaled like
 /// this starts where naive Bayes ends (Wang and Manning 2012, "Baselines and Bigrams").
-fn count_ratios(rows: &[Row], train: &[usize]) -> impl Iterator<Item = f32> {
+fn count_ratios(rows: &[Row], train: &[usize], objective: Objective) -> impl Iterator<Item = f32> {
     /// Rows that every bucket is imagined to have been in, labelled like all rows.
     const IMAGINED: f64 = 20.0;
     let mut counts = vec![[0.0_f64; 2]; BUCKETS];
     for &i in train {
+        let (weight, target) = (rows[i].weight, objective.target(&rows[i]));
         for &(bucket, _) in &rows[i].features.buckets {
-            counts[bucket as usize][usize::from(rows[i].cheap_ok)] += f64::from(rows[i].weight);
+            counts[bucket as usize][0] += f64::from(weight * (1.0 - target));
+            counts[bucket as usize][1] += f64::from(weight * target);
         }
     }
     let totals = counts.iter().fold([1.0, 1.0], |t, c| [t[0] + c[0], t[1] + c[1]]);
@@ -191,17 +198,28 @@ fn count_ratios(rows: &[Row], train: &[usize]) -> impl Iterator<Item = f32> {
     })
 }
 
-fn log_loss(network: &Network, rows: &[Row], indices: &[usize], scaler: &Scaler) -> f64 {
+fn log_loss(
+    network: &Network,
+    rows: &[Row],
+    indices: &[usize],
+    scaler: &Scaler,
+    objective: Objective,
+) -> f64 {
     let mut scaled = Vec::with_capacity(ENGINEERED);
     let mut sum = 0.0;
     for &i in indices {
         scaled.clear();
         scaler.apply(&rows[i].features.engineered, &mut scaled);
         let logit = f64::from(network.logit(&scaled, &rows[i].features.buckets));
-        let signed = if rows[i].cheap_ok { logit } else { -logit };
-        sum += f64::from(rows[i].weight) * (-signed).exp().ln_1p();
+        let target = f64::from(objective.target(&rows[i]));
+        sum += f64::from(rows[i].weight) * (softplus(logit) - target * logit);
     }
     sum
+}
+
+/// `ln(1 + exp(x))` without overflow.
+pub(super) fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 /// Some rows as tensors.
@@ -220,9 +238,10 @@ impl Batch {
         rows: &[Row],
         indices: &[usize],
         scaler: &Scaler,
-        dropout: f32,
+        options: &NetworkOptions,
         random: &mut SmallRng,
     ) -> Result<Batch> {
+        let dropout = options.dropout;
         let n = indices.len();
         let mut engineered = Vec::with_capacity(n * ENGINEERED);
         let mut bags = Vec::with_capacity(n);
@@ -232,7 +251,7 @@ impl Batch {
             let kept = kept.filter(|_| dropout == 0.0 || random.random::<f32>() >= dropout);
             bags.push(kept.map(|&(bucket, value)| (bucket, value / (1.0 - dropout))).collect());
         }
-        let label = indices.iter().map(|&i| f32::from(u8::from(rows[i].cheap_ok)));
+        let label = indices.iter().map(|&i| options.objective.target(&rows[i]));
         let weight = indices.iter().map(|&i| rows[i].weight);
         let cpu = &Device::Cpu;
         Ok(Batch {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::network::NetworkOptions;
+use super::objective::Objective;
 use super::trees::TreeOptions;
 
 /// Which kinds of model compete.
@@ -19,6 +20,9 @@ pub enum Algorithm {
     Trees,
     /// The best of each of the three, their logits combined by logistic regression.
     Stacked,
+    /// The model that training starts from, calibrated anew.
+    #[value(skip)]
+    Initial,
 }
 
 impl fmt::Display for Algorithm {
@@ -29,6 +33,7 @@ impl fmt::Display for Algorithm {
             Algorithm::Mlp => "multi-layer perceptron",
             Algorithm::Trees => "gradient-boosted trees",
             Algorithm::Stacked => "logistic regression, perceptron and trees, stacked",
+            Algorithm::Initial => "the initial model",
         })
     }
 }
@@ -43,6 +48,7 @@ impl Algorithm {
             Algorithm::Logistic => &[Algorithm::Logistic],
             Algorithm::Mlp => &[Algorithm::Mlp],
             Algorithm::Trees => &[Algorithm::Trees],
+            Algorithm::Initial => &[],
         }
     }
 
@@ -56,7 +62,7 @@ impl Algorithm {
             Algorithm::Trees => [(4, 0.06), (6, 0.04)]
                 .map(|(depth, rate)| PartOptions::Trees(trees(depth, rate)))
                 .to_vec(),
-            Algorithm::Auto | Algorithm::Stacked => Vec::new(),
+            Algorithm::Auto | Algorithm::Stacked | Algorithm::Initial => Vec::new(),
         }
     }
 }
@@ -67,6 +73,36 @@ impl Algorithm {
 pub enum PartOptions {
     Network(NetworkOptions),
     Trees(TreeOptions),
+}
+
+impl PartOptions {
+    /// What cross-validation fits: one run of trees ranks plans as well as the mean of several.
+    pub(super) fn for_trial(&self) -> PartOptions {
+        match self {
+            PartOptions::Trees(options) => {
+                PartOptions::Trees(TreeOptions { runs: 1, ..options.clone() })
+            }
+            PartOptions::Network(_) => self.clone(),
+        }
+    }
+
+    /// The same plan with the other objective.
+    pub(super) fn for_gain(&self) -> PartOptions {
+        let objective = Objective::Gain;
+        match self {
+            PartOptions::Network(o) => {
+                PartOptions::Network(NetworkOptions { objective, ..o.clone() })
+            }
+            PartOptions::Trees(o) => PartOptions::Trees(TreeOptions { objective, ..o.clone() }),
+        }
+    }
+
+    fn objective(&self) -> Objective {
+        match self {
+            PartOptions::Network(options) => options.objective,
+            PartOptions::Trees(options) => options.objective,
+        }
+    }
 }
 
 impl fmt::Display for PartOptions {
@@ -83,6 +119,10 @@ impl fmt::Display for PartOptions {
             PartOptions::Trees(o) => {
                 write!(formatter, "trees, depth {}, rate {}", o.depth, o.learning_rate)
             }
+        }?;
+        match self.objective() {
+            Objective::Sufficient => Ok(()),
+            Objective::Gain => formatter.write_str(", for gain"),
         }
     }
 }
@@ -113,5 +153,6 @@ fn trees(depth: usize, learning_rate: f64) -> TreeOptions {
         row_share: 0.7,
         buckets: 256,
         runs: 3,
+        objective: Objective::Sufficient,
     }
 }

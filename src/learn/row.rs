@@ -1,11 +1,13 @@
 //! One line of a dataset: its JSON layouts and what is kept of it.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::metrics::Outcome;
 use super::split;
-use crate::features::{ENGINEERED, Features, extract_into};
+use crate::features::{ENGINEERED, Features, LEN, extract_into};
 use crate::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
 
 /// Which part of a dataset a row belongs to.
@@ -67,6 +69,17 @@ impl From<&Features> for SparseFeatures {
     }
 }
 
+impl From<&SparseFeatures> for Features {
+    fn from(sparse: &SparseFeatures) -> Self {
+        let mut values = sparse.engineered.clone();
+        values.resize(LEN, 0.0);
+        for &(bucket, value) in &sparse.buckets {
+            values[ENGINEERED + bucket as usize] = value;
+        }
+        Features::from_values(values).expect("LEN values")
+    }
+}
+
 /// Why a line is no row.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Reject {
@@ -82,6 +95,8 @@ pub enum Reject {
     EmptyPrompt,
     #[error("no label: give `label.cheap_ok`, `cheap_ok`, or the scores of both models")]
     NoLabel,
+    #[error("no score of `{0}`")]
+    NoScore(String),
     #[error("`{field}` is {value}; it must be within {rule}")]
     OutOfRange { field: &'static str, value: f64, rule: &'static str },
 }
@@ -94,18 +109,14 @@ struct Line {
     split: Option<Split>,
     request: Option<Value>,
     prompt: Option<String>,
-    scores: Option<Scores>,
+    scores: Option<HashMap<String, Option<f64>>>,
+    /// Scores of more models, in public routing data.
+    models: Option<HashMap<String, Option<f64>>>,
     label: Option<Label>,
     strong: Option<f64>,
     cheap: Option<f64>,
     cheap_ok: Option<Flag>,
     weight: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct Scores {
-    cheap: Option<f64>,
-    strong: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +148,13 @@ impl Line {
         serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))
     }
 
+    fn score(&self, model: &str) -> Option<f64> {
+        let named = |scores: &Option<HashMap<String, Option<f64>>>| {
+            scores.as_ref().and_then(|scores| scores.get(model).copied().flatten())
+        };
+        named(&self.scores).or_else(|| named(&self.models))
+    }
+
     fn id(&self, position: &str) -> String {
         match &self.id {
             Some(Value::String(id)) => id.clone(),
@@ -146,18 +164,45 @@ impl Line {
     }
 }
 
+/// Names of the models whose scores make the label, where rows hold more than two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScoredModels {
+    /// The non-strongest target's model.
+    pub cheap: String,
+    pub strong: String,
+}
+
+/// The request body of a line; a plain-text row becomes a chat of one turn. `None` for no row.
+pub(crate) fn body_of(line: &[u8]) -> Option<Vec<u8>> {
+    let line = Line::read(line).ok()?;
+    let body = match (line.request, line.prompt) {
+        (Some(request), _) => request,
+        (None, prompt) => json!({"messages": [{"role": "user", "content": prompt?}]}),
+    };
+    serde_json::to_vec(&body).ok()
+}
+
 /// Turns lines into rows, reusing one feature vector.
 #[derive(Default)]
 pub(crate) struct RowParser {
     features: Features,
+    models: Option<ScoredModels>,
 }
 
 impl RowParser {
+    /// Labels rows by comparing two named models instead of `cheap` and `strong`.
+    pub(super) fn of(models: Option<ScoredModels>) -> Self {
+        RowParser { models, ..RowParser::default() }
+    }
+
     /// Parses one line. `position` names the row when it carries no `id`.
     pub(super) fn parse(&mut self, line: &[u8], position: &str) -> Result<Row, Reject> {
         let line = Line::read(line)?;
         let stem = self.read_prompt(&line)?;
-        let (cheap_ok, cheap, strong) = labels(&line)?;
+        let (cheap_ok, cheap, strong) = match &self.models {
+            Some(models) => compared(&line, models)?,
+            None => labels(&line)?,
+        };
         let weight = in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
         Ok(Row {
             id: line.id(position),
@@ -220,9 +265,8 @@ fn cut(text: &str, limit: usize) -> &str {
 /// The label and the qualities of both answers; what is missing follows from what is there.
 fn labels(line: &Line) -> Result<(bool, f32, f32), Reject> {
     let label = line.label.as_ref();
-    let scores = line.scores.as_ref();
-    let strong = scores.and_then(|s| s.strong).or(line.strong);
-    let cheap = scores.and_then(|s| s.cheap).or(line.cheap);
+    let strong = line.score("strong").or(line.strong);
+    let cheap = line.score("cheap").or(line.cheap);
     let flag = label.and_then(|l| l.cheap_ok).or(line.cheap_ok).map(Flag::is_set);
     let quality = label.and_then(|l| l.quality);
     let cheap_ok = match (flag, cheap, strong) {
@@ -233,6 +277,16 @@ fn labels(line: &Line) -> Result<(bool, f32, f32), Reject> {
     let strong = in_range("strong", strong.unwrap_or(1.0), 0.0, 1.0, "0..=1")?;
     let cheap = cheap.or(quality).unwrap_or(if cheap_ok { 1.0 } else { 0.0 });
     Ok((cheap_ok, in_range("cheap", cheap, 0.0, 1.0, "0..=1")?, strong))
+}
+
+/// The label and the qualities of two named models' answers.
+fn compared(line: &Line, models: &ScoredModels) -> Result<(bool, f32, f32), Reject> {
+    let score = |model: &String| {
+        let score = line.score(model).ok_or_else(|| Reject::NoScore(model.clone()))?;
+        in_range("scores", score, 0.0, 1.0, "0..=1")
+    };
+    let (cheap, strong) = (score(&models.cheap)?, score(&models.strong)?);
+    Ok((cheap >= strong, cheap, strong))
 }
 
 fn in_range(
@@ -282,6 +336,18 @@ mod tests {
     fn scores_alone_make_a_label() {
         let row = parse(r#"{"prompt":"hi","scores":{"cheap":1.0,"strong":1.0}}"#).unwrap();
         assert!(row.cheap_ok);
+    }
+
+    #[test]
+    fn two_of_several_models_are_compared() {
+        let line = br#"{"prompt":"hi","scores":{"small":0.5,"large":1},"models":{"medium":1}}"#;
+        let parse = |cheap: &str| {
+            let models = ScoredModels { cheap: cheap.to_owned(), strong: "large".to_owned() };
+            RowParser::of(Some(models)).parse(line, "f:1").map(|row| (row.cheap_ok, row.cheap))
+        };
+        assert_eq!(parse("small"), Ok((false, 0.5)));
+        assert_eq!(parse("medium"), Ok((true, 1.0)));
+        assert_eq!(parse("tiny"), Err(Reject::NoScore("tiny".to_owned())));
     }
 
     #[test]

@@ -45,6 +45,16 @@ pub(super) fn by_stem(stem: u64) -> Split {
     if mix(stem).is_multiple_of(5) { Split::Val } else { Split::Train }
 }
 
+/// Fold of a row in cross-validation. Not the same digits that [`by_stem`] splits by.
+pub(super) fn fold(stem: u64, folds: usize) -> usize {
+    ((mix(stem) >> 32) % folds as u64) as usize
+}
+
+/// A place in an order that the seed decides.
+pub(super) fn shuffled(stem: u64, seed: u64) -> u64 {
+    mix(stem ^ mix(seed))
+}
+
 /// Does this line begin with a capital letter marked as an answer option?
 fn is_option(line: &str) -> bool {
     let line = line.trim_start().trim_start_matches('(');

@@ -1,15 +1,30 @@
 //! From rows to a chosen, calibrated model with its threshold.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use rayon::prelude::*;
+
+use super::cross::{self, Tried};
 use super::dataset::Dataset;
+use super::initial::Initial;
 use super::metrics::{self, Metrics, Outcome};
 use super::model::{Head, Model, Part};
-use super::network;
 use super::plan::{Algorithm, PartOptions};
 use super::row::{Row, Split};
 use super::scaler::Scaler;
-use super::trees;
+use crate::classifier::Novelty;
+
+/// What is asked of training.
+#[derive(Debug)]
+pub struct TrainOptions {
+    pub algorithm: Algorithm,
+    pub seed: u64,
+    /// A model to start from.
+    pub initial: Option<Arc<Initial>>,
+    /// Rows of both labels weigh the same in fitting; calibration undoes the shift.
+    pub balanced: bool,
+}
 
 /// Why nothing was trained.
 #[derive(Debug, thiserror::Error)]
@@ -22,19 +37,21 @@ pub enum TrainError {
     Fit(#[from] candle_core::Error),
 }
 
-/// One model that was fitted, and how well it ranks the validation rows.
+/// One plan or model that competed, measured on train rows that it was not fitted on.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Candidate {
     pub name: String,
-    /// Empty for a stack, whose parts are candidates themselves.
+    /// Empty for what is made of several parts.
     pub options: Option<PartOptions>,
     pub auroc: f64,
     pub apgr: Option<f64>,
 }
 
 impl Candidate {
-    fn beats(&self, other: &Candidate) -> bool {
-        (self.auroc, self.apgr) > (other.auroc, other.apgr)
+    /// AUROC ranks by the label, APGR by the quality that a strong call buys; both are 0.5 for
+    /// chance and 1 at best, and a router needs both.
+    fn merit(&self) -> f64 {
+        self.auroc + self.apgr.unwrap_or(0.5)
     }
 }
 
@@ -44,10 +61,15 @@ pub struct Trained {
     pub model: Model,
     /// Of the parts.
     pub algorithm: Algorithm,
+    /// How each part was fitted.
+    pub plans: Vec<PartOptions>,
     /// Threshold of highest accuracy on validation rows.
     pub threshold: f32,
+    /// Where the train rows lie.
+    pub novelty: Novelty,
     pub candidates: Vec<Candidate>,
-    /// On validation rows. Calibration, threshold and choice used them too, so it flatters.
+    /// On validation rows. Early stopping, two numbers of calibration and the threshold used them
+    /// too, so it flatters slightly.
     pub validation: Metrics,
     /// Simple routers on the same rows, by name.
     pub baselines: Vec<(&'static str, Metrics)>,
@@ -55,107 +77,247 @@ pub struct Trained {
     pub by_source: BTreeMap<String, Metrics>,
 }
 
-/// Fits all candidates of `algorithm` on the train rows, and keeps the one with the highest AUROC
-/// on the validation rows (then APGR). `done` is called with each candidate and their number.
+/// Parts that make a model, with what they said about rows that they were not fitted on.
+struct Contender {
+    kind: Algorithm,
+    candidate: Candidate,
+    plans: Vec<PartOptions>,
+    /// For every train row, one logit per part.
+    logits: Vec<Vec<f32>>,
+    head: Head,
+}
+
+/// Tries all plans of `algorithm` by cross-validation on the train rows, stacks the best of each
+/// kind, and fits the best of all on all train rows. `done` is called with each candidate and
+/// their number.
 ///
 /// # Errors
 ///
 /// Too few rows, rows of one class only, or a failure of the optimiser.
 pub fn train(
     dataset: &Dataset,
-    algorithm: Algorithm,
-    seed: u64,
+    options: &TrainOptions,
     mut done: impl FnMut(&Candidate, usize),
 ) -> Result<Trained, TrainError> {
     let rows = &dataset.rows;
     let train = checked(dataset, Split::Train, "train")?;
     let val = checked(dataset, Split::Val, "validation")?;
-    let scaler = Scaler::fit(rows, &train);
-    let kinds = algorithm.kinds();
-    let stacks = kinds.len() > 1;
-    let count = kinds.iter().map(|k| k.plans().len()).sum::<usize>() + usize::from(stacks);
+    let weighted = if options.balanced { balanced(rows, &train) } else { rows.clone() };
+    let kinds = options.algorithm.kinds();
+    let initial = options.initial.as_ref();
+    let stacks = kinds.len() > 1 || initial.is_some();
+    let count = kinds.iter().map(|kind| kind.plans().len() + 1).sum::<usize>()
+        + usize::from(initial.is_some())
+        + usize::from(stacks);
+
     let mut candidates = Vec::new();
-    let mut best: Vec<(Algorithm, Candidate, Model)> = Vec::new();
+    let mut report = |candidate: Candidate| {
+        done(&candidate, count);
+        candidates.push(candidate);
+    };
+    let mut best = Vec::new();
     for &kind in kinds {
-        let mut best_of_kind: Option<(Candidate, Model)> = None;
-        for options in kind.plans() {
-            let part = fit_part(rows, &train, &val, &scaler, &options, seed)?;
-            let model = combine(rows, &val, &scaler, vec![part]);
-            let candidate = candidate(options.to_string(), Some(options), &model, rows, &val);
-            done(&candidate, count);
-            candidates.push(candidate.clone());
-            if best_of_kind.as_ref().is_none_or(|(b, _)| candidate.beats(b)) {
-                best_of_kind = Some((candidate, model));
+        let mut best_of_kind: Option<Tried> = None;
+        let mut keep = |tried: Vec<Tried>, best: &mut Option<Tried>| {
+            for one in tried {
+                report(one.candidate());
+                if best.as_ref().is_none_or(|b| one.candidate().merit() > b.candidate().merit()) {
+                    *best = Some(one);
+                }
             }
+        };
+        let plans = kind.plans();
+        keep(cross::try_plans(&weighted, &train, plans, options.seed)?, &mut best_of_kind);
+        if let Some(plan) = best_of_kind.as_ref().map(|best| best.options.for_gain()) {
+            keep(cross::try_plans(&weighted, &train, vec![plan], options.seed)?, &mut best_of_kind);
         }
-        best.extend(best_of_kind.map(|(candidate, model)| (kind, candidate, model)));
+        best.extend(best_of_kind.map(|best| (kind, best)));
+    }
+    let start = initial.map(|initial| {
+        train.par_iter().map(|&i| initial.logit(&rows[i].features)).collect::<Vec<f32>>()
+    });
+    let mut contenders: Vec<Contender> =
+        best.iter().map(|(kind, tried)| contender(rows, &train, *kind, &[tried], None)).collect();
+    if let Some(start) = &start {
+        let alone = contender(rows, &train, Algorithm::Initial, &[], Some(start));
+        report(alone.candidate.clone());
+        contenders.push(alone);
     }
     if stacks {
-        let parts = best.iter().flat_map(|(_, _, model)| model.parts.clone()).collect();
-        let model = combine(rows, &val, &scaler, parts);
-        let candidate = candidate("stacked".to_owned(), None, &model, rows, &val);
-        done(&candidate, count);
-        candidates.push(candidate.clone());
-        best.push((Algorithm::Stacked, candidate, model));
+        let parts: Vec<&Tried> = best.iter().map(|(_, tried)| tried).collect();
+        let stack = contender(rows, &train, Algorithm::Stacked, &parts, start.as_deref());
+        report(stack.candidate.clone());
+        contenders.push(stack);
     }
-    let chosen = best
+    let open = |kind| {
+        options.algorithm == Algorithm::Auto
+            || kind == options.algorithm
+            || (initial.is_some() && kind == Algorithm::Stacked)
+    };
+    let chosen = contenders
         .into_iter()
-        .filter(|(kind, _, _)| algorithm == Algorithm::Auto || *kind == algorithm)
-        .reduce(|a, b| if b.1.beats(&a.1) { b } else { a });
-    let (algorithm, _, model) = chosen.ok_or(TrainError::NoRows("train"))?;
+        .filter(|contender| open(contender.kind))
+        .reduce(|a, b| if b.candidate.merit() > a.candidate.merit() { b } else { a })
+        .ok_or(TrainError::NoRows("train"))?;
+
+    let scaler = Scaler::fit(rows, &train);
+    let mut parts = fit_parts(&weighted, &train, &val, &scaler, &chosen.plans, options.seed)?;
+    if chosen.logits.first().is_some_and(|logits| logits.len() > parts.len()) {
+        parts.extend(initial.cloned().map(Part::Initial));
+    }
+    let mut model = Model { scaler, parts, head: chosen.head };
+    recalibrate(&mut model, rows, &val);
     let outcomes = outcomes(&model, rows, &val);
     let threshold = metrics::best_threshold(&outcomes);
     Ok(Trained {
-        algorithm,
+        algorithm: chosen.kind,
+        plans: chosen.plans,
         threshold,
+        novelty: novelty(&model.scaler, rows, &val),
         candidates,
-        validation: metrics::measure(&outcomes, threshold, seed),
-        baselines: baselines(rows, &val, seed),
-        by_source: by_source(rows, &val, &outcomes, threshold, seed),
+        validation: metrics::measure(&outcomes, threshold, options.seed),
+        baselines: baselines(rows, &val, options.seed),
+        by_source: by_source(rows, &val, &outcomes, threshold, options.seed),
         model,
     })
 }
 
-fn fit_part(
+fn contender(
     rows: &[Row],
     train: &[usize],
-    val: &[usize],
-    scaler: &Scaler,
-    options: &PartOptions,
-    seed: u64,
-) -> Result<Part, TrainError> {
-    Ok(match options {
-        PartOptions::Network(options) => {
-            Part::Network(network::fit(rows, train, val, scaler, options, seed)?)
-        }
-        PartOptions::Trees(options) => Part::Trees(trees::fit(rows, train, val, options, seed)),
-    })
+    kind: Algorithm,
+    parts: &[&Tried],
+    start: Option<&[f32]>,
+) -> Contender {
+    let logits: Vec<Vec<f32>> = (0..train.len())
+        .map(|k| {
+            let parts = parts.iter().map(|part| part.logits[k]);
+            parts.chain(start.map(|start| start[k])).collect()
+        })
+        .collect();
+    let head = Head::fit(rows, train, &logits, parts.len() + usize::from(start.is_some()));
+    let score = |(&i, logits): (&usize, &Vec<f32>)| rows[i].outcome(head.score(logits));
+    let outcomes: Vec<Outcome> = train.iter().zip(&logits).map(score).collect();
+    let candidate = Candidate {
+        name: kind.to_string(),
+        options: None,
+        auroc: metrics::auroc(&outcomes).unwrap_or(0.5),
+        apgr: metrics::apgr(&outcomes),
+    };
+    let plans = parts.iter().map(|part| part.options.clone()).collect();
+    Contender { kind, candidate, plans, logits, head }
 }
 
-/// A model of some parts; their weights and the calibration are fitted on the rows `val`.
-fn combine(rows: &[Row], val: &[usize], scaler: &Scaler, parts: Vec<Part>) -> Model {
-    let head = Head { weights: vec![1.0; parts.len()], offset: 0.0 };
-    let mut model = Model { scaler: scaler.clone(), parts, head };
-    let logits: Vec<Vec<f32>> = val.iter().map(|&i| model.logits(&rows[i].features)).collect();
-    model.head = Head::fit(rows, val, &logits, model.parts.len());
-    model
-}
-
-fn candidate(
-    name: String,
-    options: Option<PartOptions>,
-    model: &Model,
+/// Fits the parts of a model on all train rows.
+fn fit_parts(
     rows: &[Row],
-    val: &[usize],
-) -> Candidate {
-    let outcomes = outcomes(model, rows, val);
-    let auroc = metrics::auroc(&outcomes).unwrap_or(0.5);
-    Candidate { name, options, auroc, apgr: metrics::apgr(&outcomes) }
+    train: &[usize],
+    stop: &[usize],
+    scaler: &Scaler,
+    plans: &[PartOptions],
+    seed: u64,
+) -> Result<Vec<Part>, TrainError> {
+    plans.par_iter().map(|plan| cross::fit_part(rows, train, stop, scaler, plan, seed)).collect()
+}
+
+/// Platt scaling on validation rows: parts fitted on all train rows are surer than those of
+/// cross-validation were.
+fn recalibrate(model: &mut Model, rows: &[Row], val: &[usize]) {
+    let logit = |&i: &usize| vec![model.head.logit(&model.logits(&rows[i].features))];
+    let logits: Vec<Vec<f32>> = val.par_iter().map(logit).collect();
+    let platt = Head::fit(rows, val, &logits, 1);
+    let Some(scale) = platt.weights.first() else { return };
+    model.head.weights.iter_mut().for_each(|weight| *weight *= scale);
+    model.head.offset = model.head.offset * scale + platt.offset;
+}
+
+/// The scaler's view of the train rows, with the limit that one validation row in a hundred
+/// exceeds.
+fn novelty(scaler: &Scaler, rows: &[Row], val: &[usize]) -> Novelty {
+    // What never varied among the train rows, such as tools, is news when it does.
+    let known = |inverse: &f32| if *inverse == 0.0 { 1.0 } else { *inverse };
+    let mut novelty = Novelty {
+        mean: scaler.mean.clone(),
+        inverse_deviation: scaler.inverse_deviation.iter().map(known).collect(),
+        limit: 1.0,
+    };
+    let mut seen: Vec<f32> =
+        val.iter().map(|&i| novelty.of_engineered(&rows[i].features.engineered)).collect();
+    seen.sort_by(f32::total_cmp);
+    let limit = seen[(seen.len() - 1) * 99 / 100];
+    novelty.limit = limit.max(f32::MIN_POSITIVE);
+    novelty
+}
+
+/// One point of a learning curve: validation measures of a model fitted on some train rows.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct CurvePoint {
+    pub rows: usize,
+    pub accuracy: f64,
+    pub auroc: Option<f64>,
+    pub apgr: Option<f64>,
+}
+
+/// How validation measures grow with the train rows: each point has twice the rows of the one
+/// before, and keeps them. The plans are those that were chosen on all rows.
+///
+/// # Errors
+///
+/// A failure of the optimiser.
+pub fn learning_curve(
+    dataset: &Dataset,
+    trained: &Trained,
+    seed: u64,
+    mut done: impl FnMut(&CurvePoint),
+) -> Result<Vec<CurvePoint>, TrainError> {
+    /// Fewest rows that are tried.
+    const FEWEST: usize = 50;
+    let rows = &dataset.rows;
+    let val = dataset.indices(Split::Val);
+    let mut order = dataset.indices(Split::Train);
+    order.sort_by_key(|&i| super::split::shuffled(rows[i].stem, seed));
+    let mut points = Vec::new();
+    let mut sizes: Vec<usize> = std::iter::successors(Some(order.len()), |n| Some(n / 2))
+        .take_while(|n| *n >= FEWEST)
+        .collect();
+    sizes.reverse();
+    for size in sizes {
+        let some = &order[..size];
+        if some.iter().all(|&i| rows[i].cheap_ok) || some.iter().all(|&i| !rows[i].cheap_ok) {
+            continue;
+        }
+        let scaler = Scaler::fit(rows, some);
+        let mut parts = fit_parts(rows, some, &val, &scaler, &trained.plans, seed)?;
+        let initial = trained.model.parts.iter().find(|part| matches!(part, Part::Initial(_)));
+        parts.extend(initial.cloned());
+        let mut model = Model { scaler, parts, head: trained.model.head.clone() };
+        recalibrate(&mut model, rows, &val);
+        let outcomes = outcomes(&model, rows, &val);
+        let measured = metrics::measure(&outcomes, metrics::best_threshold(&outcomes), seed);
+        let point = CurvePoint {
+            rows: size,
+            accuracy: measured.accuracy,
+            auroc: measured.auroc,
+            apgr: measured.apgr,
+        };
+        done(&point);
+        points.push(point);
+    }
+    Ok(points)
+}
+
+/// Rows whose weights give both labels the same weight among the rows `train`.
+fn balanced(rows: &[Row], train: &[usize]) -> Vec<Row> {
+    let mut sums = [0.0_f32; 2];
+    train.iter().for_each(|&i| sums[usize::from(rows[i].cheap_ok)] += rows[i].weight);
+    let mean = (sums[0] + sums[1]) / 2.0;
+    let factor = |row: &Row| mean / sums[usize::from(row.cheap_ok)];
+    rows.iter().map(|row| Row { weight: row.weight * factor(row), ..row.clone() }).collect()
 }
 
 /// Outcomes of some rows under a model.
 fn outcomes(model: &Model, rows: &[Row], indices: &[usize]) -> Vec<Outcome> {
-    indices.iter().map(|&i| rows[i].outcome(model.score(&rows[i].features))).collect()
+    indices.par_iter().map(|&i| rows[i].outcome(model.score(&rows[i].features))).collect()
 }
 
 /// What a router must beat: always the cheap model (ranks like chance), and length alone.

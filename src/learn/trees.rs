@@ -7,7 +7,10 @@
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
 
+use super::network::softplus;
+use super::objective::Objective;
 use super::row::Row;
 use crate::features::ENGINEERED;
 
@@ -28,6 +31,7 @@ pub struct TreeOptions {
     pub buckets: usize,
     /// Independently grown sums of trees whose mean is taken.
     pub runs: usize,
+    pub objective: Objective,
 }
 
 /// One oblivious tree.
@@ -88,11 +92,16 @@ pub fn fit(
 ) -> Trees {
     let all: Vec<usize> = train.iter().chain(stop).copied().collect();
     let columns = columns(rows, &all, train.len(), options.buckets);
-    let mut random = SmallRng::seed_from_u64(seed);
     let runs = options.runs.max(1);
+    let grown: Vec<Trees> = (0..runs as u64)
+        .into_par_iter()
+        .map(|run| {
+            let mut random = SmallRng::seed_from_u64(seed.wrapping_add(run << 32));
+            boost(rows, &all, train.len(), &columns, options, &mut random)
+        })
+        .collect();
     let mut mean = Trees { trees: Vec::new(), bias: 0.0 };
-    for _ in 0..runs {
-        let mut run = boost(rows, &all, train.len(), &columns, options, &mut random);
+    for mut run in grown {
         for leaf in run.trees.iter_mut().flat_map(|tree| &mut tree.leaves) {
             *leaf /= runs as f32;
         }
@@ -112,7 +121,7 @@ fn boost(
     random: &mut SmallRng,
 ) -> Trees {
     let (train, stop) = all.split_at(train);
-    let label = |i: usize| f64::from(u8::from(rows[i].cheap_ok));
+    let label = |i: usize| f64::from(options.objective.target(&rows[i]));
     let (ok, total) = train.iter().fold((0.0, 0.0), |(ok, total), &i| {
         let weight = f64::from(rows[i].weight);
         (ok + weight * label(i), total + weight)
@@ -145,10 +154,7 @@ fn boost(
         let loss: f64 = stop
             .iter()
             .zip(&logits[train.len()..])
-            .map(|(&i, logit)| {
-                let signed = if rows[i].cheap_ok { *logit } else { -logit };
-                f64::from(rows[i].weight) * (-signed).exp().ln_1p()
-            })
+            .map(|(&i, logit)| f64::from(rows[i].weight) * (softplus(*logit) - label(i) * logit))
             .sum();
         if loss < best.0 {
             best = (loss, trees.len());
@@ -299,6 +305,7 @@ mod tests {
             row_share: 1.0,
             buckets: 50,
             runs: 1,
+            objective: Objective::Sufficient,
         }
     }
 

@@ -115,17 +115,45 @@ macro_rules! ignore_scalars {
 pub(super) struct TextParts<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) images: u32,
+    /// `tool_use` parts, of Anthropic messages.
+    pub(super) tool_uses: u32,
+    /// Text of the `tool_result` parts, where there are some.
+    pub(super) tool_results: Option<Cow<'a, str>>,
 }
 
 impl<'a> TextParts<'a> {
-    fn push(&mut self, text: Cow<'a, str>) {
-        if self.text.is_empty() {
-            self.text = text;
-        } else if !text.is_empty() {
-            let joined = self.text.to_mut();
-            joined.push('\n');
-            joined.push_str(&text);
-        }
+    fn of(text: Cow<'a, str>) -> Self {
+        TextParts { text, ..TextParts::default() }
+    }
+
+    fn push(&mut self, part: Part<'a>) {
+        let content = match part.kind {
+            PartKind::Image => {
+                self.images = self.images.saturating_add(1);
+                part.text
+            }
+            PartKind::ToolUse => {
+                self.tool_uses = self.tool_uses.saturating_add(1);
+                part.text
+            }
+            PartKind::ToolResult => {
+                self.images = self.images.saturating_add(part.content.images);
+                join(self.tool_results.get_or_insert_default(), part.content.text);
+                part.text
+            }
+            PartKind::Other => part.text,
+        };
+        join(&mut self.text, content);
+    }
+}
+
+fn join<'a>(whole: &mut Cow<'a, str>, text: Cow<'a, str>) {
+    if whole.is_empty() {
+        *whole = text;
+    } else if !text.is_empty() {
+        let joined = whole.to_mut();
+        joined.push('\n');
+        joined.push_str(&text);
     }
 }
 
@@ -141,11 +169,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextParts<'a> {
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(TextParts { text: Cow::Borrowed(value), images: 0 })
+                Ok(TextParts::of(Cow::Borrowed(value)))
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(TextParts { text: Cow::Owned(value.to_owned()), images: 0 })
+                Ok(TextParts::of(Cow::Owned(value.to_owned())))
             }
 
             ignore_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
@@ -158,8 +186,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextParts<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut parts = TextParts::default();
                 while let Some(part) = seq.next_element::<Part>()? {
-                    parts.images = parts.images.saturating_add(part.images);
-                    parts.push(part.text);
+                    parts.push(part);
                 }
                 Ok(parts)
             }
@@ -172,8 +199,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextParts<'a> {
 /// One element of a content array.
 #[derive(Default)]
 struct Part<'a> {
+    kind: PartKind,
     text: Cow<'a, str>,
-    images: u32,
+    /// What a tool's result holds.
+    content: Box<TextParts<'a>>,
+}
+
+impl<'a> Part<'a> {
+    fn of(text: Cow<'a, str>) -> Self {
+        Part { text, ..Part::default() }
+    }
+}
+
+#[derive(Default)]
+enum PartKind {
+    Image,
+    ToolUse,
+    ToolResult,
+    #[default]
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +225,7 @@ struct Part<'a> {
 enum PartField {
     Type,
     Text,
+    Content,
     #[serde(other)]
     Other,
 }
@@ -204,11 +249,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(Part { text: Cow::Borrowed(value), images: 0 })
+                Ok(Part::of(Cow::Borrowed(value)))
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Part { text: Cow::Owned(value.to_owned()), images: 0 })
+                Ok(Part::of(Cow::Owned(value.to_owned())))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -216,16 +261,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
                 while let Some(field) = map.next_key()? {
                     match field {
                         PartField::Type => {
-                            let kind = map.next_value::<Scalar>()?.text();
-                            let image = matches!(
-                                kind.as_deref(),
-                                Some("image_url" | "input_image" | "image")
-                            );
-                            part.images = u32::from(image);
+                            part.kind = match map.next_value::<Scalar>()?.text().as_deref() {
+                                Some("image_url" | "input_image" | "image") => PartKind::Image,
+                                Some("tool_use" | "server_tool_use") => PartKind::ToolUse,
+                                Some("tool_result") => PartKind::ToolResult,
+                                _ => PartKind::Other,
+                            };
                         }
                         PartField::Text => {
                             part.text = map.next_value::<Scalar>()?.text().unwrap_or_default();
                         }
+                        PartField::Content => part.content = map.next_value()?,
                         PartField::Other => {
                             map.next_value::<IgnoredAny>()?;
                         }

@@ -134,3 +134,134 @@ fn an_image_alone_is_a_prompt() {
     let prompt = parse(r#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#);
     assert_eq!(prompt.unwrap().turns, [(Role::User, String::new(), 1, 0)]);
 }
+
+#[test]
+fn envelopes_are_left_out_of_user_turns_and_still_count_as_tokens() {
+    let body = r#"{"messages":[{"role":"system","content":"<user_info>kept</user_info>"},
+        {"role":"user","content":[{"type":"text","text":"<system-reminder>x</system-reminder>"},
+          {"type":"text","text":"Why?"}]}]}"#;
+    let mut bytes = body.as_bytes().to_vec();
+    let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut bytes, false).unwrap();
+    assert_eq!(prompt.turns[0].text, "<user_info>kept</user_info>");
+    assert_eq!(prompt.turns[1].text, "\nWhy?");
+    assert_eq!(prompt.envelope_bytes, 36);
+    assert_eq!(prompt.tokens_estimate(), (27_usize + 5 + 36).div_ceil(4));
+}
+
+#[test]
+fn a_tool_result_at_the_end_is_a_tool_loop() {
+    for (role, expected) in [("tool", true), ("user", false)] {
+        let mut body = format!(
+            r#"{{"messages":[{{"role":"user","content":"a"}},{{"role":"{role}","content":"b"}}]}}"#
+        )
+        .into_bytes();
+        let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
+        assert_eq!(prompt.in_tool_loop(), expected, "{role}");
+    }
+}
+
+/// Roles and texts of a body in a format.
+fn turns_of(format: ApiFormat, body: &str) -> Result<Vec<(Role, String, u32, u32)>, PromptError> {
+    let mut bytes = body.as_bytes().to_vec();
+    Prompt::parse(format, &mut bytes, false).map(|prompt| OwnedPrompt::from(prompt).turns)
+}
+
+#[test]
+fn completions_are_one_user_turn() {
+    let read = |body| turns_of(ApiFormat::Completions, body);
+    let turn = |text: &str| Ok(vec![(Role::User, text.to_owned(), 0, 0)]);
+    assert_eq!(read(r#"{"model":"m","prompt":"Once upon\na time"}"#), turn("Once upon\na time"));
+    assert_eq!(read(r#"{"prompt":["one","tw\u006f"],"max_tokens":5}"#), turn("one\ntwo"));
+    for tokens in [r#"{"prompt":[1,2,3]}"#, r#"{"prompt":null}"#, r#"{"messages":[]}"#] {
+        assert_eq!(read(tokens), Err(PromptError::NoPrompt), "{tokens}");
+    }
+}
+
+#[test]
+fn responses_are_read() {
+    let read = |body| turns_of(ApiFormat::Responses, body);
+    assert_eq!(
+        read(r#"{"model":"m","instructions":"Be brief.","input":"Why?"}"#).unwrap(),
+        [(Role::System, "Be brief.".to_owned(), 0, 0), (Role::User, "Why?".to_owned(), 0, 0)]
+    );
+    let items = r#"{"input":[
+        {"role":"developer","content":"D"},
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"U"},{"type":"input_image","image_url":"x"}]},
+        {"type":"reasoning","summary":[]},
+        {"type":"function_call","call_id":"1","name":"f","arguments":"{}"},
+        {"type":"function_call_output","call_id":"1","output":"42"}]}"#;
+    assert_eq!(
+        read(items).unwrap(),
+        [
+            (Role::System, "D".to_owned(), 0, 0),
+            (Role::User, "U".to_owned(), 1, 0),
+            (Role::Assistant, String::new(), 0, 0),
+            (Role::Assistant, String::new(), 0, 1),
+            (Role::Tool, "42".to_owned(), 0, 0),
+        ]
+    );
+    let mut body =
+        br#"{"input":"x","max_output_tokens":9,"text":{"format":{"type":"json_schema"}}}"#.to_vec();
+    let prompt = Prompt::parse(ApiFormat::Responses, &mut body, false).unwrap();
+    assert_eq!(prompt.parameters.max_tokens, Some(9));
+    assert_eq!(prompt.parameters.response_format, ResponseFormat::JsonSchema);
+    assert_eq!(read(r#"{"input":{"a":1}}"#), Err(PromptError::NoPrompt));
+}
+
+#[test]
+fn anthropic_messages_are_read() {
+    let body = r#"{"model":"m","max_tokens":100,"system":[{"type":"text","text":"S"}],
+        "metadata":{"user_id":"u7"},"messages":[
+        {"role":"user","content":"Weather?"},
+        {"role":"assistant","content":[{"type":"text","text":"Let me look."},{"type":"tool_use","id":"1","name":"w","input":{"content":"x"}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"1","content":[{"type":"text","text":"21 C"}]},
+          {"type":"text","text":"<system-reminder>x</system-reminder>"}]}]}"#;
+    let mut bytes = body.as_bytes().to_vec();
+    let prompt = Prompt::parse(ApiFormat::Messages, &mut bytes, false).unwrap();
+    assert!(prompt.in_tool_loop(), "a reminder is no word of a person");
+    assert_eq!(prompt.parameters.user.as_deref(), Some("u7"));
+    assert_eq!(
+        OwnedPrompt::from(prompt).turns,
+        [
+            (Role::System, "S".to_owned(), 0, 0),
+            (Role::User, "Weather?".to_owned(), 0, 0),
+            (Role::Assistant, "Let me look.".to_owned(), 0, 1),
+            (Role::Tool, "21 C".to_owned(), 0, 0),
+            (Role::User, String::new(), 0, 0),
+        ]
+    );
+    let image = r#"{"messages":[{"role":"user","content":[{"type":"image","source":{}},{"type":"tool_result","content":"r"}]}]}"#;
+    assert_eq!(
+        turns_of(ApiFormat::Messages, image).unwrap(),
+        [(Role::Tool, "r".to_owned(), 0, 0), (Role::User, String::new(), 1, 0)]
+    );
+}
+
+#[test]
+fn paths_tell_the_format() {
+    for (path, format) in [
+        ("/v1/chat/completions", Some(ApiFormat::ChatCompletions)),
+        ("/openai/deployments/x/chat/completions?api-version=1", Some(ApiFormat::ChatCompletions)),
+        ("/v1/completions", Some(ApiFormat::Completions)),
+        ("/v1/responses", Some(ApiFormat::Responses)),
+        ("/anthropic/v1/messages", Some(ApiFormat::Messages)),
+        ("/v1/embeddings", None),
+        ("/v1/models?next=/v1/messages", None),
+        ("/v1/messages/count_tokens", None),
+        ("/v1/threads/t1/messages", None),
+        ("/v1/responses/r1/cancel", None),
+        ("", None),
+    ] {
+        assert_eq!(ApiFormat::of_path(path.as_bytes()), format, "{path}");
+    }
+}
+
+#[test]
+fn turns_are_bounded_and_the_newest_is_kept() {
+    let empty = "{},".repeat(3 * MAX_TURNS);
+    let mut body =
+        format!(r#"{{"messages":[{empty}{{"role":"user","content":"last"}}]}}"#).into_bytes();
+    let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
+    assert_eq!(prompt.turns.len(), MAX_TURNS);
+    assert_eq!(prompt.turns.last().unwrap().text, "last");
+}

@@ -38,7 +38,7 @@ impl Pool {
             paths,
             false,
             |_| (),
-            |row, features| {
+            |row, features, _| {
                 let score =
                     classifier.scores(features).ok().and_then(|scores| scores.first().copied());
                 if let Some(score) = score.filter(|_| row.split != Split::Test) {

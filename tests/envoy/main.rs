@@ -20,8 +20,12 @@ mod support;
 
 mod body;
 mod configuration;
+mod failover;
 mod fallback;
+mod gateway;
 mod observability;
+mod prometheus;
+mod reload;
 mod routing;
 mod safety;
 mod stage;
@@ -59,11 +63,18 @@ fn main() -> ExitCode {
         safety::CASES,
         observability::CASES,
         configuration::CASES,
+        gateway::CASES,
+        reload::CASES,
+        failover::CASES,
     ]
     .concat();
+    // What tests another program's view of Envoy needs no more than one version.
+    let once =
+        prometheus::CASES.iter().flat_map(|case| versions.first().map(|v| (v.clone(), *case)));
     let trials = versions
         .iter()
         .flat_map(|version| cases.iter().map(move |case| (version.clone(), *case)))
+        .chain(once)
         .map(|(version, (name, case))| {
             let stages = Arc::clone(&stages);
             Trial::test(format!("{version}::{name}"), move || run(&stages, &version, case))

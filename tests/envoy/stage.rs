@@ -29,21 +29,56 @@ pub struct Stage {
     pub strong: Recorder,
     requests: AtomicUsize,
     _directory: TempDir,
+    /// Other deployments with the same Envoy, started when the first case asks.
+    variants: Variants,
 }
+
+type Variants = Mutex<HashMap<&'static str, Result<Arc<Stage>, String>>>;
 
 impl Stage {
     fn start(version: &str) -> Result<Self> {
-        let binary = installed_envoy(version)?;
+        Self::start_with(installed_envoy(version)?, |_| Ok(()))
+    }
+
+    /// A deployment that `change` makes of the documented one. Every case that asks for the same
+    /// name gets the same Envoy, which is stopped with this one.
+    pub fn variant(
+        &self,
+        name: &'static str,
+        change: impl FnOnce(&mut Deployment) -> Result<()>,
+    ) -> Result<Arc<Stage>> {
+        let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = || {
+            let stage = Self::start_with(self.binary.clone(), change);
+            stage.map(Arc::new).map_err(|error| format!("{error:?}"))
+        };
+        variants.entry(name).or_insert_with(start).clone().map_err(anyhow::Error::msg)
+    }
+
+    fn start_with(
+        binary: PathBuf,
+        change: impl FnOnce(&mut Deployment) -> Result<()>,
+    ) -> Result<Self> {
         let cheap = Recorder::start("small-model")?;
         let strong = Recorder::start("large-model")?;
         let mut deployment = Deployment::documented(&wasm_module()?)?;
-        deployment.set_upstream("cheap", cheap.address)?;
-        deployment.set_upstream("strong", strong.address)?;
+        deployment.set_upstream("cheap-cache", cheap.address)?;
+        deployment.set_upstream("strong-cache", strong.address)?;
         deployment.enable_http1_trailers()?;
+        change(&mut deployment)?;
         let directory = tempfile::tempdir()?;
         let envoy = Envoy::start(&binary, &deployment, directory.path())?;
         let requests = AtomicUsize::new(0);
-        Ok(Self { binary, deployment, envoy, cheap, strong, requests, _directory: directory })
+        Ok(Self {
+            binary,
+            deployment,
+            envoy,
+            cheap,
+            strong,
+            requests,
+            _directory: directory,
+            variants: Variants::default(),
+        })
     }
 
     /// A path in the filter's scope that no other request has: it finds the request again.

@@ -103,6 +103,82 @@ impl Exchange {
     }
 }
 
+/// A connection for one request after another. It is opened again when the server has closed it
+/// between two requests, as it may; a request that was sent and not answered is an error.
+pub struct Connection {
+    to: SocketAddr,
+    protocol: Protocol,
+    sender: Option<Sending>,
+}
+
+enum Sending {
+    Http1(hyper::client::conn::http1::SendRequest<Body>),
+    Http2(hyper::client::conn::http2::SendRequest<Body>),
+}
+
+impl Connection {
+    pub fn new(to: SocketAddr, protocol: Protocol) -> Self {
+        Self { to, protocol, sender: None }
+    }
+
+    /// Sends a request and waits for the whole response.
+    pub async fn exchange(&mut self, mut request: Request<Body>) -> Result<Response> {
+        address(&mut request, self.to, self.protocol)?;
+        let response = match self.ready().await? {
+            Sending::Http1(sender) => sender.send_request(request).await?,
+            Sending::Http2(sender) => sender.send_request(request).await?,
+        };
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes().into();
+        Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    async fn ready(&mut self) -> Result<&mut Sending> {
+        let open = match &mut self.sender {
+            Some(Sending::Http1(sender)) => sender.ready().await.is_ok(),
+            Some(Sending::Http2(sender)) => sender.ready().await.is_ok(),
+            None => false,
+        };
+        if !open {
+            self.sender = Some(connect(self.to, self.protocol).await?);
+        }
+        self.sender.as_mut().context("there is a connection")
+    }
+}
+
+async fn connect(to: SocketAddr, protocol: Protocol) -> Result<Sending> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let io = TokioIo::new(stream);
+    Ok(match protocol {
+        Protocol::Http1 => {
+            let (sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+            tokio::spawn(connection);
+            Sending::Http1(sender)
+        }
+        Protocol::Http2 => {
+            let executor = TokioExecutor::new();
+            let (sender, connection) = hyper::client::conn::http2::handshake(executor, io).await?;
+            tokio::spawn(connection);
+            Sending::Http2(sender)
+        }
+    })
+}
+
+/// Adds what each protocol needs to know of the server.
+fn address(request: &mut Request<Body>, to: SocketAddr, protocol: Protocol) -> Result<()> {
+    match protocol {
+        Protocol::Http1 => {
+            let host = to.to_string().parse()?;
+            request.headers_mut().entry(http::header::HOST).or_insert(host);
+        }
+        Protocol::Http2 => {
+            *request.uri_mut() = format!("http://{to}{}", request.uri()).parse()?;
+        }
+    }
+    Ok(())
+}
+
 /// Sends a request on a connection of its own and waits for the whole response.
 pub fn exchange(to: SocketAddr, protocol: Protocol, request: Request<Body>) -> Result<Response> {
     let mut under_way = begin(to, protocol, request)?;
@@ -117,26 +193,10 @@ pub fn exchange(to: SocketAddr, protocol: Protocol, request: Request<Body>) -> R
 pub fn begin(to: SocketAddr, protocol: Protocol, mut request: Request<Body>) -> Result<Exchange> {
     RUNTIME.block_on(async {
         let head = async {
-            let stream = TcpStream::connect(to).await?;
-            stream.set_nodelay(true)?;
-            let io = TokioIo::new(stream);
-            match protocol {
-                Protocol::Http1 => {
-                    let host = to.to_string().parse()?;
-                    request.headers_mut().entry(http::header::HOST).or_insert(host);
-                    let (mut sender, connection) =
-                        hyper::client::conn::http1::handshake(io).await?;
-                    tokio::spawn(connection);
-                    anyhow::Ok(sender.send_request(request).await?)
-                }
-                Protocol::Http2 => {
-                    *request.uri_mut() = format!("http://{to}{}", request.uri()).parse()?;
-                    let executor = TokioExecutor::new();
-                    let (mut sender, connection) =
-                        hyper::client::conn::http2::handshake(executor, io).await?;
-                    tokio::spawn(connection);
-                    anyhow::Ok(sender.send_request(request).await?)
-                }
+            address(&mut request, to, protocol)?;
+            match connect(to, protocol).await? {
+                Sending::Http1(mut sender) => anyhow::Ok(sender.send_request(request).await?),
+                Sending::Http2(mut sender) => anyhow::Ok(sender.send_request(request).await?),
             }
         };
         let Ok(head) = tokio::time::timeout(PATIENCE, head).await else {

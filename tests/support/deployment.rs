@@ -4,7 +4,7 @@
 //! changes fails instead of running something else.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -31,6 +31,38 @@ impl Deployment {
         Ok(deployment)
     }
 
+    /// `deploy/xds`, the same as files that Envoy watches: copied into `directory`, with this
+    /// module, ports that the system picks, and each cluster sent to its address.
+    pub fn watched(
+        wasm: &Path,
+        directory: &Path,
+        upstreams: &[(&str, SocketAddr)],
+    ) -> Result<(Self, Watched)> {
+        let read = |name: &str| -> Result<Value> {
+            let path = super::root().join("deploy/xds").join(name);
+            let text =
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let text = text.replace("deploy/xds", &directory.display().to_string());
+            serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+        };
+        let mut start = Self { tree: read("bootstrap.yaml")? };
+        start.set("/admin/address/socket_address/port_value", json!(0))?;
+        let mut clusters = read("clusters.yaml")?;
+        for (name, address) in upstreams {
+            let list = clusters["resources"].as_array_mut().context("no clusters")?;
+            redirect(list, name, *address)?;
+        }
+        let mut listener = read("listener.yaml")?;
+        listener["resources"][0]["address"]["socket_address"]["port_value"] = json!(0);
+        let mut filter = read("filter.yaml")?;
+        set(&mut filter, &format!("{WATCHED_PLUGIN}/vm_config/code/local/filename"), json!(wasm))?;
+        let watched = Watched { directory: directory.to_owned(), filter, listener };
+        watched.replace("clusters.yaml", &clusters)?;
+        watched.replace("listener.yaml", &watched.listener)?;
+        watched.replace("filter.yaml", &watched.filter)?;
+        Ok((start, watched))
+    }
+
     /// Sends the cluster `name` to `address`.
     pub fn set_upstream(&mut self, name: &str, address: SocketAddr) -> Result<()> {
         let clusters = self
@@ -38,17 +70,7 @@ impl Deployment {
             .pointer_mut("/static_resources/clusters")
             .and_then(Value::as_array_mut)
             .context("envoy.yaml has no clusters")?;
-        let endpoint = clusters
-            .iter_mut()
-            .find(|cluster| cluster["name"] == name)
-            .and_then(|cluster| {
-                cluster.pointer_mut(
-                    "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address",
-                )
-            })
-            .with_context(|| format!("envoy.yaml has no cluster {name} with an endpoint"))?;
-        *endpoint = json!({"address": address.ip().to_string(), "port_value": address.port()});
-        Ok(())
+        redirect(clusters, name, address)
     }
 
     /// Adds the cluster `name`, at `address`.
@@ -90,6 +112,74 @@ impl Deployment {
         Ok(())
     }
 
+    /// Adds the listener `plain`: the same without the filter, and everything goes to `cheap`.
+    pub fn add_plain_listener(&mut self) -> Result<()> {
+        let listeners = self
+            .tree
+            .pointer_mut("/static_resources/listeners")
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no listeners")?;
+        let mut plain = listeners.first().context("envoy.yaml has no listener")?.clone();
+        plain["name"] = json!("plain");
+        let manager = plain
+            .pointer_mut("/filter_chains/0/filters/0/typed_config")
+            .context("envoy.yaml has no HTTP manager")?;
+        let filters = manager["http_filters"].as_array_mut().context("no HTTP filters")?;
+        filters.retain(|filter| filter["name"] != "pointsman");
+        let routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+            .as_array_mut()
+            .context("envoy.yaml has no routes")?;
+        routes.truncate(1);
+        let decided = routes.first_mut().context("envoy.yaml has no route")?;
+        decided["match"] = json!({"prefix": "/"});
+        let action = decided["route"].as_object_mut().context("the route has no action")?;
+        action.remove("cluster_header").context("the first route is not the decided one")?;
+        action.insert("cluster".to_owned(), json!("cheap"));
+        listeners.push(plain);
+        Ok(())
+    }
+
+    /// Takes the access log out of every listener.
+    pub fn remove_access_logs(&mut self) -> Result<()> {
+        let listeners = self
+            .tree
+            .pointer_mut("/static_resources/listeners")
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no listeners")?;
+        for listener in listeners {
+            if let Some(manager) = listener.pointer_mut("/filter_chains/0/filters/0/typed_config") {
+                manager["access_log"] = json!([]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts routes in front of the documented default route.
+    pub fn add_routes(&mut self, routes: Vec<Value>) -> Result<()> {
+        let known = self
+            .tree
+            .pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts/0/routes"))
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no routes")?;
+        let last = known.len().checked_sub(1).context("envoy.yaml has no default route")?;
+        known.splice(last..last, routes);
+        Ok(())
+    }
+
+    /// Lets the admin interface change runtime keys.
+    pub fn enable_runtime_changes(&mut self) -> Result<()> {
+        let layers = json!({"layers": [{"name": "admin", "admin_layer": {}}]});
+        self.tree.as_object_mut().context("no object")?.insert("layered_runtime".into(), layers);
+        Ok(())
+    }
+
+    /// Takes away the listener's own protection against forged routing headers.
+    pub fn keep_client_route_header(&mut self) -> Result<()> {
+        let manager = self.tree.pointer_mut(MANAGER).and_then(Value::as_object_mut);
+        let removed = manager.and_then(|it| it.remove("early_header_mutation_extensions"));
+        removed.map(drop).context("envoy.yaml does not drop the routing header")
+    }
+
     /// The bootstrap configuration as JSON, which Envoy reads as it reads YAML.
     pub fn to_json(&self) -> String {
         self.tree.to_string()
@@ -100,13 +190,75 @@ impl Deployment {
     }
 
     fn set(&mut self, pointer: &str, value: Value) -> Result<()> {
-        let place = self
-            .tree
-            .pointer_mut(pointer)
-            .with_context(|| format!("envoy.yaml has no {pointer}"))?;
-        *place = value;
-        Ok(())
+        set(&mut self.tree, pointer, value)
     }
+}
+
+/// The files that a running Envoy watches. Each change is put in place whole.
+pub struct Watched {
+    directory: PathBuf,
+    filter: Value,
+    listener: Value,
+}
+
+const WATCHED_PLUGIN: &str = "/resources/0/typed_config/config";
+
+impl Watched {
+    /// The filter's own configuration, parsed.
+    pub fn filter_configuration(&self) -> Result<Value> {
+        let value = self.filter.pointer(&format!("{WATCHED_PLUGIN}/configuration/value"));
+        let text = value.and_then(Value::as_str).context("no filter configuration")?;
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// Replaces the filter's own configuration, which may be anything but right.
+    pub fn set_filter_configuration(&mut self, text: &str) -> Result<()> {
+        let value = format!("{WATCHED_PLUGIN}/configuration/value");
+        set(&mut self.filter, &value, json!(text))?;
+        self.replace("filter.yaml", &self.filter)
+    }
+
+    /// Replaces the module.
+    pub fn set_module(&mut self, wasm: &Path) -> Result<()> {
+        let filename = format!("{WATCHED_PLUGIN}/vm_config/code/local/filename");
+        set(&mut self.filter, &filename, json!(wasm))?;
+        self.replace("filter.yaml", &self.filter)
+    }
+
+    /// Changes the listener's statistics prefix, and so the listener.
+    pub fn set_stat_prefix(&mut self, prefix: &str) -> Result<()> {
+        let place = "/resources/0/filter_chains/0/filters/0/typed_config/stat_prefix";
+        set(&mut self.listener, place, json!(prefix))?;
+        self.replace("listener.yaml", &self.listener)
+    }
+
+    /// Envoy looks at a file when another is moved into its place.
+    fn replace(&self, name: &str, content: &Value) -> Result<()> {
+        let new = self.directory.join(format!("{name}.new"));
+        std::fs::write(&new, content.to_string())?;
+        Ok(std::fs::rename(new, self.directory.join(name))?)
+    }
+}
+
+fn redirect(clusters: &mut [Value], name: &str, address: SocketAddr) -> Result<()> {
+    let endpoint = clusters
+        .iter_mut()
+        .find(|cluster| cluster["name"] == name)
+        .and_then(|cluster| {
+            cluster.pointer_mut(
+                "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address",
+            )
+        })
+        .with_context(|| format!("there is no cluster {name} with an endpoint"))?;
+    *endpoint = json!({"address": address.ip().to_string(), "port_value": address.port()});
+    Ok(())
+}
+
+fn set(tree: &mut Value, pointer: &str, value: Value) -> Result<()> {
+    let place =
+        tree.pointer_mut(pointer).with_context(|| format!("the deployment has no {pointer}"))?;
+    *place = value;
+    Ok(())
 }
 
 fn plugin(field: &str) -> String {

@@ -28,13 +28,23 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy and waits until it serves; its files are in `directory`.
+    /// Starts Envoy with two workers and waits until it serves; its files are in `directory`.
     pub fn start(binary: &Path, deployment: &Deployment, directory: &Path) -> Result<Self> {
+        Self::start_with(binary, deployment, directory, 2)
+    }
+
+    /// The same with that many workers.
+    pub fn start_with(
+        binary: &Path,
+        deployment: &Deployment,
+        directory: &Path,
+        workers: usize,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let admin_file = directory.join("admin.address");
         // A file of an earlier run would name a port that is not ours.
         let _ = std::fs::remove_file(&admin_file);
-        let mut process = launch(binary, deployment, directory, &admin_file)?;
+        let mut process = launch(binary, deployment, directory, &admin_file, workers)?;
         let deadline = begun + READY_WITHIN;
         let admin = loop {
             let named = std::fs::read_to_string(&admin_file).unwrap_or_default();
@@ -48,14 +58,7 @@ impl Envoy {
             wait_for_start(&mut process, deadline)?;
         }
         let ready_after = begun.elapsed();
-        let listeners: Value = serde_json::from_str(&get(admin, "/listeners?format=json")?)?;
-        let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
-        let listener = format!(
-            "{}:{}",
-            address["address"].as_str().context("Envoy names no listener")?,
-            address["port_value"]
-        )
-        .parse()?;
+        let listener = listener_address(admin, "llm")?;
         Ok(Self { process, listener, admin, ready_after })
     }
 
@@ -64,7 +67,8 @@ impl Envoy {
     /// # Errors
     /// When it starts all the same, or ends with status 0.
     pub fn refuse(binary: &Path, deployment: &Deployment, directory: &Path) -> Result<String> {
-        let mut process = launch(binary, deployment, directory, &directory.join("admin.address"))?;
+        let mut process =
+            launch(binary, deployment, directory, &directory.join("admin.address"), 2)?;
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             if let Some(status) = process.ended()? {
@@ -87,6 +91,21 @@ impl Envoy {
     /// The body of `GET path` on the admin interface.
     pub fn admin_get(&self, path: &str) -> Result<String> {
         get(self.admin, path)
+    }
+
+    /// Where clients connect to another listener than `llm`.
+    pub fn listener_named(&self, name: &str) -> Result<SocketAddr> {
+        listener_address(self.admin, name)
+    }
+
+    /// `POST path` on the admin interface, without a body.
+    pub fn admin_post(&self, path: &str) -> Result<()> {
+        let request = Request::post(path).body(client::empty())?;
+        let response = client::exchange(self.admin, Protocol::Http1, request)?;
+        if response.status != 200 {
+            bail!("POST {path} on the admin interface: status {}", response.status);
+        }
+        Ok(())
     }
 
     /// How long Envoy's own log is, in bytes.
@@ -135,6 +154,7 @@ fn launch(
     deployment: &Deployment,
     directory: &Path,
     admin_file: &Path,
+    workers: usize,
 ) -> Result<Process> {
     let configuration: PathBuf = directory.join("envoy.json");
     std::fs::write(&configuration, deployment.to_json())?;
@@ -146,7 +166,7 @@ fn launch(
         // Several Envoys may run on this machine.
         "--use-dynamic-base-id",
         "--concurrency",
-        "2",
+        &workers.to_string(),
         "--log-level",
         "info",
         // Whatever the filter says at its most talkative is searched by the tests.
@@ -171,6 +191,17 @@ fn wait_for_start(process: &mut Process, deadline: Instant) -> Result<()> {
     }
     std::thread::sleep(Duration::from_millis(20));
     Ok(())
+}
+
+fn listener_address(admin: SocketAddr, name: &str) -> Result<SocketAddr> {
+    let listeners: Value = serde_json::from_str(&get(admin, "/listeners?format=json")?)?;
+    let listener = listeners["listener_statuses"]
+        .as_array()
+        .and_then(|listeners| listeners.iter().find(|listener| listener["name"] == name))
+        .with_context(|| format!("Envoy has no listener {name}"))?;
+    let address = &listener["local_address"]["socket_address"];
+    let ip = address["address"].as_str().context("the listener has no address")?;
+    Ok(format!("{ip}:{}", address["port_value"]).parse()?)
 }
 
 fn get(admin: SocketAddr, path: &str) -> Result<String> {

@@ -4,6 +4,7 @@
 pub mod client;
 pub mod deployment;
 pub mod envoy;
+pub mod load;
 pub mod process;
 pub mod recorder;
 

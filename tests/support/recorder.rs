@@ -2,16 +2,18 @@
 //!
 //! The request header `x-reply` chooses the answer: absent, one JSON object with the upstream's
 //! model name; `sse`, an event stream that stops after its first event until the test lets it go
-//! on; `large`, [`LARGE_REPLY_BYTES`] bytes.
+//! on; `large`, [`LARGE_REPLY_BYTES`] bytes; `usage` and `usage-sse`, 1000 input and 200 output
+//! tokens as JSON and in the last event of a stream.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -19,11 +21,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::RUNTIME;
-use super::client::Body;
+use super::client::{Body, pieces};
 
 pub const LARGE_REPLY_BYTES: usize = 4 * 1024 * 1024;
+
+const USAGE: &str = r#""usage":{"prompt_tokens":1000,"completion_tokens":200}"#;
 
 /// How long the event stream waits for the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,6 +44,8 @@ pub struct Record {
 
 struct State {
     model: String,
+    /// The status of every answer.
+    status: AtomicU16,
     records: Mutex<Vec<Record>>,
     go_on: Notify,
 }
@@ -48,6 +55,7 @@ struct State {
 pub struct Recorder {
     pub address: SocketAddr,
     state: Arc<State>,
+    server: AbortHandle,
 }
 
 impl Recorder {
@@ -55,13 +63,24 @@ impl Recorder {
     pub fn start(model: &str) -> Result<Self> {
         let state = Arc::new(State {
             model: model.to_owned(),
+            status: AtomicU16::new(200),
             records: Mutex::default(),
             go_on: Notify::new(),
         });
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        RUNTIME.spawn(serve(listener, Arc::clone(&state)));
-        Ok(Self { address, state })
+        let server = RUNTIME.spawn(serve(listener, Arc::clone(&state))).abort_handle();
+        Ok(Self { address, state, server })
+    }
+
+    /// Stops listening and breaks off every connection.
+    pub fn kill(&self) {
+        self.server.abort();
+    }
+
+    /// Answers with this status from now on.
+    pub fn set_status(&self, status: u16) {
+        self.state.status.store(status, Ordering::Relaxed);
     }
 
     /// Lets the event stream under way go on after its first event.
@@ -92,9 +111,11 @@ pub fn large_reply() -> Bytes {
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
+    // Dropped with this task, and all connections with it.
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(|request| answer(request, Arc::clone(&state)));
             // A connection that breaks off is seen by the test as a missing record.
             let _ = hyper::server::conn::http1::Builder::new()
@@ -122,16 +143,31 @@ async fn answer(
     }
     let response = match reply.as_ref().and_then(|value| value.to_str().ok()) {
         Some("sse") => {
-            Response::builder().header("content-type", "text/event-stream").body(stream(state))
+            let events = stream(Arc::clone(&state));
+            Response::builder().header("content-type", "text/event-stream").body(events)
         }
         Some("large") => Response::builder()
             .header("content-type", "application/octet-stream")
             .body(Full::new(large_reply()).boxed()),
+        Some("usage") => Response::builder()
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(format!("{{{USAGE}}}"))).boxed()),
+        Some("usage-sse") => {
+            Response::builder().header("content-type", "text/event-stream").body(pieces(
+                vec![
+                    Bytes::from("data: {\"choices\":[],\"usage\":null}\n\nda"),
+                    Bytes::from(format!("ta: {{{USAGE}}}\n\ndata: [DONE]\n\n")),
+                ],
+                None,
+            ))
+        }
         _ => Response::builder()
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(format!(r#"{{"model":"{}"}}"#, state.model))).boxed()),
     };
-    Ok(response?)
+    let mut response = response?;
+    *response.status_mut() = StatusCode::from_u16(state.status.load(Ordering::Relaxed))?;
+    Ok(response)
 }
 
 fn stream(state: Arc<State>) -> Body {

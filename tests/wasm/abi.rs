@@ -15,6 +15,7 @@ const BAD_ARGUMENT: u32 = 2;
 const REQUEST_HEADERS: usize = 0;
 const RESPONSE_HEADERS: usize = 2;
 const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
 const PLUGIN_CONFIGURATION: u32 = 7;
 
 /// Header fields in order, duplicates kept.
@@ -34,6 +35,8 @@ pub struct Stream {
     pub response: HeaderMap,
     /// What is buffered of the request body.
     pub body: Vec<u8>,
+    /// The piece of the response body that passes.
+    pub response_body: Vec<u8>,
     pub filter_state: BTreeMap<String, Vec<u8>>,
     pub foreign_calls: Vec<String>,
 }
@@ -151,6 +154,7 @@ fn get_buffer(mut call: Call, kind: u32, start: u32, max: u32, at: u32, len: u32
     let buffer = match kind {
         PLUGIN_CONFIGURATION => Some(&host.configuration),
         REQUEST_BODY => host.streams.get(&host.active).map(|stream| &stream.body),
+        RESPONSE_BODY => host.streams.get(&host.active).map(|stream| &stream.response_body),
         _ => None,
     };
     let Some(buffer) = buffer else { return Ok(NOT_FOUND) };
@@ -212,6 +216,16 @@ fn get_property(mut call: Call, path: u32, path_len: u32, at: u32, len: u32) -> 
         "plugin_name" => b"pointsman".to_vec(),
         "plugin_root_id" | "plugin_vm_id" => Vec::new(),
         "request.id" => format!("00000000-0000-4000-8000-{:012x}", call.data().active).into_bytes(),
+        "xds.cluster_name" => {
+            let host = call.data_mut();
+            let request = host.streams.get(&host.active).map(|stream| &stream.request.fields);
+            let cluster = request
+                .and_then(|fields| fields.iter().find(|(name, _)| name == "x-pointsman-cluster"));
+            match cluster {
+                Some((_, value)) => value.clone(),
+                None => return Ok(NOT_FOUND),
+            }
+        }
         _ => return Ok(NOT_FOUND),
     };
     give(&mut call, &value, at, len)

@@ -137,6 +137,51 @@ fn counters_say_what_was_decided_and_what_passed() {
 }
 
 #[test]
+fn tokens_and_spending_are_counted_from_the_answer_in_passing() {
+    let configuration = br#"{"targets":[
+        {"name":"cheap","cluster":"east","threshold":0.0,"price":{"input":0.15,"output":0.6}},
+        {"name":"strong","cluster":"west","price":{"input":2.5,"output":10}}]}"#;
+    let mut plugin = Plugin::start(configuration).unwrap();
+    let mut answer = |content_type, pieces: &[&[u8]]| {
+        let request = Request::chat(BODY);
+        let (id, held) = plugin.open(&request).unwrap();
+        plugin.send(id, &request, held).unwrap();
+        plugin.answer(id, content_type, pieces).unwrap();
+    };
+    answer(
+        "application/json",
+        &[br#"{"usage":{"prompt_tokens":1000,"compl"#, b"etion_tokens\":200}}"],
+    );
+    answer(
+        "text/event-stream",
+        &[
+            b"data: {\"usage\":null}\n\nda",
+            b"ta: {\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
+        ],
+    );
+    answer("application/json", &[b"{}"]);
+    answer("text/html", &[b"<p>"]);
+    for (name, value) in [
+        ("pointsman_answers.target.cheap.usage.reported", 2),
+        ("pointsman_answers.target.cheap.usage.missing", 2),
+        ("pointsman_tokens.target.cheap.direction.input", 1010),
+        ("pointsman_tokens.target.cheap.direction.output", 202),
+        ("pointsman_spend_nano.target.cheap", 1010 * 150 + 202 * 600),
+        ("pointsman_spend_always_strongest_nano.target.cheap", 1010 * 2500 + 202 * 10_000),
+        ("pointsman_spend_nano.target.strong", 0),
+    ] {
+        assert_eq!(plugin.counter(name), value, "{name}");
+    }
+}
+
+#[test]
+fn without_prices_answers_are_not_read() {
+    let mut plugin = plugin();
+    plugin.exchange(&Request::chat(BODY)).unwrap();
+    assert!(!plugin.metrics().iter().any(|metric| metric.name.starts_with("pointsman_answers")));
+}
+
+#[test]
 fn response_headers_can_be_switched_off() {
     let configuration = br#"{"targets":[{"name":"cheap","cluster":"east","threshold":0.0},
         {"name":"strong","cluster":"west"}],"default":"strong","response_headers":

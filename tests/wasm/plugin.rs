@@ -278,15 +278,30 @@ impl Plugin {
 
     /// The upstream answers, and the exchange ends.
     pub fn finish(&mut self, id: u32) -> Result<Exchange, Failure> {
+        self.answer(id, "text/event-stream", &[b"data: {}\n\n", b"data: [DONE]\n\n"])
+    }
+
+    /// The upstream answers in these pieces, and the exchange ends.
+    pub fn answer(
+        &mut self,
+        id: u32,
+        content_type: &str,
+        pieces: &[&[u8]],
+    ) -> Result<Exchange, Failure> {
         let response = &mut self.stream(id).response;
-        response.fields = fields(&[(":status", "200"), ("content-type", "text/event-stream")]);
+        response.fields = fields(&[(":status", "200"), ("content-type", content_type)]);
         response.open = true;
-        let headers = self.on(id, "proxy_on_response_headers", (id, 2, 0))?;
+        let mut actions = vec![self.on(id, "proxy_on_response_headers", (id, 2, 0))?];
         self.stream(id).response.open = false;
-        // No response body is in reach of the guest: reading or changing it would trap.
-        let first = self.on(id, "proxy_on_response_body", (id, 100, 0))?;
-        let last = self.on(id, "proxy_on_response_body", (id, 0, 1))?;
-        if [headers, first, last] != [CONTINUE; 3] {
+        for piece in pieces {
+            self.stream(id).response_body = piece.to_vec();
+            let params = (id, piece.len() as u32, 0);
+            actions.push(self.on(id, "proxy_on_response_body", params)?);
+        }
+        self.stream(id).response_body.clear();
+        actions.push(self.on(id, "proxy_on_response_body", (id, 0, 1))?);
+        // Writing to the body would trap: there is no such import.
+        if actions.iter().any(|action| *action != CONTINUE) {
             return Err(self.failure("the response was held back".into()));
         }
         self.close(id)

@@ -1,0 +1,12 @@
+//! `pointsman schema`: the JSON Schema of the filter's configuration.
+
+use crate::config::json_schema;
+
+/// Print the JSON Schema of the filter's configuration
+#[derive(clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run() -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(&json_schema())?);
+    Ok(())
+}

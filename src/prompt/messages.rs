@@ -1,0 +1,57 @@
+//! Anthropic messages: `{"system": "…", "messages": [{"role", "content"}], …}`.
+//!
+//! Results of tools come as parts of a user message; here they are a turn of their own.
+//!
+//! <https://docs.anthropic.com/en/api/messages>
+
+use serde::Deserialize;
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
+
+use super::body::Format;
+use super::fields::{Scalar, TextParts};
+use super::message::{Message, Messages, push};
+use super::{Prompt, Role, Turn};
+
+pub(super) struct AnthropicMessages;
+
+impl Format for AnthropicMessages {
+    fn read<'de, A: MapAccess<'de>>(
+        name: &str,
+        prompt: &mut Prompt<'de>,
+        map: &mut A,
+    ) -> Result<bool, A::Error> {
+        match name {
+            "messages" => map.next_value_seed(Messages(&mut prompt.turns, add))?,
+            "system" => {
+                let TextParts { text, .. } = map.next_value()?;
+                push(&mut prompt.turns, Turn { role: Role::System, text, ..Turn::default() });
+            }
+            "metadata" => {
+                #[derive(Default, Deserialize)]
+                struct Metadata<'a> {
+                    #[serde(borrow, default)]
+                    user_id: Scalar<'a>,
+                }
+                let raw = map.next_value::<&'de RawValue>()?;
+                let metadata = serde_json::from_str::<Metadata>(raw.get()).unwrap_or_default();
+                prompt.parameters.user = metadata.user_id.text();
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn add<'a>(turns: &mut Vec<Turn<'a>>, mut message: Message<'a>) {
+    message.tool_calls = message.content.tool_uses;
+    let Some(text) = message.content.tool_results.take() else {
+        return push(turns, message.into_turn());
+    };
+    push(turns, Turn { role: Role::Tool, text, ..Turn::default() });
+    // What a person, or an agent, adds to the results.
+    let turn = message.into_turn();
+    if turn.images > 0 || !turn.text.is_empty() {
+        push(turns, turn);
+    }
+}

@@ -1,0 +1,215 @@
+//! Configuration, model, module and listener are replaced while requests come: none is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
+
+use crate::Case;
+use crate::stage::{PROTOCOLS, Stage, chat_body, post};
+use crate::support::client::{self, Connection, Protocol};
+use crate::support::deployment::{Deployment, Watched};
+use crate::support::envoy::Envoy;
+use crate::support::{RUNTIME, root, wasm_module};
+
+pub const CASES: &[Case] =
+    &[("configuration_model_module_and_listener_are_replaced_without_losing_a_request", reload)];
+
+fn reload(stage: &Stage) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let upstreams = [("cheap-cache", stage.cheap.address), ("strong-cache", stage.strong.address)];
+    let (start, mut watched) = Deployment::watched(&wasm_module()?, directory.path(), &upstreams)?;
+    let envoy = Envoy::start(&stage.binary, &start, directory.path())?;
+    let load = Load::start(&envoy)?;
+    let vms = stat(&envoy, "wasm.envoy.wasm.runtime.v8.active")?;
+
+    // Thresholds that send everything to one target show which configuration is at work.
+    let mut configuration = watched.filter_configuration()?;
+    for round in 0..4 {
+        let (threshold, target) = if round % 2 == 0 { (1.0, "strong") } else { (0.0, "cheap") };
+        configuration["targets"][0]["threshold"] = json!(threshold);
+        watched.set_filter_configuration(&configuration.to_string())?;
+        wait_for(&envoy, "x-pointsman-target", target)?;
+    }
+
+    // What is wrong is refused and told, and what is at work stays.
+    let refused = |watched: &mut Watched, wrong: &Value, told: &[&str]| -> Result<()> {
+        let (failures, log) = (stat(&envoy, CONFIG_FAIL)?, envoy.log_len());
+        watched.set_filter_configuration(&wrong.to_string())?;
+        wait_until(|| Ok(stat(&envoy, CONFIG_FAIL)? > failures)).context("nothing is refused")?;
+        for part in told {
+            ensure!(envoy.log_since(log).contains(part), "{part:?} is not in the log");
+        }
+        assert_all(&envoy, "x-pointsman-target", "cheap")
+    };
+    let mut wrong = configuration.clone();
+    wrong["default"] = json!("stronk");
+    wrong["targets"][0]["threshold"] = json!(7);
+    refused(&mut watched, &wrong, &["default", "stronk", "targets[0].threshold"])?;
+    let mut manifest: Value = serde_json::from_slice(&model_file("manifest.json")?)?;
+    let other = with_model(&configuration, &model_file("model.onnx")?, {
+        let mut other = manifest.clone();
+        other["schema_hash"] = json!("0123456789abcdef");
+        other
+    });
+    refused(&mut watched, &other, &["0123456789abcdef", &pointsman::features::schema_hash()])?;
+
+    // Another model: the same graph with a note of our own in it, so with another version.
+    let mut onnx = model_file("model.onnx")?;
+    onnx.extend([0x32, 4, b't', b'e', b's', b't']);
+    let digest: String = Sha256::digest(&onnx).iter().map(|byte| format!("{byte:02x}")).collect();
+    let version = digest[..12].to_owned();
+    manifest["version"] = json!(version);
+    configuration["targets"][0]["threshold"] = json!(1.0);
+    let configuration = with_model(&configuration, &onnx, manifest);
+    watched.set_filter_configuration(&configuration.to_string())?;
+    wait_for(&envoy, "x-pointsman-target", "strong")?;
+    let gauge = format!("wasmcustom.pointsman_configuration.model.{version}.policy.");
+    ensure!(envoy.admin_get("/stats")?.contains(&gauge), "no {gauge}");
+
+    // All of that ran in the VMs that were there, of which workers have one each.
+    assert_eq!(stat(&envoy, "wasm.envoy.wasm.runtime.v8.active")?, vms);
+
+    // A new listener takes over from one that finishes what it has begun.
+    watched.set_stat_prefix("renamed")?;
+    wait_until(|| {
+        assert_all(&envoy, "x-pointsman-target", "strong")?;
+        Ok(stat(&envoy, "http.renamed.downstream_rq_completed").is_ok_and(|count| count > 8))
+    })?;
+
+    // Another module: the same code with an empty section, so with another digest.
+    let module = directory.path().join("other.wasm");
+    let mut code = std::fs::read(wasm_module()?)?;
+    code.extend([0, 5, 4, b't', b'e', b's', b't']);
+    std::fs::write(&module, code)?;
+    let loaded = configuration_log(&envoy);
+    watched.set_module(&module)?;
+    wait_until(|| Ok(configuration_log(&envoy) > loaded))?;
+    assert_all(&envoy, "x-pointsman-target", "strong")?;
+
+    let (answered, failures) = load.stop()?;
+    assert!(failures.is_empty(), "{} of {answered}: {:?}", failures.len(), failures.first());
+    assert!(answered > 100, "only {answered} requests ran meanwhile");
+    Ok(())
+}
+
+const CONFIG_FAIL: &str = "extension_config_discovery.http_filter.pointsman.config_fail";
+
+/// How often the filter said that it is ready.
+fn configuration_log(envoy: &Envoy) -> usize {
+    envoy.log_since(0).matches(" ready: model ").count()
+}
+
+fn model_file(name: &str) -> Result<Vec<u8>> {
+    Ok(std::fs::read(root().join("model").join(name))?)
+}
+
+fn with_model(configuration: &Value, onnx: &[u8], manifest: Value) -> Value {
+    let mut configuration = configuration.clone();
+    let onnx = BASE64_STANDARD.encode(onnx);
+    configuration["policy"]["classifier"]["model"] = json!({"onnx": onnx, "manifest": manifest});
+    configuration
+}
+
+fn stat(envoy: &Envoy, name: &str) -> Result<u64> {
+    let text = envoy.admin_get(&format!("/stats?filter=^{name}$"))?;
+    let (_, value) = text.trim().split_once(": ").with_context(|| format!("no {name}: {text}"))?;
+    Ok(value.parse()?)
+}
+
+fn wait_until(mut reached: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !reached()? {
+        if Instant::now() > deadline {
+            bail!("not reached in a minute");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// The values of a response header over new connections, enough of them to meet both workers.
+fn values(envoy: &Envoy, header: &str) -> Result<Vec<Option<String>>> {
+    let ask = |number: usize| {
+        let request = request("/reload/v1/chat/completions")?;
+        let protocol = PROTOCOLS[number % PROTOCOLS.len()];
+        let response = client::exchange(envoy.listener, protocol, request)?;
+        Ok(response.header(header).map(str::to_owned))
+    };
+    (0..8).map(ask).collect()
+}
+
+fn assert_all(envoy: &Envoy, header: &str, expected: &str) -> Result<()> {
+    let values = values(envoy, header)?;
+    assert!(values.iter().all(|value| value.as_deref() == Some(expected)), "{values:?}");
+    Ok(())
+}
+
+fn wait_for(envoy: &Envoy, header: &str, expected: &str) -> Result<()> {
+    wait_until(|| {
+        let values = values(envoy, header)?;
+        Ok(values.iter().all(|value| value.as_deref() == Some(expected)))
+    })
+    .with_context(|| format!("{header}: {expected}"))
+}
+
+fn request(path: &str) -> Result<http::Request<client::Body>> {
+    let body = serde_json::to_vec(&chat_body("What is the capital of Mongolia?"))?;
+    Ok(post(path).body(client::whole(body))?)
+}
+
+/// Requests that keep coming on connections that stay open, over both protocols.
+struct Load {
+    over: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(envoy: &Envoy) -> Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let client = |protocol: Protocol| {
+            let (over, answered) = (Arc::clone(&over), Arc::clone(&answered));
+            let mut connection = Connection::new(envoy.listener, protocol);
+            RUNTIME.spawn(async move {
+                let mut failures = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    let Ok(request) = request("/load/v1/chat/completions") else { continue };
+                    match connection.exchange(request).await {
+                        Ok(response)
+                            if response.status == 200
+                                && response.header("x-pointsman-target").is_some() =>
+                        {
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Ok(response) => failures.push(format!("{response:?}")),
+                        Err(error) => failures.push(format!("{protocol:?}: {error:#}")),
+                    }
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                failures
+            })
+        };
+        let clients = PROTOCOLS.iter().cycle().take(8).map(|protocol| client(*protocol)).collect();
+        let load = Self { over, answered, clients };
+        wait_until(|| Ok(load.answered.load(Ordering::Relaxed) > 20))?;
+        Ok(load)
+    }
+
+    /// How many requests were answered, and what went wrong.
+    fn stop(self) -> Result<(usize, Vec<String>)> {
+        self.over.store(true, Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for client in self.clients {
+            failures.extend(RUNTIME.block_on(client)?);
+        }
+        Ok((self.answered.load(Ordering::Relaxed), failures))
+    }
+}
