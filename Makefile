@@ -63,6 +63,16 @@ bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and i
 	cargo bench --locked --bench decision
 	cargo run $(CARGO_FLAGS) --quiet --example latency
 
+.PHONY: throughput
+throughput: wasm envoy ## what the filter costs: latency and throughput, paired with the same Envoy without it
+	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	target/release/examples/throughput
+
+.PHONY: soak
+soak: wasm envoy ## two million requests through one worker: memory stays level, nothing is lost
+	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	target/release/examples/soak
+
 .PHONY: model
 model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
 	@scripts/train-model.sh

@@ -15,9 +15,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman::config::Config;
+use pointsman::config::{Config, Sticky, Target};
 use pointsman::features::{self, Features};
+use pointsman::policy::sticky::{self, Key};
 use pointsman::prompt::{ApiFormat, Prompt};
+use pointsman::rewrite::{Edit, splice};
 use pointsman::router::Router;
 
 #[path = "../tests/wasm/abi.rs"]
@@ -93,6 +95,36 @@ fn native(criterion: &mut Criterion) {
     }
 }
 
+/// What conversations and rewriting add to a decision.
+fn gateway(criterion: &mut Criterion) {
+    let sticky = Sticky::default();
+    let targets = [Target::named("cheap"), Target::named("strong")];
+    let mut group = criterion.benchmark_group("native");
+    for (label, size) in SIZES {
+        let mut bytes = body(size);
+        let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut bytes, false).unwrap();
+        let of = |number: u64| Key::of(None, &prompt, Some(&number.to_le_bytes()));
+        let full = (0..4).fold(Vec::new(), |place, number| {
+            sticky::remember(&place, of(number), &targets[1], 0, 1000 + number as u32)
+        });
+        let place =
+            sticky::remember(&full, Key::of(Some(&sticky), &prompt, None), &targets[1], 0, 9);
+        group.bench_function(BenchmarkId::new("stickiness", label), |bencher| {
+            bencher.iter(|| {
+                let key = Key::of(Some(&sticky), black_box(&prompt), None);
+                let found = sticky::recall(black_box(&place), key, &targets, 1);
+                (found, sticky::remember(&place, key, &targets[0], 1, 3600))
+            });
+        });
+        let edit = Edit { field: "model".into(), value: "\"another-model\"".into(), add: true };
+        let body = body(size);
+        group.bench_function(BenchmarkId::new("rewrite_model", label), |bencher| {
+            bencher.iter(|| splice(black_box(&body), std::slice::from_ref(&edit), true).unwrap());
+        });
+    }
+    group.finish();
+}
+
 /// The body callback alone: reading the buffer, deciding, setting the header, the record.
 fn wasm(criterion: &mut Criterion) {
     let mut plugin = plugin::Plugin::start(CONFIGURATION).unwrap();
@@ -117,5 +149,5 @@ fn wasm(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, native, wasm);
+criterion_group!(benches, native, gateway, wasm);
 criterion_main!(benches);

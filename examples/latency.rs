@@ -28,6 +28,7 @@ use support::client::{self, Protocol};
 use support::deployment::Deployment;
 use support::envoy::{Envoy, decision_of};
 use support::load::body;
+use support::recorder::Recorder;
 
 /// Body sizes in bytes, and how many requests are sent of each.
 const SIZES: [(usize, usize); 4] = [(512, 1500), (2048, 1500), (16_384, 800), (131_072, 200)];
@@ -40,8 +41,13 @@ fn main() -> Result<()> {
     let binary = support::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
     let logs = support::root().join("target/latency");
     std::fs::create_dir_all(&logs)?;
-    // Nothing listens upstream: Envoy answers 503 after the decision, which is all that counts.
-    let envoy = Envoy::start(&binary, &Deployment::documented(&wasm)?, &logs)?;
+    // An upstream that answers at once: retries and their pauses would let the processor idle
+    // between decisions, and each would then find cold caches.
+    let upstream = Recorder::start("model")?;
+    let mut deployment = Deployment::documented(&wasm)?;
+    deployment.set_upstream("cheap-cache", upstream.address)?;
+    deployment.set_upstream("strong-cache", upstream.address)?;
+    let envoy = Envoy::start(&binary, &deployment, &logs)?;
     println!(
         "ready after {:.2} s with a filter of {:.2} MB",
         envoy.ready_after.as_secs_f64(),

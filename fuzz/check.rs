@@ -4,8 +4,7 @@ use pointsman::features::extract;
 use pointsman::prompt::{ApiFormat, MAX_TURNS, Prompt, PromptError};
 use pointsman::rewrite::{Edit, splice};
 
-/// Reads `data` in every format, whole and as a beginning, and rewrites it. The first byte chooses
-/// nothing: every input is a body.
+/// Reads `data` in every format, whole and as a beginning, and rewrites it.
 ///
 /// # Panics
 ///

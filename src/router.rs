@@ -234,3 +234,6 @@ impl Router {
 
 /// The request header by which a client asks for a target.
 pub const CLIENT_HEADER: &str = "x-pointsman-target";
+
+#[cfg(test)]
+mod tests;

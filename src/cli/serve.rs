@@ -87,8 +87,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         return Err(BadInput::new(message).hint(hint).into());
     }
     for (name, secret) in [("key", &args.key), ("token", &args.token)] {
-        if secret.len() < 16 {
-            let error = BadInput::new(format!("the {name} has fewer than 16 characters"));
+        // As the filter's configuration demands.
+        if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let error = BadInput::new(format!("the {name} must be 16 or more visible characters"));
             return Err(error.hint("openssl rand -hex 32").into());
         }
     }

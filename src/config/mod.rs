@@ -101,6 +101,15 @@ impl Default for Sticky {
     }
 }
 
+/// When a target counts as down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Answers in a row with 429 or 5xx.
+    pub consecutive_failures: u32,
+    /// How long it is left out then.
+    pub ejection_seconds: u32,
+}
+
 /// What a client may ask for with `x-pointsman-target`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Override {
@@ -201,6 +210,8 @@ pub struct Config {
     pub canary: Option<Canary>,
     pub sticky: Option<Sticky>,
     pub client: Override,
+    /// Whether targets that fail are left out for a while.
+    pub health: Option<Health>,
     /// What a path of ours begins with: one of these.
     pub path_prefixes: Vec<String>,
     /// What is left out of the text that is looked at.

@@ -8,8 +8,8 @@ use super::node::{ConfigErrors, Errors, Fields, Node};
 use super::policies::{read_canary, read_policies};
 use super::targets::{read_default, read_targets};
 use super::{
-    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Mode, Model, Override, ResponseHeaders,
-    Sticky, Target,
+    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override,
+    ResponseHeaders, Sticky, Target,
 };
 use crate::prompt::Envelopes;
 
@@ -25,9 +25,12 @@ pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
 pub(super) const INTERVAL_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 pub(super) const BUFFER_BYTES: std::ops::RangeInclusive<u64> = 16_384..=67_108_864;
 pub(super) const MAX_AGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// Bounds of `health`.
+pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
+pub(super) const EJECTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 
 /// The fields of the configuration.
-pub(super) const FIELDS: [&str; 14] = [
+pub(super) const FIELDS: [&str; 15] = [
     "targets",
     "default",
     "policy",
@@ -35,6 +38,7 @@ pub(super) const FIELDS: [&str; 14] = [
     "canary",
     "sticky",
     "override",
+    "health",
     "path_prefixes",
     "prompt",
     "body",
@@ -85,6 +89,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     let canary = root.field("canary").and_then(|node| read_canary(node, &policies, errors));
     let sticky = root.field("sticky").and_then(|node| read_sticky(node, errors));
     let client = root.field("override").and_then(|node| read_override(node, &targets, errors));
+    let health = root.field("health").and_then(|node| read_health(node, errors));
     let path_prefixes = root.field("path_prefixes").map(|node| read_prefixes(node, errors));
     let envelopes = root.field("prompt").and_then(|node| read_envelopes(node, errors));
     let response_headers =
@@ -99,6 +104,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         canary,
         sticky,
         client: client.unwrap_or_default(),
+        health,
         path_prefixes: path_prefixes.unwrap_or_else(|| vec!["/".to_owned()]),
         envelopes: envelopes.unwrap_or_default(),
         max_body_bytes,
@@ -151,6 +157,18 @@ fn read_override(node: Node, targets: &[Target], errors: &mut Errors) -> Option<
         .collect();
     let skip = fields.field("skip").and_then(|node| node.boolean(errors)).unwrap_or(false);
     Some(Override { targets, skip })
+}
+
+fn read_health(node: Node, errors: &mut Errors) -> Option<Health> {
+    let fields = node.object(&["consecutive_failures", "ejection_seconds"], errors)?;
+    let mut number = |name, range| {
+        let number = fields.field(name).and_then(|node| node.integer(range, errors));
+        number.and_then(|number| u32::try_from(number).ok())
+    };
+    Some(Health {
+        consecutive_failures: number("consecutive_failures", FAILURES).unwrap_or(5),
+        ejection_seconds: number("ejection_seconds", EJECTION_SECONDS).unwrap_or(10),
+    })
 }
 
 fn read_prefixes(node: Node, errors: &mut Errors) -> Vec<String> {

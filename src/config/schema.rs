@@ -10,7 +10,8 @@ use super::policies::{
     BOUNDS, CHEAPEST, CONDITIONS, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP, WORD_BYTES,
 };
 use super::read::{
-    BUFFER_BYTES, CONVERSATIONS, INTERVAL_MS, MAX_AGE_S, MAX_NAMES, SWITCH_COST, TTL_SECONDS,
+    BUFFER_BYTES, CONVERSATIONS, EJECTION_SECONDS, FAILURES, INTERVAL_MS, MAX_AGE_S, MAX_NAMES,
+    SWITCH_COST, TTL_SECONDS,
 };
 use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
@@ -96,6 +97,10 @@ pub fn json_schema() -> Value {
             })),
             "override": object(&[], json!({
                 "targets": list(name.clone(), *TARGETS.end()), "skip": flag,
+            })),
+            "health": object(&[], json!({
+                "consecutive_failures": integer(FAILURES),
+                "ejection_seconds": integer(EJECTION_SECONDS),
             })),
             "path_prefixes": {"type": "array", "minItems": 1, "maxItems": MAX_NAMES,
                               "items": {"type": "string", "pattern": "^/", "maxLength": 255}},

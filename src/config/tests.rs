@@ -42,7 +42,7 @@ fn each_rule_names_path_value_and_what_is_expected() {
     for (field, expected) in [
         (
             r#""defualt": "x""#,
-            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, path_prefixes, prompt, body, response_headers, mode, control, $schema",
+            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, health, path_prefixes, prompt, body, response_headers, mode, control, $schema",
         ),
         (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
@@ -178,6 +178,47 @@ fn prices_are_given_for_all_targets_or_none() {
     );
 }
 
+/// The filter configurations in a deployment's YAML documents.
+fn carried(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (name, value) in map {
+                match (name.as_str(), value) {
+                    ("pluginConfig" | "config", value) if value.get("targets").is_some() => {
+                        found.push(value.to_string());
+                    }
+                    ("value", serde_json::Value::String(text)) if text.contains("targets") => {
+                        found.push(text.clone());
+                    }
+                    _ => carried(value, found),
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| carried(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_example_deployments_carry_configurations_that_are_accepted() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in [
+        "envoy/envoy.yaml",
+        "deploy/xds/filter.yaml",
+        "deploy/istio/pointsman.yaml",
+        "deploy/istio/envoyfilter.yaml",
+        "deploy/envoy-gateway/pointsman.yaml",
+    ] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let mut found = Vec::new();
+        for document in text.split("\n---\n") {
+            carried(&serde_saphyr::from_str(document).unwrap(), &mut found);
+        }
+        assert_eq!(found.len(), 1, "{file}");
+        Config::from_json(found[0].as_bytes()).unwrap();
+    }
+}
+
 #[test]
 fn every_part_of_a_gateways_configuration_is_read() {
     let config = with(
@@ -191,6 +232,7 @@ fn every_part_of_a_gateways_configuration_is_read() {
            "canary": {"policy": "t2", "share": 0.05},
            "sticky": {"header": "x-talk", "user": true, "ttl_seconds": 60, "max_conversations": 100, "switch_cost": 0.5},
            "override": {"targets": ["strong"], "skip": true},
+           "health": {"consecutive_failures": 2},
            "path_prefixes": ["/v1/"], "prompt": {"strip_tags": ["note"]}"#,
     );
     let config = Config::from_json(config.as_bytes()).unwrap();
@@ -205,6 +247,8 @@ fn every_part_of_a_gateways_configuration_is_read() {
     let sticky = config.sticky.as_ref().unwrap();
     assert_eq!((sticky.ttl_seconds, sticky.max_conversations), (60, 100));
     assert_eq!(config.client, Override { targets: vec![1], skip: true });
+    let health = Health { consecutive_failures: 2, ejection_seconds: 10 };
+    assert_eq!(config.health, Some(health));
     assert_eq!(config.reason_name(Reason::Rule(0)), "a");
     assert!(
         config.reasons(1).contains(&Reason::Rule(0))
@@ -355,6 +399,8 @@ fn schema_and_reader_agree() {
         r#""sticky": {"header": "x-a", "ttl_seconds": 9, "max_conversations": 100}"#,
         r#""sticky": {"max_conversations": 1}"#,
         r#""override": {"targets": ["cheap"], "skip": true}"#,
+        r#""health": {}"#,
+        r#""health": {"consecutive_failures": 0}"#,
         r#""path_prefixes": []"#,
         r#""prompt": {"strip_tags": ["a-b"]}"#,
         r#""prompt": {"strip_tags": ["<a>"]}"#,

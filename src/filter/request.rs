@@ -13,7 +13,7 @@ use super::root::Service;
 use super::route::{Treatment, header};
 use super::{
     CLUSTER_HEADER, DECISION_ID_HEADER, REASON_HEADER, RECORD_PROPERTY, SCORE_HEADER,
-    SOURCE_HEADER, TARGET_HEADER, body, conversation, route,
+    SOURCE_HEADER, TARGET_HEADER, body, conversation, response, route,
 };
 use crate::config::Mode;
 use crate::decision::Decision;
@@ -70,6 +70,7 @@ impl Request {
             path: &path,
             header: &header,
             policy: reading.treatment.policy,
+            unavailable: service.watch.unavailable(milliseconds_since_epoch() / 1000),
             ..Facts::default()
         };
         let mut told = Told::default();
@@ -214,6 +215,10 @@ impl HttpContext for Request {
             self.answer = Answer::begin(&self.service.router.config().targets, decision.target);
         }
         let config = self.service.router.config();
+        if let (Some(health), Some(status)) = (&config.health, response::status()) {
+            let now = milliseconds_since_epoch() / 1000;
+            self.service.watch.answered(health, decision.target, status, now);
+        }
         let shown = config.response_headers;
         let Some(target) = self.service.router.target(decision) else {
             return Action::Continue;

@@ -15,6 +15,12 @@ pub(super) struct Answer {
     reader: Option<UsageReader>,
 }
 
+/// The HTTP status of the answer.
+pub(super) fn status() -> Option<u16> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+    str::from_utf8(&status.ok()??).ok()?.parse().ok()
+}
+
 impl Answer {
     /// The head of an answer is here. `None` when nobody charges for it: an error.
     pub(super) fn begin(targets: &[Target], decided: usize) -> Option<Self> {

@@ -13,6 +13,7 @@ use super::request::Request;
 use super::rewrite::{self, Passage};
 use crate::config::{Config, Rewrite};
 use crate::features;
+use crate::policy::health::Watch;
 use crate::router::Router;
 
 /// What the requests of one configuration share.
@@ -20,6 +21,7 @@ pub(super) struct Service {
     pub(super) router: Router,
     pub(super) metrics: Metrics,
     pub(super) control: Option<Control>,
+    pub(super) watch: Watch,
     pub(super) schema_hash: String,
     /// Digest of the configuration.
     pub(super) policy_version: String,
@@ -39,6 +41,7 @@ impl Service {
         let control = Control::define(router.config())
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         Ok(Service {
+            watch: Watch::new(router.config().targets.len()),
             router,
             metrics,
             control,

@@ -25,6 +25,10 @@ pub(super) struct Tried {
 }
 
 impl Tried {
+    pub fn merit(&self) -> f64 {
+        self.candidate().merit()
+    }
+
     pub fn candidate(&self) -> Candidate {
         Candidate {
             name: self.options.to_string(),

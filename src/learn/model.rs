@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::initial::Initial;
 use super::network::Network;
+use super::objective::Objective;
 use super::row::{Row, SparseFeatures};
 use super::scaler::Scaler;
 use super::trees::Trees;
@@ -73,12 +74,18 @@ impl Head {
         self.weights.iter().zip(logits).map(|(w, l)| w * l).sum::<f32>() + self.offset
     }
 
-    /// Fits weights and offset by Newton's method on the log loss of `rows[indices[k]]` given
-    /// `logits[k]`, with a slight pull towards the plain mean of the parts: few rows must not turn
-    /// a part upside down.
-    pub fn fit(rows: &[Row], indices: &[usize], logits: &[Vec<f32>], parts: usize) -> Head {
+    /// Fits weights and offset by Newton's method on the log loss of the targets of
+    /// `rows[indices[k]]` given `logits[k]`, with a slight pull of the weights towards `prior`, one
+    /// per part: few rows must not turn a part upside down.
+    pub fn fit(
+        rows: &[Row],
+        indices: &[usize],
+        logits: &[Vec<f32>],
+        prior: &[f32],
+        objective: Objective,
+    ) -> Head {
         const PULL: f64 = 3.0;
-        let prior = 1.0 / parts as f64;
+        let parts = prior.len();
         // From zero, where no row is saturated, Newton's steps are safe.
         let mut theta = vec![0.0; parts + 1];
         for _ in 0..25 {
@@ -91,7 +98,7 @@ impl Head {
                 let z: f64 = theta.iter().zip(&x).map(|(t, x)| t * x).sum();
                 let p = 1.0 / (1.0 + (-z).exp());
                 let weight = f64::from(rows[i].weight);
-                let error = weight * (p - f64::from(u8::from(rows[i].cheap_ok)));
+                let error = weight * (p - f64::from(objective.target(&rows[i])));
                 for a in 0..size {
                     gradient[a] += error * x[a];
                     for b in 0..size {
@@ -100,7 +107,7 @@ impl Head {
                 }
             }
             for a in 0..parts {
-                gradient[a] += PULL * (theta[a] - prior);
+                gradient[a] += PULL * (theta[a] - f64::from(prior[a]));
                 hessian[a][a] += PULL;
             }
             hessian[parts][parts] += 1e-9;
@@ -148,7 +155,7 @@ mod tests {
                 vec![if right { 9.0 } else { -9.0 }, if i / 2 % 7 < 3 { 1.0 } else { -1.0 }]
             })
             .collect();
-        let head = Head::fit(&rows, &all, &logits, 2);
+        let head = Head::fit(&rows, &all, &logits, &[0.5, 0.5], Objective::Sufficient);
         assert!(head.weights[0] > 0.0 && head.weights[1].abs() < 0.1, "{head:?}");
         assert!((head.score(&[9.0, 0.0]) - 0.9).abs() < 0.02, "{head:?}");
     }

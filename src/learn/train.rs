@@ -10,6 +10,7 @@ use super::dataset::Dataset;
 use super::initial::Initial;
 use super::metrics::{self, Metrics, Outcome};
 use super::model::{Head, Model, Part};
+use super::objective::Objective;
 use super::plan::{Algorithm, PartOptions};
 use super::row::{Row, Split};
 use super::scaler::Scaler;
@@ -50,7 +51,7 @@ pub struct Candidate {
 impl Candidate {
     /// AUROC ranks by the label, APGR by the quality that a strong call buys; both are 0.5 for
     /// chance and 1 at best, and a router needs both.
-    fn merit(&self) -> f64 {
+    pub(super) fn merit(&self) -> f64 {
         self.auroc + self.apgr.unwrap_or(0.5)
     }
 }
@@ -61,6 +62,7 @@ pub struct Trained {
     pub model: Model,
     /// Of the parts.
     pub algorithm: Algorithm,
+    pub objective: Objective,
     /// How each part was fitted.
     pub plans: Vec<PartOptions>,
     /// Threshold of highest accuracy on validation rows.
@@ -68,8 +70,8 @@ pub struct Trained {
     /// Where the train rows lie.
     pub novelty: Novelty,
     pub candidates: Vec<Candidate>,
-    /// On validation rows. Early stopping, two numbers of calibration and the threshold used them
-    /// too, so it flatters slightly.
+    /// On validation rows. Early stopping, the few numbers of calibration and the threshold used
+    /// them too, so it flatters slightly.
     pub validation: Metrics,
     /// Simple routers on the same rows, by name.
     pub baselines: Vec<(&'static str, Metrics)>,
@@ -80,6 +82,7 @@ pub struct Trained {
 /// Parts that make a model, with what they said about rows that they were not fitted on.
 struct Contender {
     kind: Algorithm,
+    objective: Objective,
     candidate: Candidate,
     plans: Vec<PartOptions>,
     /// For every train row, one logit per part.
@@ -108,7 +111,7 @@ pub fn train(
     let stacks = kinds.len() > 1 || initial.is_some();
     let count = kinds.iter().map(|kind| kind.plans().len() + 1).sum::<usize>()
         + usize::from(initial.is_some())
-        + usize::from(stacks);
+        + 2 * usize::from(stacks);
 
     let mut candidates = Vec::new();
     let mut report = |candidate: Candidate| {
@@ -117,37 +120,39 @@ pub fn train(
     };
     let mut best = Vec::new();
     for &kind in kinds {
-        let mut best_of_kind: Option<Tried> = None;
-        let mut keep = |tried: Vec<Tried>, best: &mut Option<Tried>| {
-            for one in tried {
-                report(one.candidate());
-                if best.as_ref().is_none_or(|b| one.candidate().merit() > b.candidate().merit()) {
-                    *best = Some(one);
-                }
-            }
-        };
-        let plans = kind.plans();
-        keep(cross::try_plans(&weighted, &train, plans, options.seed)?, &mut best_of_kind);
-        if let Some(plan) = best_of_kind.as_ref().map(|best| best.options.for_gain()) {
-            keep(cross::try_plans(&weighted, &train, vec![plan], options.seed)?, &mut best_of_kind);
+        let tried = cross::try_plans(&weighted, &train, kind.plans(), options.seed)?;
+        tried.iter().for_each(|one| report(one.candidate()));
+        let better = |a: Tried, b: Tried| if b.merit() > a.merit() { b } else { a };
+        let Some(one) = tried.into_iter().reduce(better) else { continue };
+        let plan = vec![one.options.for_gain()];
+        for gain in cross::try_plans(&weighted, &train, plan, options.seed)? {
+            report(gain.candidate());
+            best.push((kind, Objective::Gain, gain));
         }
-        best.extend(best_of_kind.map(|best| (kind, best)));
+        best.push((kind, Objective::Sufficient, one));
     }
     let start = initial.map(|initial| {
         train.par_iter().map(|&i| initial.logit(&rows[i].features)).collect::<Vec<f32>>()
     });
-    let mut contenders: Vec<Contender> =
-        best.iter().map(|(kind, tried)| contender(rows, &train, *kind, &[tried], None)).collect();
+    let mut contenders: Vec<Contender> = best
+        .iter()
+        .map(|(kind, objective, tried)| contender(rows, &train, *kind, *objective, &[tried], None))
+        .collect();
     if let Some(start) = &start {
-        let alone = contender(rows, &train, Algorithm::Initial, &[], Some(start));
+        let objective = Objective::Sufficient;
+        let alone = contender(rows, &train, Algorithm::Initial, objective, &[], Some(start));
         report(alone.candidate.clone());
         contenders.push(alone);
     }
     if stacks {
-        let parts: Vec<&Tried> = best.iter().map(|(_, tried)| tried).collect();
-        let stack = contender(rows, &train, Algorithm::Stacked, &parts, start.as_deref());
-        report(stack.candidate.clone());
-        contenders.push(stack);
+        for objective in [Objective::Sufficient, Objective::Gain] {
+            let parts: Vec<&Tried> =
+                best.iter().filter(|part| part.1 == objective).map(|part| &part.2).collect();
+            let start = start.as_deref();
+            let stack = contender(rows, &train, Algorithm::Stacked, objective, &parts, start);
+            report(stack.candidate.clone());
+            contenders.push(stack);
+        }
     }
     let open = |kind| {
         options.algorithm == Algorithm::Auto
@@ -166,11 +171,12 @@ pub fn train(
         parts.extend(initial.cloned().map(Part::Initial));
     }
     let mut model = Model { scaler, parts, head: chosen.head };
-    recalibrate(&mut model, rows, &val);
+    recalibrate(&mut model, rows, &val, chosen.objective);
     let outcomes = outcomes(&model, rows, &val);
     let threshold = metrics::best_threshold(&outcomes);
     Ok(Trained {
         algorithm: chosen.kind,
+        objective: chosen.objective,
         plans: chosen.plans,
         threshold,
         novelty: novelty(&model.scaler, rows, &val),
@@ -186,6 +192,7 @@ fn contender(
     rows: &[Row],
     train: &[usize],
     kind: Algorithm,
+    objective: Objective,
     parts: &[&Tried],
     start: Option<&[f32]>,
 ) -> Contender {
@@ -195,17 +202,21 @@ fn contender(
             parts.chain(start.map(|start| start[k])).collect()
         })
         .collect();
-    let head = Head::fit(rows, train, &logits, parts.len() + usize::from(start.is_some()));
+    let count = parts.len() + usize::from(start.is_some());
+    let head = Head::fit(rows, train, &logits, &vec![1.0 / count as f32; count], objective);
     let score = |(&i, logits): (&usize, &Vec<f32>)| rows[i].outcome(head.score(logits));
     let outcomes: Vec<Outcome> = train.iter().zip(&logits).map(score).collect();
     let candidate = Candidate {
-        name: kind.to_string(),
+        name: match objective {
+            Objective::Sufficient => kind.to_string(),
+            Objective::Gain => format!("{kind}, for gain"),
+        },
         options: None,
         auroc: metrics::auroc(&outcomes).unwrap_or(0.5),
         apgr: metrics::apgr(&outcomes),
     };
     let plans = parts.iter().map(|part| part.options.clone()).collect();
-    Contender { kind, candidate, plans, logits, head }
+    Contender { kind, objective, candidate, plans, logits, head }
 }
 
 /// Fits the parts of a model on all train rows.
@@ -220,12 +231,17 @@ fn fit_parts(
     plans.par_iter().map(|plan| cross::fit_part(rows, train, stop, scaler, plan, seed)).collect()
 }
 
-/// Platt scaling on validation rows: parts fitted on all train rows are surer than those of
-/// cross-validation were.
-fn recalibrate(model: &mut Model, rows: &[Row], val: &[usize]) {
-    let logit = |&i: &usize| vec![model.head.logit(&model.logits(&rows[i].features))];
-    let logits: Vec<Vec<f32>> = val.par_iter().map(logit).collect();
-    let platt = Head::fit(rows, val, &logits, 1);
+/// Calibrates a model on validation rows. Parts fitted on all train rows are surer than those of
+/// cross-validation were, some more than others; so what predicts the label gets new weights,
+/// pulled towards the old. What predicts the gain keeps its order: only scale and offset change.
+fn recalibrate(model: &mut Model, rows: &[Row], val: &[usize], objective: Objective) {
+    let logits: Vec<Vec<f32>> = val.par_iter().map(|&i| model.logits(&rows[i].features)).collect();
+    if objective == Objective::Sufficient {
+        model.head = Head::fit(rows, val, &logits, &model.head.weights, objective);
+        return;
+    }
+    let logits: Vec<Vec<f32>> = logits.iter().map(|parts| vec![model.head.logit(parts)]).collect();
+    let platt = Head::fit(rows, val, &logits, &[1.0], Objective::Sufficient);
     let Some(scale) = platt.weights.first() else { return };
     model.head.weights.iter_mut().for_each(|weight| *weight *= scale);
     model.head.offset = model.head.offset * scale + platt.offset;
@@ -291,7 +307,7 @@ pub fn learning_curve(
         let initial = trained.model.parts.iter().find(|part| matches!(part, Part::Initial(_)));
         parts.extend(initial.cloned());
         let mut model = Model { scaler, parts, head: trained.model.head.clone() };
-        recalibrate(&mut model, rows, &val);
+        recalibrate(&mut model, rows, &val, trained.objective);
         let outcomes = outcomes(&model, rows, &val);
         let measured = metrics::measure(&outcomes, metrics::best_threshold(&outcomes), seed);
         let point = CurvePoint {

@@ -6,6 +6,7 @@ use crate::prompt::Prompt;
 
 pub mod bandit;
 pub mod gates;
+pub mod health;
 pub mod rules;
 pub mod sticky;
 

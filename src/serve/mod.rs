@@ -26,6 +26,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::bandit::{Controller, ControllerOptions, Prior};
 use crate::control::Signer;
 
@@ -89,11 +91,13 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), Ser
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let api = api::Api::new(&options, signer, shared, writer.clone(), learner);
     let served = runtime.block_on(async {
+        // Whoever sees the address may end us: the signals are ours before.
+        let ended = ended()?;
         let listener = tokio::net::TcpListener::bind(options.listen)
             .await
             .map_err(|error| ServeError::Listen { address: options.listen, error })?;
         ready(listener.local_addr()?);
-        axum::serve(listener, api.router()).with_graceful_shutdown(ended()).await?;
+        axum::serve(listener, api.router()).with_graceful_shutdown(ended).await?;
         Ok(())
     });
     // No handler is left that could send: what is queued is written, then learnt, then saved.
@@ -104,20 +108,16 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), Ser
     served
 }
 
-async fn ended() {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Ends with the first SIGTERM or Ctrl-C from now on.
+fn ended() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
-    }
+    })
 }
 
 /// Milliseconds since the Unix epoch.

@@ -1,11 +1,13 @@
 //! The filter in real Envoy with a real control plane behind it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::Request;
+use pointsman::policy::bandit::Context;
+use pointsman::record::pack;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,16 +26,25 @@ struct Gateway {
 
 impl Gateway {
     fn start(control: SocketAddr, bandit: &Value) -> Gateway {
+        Gateway::start_with(control, bandit, &json!({}))
+    }
+
+    /// The same with further fields of `control`.
+    fn start_with(control: SocketAddr, bandit: &Value, further: &Value) -> Gateway {
         let binary = installed_envoy(&supported_versions().unwrap()[0]).unwrap();
         let mut deployment = Deployment::documented(&wasm_module().unwrap()).unwrap();
         for name in ["cheap", "strong"] {
-            deployment.set_upstream(name, Recorder::start(name).unwrap().address).unwrap();
+            let upstream = Recorder::start(name).unwrap().address;
+            deployment.set_upstream(&format!("{name}-cache"), upstream).unwrap();
         }
         deployment.add_cluster("pointsman_control", control).unwrap();
         let mut configuration = deployment.filter_configuration().unwrap();
         configuration["policy"]["bandit"] = bandit.clone();
         configuration["control"] = json!({"cluster": "pointsman_control", "key": KEY,
-            "token": TOKEN, "interval_ms": 100, "buffer_bytes": 65536});
+            "token": TOKEN, "interval_ms": 100});
+        for (name, value) in further.as_object().unwrap() {
+            configuration["control"][name] = value.clone();
+        }
         deployment.set_filter_configuration(&configuration.to_string()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let envoy = Envoy::start(&binary, &deployment, directory.path()).unwrap();
@@ -143,7 +154,7 @@ fn without_a_control_plane_the_classifier_decides_and_what_waited_arrives_later(
 fn a_full_buffer_drops_decisions_and_never_requests() {
     // An address at which nobody listens.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let gateway = Gateway::start(nobody, &json!({}));
+    let gateway = Gateway::start_with(nobody, &json!({}), &json!({"buffer_bytes": 65536}));
     // 64 KiB on each of two workers hold far fewer.
     for _ in 0..300 {
         gateway.ask();
@@ -158,28 +169,34 @@ fn liar(answer: Arc<Mutex<Vec<u8>>>) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(stream);
-            let mut length = 0;
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap_or(0);
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            if reader.read_exact(&mut body).is_ok() {
-                let answer = answer.lock().unwrap().clone();
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\netag: \"x\"\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-                    answer.len()
-                );
-                // Envoy may have given up.
-                let _ = reader.get_mut().write_all(&[head.into_bytes(), answer].concat());
-            }
+            let answer = Arc::clone(&answer);
+            // A connection on which nothing is asked must not keep the others waiting.
+            std::thread::spawn(move || lie(stream, &answer));
         }
     });
     address
+}
+
+fn lie(stream: TcpStream, answer: &Mutex<Vec<u8>>) {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    if reader.read_exact(&mut body).is_ok() {
+        let answer = answer.lock().unwrap().clone();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\netag: \"x\"\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            answer.len()
+        );
+        // Envoy may have given up.
+        let _ = reader.get_mut().write_all(&[head.into_bytes(), answer].concat());
+    }
 }
 
 #[test]
@@ -188,12 +205,15 @@ fn poisoned_and_oversized_snapshots_are_refused_and_a_good_one_is_taken_afterwar
     let good = Plane::start(&directory.path().join("state"), &[]).policy(None).1;
     let answer = Arc::new(Mutex::new(b"{".to_vec()));
     let gateway = Gateway::start(liar(Arc::clone(&answer)), &json!({}));
+    let mut poisoned: Value = serde_json::from_str(&good).unwrap();
+    let numbers = vec![f32::NAN; Context::new(2).dimensions()];
+    poisoned["components"][0]["weights"][1] = json!(pack(&numbers));
     let mut refused = 0;
     for bad in [
         b"[1, 2]".to_vec(),
         good.replace("\"format\":1", "\"format\":9").into_bytes(),
         good.replace("\"cheap\"", "\"other\"").into_bytes(),
-        good.replacen("AAA", "//8", 1).into_bytes(),
+        poisoned.to_string().into_bytes(),
         good.replacen("\"share\":1.0", "\"share\":0.5", 1).into_bytes(),
         [good.as_bytes(), &vec![b' '; 600 * 1024]].concat(),
     ] {

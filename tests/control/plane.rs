@@ -12,8 +12,8 @@ use pointsman::record::pack;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-pub const KEY: &str = "a key that only tests have";
-pub const TOKEN: &str = "a token that only tests have";
+pub const KEY: &str = "a-key-that-only-tests-have";
+pub const TOKEN: &str = "a-token-that-only-tests-have";
 
 /// A running control plane; dropping it kills it with SIGKILL.
 pub struct Plane {

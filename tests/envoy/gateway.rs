@@ -24,6 +24,7 @@ pub const CASES: &[Case] = &[
     ("a_route_chooses_the_policy_and_the_mode", route_metadata),
     ("an_observed_request_is_decided_on_and_not_routed", observe),
     ("a_runtime_key_switches_the_filter_off_and_on", kill_switch),
+    ("a_target_that_fails_is_left_out_and_tried_again", health),
     ("a_canary_gets_its_share_of_conversations_with_exact_propensity", canary),
 ];
 
@@ -381,6 +382,39 @@ fn kill_switch(stage: &Stage) -> Result<()> {
         }
     }
     panic!("the filter did not come back");
+}
+
+fn health(stage: &Stage) -> Result<()> {
+    // Nothing listens where the cheap target should be, and its cluster falls back to no other.
+    let stage = &*stage.variant("health", |deployment| {
+        deployment.set_upstream("cheap-cache", "127.0.0.1:9".parse()?)?;
+        let mut configuration = configuration();
+        configuration["targets"][0]["cluster"] = json!("cheap-cache");
+        configuration["health"] = json!({"consecutive_failures": 2, "ejection_seconds": 2});
+        deployment.set_filter_configuration(&configuration.to_string())
+    })?;
+    let easy = serde_json::to_vec(&chat_body("Hello"))?;
+    let ask = || -> Result<(u16, String)> {
+        let request = post(&stage.path()).body(client::whole(easy.clone()))?;
+        let response = stage.send(Protocol::Http1, request)?;
+        Ok((response.status, response.header("x-pointsman-reason").unwrap_or("none").to_owned()))
+    };
+    let gated = (200, "health".to_owned());
+    let mut answers = Vec::new();
+    // Each of the workers finds out by itself.
+    while !answers.ends_with(&[gated.clone(), gated.clone(), gated.clone()]) {
+        answers.push(ask()?);
+        anyhow::ensure!(answers.len() < 50, "{answers:?}");
+    }
+    let failed = answers.iter().filter(|(status, _)| *status == 503).count();
+    assert!(failed >= 2, "not at the first failure: {answers:?}");
+    for _ in 0..200 {
+        if ask()?.0 == 503 {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("it is never tried again");
 }
 
 fn canary(stage: &Stage) -> Result<()> {

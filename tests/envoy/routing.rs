@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result};
 use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::BASE64_STANDARD;
 use http::Request;
 use serde_json::Value;
 
@@ -77,11 +76,8 @@ fn golden_vectors(stage: &Stage) -> Result<()> {
 
 /// The bit patterns of packed little-endian f32 values.
 fn floats(packed: &Value) -> Result<Vec<u32>> {
-    // Padding or not is no difference in the bits.
-    let configuration =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = packed.as_str().context("features are not text")?;
-    let bytes = GeneralPurpose::new(&STANDARD, configuration).decode(text)?;
+    let bytes = BASE64_STANDARD.decode(text)?;
     let (words, rest) = bytes.as_chunks::<4>();
     assert!(rest.is_empty() && !words.is_empty(), "{} bytes of features", bytes.len());
     Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())

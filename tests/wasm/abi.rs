@@ -11,6 +11,7 @@ use wasmtime::{Caller, Engine, Linker, Memory, Result, StoreLimits, TypedFunc, b
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
+const CAS_MISMATCH: u32 = 8;
 
 const REQUEST_HEADERS: usize = 0;
 const RESPONSE_HEADERS: usize = 2;
@@ -68,6 +69,14 @@ pub struct Host {
     /// What went to stdout or stderr: nothing, ever.
     pub printed: Vec<u8>,
     pub limits: StoreLimits,
+    /// What the workers of an Envoy share: value and version by name.
+    pub shared: BTreeMap<String, (Vec<u8>, u32)>,
+    /// How many of the next writes to shared data another worker forestalls.
+    pub forestalled: u32,
+    /// The route's metadata under the filter's name.
+    pub route_metadata: BTreeMap<String, String>,
+    /// Of the upstream's answers.
+    pub status: String,
     random: u64,
 }
 
@@ -82,6 +91,10 @@ impl Host {
             log: Vec::new(),
             printed: Vec::new(),
             limits,
+            shared: BTreeMap::new(),
+            forestalled: 0,
+            route_metadata: BTreeMap::new(),
+            status: "200".into(),
             random: 0x9e37_79b9_7f4a_7c15,
         }
     }
@@ -226,9 +239,67 @@ fn get_property(mut call: Call, path: u32, path_len: u32, at: u32, len: u32) -> 
                 None => return Ok(NOT_FOUND),
             }
         }
-        _ => return Ok(NOT_FOUND),
+        path => {
+            let name = path.strip_prefix("xds.route_metadata.filter_metadata.pointsman.");
+            match name.and_then(|name| call.data().route_metadata.get(name)) {
+                Some(value) => value.clone().into_bytes(),
+                None => return Ok(NOT_FOUND),
+            }
+        }
     };
     give(&mut call, &value, at, len)
+}
+
+/// As Envoy: the first `max` bytes from `start` on make room for the new ones.
+fn set_buffer(mut call: Call, kind: u32, start: u32, max: u32, at: u32, len: u32) -> Result<u32> {
+    let bytes = bytes(&call, at, len)?;
+    let host = call.data_mut();
+    let Some(stream) = host.streams.get_mut(&host.active) else { return Ok(BAD_ARGUMENT) };
+    if kind != REQUEST_BODY || start != 0 {
+        return Ok(BAD_ARGUMENT);
+    }
+    let end = (max as usize).min(stream.body.len());
+    stream.body.splice(..end, bytes);
+    Ok(OK)
+}
+
+fn get_shared_data(
+    mut call: Call,
+    key: u32,
+    key_len: u32,
+    at: u32,
+    len: u32,
+    cas: u32,
+) -> Result<u32> {
+    let key = text(&call, key, key_len)?;
+    let Some((value, version)) = call.data().shared.get(&key).cloned() else {
+        return Ok(NOT_FOUND);
+    };
+    write(&mut call, cas, &version.to_le_bytes())?;
+    give(&mut call, &value, at, len)
+}
+
+fn set_shared_data(
+    mut call: Call,
+    key: u32,
+    key_len: u32,
+    value: u32,
+    len: u32,
+    cas: u32,
+) -> Result<u32> {
+    let key = text(&call, key, key_len)?;
+    let value = bytes(&call, value, len)?;
+    let host = call.data_mut();
+    let place = host.shared.entry(key).or_default();
+    if host.forestalled > 0 {
+        host.forestalled -= 1;
+        place.1 += 1;
+    }
+    if cas != 0 && cas != place.1 {
+        return Ok(CAS_MISMATCH);
+    }
+    *place = (value, place.1 + 1);
+    Ok(OK)
 }
 
 fn set_property(mut call: Call, path: u32, path_len: u32, v: u32, v_len: u32) -> Result<u32> {
@@ -341,6 +412,9 @@ pub fn linker(engine: &Engine) -> Result<Linker<Host>> {
     linker.func_wrap(env, "proxy_replace_header_map_value", replace_header)?;
     linker.func_wrap(env, "proxy_add_header_map_value", add_header)?;
     linker.func_wrap(env, "proxy_remove_header_map_value", remove_header)?;
+    linker.func_wrap(env, "proxy_set_buffer_bytes", set_buffer)?;
+    linker.func_wrap(env, "proxy_get_shared_data", get_shared_data)?;
+    linker.func_wrap(env, "proxy_set_shared_data", set_shared_data)?;
     linker.func_wrap(env, "proxy_get_property", get_property)?;
     linker.func_wrap(env, "proxy_set_property", set_property)?;
     linker.func_wrap(env, "proxy_define_metric", define_metric)?;

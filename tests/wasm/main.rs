@@ -17,6 +17,7 @@ mod artefact;
 mod cases;
 mod configuration;
 mod decisions;
+mod gateway;
 mod golden;
 mod lifecycle;
 mod plugin;

@@ -116,6 +116,8 @@ pub struct Exchange {
     /// The decision record in the filter state, for the access log.
     pub record: Option<Value>,
     pub foreign_calls: Vec<String>,
+    /// The last that was buffered of the request body.
+    pub body: Vec<u8>,
     /// The most of the body that Envoy had to hold back at once, in bytes.
     pub held: usize,
 }
@@ -203,6 +205,11 @@ impl Plugin {
         self.store.data().guest.as_ref().unwrap().memory.data_size(&self.store)
     }
 
+    /// The host's state, to look at or to change.
+    pub fn host(&mut self) -> &mut Host {
+        self.store.data_mut()
+    }
+
     pub fn log(&self) -> &[String] {
         &self.store.data().log
     }
@@ -288,8 +295,9 @@ impl Plugin {
         content_type: &str,
         pieces: &[&[u8]],
     ) -> Result<Exchange, Failure> {
+        let status = self.host().status.clone();
         let response = &mut self.stream(id).response;
-        response.fields = fields(&[(":status", "200"), ("content-type", content_type)]);
+        response.fields = fields(&[(":status", &status), ("content-type", content_type)]);
         response.open = true;
         let mut actions = vec![self.on(id, "proxy_on_response_headers", (id, 2, 0))?];
         self.stream(id).response.open = false;
@@ -322,6 +330,7 @@ impl Plugin {
             response_headers: stream.response.fields,
             record: record.map(|json| serde_json::from_slice(&json).unwrap()),
             foreign_calls: stream.foreign_calls,
+            body: stream.body,
             held: 0,
         })
     }

@@ -95,7 +95,22 @@ fn final_number(text: &str, truncated: bool) -> Option<Number> {
     if truncated {
         return None;
     }
-    numbers(&text).last()
+    concluding(&text)
+}
+
+/// The last number of a text. Behind an amount of money, fractions in the same sentence measure
+/// what it is for: "it costs $3 more for 1/2 pound of almonds and 1/3 pound of walnuts".
+fn concluding(text: &str) -> Option<Number> {
+    let sentence = text.trim_end().rsplit(". ").next().unwrap_or(text);
+    let is_fraction = |number: &Number| number.unit == Unit::None && number.decimals.is_none();
+    let mut last = None;
+    for number in numbers(sentence) {
+        let amount = last.is_some_and(|last: Number| last.unit == Unit::Money);
+        if !(amount && is_fraction(&number)) {
+            last = Some(number);
+        }
+    }
+    last.or_else(|| numbers(text).last())
 }
 
 fn clean(text: &str) -> String {
@@ -293,6 +308,7 @@ mod tests {
             ("$36.67 (rounded to 2 decimal places)", "36.67"),
             ("$\\boxed{\\$18}$. Check: 9 * 2", "18"),
             ("The answer is 3 + 4 = 7.", "7"),
+            ("So 5 - 2 = 3. It costs $3 more for 1/2 pound and 1/3 pound.", "#### 3"),
             ("He has **12** apples left.", "12"),
             ("16 - 7 = 9", "9"),
             ("10-12", "12"),

@@ -125,7 +125,11 @@ fn dialect(statement: &str) -> String {
             r"|\bCHARACTER SET \w+|\bCOMMENT '[^']*'",
         ))
     });
-    OTHER.replace_all(statement, "").into_owned()
+    // SQLite keeps whole decimals as integers, and divides those without remainder.
+    static DECIMAL: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)\b(?:DECIMAL|NUMERIC|NUMBER)\b(?:\s*\(\s*\d+\s*(?:,\s*\d+\s*)?\))?")
+    });
+    DECIMAL.replace_all(&OTHER.replace_all(statement, ""), "REAL").into_owned()
 }
 
 fn names(database: &Connection, sql: &str) -> Vec<String> {

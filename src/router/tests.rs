@@ -1,0 +1,89 @@
+use super::*;
+
+/// Cheap by the main policy, strong by `b`; a rule for `hard`.
+fn router(more: &str) -> Router {
+    let json = format!(
+        r#"{{"targets": [
+            {{"name": "cheap", "cluster": "c", "threshold": 0.0, "price": {{"input": 1, "output": 1}}}},
+            {{"name": "strong", "cluster": "s", "price": {{"input": 100, "output": 100}}}}],
+          "policy": {{"rules": [{{"name": "hard", "target": "strong", "when": {{"user": {{"contains": "prove"}}}}}}]}},
+          "policies": {{"b": {{"thresholds": {{"cheap": 1.0}}, "rules": []}}}}{more}}}"#
+    );
+    Router::new(Config::from_json(json.as_bytes()).unwrap()).unwrap()
+}
+
+fn decide(router: &Router, body: &str, facts: &Facts) -> Decision {
+    let mut body = body.as_bytes().to_vec();
+    let prompt = router.read(ApiFormat::ChatCompletions, &mut body, false).unwrap();
+    router.decide_prompt(&prompt, facts)
+}
+
+fn chat(text: &str) -> String {
+    format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#)
+}
+
+#[test]
+fn a_routes_policy_has_its_own_thresholds() {
+    let router = router("");
+    let main = decide(&router, &chat("Hi"), &Facts::default());
+    let strict = decide(&router, &chat("prove"), &Facts { policy: 1, ..Facts::default() });
+    assert_eq!((main.target, main.threshold, main.policy), (0, Some(0.0), 0));
+    assert_eq!((strict.target, strict.threshold, strict.policy), (1, Some(1.0), 1));
+}
+
+#[test]
+fn a_canarys_propensity_is_that_of_the_draw_and_one_where_both_agree() {
+    let router = router(r#", "canary": {"policy": "b", "share": 0.25}"#);
+    let mut drawn = 0;
+    for number in 0..400 {
+        let decision = decide(&router, &chat(&format!("Hi {number}")), &Facts::default());
+        let expected = if decision.policy == 1 { (1, 0.25) } else { (0, 0.75) };
+        assert_eq!((decision.target, decision.propensity), expected);
+        drawn += usize::from(decision.policy == 1);
+        let agreed = decide(&router, &chat(&format!("prove {number}")), &Facts::default());
+        assert_eq!((agreed.target, agreed.propensity), (1, 1.0));
+    }
+    assert!((70..130).contains(&drawn), "{drawn} of 400");
+    // A route that asks for a policy is no part of the experiment.
+    let asked = decide(&router, &chat("Hi"), &Facts { policy: 1, ..Facts::default() });
+    assert_eq!(asked.propensity, 1.0);
+}
+
+#[test]
+fn a_conversation_keeps_its_canary() {
+    let router = router(r#", "canary": {"policy": "b", "share": 0.5}"#);
+    for number in 0..50 {
+        let first = decide(&router, &chat(&format!("Hi {number}")), &Facts::default());
+        let later = format!(
+            r#"{{"messages":[{{"role":"user","content":"Hi {number}"}},{{"role":"assistant","content":"Ho"}},{{"role":"user","content":"And now something else entirely"}}]}}"#
+        );
+        assert_eq!(decide(&router, &later, &Facts::default()).policy, first.policy);
+    }
+}
+
+#[test]
+fn a_conversation_moves_upwards_or_when_it_pays() {
+    let went = |previous| Facts { previous: Some(previous), ..Facts::default() };
+    let sticky = router(r#", "sticky": {"switch_cost": 0.1}"#);
+    let of = |text: &str, previous| {
+        let decision = decide(&sticky, &chat(text), &went(previous));
+        (decision.target, decision.source().name(), decision.propensity)
+    };
+    assert_eq!(of("Hi", 0), (0, "sticky", 1.0));
+    assert_eq!(of("prove", 0), (1, "rule", 1.0));
+    assert_eq!(of("Hi", 1), (1, "sticky", 1.0), "500 tokens of answer save 0.05");
+    let long = "word ".repeat(1000);
+    assert_eq!(of(&long, 1), (0, "classifier", 1.0), "1,250 tokens more save 0.17");
+    let never = router(r#", "sticky": {}"#);
+    assert_eq!(decide(&never, &chat(&long), &went(1)).target, 1);
+}
+
+#[test]
+fn a_target_that_went_down_is_left_by_its_conversations() {
+    let facts = Facts { previous: Some(1), unavailable: TargetSet(0b10), ..Facts::default() };
+    let decision = decide(&router(r#", "sticky": {}"#), &chat("Hi"), &facts);
+    assert_eq!((decision.target, decision.reason), (0, Reason::Health));
+    let all = Facts { unavailable: TargetSet(0b11), ..Facts::default() };
+    let decision = decide(&router(""), &chat("Hi"), &all);
+    assert_eq!((decision.target, decision.reason), (1, Reason::NoEligibleTarget));
+}
