@@ -148,6 +148,8 @@ impl Router {
         let before = facts.previous.filter(|it| gates.eligible.contains(*it));
         match before.and_then(|before| Some((before, self.stay(prompt, before, &fresh)?))) {
             Some((target, reason)) => Decision { target, reason, propensity: 1.0, ..fresh },
+            // The conversation moves for a reason, which a draw would not know of.
+            None if facts.previous.is_some() => Decision { open: TargetSet::default(), ..fresh },
             None => fresh,
         }
     }
@@ -217,6 +219,14 @@ impl Router {
             threshold: verdict.score.map(|(_, threshold)| threshold),
             propensity,
             policy,
+            // A draw among fewer targets, or beside another draw, would have a propensity that
+            // estimates could not use.
+            open: if canary.is_none() && eligible == TargetSet::first(self.config.targets.len()) {
+                eligible
+            } else {
+                TargetSet::default()
+            },
+            scores,
             ..self.fall_back(verdict.reason)
         }
     }

@@ -15,12 +15,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::learn::{BadLine, DatasetError, Reading};
 
 mod calibrate;
+mod estimate;
 mod evaluate;
 mod explain;
 mod features;
 mod import;
 mod label;
 mod schema;
+mod serve;
 mod simulate;
 mod train;
 
@@ -41,6 +43,8 @@ enum Command {
     Features(features::Args),
     Label(Box<label::Args>),
     Import(import::Args),
+    Serve(Box<serve::Args>),
+    Estimate(estimate::Args),
     Simulate(simulate::Args),
     Schema(schema::Args),
 }
@@ -85,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(&args),
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
+        Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(schema::Args {}) => schema::run(),
     };

@@ -53,7 +53,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn explorer(text: &str) -> Result<Explorer, String> {
+pub(super) fn explorer(text: &str) -> Result<Explorer, String> {
     let explorer: Explorer = serde_json::from_str(text).map_err(|error| error.to_string())?;
     explorer.problem().map_or(Ok(explorer), |problem| Err(problem.to_owned()))
 }

@@ -4,6 +4,7 @@ use crate::decision::Reason;
 use crate::features::Features;
 use crate::prompt::Prompt;
 
+pub mod bandit;
 pub mod gates;
 pub mod health;
 pub mod rules;
@@ -70,8 +71,6 @@ pub struct Evidence<'e> {
     pub features: &'e Features,
     pub facts: &'e Facts<'e>,
 }
-
-pub mod bandit;
 
 /// A choice among targets by their scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
