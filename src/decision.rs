@@ -114,6 +114,8 @@ reasons! {
     TooDeep = "too_deep", Default;
     /// JSON without a message that could be read.
     NoPrompt = "no_prompt", Default;
+    /// The prompt is too unlike the training data for the classifier to judge.
+    NovelPrompt = "novel_prompt", Default;
     /// The classifier gave no score.
     ModelError = "model_error", Default;
 }

@@ -203,6 +203,8 @@ pub struct Config {
     /// Position of the target that takes what cannot be decided.
     pub default: usize,
     pub model: Option<Model>,
+    /// Novelty above which the classifier abstains ([`crate::classifier::Novelty`]).
+    pub novelty_limit: Option<f32>,
     /// The main policy, then those that routes and the canary choose by name.
     pub policies: Vec<Policy>,
     /// Names of the rules of all policies: reasons of decisions.

@@ -25,6 +25,9 @@ pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
 pub(super) const INTERVAL_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 pub(super) const BUFFER_BYTES: std::ops::RangeInclusive<u64> = 16_384..=67_108_864;
 pub(super) const MAX_AGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// Bounds of `policy.classifier.novelty_limit`: no prompt is further away than 8 deviations.
+pub(super) const NOVELTY_LIMIT: std::ops::RangeInclusive<f64> = 0.1..=8.0;
+
 /// Bounds of `health`.
 pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
 pub(super) const EJECTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
@@ -87,6 +90,8 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     let mut rule_names = Vec::new();
     let policies = read_policies(&root, &targets, &mut rule_names, errors);
     let canary = root.field("canary").and_then(|node| read_canary(node, &policies, errors));
+    let classifier = root.field("policy").and_then(|node| read_classifier(node, errors));
+    let classifier = classifier.unwrap_or_default();
     let sticky = root.field("sticky").and_then(|node| read_sticky(node, errors));
     let client = root.field("override").and_then(|node| read_override(node, &targets, errors));
     let health = root.field("health").and_then(|node| read_health(node, errors));
@@ -98,7 +103,8 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     Some(Config {
         targets,
         default,
-        model: root.field("policy").and_then(|node| read_model(node, errors)),
+        model: classifier.model,
+        novelty_limit: classifier.novelty_limit,
         policies,
         rule_names,
         canary,
@@ -115,11 +121,28 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     })
 }
 
-fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
+/// What `policy.classifier` says.
+#[derive(Default)]
+struct ClassifierFields {
+    model: Option<Model>,
+    novelty_limit: Option<f32>,
+}
+
+fn read_classifier(node: Node, errors: &mut Errors) -> Option<ClassifierFields> {
     let policy: &Map<String, Value> = node.value.as_object()?;
     let value = policy.get("classifier")?;
-    let classifier = Node { path: "policy.classifier".into(), value }.object(&["model"], errors)?;
-    let model = classifier.field("model")?.object(&["onnx", "manifest"], errors)?;
+    let node = Node { path: "policy.classifier".into(), value };
+    let classifier = node.object(&["model", "novelty_limit"], errors)?;
+    let limit = classifier.field("novelty_limit");
+    let limit = limit.and_then(|node| node.number(NOVELTY_LIMIT, errors));
+    Some(ClassifierFields {
+        model: classifier.field("model").and_then(|node| read_model(node, errors)),
+        novelty_limit: limit.map(|limit| limit as f32),
+    })
+}
+
+fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
+    let model = node.object(&["onnx", "manifest"], errors)?;
     let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
     let manifest = model.required("manifest", errors).and_then(|node| {
         node.object_value(errors)

@@ -11,7 +11,7 @@ use super::policies::{
 };
 use super::read::{
     BUFFER_BYTES, CONVERSATIONS, EJECTION_SECONDS, FAILURES, INTERVAL_MS, MAX_AGE_S, MAX_NAMES,
-    SWITCH_COST, TTL_SECONDS,
+    NOVELTY_LIMIT, SWITCH_COST, TTL_SECONDS,
 };
 use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
@@ -68,12 +68,17 @@ pub fn json_schema() -> Value {
         object(&[], Value::Object(fields))
     };
     let thresholds = json!({"type": "object", "additionalProperties": share});
+    let novelty_limit =
+        json!({"type": "number", "minimum": NOVELTY_LIMIT.start(), "maximum": NOVELTY_LIMIT.end()});
     let switch_cost =
         json!({"type": "number", "minimum": SWITCH_COST.start(), "maximum": SWITCH_COST.end()});
     let shown = ["target", "source", "reason", "score", "decision_id"];
     let shown: Map<String, Value> =
         shown.iter().map(|name| ((*name).to_owned(), flag.clone())).collect();
-    let mut main = policy(("classifier", object(&[], json!({"model": model}))));
+    let mut main = policy((
+        "classifier",
+        object(&[], json!({"model": model, "novelty_limit": novelty_limit})),
+    ));
     if let Some(fields) = main.pointer_mut("/properties").and_then(Value::as_object_mut) {
         let bandit = object(&[], json!({"max_age_s": integer(MAX_AGE_S)}));
         fields.insert("bandit".to_owned(), bandit);

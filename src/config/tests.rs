@@ -72,6 +72,10 @@ fn each_rule_names_path_value_and_what_is_expected() {
             r#""policy": {"classifier": {"model": {"onnx": "AAEC"}}}"#,
             "policy.classifier.model.manifest: is required",
         ),
+        (
+            r#""policy": {"classifier": {"novelty_limit": 0}}"#,
+            "policy.classifier.novelty_limit = 0: must be a number from 0.1 to 8",
+        ),
     ] {
         assert_eq!(errors(&with(field)), [expected], "{field}");
     }

@@ -142,6 +142,7 @@ impl CharGrams {
 }
 
 /// What a byte counts as in character n-grams.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within its own bounds")]
 const NORMAL: [u8; 256] = {
     let mut normal = [0; 256];
     let mut byte = 0;

@@ -65,9 +65,7 @@ impl Request {
         let (router, config) = (&service.router, service.router.config());
         let mut body = body::read(config.max_body_bytes);
         let body_bytes = body.len();
-        let path = header(":path").unwrap_or_default();
         let mut facts = Facts {
-            path: &path,
             header: &header,
             policy: reading.treatment.policy,
             unavailable: service.watch.unavailable(milliseconds_since_epoch() / 1000),
