@@ -23,7 +23,8 @@ fn failed_and_forbidden_answers_are_passed_on_and_never_kept() -> Result<()> {
         ("gzip", 200, "type"),
         ("large", 200, "too_large"),
     ] {
-        let metric = format!("pointsman_cache_not_stored_total{{target=\"cheap\",reason=\"{reason}\"}}");
+        let metric =
+            format!("pointsman_cache_not_stored_total{{target=\"cheap\",reason=\"{reason}\"}}");
         let before = proxy.metric(&metric)?;
         let body = chat(&format!("What does {reply} mean?"));
         for _ in 0..2 {
@@ -90,7 +91,8 @@ fn what_should_not_be_cached_is_passed_through_with_its_reason() -> Result<()> {
         ("malformed", json!([1, 2, 3]), &[]),
         ("encoded", chat("What is love?"), &[("content-encoding", "gzip")]),
     ] {
-        let metric = format!("pointsman_cache_bypasses_total{{target=\"cheap\",reason=\"{reason}\"}}");
+        let metric =
+            format!("pointsman_cache_bypasses_total{{target=\"cheap\",reason=\"{reason}\"}}");
         let before = proxy.metric(&metric)?;
         for _ in 0..2 {
             let mut headers = headers.to_vec();
@@ -149,7 +151,8 @@ fn cache_control_is_honoured() -> Result<()> {
 #[test]
 fn limits_that_were_lifted_are_lifted() -> Result<()> {
     let model = Model::start()?;
-    let proxy = Proxy::start(model.address, &["--tools", "--max-temperature", "2", "--exact-only"])?;
+    let proxy =
+        Proxy::start(model.address, &["--tools", "--max-temperature", "2", "--exact-only"])?;
     let mut body = chat("What is love?");
     body["temperature"] = json!(1.5);
     body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);

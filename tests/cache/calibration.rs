@@ -17,7 +17,8 @@ fn pointsman(arguments: &[&str]) -> Command {
 
 /// Pairs that are the same in other words, pairs that are not, and two lines that are no pairs.
 fn pairs() -> String {
-    let things = ["a violin", "bread", "a tent", "leather", "a bicycle", "tomatoes", "coffee", "a kite"];
+    let things =
+        ["a violin", "bread", "a tent", "leather", "a bicycle", "tomatoes", "coffee", "a kite"];
     let verbs = ["repair", "make", "clean", "draw"];
     let mut lines = String::from("no JSON\n{\"text_a\": \"a\", \"text_b\": \"b\", \"label\": 2}\n");
     for (number, thing) in things.iter().enumerate() {
@@ -38,11 +39,22 @@ fn a_calibration_is_written_drawn_and_served_with() -> Result<()> {
     let path = |name: &str| directory.path().join(name).display().to_string();
     std::fs::write(path("pairs.jsonl"), pairs())?;
     let (from, to, plot) = (path("pairs.jsonl"), path("calibration.json"), path("plot.svg"));
-    let output = pointsman(&["calibrate", "--pairs", &from, "--false-hits", "0.02", "--out", &to, "--plot", &plot, "--json"])
-        .assert()
-        .success()
-        .get_output()
-        .clone();
+    let output = pointsman(&[
+        "calibrate",
+        "--pairs",
+        &from,
+        "--false-hits",
+        "0.02",
+        "--out",
+        &to,
+        "--plot",
+        &plot,
+        "--json",
+    ])
+    .assert()
+    .success()
+    .get_output()
+    .clone();
     let warnings = String::from_utf8(output.stderr)?;
     assert_eq!(warnings.matches("warning: skipped").count(), 2, "{warnings}");
     let answer: Value = serde_json::from_slice(&output.stdout)?;
@@ -67,7 +79,19 @@ fn what_cannot_be_calibrated_is_refused_with_a_hint() -> Result<()> {
         (&["calibrate", "--pairs", "/nowhere"], "/nowhere"),
         (&["calibrate", "--pairs", &few, "--false-hits", "1.5"], "below 1"),
         (&["--target", "a", "--upstream", "ftp://x", "--listen", "127.0.0.1:0"], "no http://"),
-        (&["--target", "a", "--target", "b", "--upstream", "http://x", "--listen", "127.0.0.1:0"], "hint: repeat"),
+        (
+            &[
+                "--target",
+                "a",
+                "--target",
+                "b",
+                "--upstream",
+                "http://x",
+                "--listen",
+                "127.0.0.1:0",
+            ],
+            "hint: repeat",
+        ),
         (&["--target", "../a", "--upstream", "http://x", "--listen", "127.0.0.1:0"], "no name"),
         (&[], "--target"),
     ] {
@@ -80,10 +104,15 @@ fn what_cannot_be_calibrated_is_refused_with_a_hint() -> Result<()> {
 
 #[test]
 fn the_audit_reports_every_kind() -> Result<()> {
-    let output = pointsman(&["audit", "--pairs", "400", "--json"]).assert().success().get_output().clone();
+    let output =
+        pointsman(&["audit", "--pairs", "400", "--json"]).assert().success().get_output().clone();
     let answer: Value = serde_json::from_slice(&output.stdout)?;
-    let names: Vec<&str> =
-        answer["kinds"].as_array().unwrap().iter().filter_map(|kind| kind["name"].as_str()).collect();
+    let names: Vec<&str> = answer["kinds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|kind| kind["name"].as_str())
+        .collect();
     assert_eq!(names, ["number", "negation", "entity", "relation"]);
     Ok(())
 }

@@ -59,9 +59,11 @@ fn chat(system: &str, question: &str) -> Value {
 }
 
 #[test]
-fn through_envoy_each_question_hits_the_cache_of_its_target_and_only_the_same_question_does() -> Result<()> {
+fn through_envoy_each_question_hits_the_cache_of_its_target_and_only_the_same_question_does()
+-> Result<()> {
     let stage = Stage::start()?;
-    let target = |response: &Response| response.header("x-pointsman-target").unwrap_or("").to_owned();
+    let target =
+        |response: &Response| response.header("x-pointsman-target").unwrap_or("").to_owned();
     let question = "How do I convert 10 miles to kilometers?";
     let first = stage.ask(&chat("Be brief.", question), "Bearer one")?;
     assert_eq!((first.status, outcome(&first)), (200, "miss"));
@@ -71,17 +73,23 @@ fn through_envoy_each_question_hits_the_cache_of_its_target_and_only_the_same_qu
     assert_eq!((target(&again), &again.body), (target(&first), &first.body));
     // The right target's cache has it, and the other one does not.
     for (name, cache) in &stage.caches {
-        let hits = format!("pointsman_cache_requests_total{{target=\"{name}\",result=\"hit-exact\"}}");
+        let hits =
+            format!("pointsman_cache_requests_total{{target=\"{name}\",result=\"hit-exact\"}}");
         assert_eq!(cache.metric(&hits)?, u64::from(target(&first) == *name), "{name}");
     }
-    let near = stage.ask(&chat("Be brief.", "How can I convert 10 miles to kilometers?"), "Bearer one")?;
+    let near =
+        stage.ask(&chat("Be brief.", "How can I convert 10 miles to kilometers?"), "Bearer one")?;
     assert_eq!((outcome(&near), target(&near)), ("hit-semantic", target(&first)));
     assert_eq!(near.body, first.body);
     assert_eq!(stage.asked(), asked, "no model was asked again");
     for (what, body, tenant) in [
         ("another tenant", chat("Be brief.", question), "Bearer two"),
         ("another system prompt", chat("Be polite.", question), "Bearer one"),
-        ("another number", chat("Be brief.", "How do I convert 11 miles to kilometers?"), "Bearer one"),
+        (
+            "another number",
+            chat("Be brief.", "How do I convert 11 miles to kilometers?"),
+            "Bearer one",
+        ),
     ] {
         let response = stage.ask(&body, tenant)?;
         assert_eq!((response.status, outcome(&response)), (200, "miss"), "{what}");

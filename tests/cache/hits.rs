@@ -31,8 +31,15 @@ fn the_same_request_is_answered_with_the_same_bytes_and_the_model_is_asked_once(
     assert_eq!(again.header("content-type"), Some("application/json"));
     assert_eq!(again.header("x-pointsman-cache-similarity"), Some("1.0000"));
     assert_eq!(model.asked(), 1);
-    assert_eq!(proxy.metric("pointsman_cache_saved_tokens_total{target=\"cheap\",direction=\"output\"}")?, 5);
-    assert_eq!(proxy.metric("pointsman_cache_requests_total{target=\"cheap\",result=\"hit-exact\"}")?, 1);
+    assert_eq!(
+        proxy
+            .metric("pointsman_cache_saved_tokens_total{target=\"cheap\",direction=\"output\"}")?,
+        5
+    );
+    assert_eq!(
+        proxy.metric("pointsman_cache_requests_total{target=\"cheap\",result=\"hit-exact\"}")?,
+        1
+    );
     Ok(())
 }
 
@@ -128,7 +135,10 @@ fn a_stream_is_replayed_as_the_events_that_it_was() -> Result<()> {
     assert_eq!(again.header("content-length"), None);
     // Whoever does not want a stream does not get one.
     assert_eq!(outcome(&proxy.ask(QUESTION)?), "miss");
-    assert_eq!(proxy.metric("pointsman_cache_saved_tokens_total{target=\"cheap\",direction=\"input\"}")?, 10);
+    assert_eq!(
+        proxy.metric("pointsman_cache_saved_tokens_total{target=\"cheap\",direction=\"input\"}")?,
+        10
+    );
     Ok(())
 }
 

@@ -104,7 +104,8 @@ pub fn completion(number: usize) -> String {
 pub fn events(number: usize) -> Vec<String> {
     vec![
         format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"answer {number}\"}}}}]}}\n\n"),
-        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5}}\n\n".into(),
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5}}\n\n"
+            .into(),
         "data: [DONE]\n\n".into(),
     ]
 }
@@ -118,7 +119,8 @@ fn answer(mut stream: &TcpStream, reply: &str, number: usize, body: &[u8]) -> bo
             body.len()
         )
     };
-    let events_head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let events_head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let stream_of = |events: &[String], end: &str| {
         let chunks: String = events.iter().map(|event| chunk(event)).collect();

@@ -41,8 +41,15 @@ impl Proxy {
     ) -> Result<Self> {
         let upstream = format!("http://{model}");
         let own = [
-            "cache", "--target", target, "--upstream", &upstream, "--listen", "127.0.0.1:0",
-            "--admin", "127.0.0.1:0",
+            "cache",
+            "--target",
+            target,
+            "--upstream",
+            &upstream,
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
         ];
         let arguments: Vec<String> =
             before.iter().chain(&own).chain(more).map(|&argument| argument.to_owned()).collect();
@@ -101,7 +108,8 @@ impl Proxy {
 }
 
 pub fn post(body: &Value, headers: &[(&str, &str)]) -> Result<Request<client::Body>> {
-    let mut request = Request::post("/v1/chat/completions").header("content-type", "application/json");
+    let mut request =
+        Request::post("/v1/chat/completions").header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
