@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::learn::{BadLine, DatasetError, Reading};
 
+mod cache;
 mod calibrate;
 mod estimate;
 mod evaluate;
@@ -46,6 +47,7 @@ enum Command {
     Serve(Box<serve::Args>),
     Estimate(estimate::Args),
     Simulate(simulate::Args),
+    Cache(Box<cache::Args>),
     Schema(schema::Args),
 }
 
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Estimate(args) => estimate::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Cache(args) => cache::run(*args),
         Command::Schema(schema::Args {}) => schema::run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

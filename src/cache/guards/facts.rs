@@ -1,0 +1,292 @@
+//! What a text says beyond doubt, and whether two texts say the same.
+
+use std::collections::BTreeSet;
+
+use super::Disagreement;
+use super::language::{Language, language};
+use super::lists::{is_connective, is_negation, is_stopword, opposites};
+use super::words::{Kind, MARK, Word, sense, words};
+
+/// What the guards compare. Made once a text.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    language: Language,
+    /// Text between quotation marks, lower case.
+    quotes: Vec<String>,
+    words: Vec<Word>,
+    /// The text in lower case, for quotes that one side did without.
+    lower: String,
+}
+
+/// Words that say what a question asks for.
+const QUESTIONS: &[(&str, &[&str])] =
+    &[("who", &["who", "whom", "whose"]), ("when", &["when"]), ("where", &["where"])];
+/// After "how": a measure is asked for, and another measure is another question.
+const MEASURES: &[&str] =
+    &["many", "much", "long", "old", "far", "often", "tall", "big", "fast", "deep", "high"];
+
+impl Facts {
+    /// Reads a text.
+    pub fn of(text: &str) -> Self {
+        let (without_code, code) = take_code(text);
+        let quotes = quotes(&without_code);
+        let words = words(&without_code, &code);
+        let lower = without_code.to_lowercase();
+        Facts { language: language(&without_code), quotes, words, lower }
+    }
+
+    /// Whether the texts agree in all that must.
+    ///
+    /// # Errors
+    ///
+    /// The first kind of disagreement found, in the order of [`Disagreement::ALL`].
+    pub fn agree(&self, other: &Facts) -> Result<(), Disagreement> {
+        let same =
+            |kind: Kind| same_bag(self.of_kind(kind).collect(), other.of_kind(kind).collect());
+        let units = |facts: &Facts| -> BTreeSet<String> {
+            facts.of_kind(Kind::Unit).map(str::to_owned).collect()
+        };
+        let refuse = |wrong: bool, kind: Disagreement| if wrong { Err(kind) } else { Ok(()) };
+        refuse(!self.language.agrees(other.language), Disagreement::Language)?;
+        refuse(!same(Kind::Symbol), Disagreement::Code)?;
+        refuse(!self.holds_quotes_of(other) || !other.holds_quotes_of(self), Disagreement::Quotes)?;
+        refuse(!same(Kind::Number), Disagreement::Numbers)?;
+        refuse(units(self) != units(other), Disagreement::Units)?;
+        refuse(self.denies() != other.denies(), Disagreement::Negation)?;
+        refuse(!self.holds_names_of(other) || !other.holds_names_of(self), Disagreement::Names)?;
+        refuse(self.asks_other_than(other), Disagreement::Question)?;
+        refuse(self.opposes(other), Disagreement::Opposites)?;
+        refuse(self.is_reordered(other), Disagreement::Order)?;
+        refuse(self.is_substituted(other), Disagreement::Substitution)
+    }
+
+    /// The words in lower case, in order, numbers as digits and units as signs.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(|word| &*word.text)
+    }
+
+    /// What the words that carry content are compared as, in order.
+    fn content(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().filter(|word| is_content(word)).map(Word::sense)
+    }
+
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.words.iter().filter(move |word| word.kind == kind).map(|word| &*word.text)
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.words.iter().any(|word| word.text == text)
+    }
+
+    fn holds_quotes_of(&self, other: &Facts) -> bool {
+        other.quotes.iter().all(|quote| self.lower.contains(&**quote))
+    }
+
+    fn denies(&self) -> bool {
+        self.words.iter().any(|word| is_negation(&word.text))
+    }
+
+    /// Names may be written in lower case on one side, and be plural.
+    fn holds_names_of(&self, other: &Facts) -> bool {
+        other.of_kind(Kind::Name).all(|name| {
+            let name = sense(name);
+            self.words.iter().any(|word| sense(&word.text) == name)
+        })
+    }
+
+    /// In a statement, "who" and "when" ask for nothing, unless it begins with them: "tell me
+    /// when …".
+    fn asks_for(&self) -> Option<&str> {
+        const OPENING: usize = 4;
+        let asking = if self.lower.contains('?') { self.words.len() } else { OPENING };
+        for (position, word) in self.words.iter().enumerate().take(asking) {
+            if let Some((kind, _)) = QUESTIONS.iter().find(|(_, all)| all.contains(&&*word.text)) {
+                return Some(kind);
+            }
+            let next = self.words.get(position + 1).map(|word| &*word.text);
+            if let ("how", Some(next)) = (&*word.text, next)
+                && MEASURES.contains(&next)
+            {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    fn asks_other_than(&self, other: &Facts) -> bool {
+        matches!((self.asks_for(), other.asks_for()), (Some(a), Some(b)) if a != b)
+    }
+
+    /// A word here whose opposite is there, neither of which both have; or a word there that is
+    /// this one with a prefix that denies it.
+    fn opposes(&self, other: &Facts) -> bool {
+        let only = |here: &Facts, there: &Facts, word: &str| here.has(word) && !there.has(word);
+        let listed = self.words.iter().any(|word| {
+            let mut opposites = opposites(&word.text).iter();
+            !other.has(&word.text) && opposites.any(|opposite| only(other, self, opposite))
+        });
+        listed || self.is_denied_by(other) || other.is_denied_by(self)
+    }
+
+    fn is_denied_by(&self, other: &Facts) -> bool {
+        const PREFIXES: &[&str] =
+            &["un", "in", "im", "il", "ir", "dis", "non", "mis", "de", "anti"];
+        self.words.iter().filter(|word| word.text.len() >= 4).any(|word| {
+            let denied = |longer: &Word| {
+                let prefix = longer.text.strip_suffix(&*word.text);
+                prefix.is_some_and(|prefix| PREFIXES.contains(&prefix))
+            };
+            !other.has(&word.text)
+                && other.words.iter().any(|longer| denied(longer) && !self.has(&longer.text))
+        })
+    }
+
+    /// The same content in another order; or, in sentences that are alike in the rest, names,
+    /// numbers or code in another order; or two things that have changed places around a word
+    /// that relates them.
+    fn is_reordered(&self, other: &Facts) -> bool {
+        let swapped = |here: Vec<&str>, there: Vec<&str>| here != there && same_bag(here, there);
+        if swapped(self.content().collect(), other.content().collect())
+            || swapped(self.words().collect(), other.words().collect())
+        {
+            return true;
+        }
+        let anchors = self.anchors(other);
+        if swapped(anchors.clone(), other.anchors(self)) && self.is_alike_beside(other, &anchors) {
+            return true;
+        }
+        let (here, there) = (self.relations(), other.relations());
+        here.iter().any(|(left, by, right)| {
+            left != right
+                && there.contains(&(right, by, left))
+                && !there.contains(&(left, by, right))
+        })
+    }
+
+    /// Names, numbers and code that both have, in the order that they have here. A name may be in
+    /// lower case on one side.
+    fn anchors(&self, other: &Facts) -> Vec<&str> {
+        let is_anchor = |word: &Word| matches!(word.kind, Kind::Name | Kind::Number | Kind::Symbol);
+        let shared = |word: &&Word| {
+            let there = other.words.iter().find(|there| there.text == word.text);
+            there.is_some_and(|there| is_anchor(word) || is_anchor(there))
+        };
+        self.words.iter().filter(shared).map(|word| &*word.text).collect()
+    }
+
+    /// Whether at least half of the content beside these words is the same.
+    fn is_alike_beside(&self, other: &Facts, anchors: &[&str]) -> bool {
+        let rest = |facts: &Facts| -> BTreeSet<String> {
+            let beside = |word: &&Word| is_content(word) && !anchors.contains(&&*word.text);
+            facts.words.iter().filter(beside).map(|word| word.sense().to_owned()).collect()
+        };
+        let (here, there) = (rest(self), rest(other));
+        2 * here.intersection(&there).count() >= here.union(&there).count()
+    }
+
+    /// (what stands left, the connective, what stands right).
+    fn relations(&self) -> Vec<(&str, &str, &str)> {
+        let mut relations = Vec::new();
+        for (position, word) in self.words.iter().enumerate() {
+            if !is_connective(&word.text) {
+                continue;
+            }
+            let left = self.words[..position].iter().rev().find(|word| is_content(word));
+            let right = self.words[position + 1..].iter().find(|word| is_content(word));
+            if let (Some(left), Some(right)) = (left, right) {
+                relations.push((left.sense(), &*word.text, right.sense()));
+            }
+        }
+        relations
+    }
+
+    /// The same sentence but for one word, which carries content on both sides.
+    fn is_substituted(&self, other: &Facts) -> bool {
+        if self.words.len() != other.words.len() || self.words.len() < 3 {
+            return false;
+        }
+        let pairs = self.words.iter().zip(&other.words);
+        let mut changed = pairs.filter(|(a, b)| a.sense() != b.sense());
+        let (Some((a, b)), None) = (changed.next(), changed.next()) else { return false };
+        is_content(a) && is_content(b)
+    }
+}
+
+impl Word {
+    fn sense(&self) -> &str {
+        match self.kind {
+            // A name may be in lower case on the other side.
+            Kind::Plain | Kind::Name => sense(&self.text),
+            Kind::Number | Kind::Unit | Kind::Symbol => &self.text,
+        }
+    }
+}
+
+fn is_content(word: &Word) -> bool {
+    word.kind != Kind::Plain || !is_stopword(&word.text)
+}
+
+fn same_bag(mut a: Vec<&str>, mut b: Vec<&str>) -> bool {
+    a.sort_unstable();
+    b.sort_unstable();
+    a == b
+}
+
+/// Takes out what stands between backticks, one or three in a row, and leaves a [`MARK`].
+fn take_code(text: &str) -> (String, Vec<String>) {
+    let mut rest = text;
+    let (mut plain, mut code) = (String::with_capacity(text.len()), Vec::new());
+    while let Some(start) = rest.find('`') {
+        let fence = if rest[start..].starts_with("```") { "```" } else { "`" };
+        let inner = &rest[start + fence.len()..];
+        let Some(end) = inner.find(fence) else { break };
+        plain.push_str(&rest[..start]);
+        plain.push(MARK);
+        code.push(inner[..end].trim().to_owned());
+        rest = &inner[end + fence.len()..];
+    }
+    plain.push_str(rest);
+    (plain, code)
+}
+
+/// What stands between quotation marks, in lower case.
+fn quotes(text: &str) -> Vec<String> {
+    const MARKS: &[(char, char)] = &[
+        ('"', '"'),
+        ('\u{201c}', '\u{201d}'),
+        ('«', '»'),
+        ('„', '\u{201c}'),
+        ('\'', '\''),
+        ('\u{2018}', '\u{2019}'),
+    ];
+    let mut quotes = Vec::new();
+    let mut rest = text;
+    let mut before = ' ';
+    while let Some(c) = rest.chars().next() {
+        let inner = &rest[c.len_utf8()..];
+        let close = MARKS.iter().find(|(open, _)| *open == c).map(|(_, close)| *close);
+        // An apostrophe inside a word opens nothing.
+        let opens = close.filter(|_| !before.is_alphanumeric());
+        let end = opens.and_then(|close| {
+            inner.char_indices().find(|(at, found)| {
+                let behind = inner[at + found.len_utf8()..].chars().next();
+                *found == close && behind.is_none_or(|c| !c.is_alphanumeric())
+            })
+        });
+        match end {
+            Some((at, close)) => {
+                let quote = inner[..at].trim().trim_end_matches(['.', ',', '?', '!']);
+                if !quote.is_empty() {
+                    quotes.push(quote.to_lowercase());
+                }
+                rest = &inner[at + close.len_utf8()..];
+                before = close;
+            }
+            None => {
+                before = c;
+                rest = inner;
+            }
+        }
+    }
+    quotes
+}
