@@ -41,7 +41,7 @@ enum Command {
     Features(features::Args),
     Label(Box<label::Args>),
     Import(import::Args),
-    Simulate(simulate::Args),
+    Simulate(Box<simulate::Args>),
     Schema(schema::Args),
 }
 
