@@ -30,6 +30,8 @@ mod filter;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod bandit;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod cache;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod evaluate;

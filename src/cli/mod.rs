@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::learn::{BadLine, DatasetError, Reading};
 
+mod cache;
 mod calibrate;
 mod evaluate;
 mod explain;
@@ -42,6 +43,7 @@ enum Command {
     Label(Box<label::Args>),
     Import(import::Args),
     Simulate(Box<simulate::Args>),
+    Cache(Box<cache::Args>),
     Schema(schema::Args),
 }
 
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Cache(args) => cache::run(*args),
         Command::Schema(schema::Args {}) => schema::run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

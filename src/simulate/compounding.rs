@@ -253,3 +253,56 @@ pub fn forced(
 pub fn uniform(seed: u64, key: usize) -> f64 {
     SmallRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key as u64).random()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::Near;
+
+    /// Questions of two wordings that serve each other.
+    fn wordings() -> Wordings {
+        const QUESTIONS: usize = 400;
+        let other = |wording: usize| Near { wording: wording ^ 1, serves: true };
+        Wordings {
+            question: (0..2 * QUESTIONS).map(|wording| wording / 2).collect(),
+            of_question: (0..QUESTIONS).map(|q| vec![2 * q, 2 * q + 1]).collect(),
+            key: (0..2 * QUESTIONS).collect(),
+            near: (0..2 * QUESTIONS).map(|wording| vec![other(wording)]).collect(),
+        }
+    }
+
+    fn points() -> Vec<Forced> {
+        let trace = Trace::poisson(&mut SmallRng::seed_from_u64(1));
+        let options = CacheOptions { seeds: 4, ..CacheOptions::default() };
+        forced(&wordings(), &trace, &options, [0.5; 2], &|_| vec![0; 400])
+    }
+
+    #[test]
+    fn only_errors_that_tear_a_question_apart_dilute_the_caches() {
+        let points = points();
+        let hit = |errors, accuracy| {
+            let found = points.iter().find(|p| p.errors == errors && p.accuracy == accuracy);
+            found.unwrap().hit.mean
+        };
+        let full = hit(Errors::EachRequest, 1.0);
+        assert!((0.65..0.7).contains(&full), "{full}");
+        // Answers on their way serve their own wording only, and the models' times differ not.
+        assert_eq!(hit(Errors::EachQuestion, 0.6), full);
+        assert!(hit(Errors::EachWording, 0.6) < full - 0.03);
+        assert!(hit(Errors::EachRequest, 0.6) < hit(Errors::EachWording, 0.6) - 0.02);
+    }
+
+    #[test]
+    fn a_hit_counts_at_the_right_target_only() {
+        for point in points() {
+            assert!((point.achieved.mean - point.accuracy).abs() < 0.1, "{point:?}");
+            let difference = point.hit.mean - point.effective.mean;
+            assert!(difference >= 0.0 && point.false_hit.mean == 0.0, "{point:?}");
+            if point.accuracy == 1.0 {
+                assert_eq!(difference, 0.0);
+            } else {
+                assert!(difference > 0.02, "{point:?}");
+            }
+        }
+    }
+}

@@ -56,7 +56,7 @@ impl Default for LevelOptions {
             first_labels: 100,
             feedback_share: 0.2,
             delay: 600.0,
-            publish_every: 600.0,
+            publish_every: 3600.0,
             algorithm: Algorithm::Trees,
         }
     }

@@ -27,7 +27,7 @@ mod strategy;
 mod stream;
 mod traffic;
 
-pub use caches::{Asked, From, Served, Wordings, serve};
+pub use caches::{Asked, From, Near, Served, Wordings, serve};
 pub use compounding::{
     CLAIMED, CLAIMED_GAIN, CacheOptions, Compounding, ERRORS, Errors, Forced, Rates, Repetition,
     asked, compounding, forced, uniform,
@@ -39,7 +39,7 @@ pub use paraphrase::paraphrase;
 pub use policies::{Behind, Models, behind};
 pub use questions::{PairsError, Questions};
 pub use report::Study;
-pub use similar::served_by;
+pub use similar::{MatcherError, wordings};
 pub use strategy::{Earned, Learned, Run, Seen, Setting, Strategy, play, run};
 pub use stream::{Item, Pool};
 pub use traffic::{Request, Trace, TraceError, repeated};

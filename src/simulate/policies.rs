@@ -54,7 +54,7 @@ impl Models {
 
 /// Bytes of a token, about.
 const TOKEN_BYTES: f64 = 4.0;
-/// Requests that a policy learns from before its caches are looked at.
+/// Most requests that a policy learns from before its caches are looked at.
 const LEARNED_FROM: usize = 100_000;
 /// The policies that are compared.
 const POLICIES: [&str; 5] =
@@ -148,7 +148,8 @@ impl Bench<'_> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let [tested, learned_from] = self.pool.halves(&mut rng);
         let penalties = self.levels.penalties();
-        let prompts = repeated(&learned_from, LEARNED_FROM, self.levels.repeat_share, &mut rng);
+        let most = self.levels.levels.iter().copied().max().unwrap_or(0).min(LEARNED_FROM);
+        let prompts = repeated(&learned_from, most, self.levels.repeat_share, &mut rng);
         let times = self.trace.arrivals(prompts.len(), self.levels.period);
         let requests: Vec<Request> =
             times.iter().zip(&prompts).map(|(&at, &item)| Request { at, item }).collect();

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::caches::Wordings;
 use super::{Pool, paraphrase};
 use crate::learn::Lines;
 
@@ -36,8 +35,8 @@ struct Pair {
 }
 
 impl Questions {
-    /// Every prompt of a pool, in order, with wordings that are made up: `wordings` in all, the
-    /// recorded one first.
+    /// Every prompt of a pool, in order, with wordings that are made up: at most `wordings` in all,
+    /// the recorded one first.
     pub fn of_rows(pool: &Pool, wordings: usize) -> Questions {
         let mut questions = Questions::default();
         for (item, prompt) in pool.items.iter().enumerate() {
@@ -98,15 +97,13 @@ impl Questions {
 
     fn add(&mut self, texts: impl Iterator<Item = String>) {
         let first = self.texts.len();
-        self.texts.extend(texts);
+        for text in texts {
+            if !self.texts[first..].contains(&text) {
+                self.texts.push(text);
+            }
+        }
         self.question.resize(self.texts.len(), self.of_question.len());
         self.of_question.push((first..self.texts.len()).collect());
-    }
-
-    /// With what the cache does about them.
-    pub fn wordings(&self, served_by: Vec<Vec<usize>>) -> Wordings {
-        let (question, of_question) = (self.question.clone(), self.of_question.clone());
-        Wordings { question, of_question, served_by }
     }
 }
 

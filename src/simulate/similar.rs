@@ -1,6 +1,80 @@
-//! Which stored answers the semantic cache gives for which wording.
+//! What the semantic cache makes of each wording: its key, and the others it would look at.
 
-/// For each text the other texts whose stored answer serves it, best first.
-pub fn served_by(texts: &[String]) -> Vec<Vec<usize>> {
-    vec![Vec::new(); texts.len()]
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::Questions;
+use super::caches::{Near, Wordings};
+use crate::cache::embedding::EmbeddingError;
+use crate::cache::tiers::NEAR;
+use crate::cache::{Calibration, Embedder, Index, Limits, Matcher, Question, Scope, lookup};
+use crate::prompt::ApiFormat;
+
+/// Wordings that are kept for each: more than the cache looks at, since not all will be stored.
+const KEPT: usize = 32;
+
+/// What the built-in embedding or its calibration failed with.
+#[derive(Debug, thiserror::Error)]
+pub enum MatcherError {
+    #[error(transparent)]
+    Embedding(#[from] EmbeddingError),
+    #[error("the calibration: {0}")]
+    Calibration(#[from] serde_json::Error),
+}
+
+/// Puts every wording through the cache's own key, embedding, index and guards, once.
+///
+/// # Errors
+///
+/// When the built-in embedding cannot be read.
+pub fn wordings(questions: &Questions) -> Result<Wordings, MatcherError> {
+    let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
+    let scope = Scope { target: "cheap", path: "/v1/chat/completions", ..Scope::default() };
+    let looked_up: Vec<_> = questions
+        .texts
+        .par_iter()
+        .map(|text| {
+            let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
+            lookup(ApiFormat::ChatCompletions, body.as_bytes(), &scope, &Limits::default()).ok()
+        })
+        .collect();
+    let mut of_key = HashMap::new();
+    let keys = looked_up.iter().enumerate().map(|(wording, lookup)| match lookup {
+        Some(lookup) => *of_key.entry(lookup.exact).or_insert(wording),
+        None => wording,
+    });
+    let key = keys.collect();
+    // A question that is too long to compare is only ever the same or not.
+    let asked: Vec<Option<Question>> = looked_up
+        .par_iter()
+        .map(|lookup| Some(matcher.question(lookup.as_ref()?.question.as_deref()?)))
+        .collect();
+    // All lookups are of one conversation's beginning, and so of one partition.
+    let partition = looked_up.iter().flatten().next().map(|lookup| lookup.partition);
+    let index = Index::default();
+    for (id, question) in (0..).zip(&asked) {
+        if let (Some(question), Some(partition)) = (question, partition) {
+            index.insert(partition, id, &question.embedding);
+        }
+    }
+    let near = |(wording, question): (usize, &Option<Question>)| -> Vec<Near> {
+        let (Some(question), Some(partition)) = (question, partition) else { return Vec::new() };
+        let found = index.nearest(partition, &question.embedding, KEPT + 1);
+        let others = found.iter().filter(|it| it.cosine >= NEAR && it.id != wording as u64);
+        others
+            .filter_map(|it| {
+                let other = it.id as usize;
+                let verdict = matcher.judge(question, asked[other].as_ref()?);
+                Some(Near { wording: other, serves: matcher.hits(&verdict) })
+            })
+            .collect()
+    };
+    Ok(Wordings {
+        question: questions.question.clone(),
+        of_question: questions.of_question.clone(),
+        key,
+        near: asked.par_iter().enumerate().map(near).collect(),
+    })
 }

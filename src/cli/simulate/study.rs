@@ -11,7 +11,7 @@ use crate::evaluate::report::{replace, write_plots};
 use crate::learn::Algorithm;
 use crate::simulate::{
     CacheOptions, Drift, LevelOptions, Models, Pool, Questions, Study, Trace, behind, compounding,
-    levels, served_by, uniform,
+    levels, uniform, wordings,
 };
 
 /// Compare strategies at traffic levels, and write a report
@@ -83,6 +83,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Some(path) => Trace::read(path).map_err(BadInput::new)?,
         None => Trace::poisson(&mut SmallRng::seed_from_u64(0)),
     };
+    let pairs = args.pairs.as_ref().map(|path| Questions::of_pairs(path, MOST_PAIRED));
+    let pairs = pairs.transpose().map_err(BadInput::new)?;
+    let study = study(args, &pool, &trace, pairs.as_ref())?;
+    if let Some(directory) = &args.out {
+        write(&study, directory)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&study)?);
+    } else {
+        print_levels(&study);
+        print_behind(&study);
+    }
+    Ok(())
+}
+
+fn study(
+    args: &Args,
+    pool: &Pool,
+    trace: &Trace,
+    pairs: Option<&Questions>,
+) -> anyhow::Result<Study> {
     let options = LevelOptions {
         levels: args.levels.clone(),
         seeds: args.seeds,
@@ -96,46 +117,31 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         ..LevelOptions::default()
     };
     let bar = ProgressBar::new(args.seeds * args.levels.len() as u64)
-        .with_style(style("{bar:30} {pos}/{len} runs"));
-    let levels = levels(&pool, &trace, &options, || bar.inc(1));
+        .with_style(style("{bar:30} {pos}/{len} runs at traffic levels"));
+    let levels = levels(pool, trace, &options, || bar.inc(1));
     bar.finish_and_clear();
+
     let cache_options = CacheOptions::default();
     let models = Models::default();
-    let rows = Questions::of_rows(&pool, cache_options.wordings);
-    let wordings = rows.wordings(served_by(&rows.texts));
     let seconds = [0, 1].map(|target| models.seconds(target, trace.mean_answer_tokens()));
+    let rows = Questions::of_rows(pool, cache_options.wordings);
+    let of_rows = wordings(&rows)?;
     let right = pool.right(options.penalties());
-    let mut caches = vec![compounding(
-        "rows, paraphrases made up",
-        &wordings,
-        &trace,
-        &cache_options,
-        seconds,
-        |_| right.clone(),
-    )];
-    let behind = behind(&pool, &rows, &wordings, &trace, &options, &cache_options, &models);
-    if let Some(path) = &args.pairs {
-        let pairs = Questions::of_pairs(path, MOST_PAIRED).map_err(BadInput::new)?;
-        let wordings = pairs.wordings(served_by(&pairs.texts));
-        let cheap = cache_options.cheap_share;
-        let right = |seed: u64| {
-            let questions = 0..wordings.of_question.len();
-            questions.map(|question| usize::from(uniform(!seed, question) >= cheap)).collect()
+    let forced = |name, wordings: &_, right: &(dyn Fn(u64) -> Vec<usize> + Sync)| {
+        compounding(name, wordings, trace, &cache_options, seconds, right)
+    };
+    let mut caches = vec![forced("rows, made-up paraphrases", &of_rows, &|_| right.clone())];
+    let behind = behind(pool, &rows, &of_rows, trace, &options, &cache_options, &models);
+    if let Some(pairs) = pairs {
+        let of_pairs = wordings(pairs)?;
+        let drawn = |seed: u64| {
+            let strong = |question| uniform(!seed, question) >= cache_options.cheap_share;
+            (0..pairs.of_question.len()).map(|question| usize::from(strong(question))).collect()
         };
-        let traffic = "pairs that people wrote";
-        caches.push(compounding(traffic, &wordings, &trace, &cache_options, seconds, right));
+        caches.push(forced("pairs that people wrote", &of_pairs, &drawn));
     }
     let prompts = pool.items.len();
-    let study = Study { prompts, options, levels, cache_options, caches, models, behind };
-    if let Some(directory) = &args.out {
-        write(&study, directory)?;
-    }
-    if args.json {
-        println!("{}", serde_json::to_string(&study)?);
-    } else {
-        print_levels(&study);
-    }
-    Ok(())
+    Ok(Study { prompts, options, levels, cache_options, caches, models, behind })
 }
 
 fn write(study: &Study, directory: &Path) -> anyhow::Result<()> {
@@ -166,6 +172,35 @@ fn print_levels(study: &Study) {
             level.accuracy.mean,
             level.strong_share.mean * 100.0,
             level.labels
+        );
+    }
+}
+
+fn print_behind(study: &Study) {
+    println!(
+        "\n{:22} {:6} {:>8} {:>7} {:>9} {:>7} {:>12} {:>7} {:>7}",
+        "policy",
+        "caches",
+        "accuracy",
+        "hits",
+        "effective",
+        "false",
+        "$ a million",
+        "mean s",
+        "p95 s"
+    );
+    for behind in &study.behind {
+        println!(
+            "{:22} {:6} {:>8.3} {:>5.1} % {:>7.1} % {:>5.2} % {:>12.0} {:>7.2} {:>7.2}",
+            behind.policy,
+            if behind.cached { "yes" } else { "no" },
+            behind.accuracy.mean,
+            behind.hit.mean * 100.0,
+            behind.effective.mean * 100.0,
+            behind.false_hit.mean * 100.0,
+            behind.spend.mean,
+            behind.seconds.mean,
+            behind.seconds_p95.mean
         );
     }
 }

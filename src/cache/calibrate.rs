@@ -1,0 +1,380 @@
+//! Pairs of questions to a [`Calibration`]: how similar is similar enough, learnt and not guessed.
+//!
+//! The weights are a logistic regression on [`PairFeatures`]. Every pair is scored by a regression
+//! that has not seen it (cross-fitting), and the threshold is the lowest at which no more than the
+//! wanted share of the hits is false, guards included. What is printed of it is therefore what
+//! new pairs of the same kind can expect.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::pair::{FEATURES, PairFeatures};
+use super::question::{Calibration, Matcher};
+
+/// Two questions, and whether one answer serves both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    pub a: String,
+    pub b: String,
+    pub same: bool,
+}
+
+/// What a calibration does on pairs that it was not made on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub pairs: usize,
+    pub same: usize,
+    pub threshold: f32,
+    /// 95 % interval, by drawing the pairs again.
+    pub threshold_ci95: [f32; 2],
+    /// Hits on pairs that are the same, of all that are.
+    pub recall: f64,
+    pub recall_ci95: [f64; 2],
+    /// Hits on pairs that are not the same, of all hits.
+    pub false_hits: f64,
+    pub false_hits_ci95: [f64; 2],
+    /// The same with the cosine alone and no guards, at its own best threshold.
+    pub cosine_recall: f64,
+    pub cosine_threshold: f32,
+    /// Pairs that a guard refuses: of those that are the same, and of the others.
+    pub guards_refuse_same: f64,
+    pub guards_refuse_other: f64,
+    /// (recall, false hits) at falling thresholds.
+    pub curve: Vec<[f64; 2]>,
+}
+
+/// Why no calibration came of it.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum CalibrateError {
+    #[error("{same} pairs are the same and {other} are not: at least {LEAST} of each are needed")]
+    TooFew { same: usize, other: usize },
+    #[error(
+        "no threshold keeps false hits to {wanted} of the hits; the fewest, {fewest:.4}, are at \
+         {threshold}"
+    )]
+    Unreachable { wanted: f64, fewest: f64, threshold: f32 },
+}
+
+const LEAST: usize = 20;
+const FOLDS: usize = 5;
+/// Hits below which a share of false ones is not believed.
+const LEAST_HITS: usize = 20;
+const RESAMPLES: usize = 200;
+
+struct Scored {
+    same: bool,
+    agrees: bool,
+    cosine: f32,
+    features: [f32; FEATURES],
+    fold: usize,
+    similarity: f32,
+}
+
+/// Fits weights and threshold for a wanted share of false hits. The same pairs and seed give the
+/// same calibration.
+///
+/// # Errors
+///
+/// When there are too few pairs, or no threshold keeps to the wanted share.
+pub fn calibrate(
+    matcher: &Matcher,
+    pairs: &[Pair],
+    false_hits: f64,
+    seed: u64,
+) -> Result<(Calibration, Report), CalibrateError> {
+    let same = pairs.iter().filter(|pair| pair.same).count();
+    let other = pairs.len() - same;
+    if same < LEAST || other < LEAST {
+        return Err(CalibrateError::TooFew { same, other });
+    }
+    let mut rows: Vec<Scored> = pairs.par_iter().map(|pair| read(matcher, pair)).collect();
+    for fold in 0..FOLDS {
+        let (weights, bias) = fit(&rows, |row| row.fold != fold);
+        for row in rows.iter_mut().filter(|row| row.fold == fold) {
+            row.similarity = similarity(&weights, bias, &row.features);
+        }
+    }
+    let all: Vec<&Scored> = rows.iter().collect();
+    let by_similarity = |rows: &[&Scored]| {
+        let hits = rows.iter().filter(|row| row.agrees).map(|row| (row.similarity, row.same));
+        Ranking::new(hits.collect(), rows.iter().filter(|row| row.same).count())
+    };
+    let ranking = by_similarity(&all);
+    let Some(at) = ranking.last_within(false_hits) else {
+        let (fewest, threshold) = ranking.fewest_false();
+        return Err(CalibrateError::Unreachable { wanted: false_hits, fewest, threshold });
+    };
+    let threshold = ranking.threshold(at);
+    let resampled: Vec<(f32, f64, f64)> = (0..RESAMPLES as u64)
+        .into_par_iter()
+        .map(|draw| {
+            let mut random = SmallRng::seed_from_u64(seed.wrapping_add(draw << 32));
+            let drawn: Vec<&Scored> =
+                all.iter().map(|_| all[random.random_range(0..all.len())]).collect();
+            let ranking = by_similarity(&drawn);
+            let own = ranking.last_within(false_hits).map_or(1.0, |at| ranking.threshold(at));
+            let (recall, false_share) = ranking.at(threshold);
+            (own, recall, false_share)
+        })
+        .collect();
+    let cosines = rows.iter().map(|row| (row.cosine, row.same)).collect();
+    let cosine = Ranking::new(cosines, same);
+    let cosine_at = cosine.last_within(false_hits);
+    let (recall, false_share) = ranking.at(threshold);
+    let refused = |same: bool| {
+        let of_kind = rows.iter().filter(|row| row.same == same);
+        let (refused, all) = of_kind
+            .fold((0, 0), |(refused, all), row| (refused + usize::from(!row.agrees), all + 1));
+        f64::from(refused as u32) / f64::from((all as u32).max(1))
+    };
+    let report = Report {
+        pairs: pairs.len(),
+        same,
+        threshold,
+        threshold_ci95: interval(resampled.iter().map(|it| f64::from(it.0))).map(|it| it as f32),
+        recall,
+        recall_ci95: interval(resampled.iter().map(|it| it.1)),
+        false_hits: false_share,
+        false_hits_ci95: interval(resampled.iter().map(|it| it.2)),
+        cosine_recall: cosine_at.map_or(0.0, |at| cosine.recall(at)),
+        cosine_threshold: cosine_at.map_or(1.0, |at| cosine.threshold(at)),
+        guards_refuse_same: refused(true),
+        guards_refuse_other: refused(false),
+        curve: ranking.curve(),
+    };
+    let (weights, bias) = fit(&rows, |_| true);
+    Ok((Calibration { weights, bias, threshold }, report))
+}
+
+fn read(matcher: &Matcher, pair: &Pair) -> Scored {
+    let (a, b) = (matcher.question(&pair.a), matcher.question(&pair.b));
+    let verdict = matcher.judge(&a, &b);
+    let PairFeatures(features) = matcher.features(&a, &b);
+    // By what is asked and not by place: the same pair is always in the same fold.
+    let fold = pair.a.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(byte));
+    Scored {
+        same: pair.same,
+        agrees: verdict.guards.is_ok(),
+        cosine: verdict.cosine,
+        features,
+        fold: fold as usize % FOLDS,
+        similarity: 0.0,
+    }
+}
+
+fn similarity(weights: &[f32; FEATURES], bias: f32, features: &[f32; FEATURES]) -> f32 {
+    let logit = bias + weights.iter().zip(features).map(|(w, x)| w * x).sum::<f32>();
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// Pairs by falling score: the first `k` are the hits of some threshold.
+struct Ranking {
+    scores: Vec<f32>,
+    /// True hits among the first `k + 1`.
+    right: Vec<usize>,
+    same: usize,
+}
+
+impl Ranking {
+    fn new(mut pairs: Vec<(f32, bool)>, same: usize) -> Self {
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let right = pairs.iter().scan(0, |right, (_, same)| {
+            *right += usize::from(*same);
+            Some(*right)
+        });
+        let right = right.collect();
+        Ranking { scores: pairs.into_iter().map(|(score, _)| score).collect(), right, same }
+    }
+
+    /// The places at which a threshold can cut: behind the last of equal scores.
+    fn cuts(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let next = |at: usize| self.scores.get(at + 1);
+        (LEAST_HITS - 1..self.scores.len()).filter(move |at| next(*at) != self.scores.get(*at))
+    }
+
+    fn false_share(&self, at: usize) -> f64 {
+        1.0 - self.right[at] as f64 / (at + 1) as f64
+    }
+
+    fn recall(&self, at: usize) -> f64 {
+        self.right[at] as f64 / self.same.max(1) as f64
+    }
+
+    fn threshold(&self, at: usize) -> f32 {
+        self.scores[at]
+    }
+
+    fn last_within(&self, false_hits: f64) -> Option<usize> {
+        self.cuts().rev().find(|at| self.false_share(*at) <= false_hits)
+    }
+
+    fn fewest_false(&self) -> (f64, f32) {
+        let cuts = self.cuts().map(|at| (self.false_share(at), self.threshold(at)));
+        cuts.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((1.0, 1.0))
+    }
+
+    /// (recall, false hits) of a threshold.
+    fn at(&self, threshold: f32) -> (f64, f64) {
+        match self.scores.partition_point(|score| *score >= threshold).checked_sub(1) {
+            Some(at) => (self.recall(at), self.false_share(at)),
+            None => (0.0, 0.0),
+        }
+    }
+
+    fn curve(&self) -> Vec<[f64; 2]> {
+        let cuts: Vec<usize> = self.cuts().collect();
+        let step = cuts.len().div_ceil(200).max(1);
+        cuts.iter().step_by(step).map(|at| [self.recall(*at), self.false_share(*at)]).collect()
+    }
+}
+
+fn interval(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+    [at(0.025), at(0.975)]
+}
+
+/// Logistic regression by Newton's method, with a little pull of the weights towards zero.
+fn fit(rows: &[Scored], chosen: impl Fn(&Scored) -> bool) -> ([f32; FEATURES], f32) {
+    const SIZE: usize = FEATURES + 1;
+    const RIDGE: f64 = 1.0;
+    const STEPS: usize = 12;
+    let chosen: Vec<&Scored> = rows.iter().filter(|row| chosen(row)).collect();
+    let mut weights = [0.0_f64; SIZE];
+    for _ in 0..STEPS {
+        let mut gradient = [0.0; SIZE];
+        let mut curvature = [[0.0; SIZE]; SIZE];
+        for row in &chosen {
+            let x: [f64; SIZE] =
+                std::array::from_fn(|k| row.features.get(k).map_or(1.0, |x| f64::from(*x)));
+            let logit: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
+            let p = 1.0 / (1.0 + (-logit).exp());
+            let error = f64::from(u8::from(row.same)) - p;
+            for i in 0..SIZE {
+                gradient[i] += error * x[i];
+                for j in 0..=i {
+                    curvature[i][j] += p * (1.0 - p) * x[i] * x[j];
+                }
+            }
+        }
+        for k in 0..FEATURES {
+            gradient[k] -= RIDGE * weights[k];
+            curvature[k][k] += RIDGE;
+        }
+        // All rows may be told apart without doubt: then there is no curvature in the bias.
+        curvature[FEATURES][FEATURES] += 1e-6;
+        let step = solve(&mut curvature, gradient);
+        for (weight, step) in weights.iter_mut().zip(step) {
+            *weight += step;
+        }
+    }
+    (std::array::from_fn(|k| weights[k] as f32), weights[FEATURES] as f32)
+}
+
+/// Solves a symmetric positive definite system, of which the lower half is given (Cholesky).
+fn solve<const N: usize>(matrix: &mut [[f64; N]; N], mut right: [f64; N]) -> [f64; N] {
+    for i in 0..N {
+        for j in 0..=i {
+            let inner: f64 = (0..j).map(|k| matrix[i][k] * matrix[j][k]).sum();
+            matrix[i][j] = if i == j {
+                (matrix[i][i] - inner).max(1e-12).sqrt()
+            } else {
+                (matrix[i][j] - inner) / matrix[j][j]
+            };
+        }
+    }
+    for i in 0..N {
+        let inner: f64 = (0..i).map(|k| matrix[i][k] * right[k]).sum();
+        right[i] = (right[i] - inner) / matrix[i][i];
+    }
+    for i in (0..N).rev() {
+        let inner: f64 = (i + 1..N).map(|k| matrix[k][i] * right[k]).sum();
+        right[i] = (right[i] - inner) / matrix[i][i];
+    }
+    right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::embedding::Embedder;
+    use super::*;
+
+    fn matcher() -> Matcher {
+        Matcher::new(Embedder::built_in().unwrap(), Calibration::built_in().unwrap())
+    }
+
+    /// Sixty questions, each with a paraphrase and with a question about something else.
+    fn pairs() -> Vec<Pair> {
+        let things = [
+            "a violin",
+            "bread",
+            "wooden chairs",
+            "a tent",
+            "leather",
+            "a bicycle",
+            "old photos",
+            "tomatoes",
+            "a garden",
+            "paper planes",
+            "a web site",
+            "a resume",
+            "coffee",
+            "a fish tank",
+            "candles",
+            "a kite",
+            "cheese",
+            "a lamp",
+            "pottery",
+            "a fence",
+        ];
+        let asked = ["repair", "make", "clean"];
+        let mut pairs = Vec::new();
+        for (number, thing) in things.iter().enumerate() {
+            for verb in asked {
+                let a = format!("How do I {verb} {thing}?");
+                let same = format!("What is the best way to {verb} {thing}?");
+                let other = things[(number + 7) % things.len()];
+                let other = format!("Where can {other} be bought cheaply?");
+                pairs.push(Pair { a: a.clone(), b: same, same: true });
+                pairs.push(Pair { a, b: other, same: false });
+            }
+        }
+        pairs
+    }
+
+    #[test]
+    fn the_threshold_keeps_false_hits_within_what_is_wanted() {
+        let matcher = matcher();
+        let (calibration, report) = calibrate(&matcher, &pairs(), 0.05, 1).unwrap();
+        assert!(report.false_hits <= 0.05, "{report:?}");
+        assert!(report.recall > 0.8, "{report:?}");
+        let [low, high] = report.threshold_ci95;
+        assert!(low <= report.threshold && report.threshold <= high, "{report:?}");
+        assert_eq!(calibrate(&matcher, &pairs(), 0.05, 1).unwrap().0, calibration);
+        let own = Matcher::new(Embedder::built_in().unwrap(), calibration);
+        let ask = |text: &str| own.question(text);
+        let hits = |a: &str, b: &str| own.hits(&own.judge(&ask(a), &ask(b)));
+        assert!(hits("How do I mend a boat?", "What is the best way to mend a boat?"));
+        assert!(!hits("How do I mend a boat?", "Where can bread be bought cheaply?"));
+    }
+
+    #[test]
+    fn too_few_pairs_are_refused() {
+        let few = &pairs()[..10];
+        let error = calibrate(&matcher(), few, 0.05, 1).unwrap_err();
+        assert_eq!(error, CalibrateError::TooFew { same: 5, other: 5 });
+    }
+
+    #[test]
+    fn labels_without_sense_have_no_threshold() {
+        let mut pairs = pairs();
+        for (number, pair) in pairs.iter_mut().enumerate() {
+            pair.same = number % 4 < 2;
+        }
+        let error = calibrate(&matcher(), &pairs, 0.001, 1);
+        assert!(matches!(error, Err(CalibrateError::Unreachable { .. })), "{error:?}");
+    }
+}

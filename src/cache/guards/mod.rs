@@ -1,0 +1,90 @@
+//! What must agree before one question may be answered with the answer to another.
+//!
+//! A similarity is a matter of degree; these are not. Two questions that differ in a number, a
+//! name or a negation are close in every embedding, and the answer to the one is wrong for the
+//! other. Each guard is one-sided: in doubt the questions disagree and the model is asked.
+//!
+//! The rules know English best; numbers, quoted strings, code and scripts hold in any language.
+
+mod facts;
+mod language;
+mod lists;
+mod words;
+
+pub use facts::Facts;
+pub use lists::is_stopword;
+pub use words::MAX_TEXT_BYTES;
+
+/// What two questions differ in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disagreement {
+    /// Other numbers, or the same in another order.
+    Numbers,
+    /// Other units or currencies.
+    Units,
+    /// One denies what the other says.
+    Negation,
+    /// A person, place, product or abbreviation that the other does not speak of.
+    Names,
+    /// Text in quotation marks that the other does not hold.
+    Quotes,
+    /// Code, formulas, addresses, identifiers.
+    Code,
+    /// Another language.
+    Language,
+    /// "When" and "where", "who" and "how many".
+    Question,
+    /// One has a word whose opposite the other has.
+    Opposites,
+    /// The same words the other way around: "from A to B", "from B to A".
+    Order,
+    /// One sentence with one thing replaced by another.
+    Substitution,
+}
+
+impl Disagreement {
+    /// All kinds, in the order in which they are looked for.
+    pub const ALL: [Disagreement; 11] = [
+        Disagreement::Language,
+        Disagreement::Code,
+        Disagreement::Quotes,
+        Disagreement::Numbers,
+        Disagreement::Units,
+        Disagreement::Negation,
+        Disagreement::Names,
+        Disagreement::Question,
+        Disagreement::Opposites,
+        Disagreement::Order,
+        Disagreement::Substitution,
+    ];
+
+    /// The name in metrics and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Disagreement::Numbers => "numbers",
+            Disagreement::Units => "units",
+            Disagreement::Negation => "negation",
+            Disagreement::Names => "names",
+            Disagreement::Quotes => "quotes",
+            Disagreement::Code => "code",
+            Disagreement::Language => "language",
+            Disagreement::Question => "question",
+            Disagreement::Opposites => "opposites",
+            Disagreement::Order => "order",
+            Disagreement::Substitution => "substitution",
+        }
+    }
+}
+
+/// Whether the answer to one text may serve the other, as far as guards can tell.
+///
+/// # Errors
+///
+/// The first kind of disagreement found.
+pub fn agree(a: &str, b: &str) -> Result<(), Disagreement> {
+    Facts::of(a).agree(&Facts::of(b))
+}
+
+#[cfg(test)]
+mod tests;

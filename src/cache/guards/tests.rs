@@ -1,0 +1,66 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn what_must_agree_is_told_by_kind() {
+    use Disagreement as D;
+    for (a, b, kind) in [
+        ("What is 15% of 80?", "What is 20% of 80?", D::Numbers),
+        ("List 5 tips for sleep", "Give me seven tips for sleep", D::Numbers),
+        ("What is 10 minus 5?", "What is 5 minus 10?", D::Numbers),
+        ("How far is 10 km?", "How far is 10 miles?", D::Units),
+        ("How do I convert kilograms to pounds?", "How do I convert pounds to ounces?", D::Units),
+        ("Why is the sky blue?", "Why is the sky not blue?", D::Negation),
+        ("Can dogs eat grapes?", "Why can't dogs eat grapes?", D::Negation),
+        ("Who wrote Hamlet?", "Who wrote Macbeth?", D::Names),
+        ("What does Alice owe Bob?", "What does Carol owe Bob?", D::Names),
+        ("what is the capital of france", "what is the capital of spain", D::Names),
+        (
+            "Translate \"good morning\" into French",
+            "Translate \"good night\" into French",
+            D::Quotes,
+        ),
+        ("What does `a.pop()` do?", "What does `a.push()` do?", D::Code),
+        ("Solve x^2 = 4", "Solve x^3 = 4", D::Code),
+        ("Is gpt-4 better at this?", "Is gpt-5 better at this?", D::Code),
+        ("What is the capital of France?", "¿Cuál es la capital de Francia?", D::Language),
+        ("When was the treaty signed?", "Where was the treaty signed?", D::Question),
+        ("How many people live there?", "How old are the people there?", D::Question),
+        ("What are the advantages of tea?", "What are the disadvantages of tea?", D::Opposites),
+        ("How do I gain weight?", "How do I lose weight?", D::Opposites),
+        ("Is it legal to fish here?", "Is it unlawful or illegal to fish here?", D::Opposites),
+        ("Which flights go from Rome to Oslo?", "Which flights go from Oslo to Rome?", D::Order),
+        ("Is a cat bigger than a fox?", "Is a fox bigger than a cat?", D::Order),
+        ("convert miles to km", "convert km to miles", D::Order),
+        ("Who is the father of the bride?", "Who might the bride of the father be?", D::Order),
+        ("how do i cook rice", "how do i cook pasta", D::Substitution),
+    ] {
+        assert_eq!(agree(a, b), Err(kind), "{a} / {b}");
+        assert_eq!(agree(b, a), Err(kind), "{b} / {a}");
+    }
+}
+
+#[test]
+fn paraphrases_agree() {
+    for (a, b) in [
+        ("What is the capital of France?", "what's france's capital"),
+        ("How can I learn Python quickly?", "What is a quick way to learn python?"),
+        ("What is 15% of 80?", "How much is 15 percent of 80?"),
+        ("Why can't I sleep at night?", "Why can I not sleep at night?"),
+        ("How do I boil three eggs?", "What is the way to boil 3 eggs?"),
+        ("What does \"ubiquitous\" mean?", "What is the meaning of ubiquitous?"),
+        ("Who was Alan Turing?", "Tell me who Alan Turing was."),
+        ("What Are The Benefits Of Green Tea", "What are the benefits of green tea?"),
+    ] {
+        assert_eq!(agree(a, b), Ok(()), "{a} / {b}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_text_agrees_with_itself_and_no_text_panics(a in "\\PC{0,80}", b in "\\PC{0,80}") {
+        prop_assert_eq!(agree(&a, &a), Ok(()));
+        prop_assert_eq!(agree(&a, &b).is_ok(), agree(&b, &a).is_ok());
+    }
+}

@@ -1,0 +1,295 @@
+//! A text as the words that guards compare: lower case, split, with what spelling says of each.
+
+use super::lists;
+
+/// What a word is, by its spelling and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    /// Capitalised where no sentence begins, or with capitals inside: a name or an abbreviation.
+    Name,
+    /// `10`, `1,000.5`, `ten`, `3rd`; the word holds the canonical digits.
+    Number,
+    /// A unit of measure or a currency; the word holds its canonical sign.
+    Unit,
+    /// `x^2`, `node.js`, `foo_bar()`, `c++`, `gpt-4`: it means what it says, letter by letter.
+    Symbol,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Word {
+    pub(super) text: String,
+    pub(super) kind: Kind,
+}
+
+/// Longest text that is compared, in bytes. Means of long texts say too little of each sentence.
+pub const MAX_TEXT_BYTES: usize = 1000;
+
+/// The words of a text, in order.
+pub(super) fn words(text: &str) -> Vec<Word> {
+    let titled = is_titled(text);
+    let mut words = Vec::new();
+    let mut sentence_start = true;
+    let chunks: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c == '—' || c == '–').collect();
+    for (position, chunk) in chunks.iter().enumerate() {
+        let numeric = |at: Option<usize>| {
+            let neighbour = at.and_then(|at| chunks.get(at)).and_then(|chunk| chunk.chars().next());
+            neighbour.is_some_and(|c| c.is_ascii_digit())
+        };
+        if *chunk == "-" && numeric(position.checked_sub(1)) && numeric(position.checked_add(1)) {
+            push(&mut words, "-", Kind::Symbol);
+            continue;
+        }
+        read_chunk(chunk, sentence_start, titled, &mut words);
+        if chunk.chars().any(char::is_alphanumeric) {
+            sentence_start = chunk.ends_with(['.', '!', '?', ':', '"', '\u{201d}']);
+        }
+    }
+    words
+}
+
+fn push(words: &mut Vec<Word>, text: &str, kind: Kind) {
+    if !text.is_empty() {
+        words.push(Word { text: text.to_owned(), kind });
+    }
+}
+
+/// Whether capitals are the text's style and say nothing of names.
+fn is_titled(text: &str) -> bool {
+    let (mut capital, mut all) = (0, 0);
+    for word in text.split_whitespace().filter(|word| word.len() > 3) {
+        all += 1;
+        capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
+    }
+    all >= 3 && capital * 10 >= all * 7
+}
+
+/// Characters that make a word mean its letters.
+const SYMBOLIC: &[char] =
+    &['=', '<', '>', '+', '*', '^', '_', '\\', '{', '}', '[', ']', '@', '#', '|', '~', '°'];
+
+fn read_chunk(chunk: &str, sentence_start: bool, titled: bool, words: &mut Vec<Word>) {
+    if matches!(chunk, "&") {
+        return push(words, "and", Kind::Plain);
+    }
+    if chunk.len() <= 2 && !chunk.is_empty() && chunk.chars().all(|c| "+*/=<>^".contains(c)) {
+        return push(words, chunk, Kind::Symbol);
+    }
+    let outer = |c: char| !c.is_alphanumeric() && !"+#$€£¥%°_".contains(c);
+    let core = chunk.trim_matches(outer);
+    let core = core.strip_suffix("()").unwrap_or(core);
+    if core.is_empty() {
+        return;
+    }
+    if let Some((number, unit)) = quantity(core) {
+        if let Some(sign) = unit.prefix {
+            push(words, sign, Kind::Unit);
+        }
+        push(words, &number, Kind::Number);
+        if let Some(unit) = unit.suffix {
+            push(words, unit, Kind::Unit);
+        }
+        return;
+    }
+    let has_digit = core.chars().any(|c| c.is_ascii_digit());
+    let dotted = core.split('.').filter(|part| part.len() > 1).count() > 1;
+    let path = core.contains("//") || core.matches('/').count() > 1;
+    if has_digit || dotted || path || core.contains(SYMBOLIC) || core.contains("::") {
+        return push(words, &core.to_lowercase(), Kind::Symbol);
+    }
+    for (position, part) in core.split(['-', '/', '.', ',', '&', '(', ')', ';', ':']).enumerate() {
+        read_word(part, sentence_start && position == 0, titled, words);
+    }
+}
+
+struct Units {
+    prefix: Option<&'static str>,
+    suffix: Option<&'static str>,
+}
+
+/// `$1,000`, `5km`, `10%`, `3rd`: canonical digits and what they count.
+fn quantity(core: &str) -> Option<(String, Units)> {
+    let (prefix, rest) = match core.chars().next()? {
+        '$' => (Some("usd"), &core[1..]),
+        c @ ('€' | '£' | '¥') => {
+            (lists::unit(core.get(..c.len_utf8())?), &core[c.len_utf8()..])
+        }
+        _ => (None, core),
+    };
+    let end = rest
+        .char_indices()
+        .find(|(_, c)| !(c.is_ascii_digit() || matches!(c, '.' | ',')))
+        .map_or(rest.len(), |(at, _)| at);
+    let (digits, tail) = rest.split_at(end);
+    let digits = digits.trim_end_matches(['.', ',']);
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.matches('.').count() > 1 {
+        return None;
+    }
+    let mut number = digits.replace(',', "");
+    if number.contains('.') {
+        number = number.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    let tail = tail.to_lowercase();
+    let suffix = match &*tail {
+        "" | "st" | "nd" | "rd" | "th" | "s" => None,
+        // A magnitude belongs to the number.
+        "k" => {
+            number.push('k');
+            None
+        }
+        tail => Some(lists::unit(tail)?),
+    };
+    Some((number, Units { prefix, suffix }))
+}
+
+fn read_word(part: &str, sentence_start: bool, titled: bool, words: &mut Vec<Word>) {
+    let part = part.trim_matches(|c: char| !c.is_alphanumeric() && c != '\'' && c != '\u{2019}');
+    let lower = part.to_lowercase().replace('\u{2019}', "'");
+    let lower = lower.trim_matches('\'');
+    if lower.is_empty() {
+        return;
+    }
+    if let Some(stem) = lower.strip_suffix("n't") {
+        let verb = match stem {
+            "ca" => "can",
+            "wo" => "will",
+            "sha" => "shall",
+            stem => stem,
+        };
+        push(words, verb, Kind::Plain);
+        return push(words, "not", Kind::Plain);
+    }
+    if lower == "cannot" {
+        push(words, "can", Kind::Plain);
+        return push(words, "not", Kind::Plain);
+    }
+    let mut pieces = lower.split('\'');
+    let word = pieces.next().unwrap_or_default();
+    // `'s` may be "is" or a possessive; both go without saying.
+    let ending = pieces.next().and_then(|ending| match ending {
+        "re" => Some("are"),
+        "ll" => Some("will"),
+        "ve" => Some("have"),
+        "m" => Some("am"),
+        _ => None,
+    });
+    let spelled: String = part.chars().take_while(|c| *c != '\'' && *c != '\u{2019}').collect();
+    let kind = if let Some(number) = lists::number(word) {
+        push(words, number, Kind::Number);
+        None
+    } else if let Some(unit) = lists::unit(word) {
+        push(words, unit, Kind::Unit);
+        None
+    } else if lists::is_name(word) || is_name(&spelled, sentence_start, titled) {
+        Some(Kind::Name)
+    } else {
+        Some(Kind::Plain)
+    };
+    if let Some(kind) = kind {
+        push(words, word, kind);
+    }
+    if let Some(ending) = ending {
+        push(words, ending, Kind::Plain);
+    }
+}
+
+/// Whether the spelling says that this is a name.
+fn is_name(spelled: &str, sentence_start: bool, titled: bool) -> bool {
+    let mut letters = spelled.chars();
+    let Some(first) = letters.next() else { return false };
+    let inner = letters.clone().any(char::is_uppercase);
+    if titled {
+        // All in capitals is style too, but "mRNA" or "iPhone" is not.
+        return inner && first.is_lowercase();
+    }
+    if inner {
+        return true;
+    }
+    let alone = letters.next().is_none();
+    first.is_uppercase() && !sentence_start && !(alone && first == 'I')
+}
+
+/// The stem of an English word: plural, past, gerund and adverb endings are dropped. Rough, and
+/// the same on both sides.
+pub(super) fn stem(word: &str) -> &str {
+    let strip = |ending: &str, least: usize| {
+        word.strip_suffix(ending).filter(|stem| stem.chars().count() >= least)
+    };
+    if word.ends_with("ss") || word.ends_with("us") || word.ends_with("is") {
+        return word;
+    }
+    if let Some(stem) = strip("ies", 2).or_else(|| strip("ied", 2)) {
+        return stem;
+    }
+    let stem = strip("ingly", 3)
+        .or_else(|| strip("edly", 3))
+        .or_else(|| strip("ing", 3))
+        .or_else(|| strip("ed", 3))
+        .or_else(|| strip("ly", 4))
+        .or_else(|| strip("es", 3))
+        .or_else(|| strip("s", 2))
+        .unwrap_or(word);
+    let stem =
+        stem.strip_suffix(['e', 'y', 'i']).filter(|s| s.chars().count() >= 2).unwrap_or(stem);
+    // stopped, running
+    let mut ends = stem.chars().rev();
+    match (ends.next(), ends.next()) {
+        (Some(a), Some(b)) if a == b && !matches!(a, 'l' | 's' | 'e' | 'o') && stem.len() > 3 => {
+            &stem[..stem.len() - a.len_utf8()]
+        }
+        _ => stem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Vec<(String, Kind)> {
+        words(text).into_iter().map(|word| (word.text, word.kind)).collect()
+    }
+
+    fn only(text: &str, kind: Kind) -> Vec<String> {
+        of(text).into_iter().filter(|word| word.1 == kind).map(|word| word.0).collect()
+    }
+
+    #[test]
+    fn numbers_and_units_are_canonical() {
+        assert_eq!(only("1,000.50 and $5, 3rd, twelve", Kind::Number), ["1000.5", "5", "3", "12"]);
+        assert_eq!(only("5km is 5 kilometres, $3, 10%", Kind::Unit), ["km", "km", "usd", "%"]);
+        assert_eq!(
+            only("x^2 in node.js on gpt-4 with a_b()", Kind::Symbol),
+            ["x^2", "node.js", "gpt-4", "a_b"]
+        );
+    }
+
+    #[test]
+    fn capitals_inside_a_sentence_are_names() {
+        assert_eq!(only("Can Alice call NASA? Yes, I can.", Kind::Name), ["alice", "nasa"]);
+        assert_eq!(only("How To Cook Rice In Ten Minutes", Kind::Name), Vec::<String>::new());
+        assert_eq!(only("what is the capital of france", Kind::Name), ["france"]);
+    }
+
+    #[test]
+    fn contractions_are_written_out() {
+        let text: Vec<String> =
+            of("I can't, you're right; don't!").into_iter().map(|w| w.0).collect();
+        assert_eq!(text, ["i", "can", "not", "you", "are", "right", "do", "not"]);
+    }
+
+    #[test]
+    fn forms_of_a_word_share_a_stem() {
+        for (a, b) in [
+            ("stopped", "stopping"),
+            ("cities", "city"),
+            ("models", "model"),
+            ("quickly", "quick"),
+            ("making", "make"),
+            ("boxes", "box"),
+        ] {
+            assert_eq!(stem(a), stem(b), "{a} {b}");
+        }
+        assert_ne!(stem("class"), stem("clas"));
+    }
+}

@@ -1,0 +1,183 @@
+//! What is measured of two questions beside their cosine.
+//!
+//! A cosine of means forgets which word met which. These put it back: how much of each question
+//! has a counterpart in the other, and how well the worst-matched word is matched.
+
+use std::collections::HashSet;
+
+use super::embedding::{Embedder, dot};
+use super::question::Question;
+
+/// How many numbers [`PairFeatures`] holds.
+pub const FEATURES: usize = 14;
+
+/// `f32[FEATURES]`, each within 0..=1 or close; the same whichever question comes first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairFeatures(pub [f32; FEATURES]);
+
+impl PairFeatures {
+    /// Names in order.
+    pub const NAMES: [&str; FEATURES] = [
+        "cosine",
+        "cosine_squared",
+        "overlap",
+        "least_covered",
+        "most_covered",
+        "least_aligned",
+        "most_aligned",
+        "worst_word",
+        "unmatched",
+        "letters",
+        "length_ratio",
+        "same_opening",
+        "function_words",
+        "order",
+    ];
+
+    pub(super) fn of(embedder: &Embedder, a: &Question, b: &Question) -> Self {
+        let cosine = dot(&a.embedding, &b.embedding);
+        let (of_a, of_b) = (Coverage::of(embedder, a, b), Coverage::of(embedder, b, a));
+        let least = |x: f32, y: f32| x.min(y);
+        let (long, short) = (of_a.weight.max(of_b.weight).max(1e-6), of_a.weight.min(of_b.weight));
+        let union = of_a.weight + of_b.weight - (of_a.matched + of_b.matched) / 2.0;
+        PairFeatures([
+            cosine,
+            cosine * cosine,
+            (of_a.matched + of_b.matched) / 2.0 / union.max(1e-6),
+            least(of_a.share(of_a.matched), of_b.share(of_b.matched)),
+            of_a.share(of_a.matched).max(of_b.share(of_b.matched)),
+            least(of_a.share(of_a.aligned), of_b.share(of_b.aligned)),
+            of_a.share(of_a.aligned).max(of_b.share(of_b.aligned)),
+            least(of_a.worst, of_b.worst),
+            (of_a.weight - of_a.aligned + of_b.weight - of_b.aligned).min(4.0) / 4.0,
+            letters(a, b),
+            short / long,
+            f32::from(u8::from(opening(a) == opening(b))),
+            function_words(a, b),
+            order(&a.tokens, &b.tokens),
+        ])
+    }
+}
+
+/// How much of one question the other covers.
+struct Coverage {
+    /// Sum of the weights of its tokens.
+    weight: f32,
+    /// The part of it that the other has too.
+    matched: f32,
+    /// The same, with other words for the same thing counted by their cosine.
+    aligned: f32,
+    /// Cosine of the word that is matched worst, among those that say much.
+    worst: f32,
+}
+
+impl Coverage {
+    fn of(embedder: &Embedder, question: &Question, other: &Question) -> Self {
+        let mut coverage = Coverage { weight: 0.0, matched: 0.0, aligned: 0.0, worst: 1.0 };
+        for token in &question.tokens {
+            let weight = embedder.weight(*token);
+            coverage.weight += weight;
+            if other.tokens.contains(token) {
+                coverage.matched += weight;
+                coverage.aligned += weight;
+                continue;
+            }
+            let vector = embedder.vector(*token);
+            let norm = dot(vector, vector).sqrt();
+            let cosine = |token: &u32| {
+                let other = embedder.vector(*token);
+                dot(vector, other) / (norm * dot(other, other).sqrt()).max(1e-6)
+            };
+            let best = other.tokens.iter().map(cosine).fold(0.0, f32::max);
+            coverage.aligned += weight * best;
+            // A word that says little is not missed.
+            coverage.worst = coverage.worst.min(1.0 - weight.min(1.0) * (1.0 - best));
+        }
+        coverage
+    }
+
+    fn share(&self, part: f32) -> f32 {
+        if self.weight > 0.0 { part / self.weight } else { 0.0 }
+    }
+}
+
+/// Dice coefficient of the letter trigrams.
+fn letters(a: &Question, b: &Question) -> f32 {
+    let trigrams = |question: &Question| -> HashSet<[u8; 3]> {
+        let text: Vec<u8> =
+            question.facts.words().flat_map(|word| word.bytes().chain([b' '])).collect();
+        text.array_windows::<3>().copied().collect()
+    };
+    dice(&trigrams(a), &trigrams(b))
+}
+
+fn function_words(a: &Question, b: &Question) -> f32 {
+    let words = |question: &Question| -> HashSet<String> {
+        question
+            .facts
+            .words()
+            .filter(|word| super::guards::is_stopword(word))
+            .map(str::to_owned)
+            .collect()
+    };
+    dice(&words(a), &words(b))
+}
+
+fn dice<T: Eq + std::hash::Hash>(a: &HashSet<T>, b: &HashSet<T>) -> f32 {
+    if a.is_empty() && b.is_empty() {
+        return 1.0;
+    }
+    2.0 * a.intersection(b).count() as f32 / (a.len() + b.len()) as f32
+}
+
+fn opening(question: &Question) -> Option<&str> {
+    question.facts.words().next()
+}
+
+/// Length of the longest common subsequence of tokens, as a share of the longer question.
+fn order(a: &[u32], b: &[u32]) -> f32 {
+    let longer = a.len().max(b.len());
+    if longer == 0 {
+        return 1.0;
+    }
+    let mut row = vec![0_usize; b.len() + 1];
+    for x in a {
+        let mut diagonal = 0;
+        for (at, y) in b.iter().enumerate() {
+            let above = row[at + 1];
+            row[at + 1] = if x == y { diagonal + 1 } else { above.max(row[at]) };
+            diagonal = above;
+        }
+    }
+    row[b.len()] as f32 / longer as f32
+}
+
+#[cfg(test)]
+mod dump {
+    #[test]
+    #[ignore = "temporary"]
+    fn dump() {
+        use std::io::{BufRead, Write};
+        let matcher = super::super::Matcher::new(
+            super::super::Embedder::built_in().unwrap(),
+            super::super::Calibration::built_in().unwrap(),
+        );
+        let mut out =
+            std::io::BufWriter::new(std::fs::File::create("/tmp/cachework/features.csv").unwrap());
+        let file =
+            std::io::BufReader::new(std::fs::File::open("/tmp/cachework/pairs.jsonl").unwrap());
+        for line in file.lines() {
+            let row: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let a = matcher.question(row["text_a"].as_str().unwrap());
+            let b = matcher.question(row["text_b"].as_str().unwrap());
+            let features = matcher.features(&a, &b);
+            let guard = a
+                .facts
+                .agree(&b.facts)
+                .err()
+                .map_or("ok", super::super::guards::Disagreement::name);
+            let text: Vec<String> = features.0.iter().map(|f| f.to_string()).collect();
+            writeln!(out, "{},{},{guard}", row["label"], text.join(",")).unwrap();
+        }
+    }
+}

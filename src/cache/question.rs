@@ -1,0 +1,97 @@
+//! Two questions to a verdict: may the answer to the one serve the other?
+
+use serde::{Deserialize, Serialize};
+
+use super::embedding::{Embedder, Tokens, dot};
+use super::guards::{Disagreement, Facts};
+use super::pair::{FEATURES, PairFeatures};
+
+/// A question as it is compared.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// `f32[DIMENSIONS]`, of length one.
+    pub embedding: Vec<f32>,
+    pub(super) tokens: Tokens,
+    pub(super) facts: Facts,
+}
+
+/// What comes of comparing two questions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// How sure it is that one answer serves both, 0 to 1, whatever the guards say.
+    pub similarity: f32,
+    pub cosine: f32,
+    pub guards: Result<(), Disagreement>,
+}
+
+impl Verdict {
+    /// Whether the answer may serve at this threshold.
+    pub fn hits(&self, threshold: f32) -> bool {
+        self.guards.is_ok() && self.similarity >= threshold
+    }
+}
+
+/// Features of a pair to a similarity, and how much similarity is enough: what `calibrate` makes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Log-odds of "one answer serves both": a weight a feature, see [`PairFeatures`], and a bias.
+    pub weights: [f32; FEATURES],
+    pub bias: f32,
+    /// Similarity from which an answer serves.
+    pub threshold: f32,
+}
+
+impl Calibration {
+    /// The one that is built in, `model/cache/calibration.json`; docs/cache.md tells on what pairs
+    /// it was made.
+    ///
+    /// # Errors
+    ///
+    /// When the program was built with a file that is none.
+    pub fn built_in() -> serde_json::Result<Self> {
+        serde_json::from_str(include_str!("../../model/cache/calibration.json"))
+    }
+}
+
+/// Compares questions.
+#[derive(Clone)]
+pub struct Matcher {
+    embedder: Embedder,
+    pub calibration: Calibration,
+}
+
+impl Matcher {
+    pub fn new(embedder: Embedder, calibration: Calibration) -> Self {
+        Matcher { embedder, calibration }
+    }
+
+    /// Reads a question. Tens of microseconds for a sentence.
+    pub fn question(&self, text: &str) -> Question {
+        let tokens = self.embedder.tokens(text);
+        let embedding = self.embedder.embed_tokens(&tokens);
+        Question { embedding, tokens, facts: Facts::of(text) }
+    }
+
+    /// Compares two questions.
+    pub fn judge(&self, a: &Question, b: &Question) -> Verdict {
+        let features = self.features(a, b);
+        let Calibration { weights, bias, .. } = &self.calibration;
+        let logit = bias + dot(weights, &features.0);
+        Verdict {
+            similarity: 1.0 / (1.0 + (-logit).exp()),
+            cosine: dot(&a.embedding, &b.embedding),
+            guards: a.facts.agree(&b.facts),
+        }
+    }
+
+    /// Whether the answer to one may serve the other.
+    pub fn hits(&self, verdict: &Verdict) -> bool {
+        verdict.hits(self.calibration.threshold)
+    }
+
+    /// What the similarity is made of.
+    pub fn features(&self, a: &Question, b: &Question) -> PairFeatures {
+        PairFeatures::of(&self.embedder, a, b)
+    }
+}

@@ -1,0 +1,153 @@
+//! The cache of one target: its tiers, its file, its upstream, its counters.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::entry::Entry;
+use super::flight::Flights;
+use super::key::Limits;
+use super::metrics::{Metrics, count};
+use super::question::Matcher;
+use super::store::{Change, Store, Writer};
+use super::tiers::Tiers;
+use super::upstream::{BadUrl, Upstream};
+
+/// What one target's cache needs to know.
+#[derive(Clone, Debug)]
+pub struct TargetOptions {
+    /// The target's name: its namespace.
+    pub name: String,
+    /// The model behind the cache: `http://` or `https://`.
+    pub upstream: String,
+    /// Whether similar questions may be answered too.
+    pub semantic: bool,
+    pub limits: Limits,
+    /// How long an answer may serve.
+    pub ttl: Duration,
+    /// Memory for entries, in bytes.
+    pub max_bytes: u64,
+    /// Largest request body that is read.
+    pub max_body_bytes: usize,
+    /// Largest answer that is kept.
+    pub max_answer_bytes: usize,
+    /// A header, set by something trusted, that names the tenant; else credentials do.
+    pub tenant_header: Option<HeaderName>,
+    /// The file that entries outlive the process in.
+    pub store: Option<PathBuf>,
+}
+
+/// Semantic hits that feedback is still taken for.
+const REMEMBERED: usize = 65_536;
+
+pub(super) struct Target {
+    pub(super) options: TargetOptions,
+    pub(super) upstream: Upstream,
+    pub(super) tiers: Tiers,
+    pub(super) flights: Flights,
+    pub(super) metrics: Arc<Metrics>,
+    writer: Arc<OnceLock<Writer>>,
+    near: Mutex<VecDeque<u64>>,
+}
+
+impl Target {
+    pub(super) fn new(options: TargetOptions, matcher: Matcher) -> Result<Self, BadUrl> {
+        let writer: Arc<OnceLock<Writer>> = Arc::default();
+        let metrics = Arc::<Metrics>::default();
+        let (of_listener, counters) = (Arc::clone(&writer), Arc::clone(&metrics));
+        let evicted = move |entry: &Entry| {
+            if let Some(writer) = of_listener.get()
+                && !writer.send(Change::Remove(entry.exact))
+            {
+                count(&counters.store_errors);
+            }
+        };
+        Ok(Target {
+            upstream: Upstream::new(&options.upstream)?,
+            tiers: Tiers::new(matcher, options.max_bytes, evicted),
+            flights: Flights::default(),
+            metrics,
+            writer,
+            near: Mutex::default(),
+            options,
+        })
+    }
+
+    /// Takes in what the file holds, and writes to it from now on. A file that cannot be used is
+    /// a counter and a message, never an end.
+    pub(super) fn open_store(&self) -> Result<u64, String> {
+        let Some(path) = &self.options.store else { return Ok(0) };
+        let failed = |error: rusqlite::Error| {
+            count(&self.metrics.store_errors);
+            format!("{}: {error}", path.display())
+        };
+        let store = Store::open(path).map_err(failed)?;
+        let mut entries = 0;
+        let damaged = store.load(super::now_ms(), |entry| {
+            entries += 1;
+            self.tiers.insert(Arc::new(entry));
+        });
+        for _ in 0..damaged.map_err(failed)? {
+            count(&self.metrics.store_errors);
+        }
+        let counters = Arc::clone(&self.metrics);
+        let writer = Writer::start(store, move || count(&counters.store_errors));
+        // Set once: nobody else opens the store.
+        let _ = self.writer.set(writer);
+        Ok(entries)
+    }
+
+    pub(super) fn keep(&self, entry: Arc<Entry>) {
+        self.tiers.insert(Arc::clone(&entry));
+        self.change(Change::Insert(entry));
+    }
+
+    fn change(&self, change: Change) {
+        if let Some(writer) = self.writer.get()
+            && !writer.send(change)
+        {
+            count(&self.metrics.store_errors);
+        }
+    }
+
+    /// Takes out one entry, by what feedback calls it; whether it was there.
+    pub(super) fn remove(&self, id: u64) -> bool {
+        let removed = self.tiers.remove(id);
+        if let Some(entry) = &removed {
+            self.change(Change::Remove(entry.exact));
+        }
+        removed.is_some()
+    }
+
+    /// Takes out everything.
+    pub(super) fn purge(&self) {
+        self.tiers.clear();
+        self.change(Change::Clear);
+    }
+
+    /// Remembers that an entry has served another question than its own.
+    pub(super) fn served_near(&self, id: u64) {
+        let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        if near.len() == REMEMBERED {
+            near.pop_front();
+        }
+        near.push_back(id);
+    }
+
+    /// A reward for an answer from the cache. A bad one of an answer to another question is a
+    /// suspected false hit, and the entry is dropped; returns whether it is one.
+    pub(super) fn feedback(&self, id: u64, reward: f64) -> bool {
+        const BAD: f64 = 0.5;
+        let near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        let suspected = reward < BAD && near.contains(&id);
+        drop(near);
+        if suspected {
+            count(&self.metrics.suspected_false_hits);
+            self.remove(id);
+        }
+        suspected
+    }
+}

@@ -1,0 +1,101 @@
+//! The model behind the cache.
+
+use axum::body::Body;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// Where a target's misses go. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    scheme: Scheme,
+    authority: Authority,
+    /// What stands before every request's path.
+    prefix: String,
+}
+
+/// What is wrong with an upstream's URL.
+#[derive(Debug, thiserror::Error)]
+#[error("{url:?} is no http:// or https:// URL of a host, with or without a path")]
+pub struct BadUrl {
+    url: String,
+}
+
+/// Headers that are about one connection and not about the request (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+];
+
+impl Upstream {
+    pub(super) fn new(url: &str) -> Result<Self, BadUrl> {
+        let bad = || BadUrl { url: url.to_owned() };
+        let parts = url.parse::<Uri>().map_err(|_| bad())?.into_parts();
+        let scheme = parts.scheme.filter(|it| *it == Scheme::HTTP || *it == Scheme::HTTPS);
+        let (Some(scheme), Some(authority)) = (scheme, parts.authority) else { return Err(bad()) };
+        let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
+        if parts.path_and_query.as_ref().is_some_and(|it| it.query().is_some()) {
+            return Err(bad());
+        }
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Upstream { client, scheme, authority, prefix: path.trim_end_matches('/').to_owned() })
+    }
+
+    /// Sends a request on. The answer comes as it is, but for what is about the connection.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, hyper_util::client::legacy::Error> {
+        let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = format!("{}{path}", self.prefix);
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build();
+        if let Ok(uri) = uri {
+            *request.uri_mut() = uri;
+        }
+        *request.version_mut() = http::Version::HTTP_11;
+        strip_hop_by_hop(request.headers_mut());
+        if let Ok(host) = HeaderValue::from_str(self.authority.as_str()) {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        let mut response = self.client.request(request).await?.map(Body::new);
+        strip_hop_by_hop(response.headers_mut());
+        Ok(response)
+    }
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}

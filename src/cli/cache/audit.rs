@@ -1,0 +1,59 @@
+//! `pointsman cache audit`: pairs that must not hit, and how many do.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::read_calibration;
+use crate::cache::audit::audit;
+use crate::cache::{Embedder, Matcher};
+
+/// Count false hits among generated pairs that must not hit
+///
+/// Each pair is a question and the same question with a changed number, a negation, another name,
+/// or a reversed relation, half of them in other words too.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How many pairs to make
+    #[arg(long, default_value_t = 10_000)]
+    pairs: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What `pointsman cache calibrate` wrote; the built-in calibration when absent
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Print the pairs that hit
+    #[arg(long)]
+    show: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let calibration = read_calibration(args.calibration.as_deref())?;
+    let matcher = Matcher::new(Embedder::built_in()?, calibration);
+    let kinds = audit(&matcher, args.pairs, args.seed);
+    if args.json {
+        println!("{}", json!({"pairs": args.pairs, "kinds": kinds}));
+        return Ok(());
+    }
+    println!(
+        "{:<12} {:>7} {:>11} {:>15} {:>9}",
+        "kind", "pairs", "similar", "guards refused", "hits"
+    );
+    for kind in &kinds {
+        println!(
+            "{:<12} {:>7} {:>11} {:>15} {:>9}",
+            kind.name,
+            kind.pairs,
+            kind.similar,
+            kind.refused,
+            kind.hits.len()
+        );
+        for (a, b) in kind.hits.iter().filter(|_| args.show) {
+            println!("    {a}\n    {b}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! `pointsman cache calibrate`: labelled pairs to a threshold.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::cache::calibrate::{CalibrateError, Pair, Report, calibrate};
+use crate::cache::{Calibration, Embedder, Matcher};
+use crate::cli::{BadInput, bytes_bar};
+use crate::learn::Lines;
+
+/// Find the similarity from which an answer may serve another question
+///
+/// Learns from pairs of questions, each labelled 1 when one answer serves both, how similar is
+/// similar enough: no more than --false-hits of the hits are to be wrong. Prints what that means on
+/// pairs it was not made on. The calibration file is for `pointsman cache --calibration`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// JSONL or gzipped JSONL: {"text_a", "text_b", "label": 0 or 1}
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pairs: Vec<PathBuf>,
+    /// Share of the hits that may be false
+    #[arg(long, default_value_t = 0.05, value_parser = share)]
+    false_hits: f64,
+    /// Write the calibration to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Draw recall and false hits into this SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| (0.0..1.0).contains(n));
+    number.ok_or_else(|| "must be a number from 0 to below 1".to_owned())
+}
+
+#[derive(Deserialize)]
+struct Line {
+    text_a: String,
+    text_b: String,
+    label: u8,
+}
+
+/// Seed of the intervals: the same pairs give the same.
+const SEED: u64 = 1;
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let pairs = read(&args.pairs)?;
+    let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
+    let (calibration, report) =
+        calibrate(&matcher, &pairs, args.false_hits, SEED).map_err(|error| {
+            let hint = match &error {
+                CalibrateError::TooFew { .. } => "label more pairs, of both kinds",
+                CalibrateError::Unreachable { .. } => {
+                    "allow more with --false-hits, or serve with --exact-only"
+                }
+            };
+            BadInput::new(error).hint(hint)
+        })?;
+    if let Some(path) = &args.out {
+        write(path, &serde_json::to_string_pretty(&calibration)?)?;
+    }
+    if let Some(path) = &args.plot {
+        write(path, &plot(&report, args.false_hits)?)?;
+    }
+    if args.json {
+        println!("{}", json!({"calibration": calibration, "report": report}));
+    } else {
+        println!("{}", describe(&report, args.false_hits));
+    }
+    Ok(())
+}
+
+fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Pair>> {
+    let bar = bytes_bar(files);
+    let mut pairs = Vec::new();
+    for path in files {
+        let mut bad = Vec::new();
+        let io = |error: std::io::Error| BadInput::new(format!("{}: {error}", path.display()));
+        let mut lines = Lines::open(path).map_err(io)?;
+        while let Some((number, line, size)) = lines.next_line().map_err(io)? {
+            bar.inc(size);
+            match serde_json::from_slice::<Line>(line) {
+                Ok(Line { text_a: a, text_b: b, label: label @ 0..=1 }) => {
+                    pairs.push(Pair { a, b, same: label == 1 });
+                }
+                Ok(_) => bad.push((number, "the label is neither 0 nor 1".to_owned())),
+                Err(error) => bad.push((number, error.to_string())),
+            }
+        }
+        report(path, &bad);
+    }
+    bar.finish_and_clear();
+    Ok(pairs)
+}
+
+/// Names the first bad lines of a file, and counts them all.
+fn report(path: &Path, bad: &[(usize, String)]) {
+    const NAMED: usize = 10;
+    for (line, message) in bad.iter().take(NAMED) {
+        eprintln!("warning: skipped {}:{line}: {message}", path.display());
+    }
+    if bad.len() > NAMED {
+        eprintln!("warning: {}: {} lines were skipped", path.display(), bad.len());
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), BadInput> {
+    std::fs::write(path, text)
+        .map_err(|error| BadInput::new(format!("{}: {error}", path.display())))
+}
+
+fn describe(report: &Report, wanted: f64) -> String {
+    let percent = |share: f64| format!("{:.2} %", share * 100.0);
+    let between = |[low, high]: [f64; 2]| format!("{} to {}", percent(low), percent(high));
+    let [low, high] = report.threshold_ci95;
+    format!(
+        "threshold    {:.4} (95 % interval {low:.4} to {high:.4})\n\
+         pairs        {}, of which {} are the same\n\
+         false hits   {} of the hits ({}); wanted {}\n\
+         recall       {} of the pairs that are the same ({})\n\
+         cosine only  recall {} at {:.4}, without guards\n\
+         guards       refuse {} of the same, {} of the others",
+        report.threshold,
+        report.pairs,
+        report.same,
+        percent(report.false_hits),
+        between(report.false_hits_ci95),
+        percent(wanted),
+        percent(report.recall),
+        between(report.recall_ci95),
+        percent(report.cosine_recall),
+        report.cosine_threshold,
+        percent(report.guards_refuse_same),
+        percent(report.guards_refuse_other),
+    )
+}
+
+/// Recall against false hits, with the wanted share and what was chosen.
+fn plot(report: &Report, wanted: f64) -> anyhow::Result<String> {
+    use plotters::prelude::*;
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (720, 440)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let most = report.curve.iter().map(|point| point[0]).fold(0.01, f64::max);
+        let worst = report.curve.iter().map(|point| point[1]).fold(wanted * 2.0, f64::max);
+        let mut chart = ChartBuilder::on(&area)
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(60)
+            .caption("False hits bought with recall", ("sans-serif", 18))
+            .build_cartesian_2d(0.0..most, 0.0..worst)?;
+        chart
+            .configure_mesh()
+            .x_desc("recall: hits of the pairs that are the same")
+            .y_desc("false hits, of all hits")
+            .draw()?;
+        let curve = report.curve.iter().map(|[recall, false_hits]| (*recall, *false_hits));
+        chart.draw_series(LineSeries::new(curve, &BLUE))?;
+        chart.draw_series(LineSeries::new([(0.0, wanted), (most, wanted)], &RED))?;
+        let chosen = (report.recall, report.false_hits);
+        chart.draw_series([Circle::new(chosen, 5, BLACK.filled())])?;
+        area.present()?;
+    }
+    Ok(svg)
+}

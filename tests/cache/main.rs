@@ -1,0 +1,22 @@
+//! `pointsman cache` as a process: what hits, what must not, and what happens when things break.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    reason = "a test that fails should panic"
+)]
+
+mod answers;
+mod calibration;
+mod envoy;
+mod faults;
+mod hits;
+mod model;
+mod proxy;
+
+#[allow(dead_code, reason = "the real-Envoy tests use the rest of it")]
+#[path = "../support/mod.rs"]
+mod support;
