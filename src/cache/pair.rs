@@ -151,33 +151,3 @@ fn order(a: &[u32], b: &[u32]) -> f32 {
     }
     row[b.len()] as f32 / longer as f32
 }
-
-#[cfg(test)]
-mod dump {
-    #[test]
-    #[ignore = "temporary"]
-    fn dump() {
-        use std::io::{BufRead, Write};
-        let matcher = super::super::Matcher::new(
-            super::super::Embedder::built_in().unwrap(),
-            super::super::Calibration::built_in().unwrap(),
-        );
-        let mut out =
-            std::io::BufWriter::new(std::fs::File::create("/tmp/cachework/features.csv").unwrap());
-        let file =
-            std::io::BufReader::new(std::fs::File::open("/tmp/cachework/pairs.jsonl").unwrap());
-        for line in file.lines() {
-            let row: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            let a = matcher.question(row["text_a"].as_str().unwrap());
-            let b = matcher.question(row["text_b"].as_str().unwrap());
-            let features = matcher.features(&a, &b);
-            let guard = a
-                .facts
-                .agree(&b.facts)
-                .err()
-                .map_or("ok", super::super::guards::Disagreement::name);
-            let text: Vec<String> = features.0.iter().map(|f| f.to_string()).collect();
-            writeln!(out, "{},{},{guard}", row["label"], text.join(",")).unwrap();
-        }
-    }
-}

@@ -235,7 +235,7 @@ mod tests {
         Entry {
             exact: Digest128([number; 16]),
             partition: Digest128([9; 16]),
-            question: (number % 2 == 0).then(|| "What?".into()),
+            question: number.is_multiple_of(2).then(|| "What?".into()),
             content_type: "application/json".into(),
             body: Bytes::from(vec![number; 100]),
             usage: Some(Usage { input: 1, output: u64::from(number) }),

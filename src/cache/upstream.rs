@@ -27,12 +27,14 @@ pub struct BadUrl {
 }
 
 /// Headers that are about one connection and not about the request (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    // The body is here already, or comes without asking.
+    header::EXPECT,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
 ];

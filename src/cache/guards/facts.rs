@@ -1,16 +1,16 @@
 //! What a text says beyond doubt, and whether two texts say the same.
 
+use std::collections::BTreeSet;
+
 use super::Disagreement;
 use super::language::{Language, language};
 use super::lists::{is_connective, is_negation, is_stopword, opposites};
-use super::words::{Kind, Word, stem, words};
+use super::words::{Kind, MARK, Word, sense, words};
 
 /// What the guards compare. Made once a text.
 #[derive(Clone, Debug)]
 pub struct Facts {
     language: Language,
-    /// Code between backticks, as written.
-    code: Vec<String>,
     /// Text between quotation marks, lower case.
     quotes: Vec<String>,
     words: Vec<Word>,
@@ -18,7 +18,7 @@ pub struct Facts {
     lower: String,
 }
 
-/// What a question asks for when its first word says so.
+/// Words that say what a question asks for.
 const QUESTIONS: &[(&str, &[&str])] =
     &[("who", &["who", "whom", "whose"]), ("when", &["when"]), ("where", &["where"])];
 /// After "how": a measure is asked for, and another measure is another question.
@@ -30,9 +30,9 @@ impl Facts {
     pub fn of(text: &str) -> Self {
         let (without_code, code) = take_code(text);
         let quotes = quotes(&without_code);
-        let words = words(&without_code);
+        let words = words(&without_code, &code);
         let lower = without_code.to_lowercase();
-        Facts { language: language(&without_code), code, quotes, words, lower }
+        Facts { language: language(&without_code), quotes, words, lower }
     }
 
     /// Whether the texts agree in all that must.
@@ -41,17 +41,18 @@ impl Facts {
     ///
     /// The first kind of disagreement found, in the order of [`Disagreement::ALL`].
     pub fn agree(&self, other: &Facts) -> Result<(), Disagreement> {
-        let same = |kind: Kind| self.of_kind(kind).eq(other.of_kind(kind));
+        let same =
+            |kind: Kind| same_bag(self.of_kind(kind).collect(), other.of_kind(kind).collect());
+        let units = |facts: &Facts| -> BTreeSet<String> {
+            facts.of_kind(Kind::Unit).map(str::to_owned).collect()
+        };
         let refuse = |wrong: bool, kind: Disagreement| if wrong { Err(kind) } else { Ok(()) };
         refuse(!self.language.agrees(other.language), Disagreement::Language)?;
-        refuse(self.code != other.code || !same(Kind::Symbol), Disagreement::Code)?;
+        refuse(!same(Kind::Symbol), Disagreement::Code)?;
         refuse(!self.holds_quotes_of(other) || !other.holds_quotes_of(self), Disagreement::Quotes)?;
         refuse(!same(Kind::Number), Disagreement::Numbers)?;
-        refuse(
-            !same_set(self.of_kind(Kind::Unit), other.of_kind(Kind::Unit)),
-            Disagreement::Units,
-        )?;
-        refuse(self.negations() != other.negations(), Disagreement::Negation)?;
+        refuse(units(self) != units(other), Disagreement::Units)?;
+        refuse(self.denies() != other.denies(), Disagreement::Negation)?;
         refuse(!self.holds_names_of(other) || !other.holds_names_of(self), Disagreement::Names)?;
         refuse(self.asks_other_than(other), Disagreement::Question)?;
         refuse(self.opposes(other), Disagreement::Opposites)?;
@@ -64,12 +65,9 @@ impl Facts {
         self.words.iter().map(|word| &*word.text)
     }
 
-    /// The stems of the words that carry content, in order.
-    pub fn content(&self) -> impl Iterator<Item = &str> {
-        self.words
-            .iter()
-            .filter(|word| !is_stopword(&word.text) || word.kind != Kind::Plain)
-            .map(|word| if word.kind == Kind::Plain { stem(&word.text) } else { &word.text })
+    /// What the words that carry content are compared as, in order.
+    fn content(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().filter(|word| is_content(word)).map(Word::sense)
     }
 
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
@@ -84,20 +82,24 @@ impl Facts {
         other.quotes.iter().all(|quote| self.lower.contains(&**quote))
     }
 
-    fn negations(&self) -> usize {
-        self.words.iter().filter(|word| is_negation(&word.text)).count()
+    fn denies(&self) -> bool {
+        self.words.iter().any(|word| is_negation(&word.text))
     }
 
-    /// Names may be written in lower case on one side, and be possessive or plural.
+    /// Names may be written in lower case on one side, and be plural.
     fn holds_names_of(&self, other: &Facts) -> bool {
         other.of_kind(Kind::Name).all(|name| {
-            let name = stem(name);
-            self.words.iter().any(|word| stem(&word.text) == name)
+            let name = sense(name);
+            self.words.iter().any(|word| sense(&word.text) == name)
         })
     }
 
+    /// In a statement, "who" and "when" ask for nothing, unless it begins with them: "tell me
+    /// when …".
     fn asks_for(&self) -> Option<&str> {
-        for (position, word) in self.words.iter().enumerate() {
+        const OPENING: usize = 4;
+        let asking = if self.lower.contains('?') { self.words.len() } else { OPENING };
+        for (position, word) in self.words.iter().enumerate().take(asking) {
             if let Some((kind, _)) = QUESTIONS.iter().find(|(_, all)| all.contains(&&*word.text)) {
                 return Some(kind);
             }
@@ -118,11 +120,10 @@ impl Facts {
     /// A word here whose opposite is there, neither of which both have; or a word there that is
     /// this one with a prefix that denies it.
     fn opposes(&self, other: &Facts) -> bool {
-        let only_here =
-            |here: &Facts, there: &Facts, word: &str| here.has(word) && !there.has(word);
+        let only = |here: &Facts, there: &Facts, word: &str| here.has(word) && !there.has(word);
         let listed = self.words.iter().any(|word| {
             let mut opposites = opposites(&word.text).iter();
-            !other.has(&word.text) && opposites.any(|opposite| only_here(other, self, opposite))
+            !other.has(&word.text) && opposites.any(|opposite| only(other, self, opposite))
         });
         listed || self.is_denied_by(other) || other.is_denied_by(self)
     }
@@ -140,22 +141,18 @@ impl Facts {
         })
     }
 
-    /// The same words in another order, names in another order, or two things that have changed
-    /// places around a word that relates them.
+    /// The same content in another order; or, in sentences that are alike in the rest, names,
+    /// numbers or code in another order; or two things that have changed places around a word
+    /// that relates them.
     fn is_reordered(&self, other: &Facts) -> bool {
-        let (here, there): (Vec<&str>, Vec<&str>) =
-            (self.words().collect(), other.words().collect());
-        if here != there && same_bag(&here, &there) {
+        let swapped = |here: Vec<&str>, there: Vec<&str>| here != there && same_bag(here, there);
+        if swapped(self.content().collect(), other.content().collect())
+            || swapped(self.words().collect(), other.words().collect())
+        {
             return true;
         }
-        let names = |facts: &Facts, of: &Facts| -> Vec<String> {
-            let known = |word: &&str| {
-                of.of_kind(Kind::Name).chain(facts.of_kind(Kind::Name)).any(|name| name == *word)
-            };
-            facts.words().filter(known).map(str::to_owned).collect()
-        };
-        let (here, there) = (names(self, other), names(other, self));
-        if here != there && same_bag(&here, &there) {
+        let anchors = self.anchors(other);
+        if swapped(anchors.clone(), other.anchors(self)) && self.is_alike_beside(other, &anchors) {
             return true;
         }
         let (here, there) = (self.relations(), other.relations());
@@ -166,18 +163,38 @@ impl Facts {
         })
     }
 
-    /// (what stands left, the connective, what stands right), as stems of content words.
+    /// Names, numbers and code that both have, in the order that they have here. A name may be in
+    /// lower case on one side.
+    fn anchors(&self, other: &Facts) -> Vec<&str> {
+        let is_anchor = |word: &Word| matches!(word.kind, Kind::Name | Kind::Number | Kind::Symbol);
+        let shared = |word: &&Word| {
+            let there = other.words.iter().find(|there| there.text == word.text);
+            there.is_some_and(|there| is_anchor(word) || is_anchor(there))
+        };
+        self.words.iter().filter(shared).map(|word| &*word.text).collect()
+    }
+
+    /// Whether at least half of the content beside these words is the same.
+    fn is_alike_beside(&self, other: &Facts, anchors: &[&str]) -> bool {
+        let rest = |facts: &Facts| -> BTreeSet<String> {
+            let beside = |word: &&Word| is_content(word) && !anchors.contains(&&*word.text);
+            facts.words.iter().filter(beside).map(|word| word.sense().to_owned()).collect()
+        };
+        let (here, there) = (rest(self), rest(other));
+        2 * here.intersection(&there).count() >= here.union(&there).count()
+    }
+
+    /// (what stands left, the connective, what stands right).
     fn relations(&self) -> Vec<(&str, &str, &str)> {
-        let content = |word: &Word| word.kind != Kind::Plain || !is_stopword(&word.text);
         let mut relations = Vec::new();
         for (position, word) in self.words.iter().enumerate() {
             if !is_connective(&word.text) {
                 continue;
             }
-            let left = self.words[..position].iter().rev().find(|word| content(word));
-            let right = self.words[position + 1..].iter().find(|word| content(word));
+            let left = self.words[..position].iter().rev().find(|word| is_content(word));
+            let right = self.words[position + 1..].iter().find(|word| is_content(word));
             if let (Some(left), Some(right)) = (left, right) {
-                relations.push((stem(&left.text), &*word.text, stem(&right.text)));
+                relations.push((left.sense(), &*word.text, right.sense()));
             }
         }
         relations
@@ -188,30 +205,34 @@ impl Facts {
         if self.words.len() != other.words.len() || self.words.len() < 3 {
             return false;
         }
-        let mut pairs =
-            self.words.iter().zip(&other.words).filter(|(a, b)| stem(&a.text) != stem(&b.text));
-        let (Some((a, b)), None) = (pairs.next(), pairs.next()) else { return false };
-        !is_stopword(&a.text) && !is_stopword(&b.text)
+        let pairs = self.words.iter().zip(&other.words);
+        let mut changed = pairs.filter(|(a, b)| a.sense() != b.sense());
+        let (Some((a, b)), None) = (changed.next(), changed.next()) else { return false };
+        is_content(a) && is_content(b)
     }
 }
 
-fn same_set<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>) -> bool {
-    let (mut a, mut b): (Vec<&str>, Vec<&str>) = (a.collect(), b.collect());
-    for list in [&mut a, &mut b] {
-        list.sort_unstable();
-        list.dedup();
+impl Word {
+    fn sense(&self) -> &str {
+        match self.kind {
+            // A name may be in lower case on the other side.
+            Kind::Plain | Kind::Name => sense(&self.text),
+            Kind::Number | Kind::Unit | Kind::Symbol => &self.text,
+        }
     }
-    a == b
 }
 
-fn same_bag<T: Ord + Clone>(a: &[T], b: &[T]) -> bool {
-    let (mut a, mut b) = (a.to_vec(), b.to_vec());
+fn is_content(word: &Word) -> bool {
+    word.kind != Kind::Plain || !is_stopword(&word.text)
+}
+
+fn same_bag(mut a: Vec<&str>, mut b: Vec<&str>) -> bool {
     a.sort_unstable();
     b.sort_unstable();
     a == b
 }
 
-/// Takes out what stands between backticks: one, or three in a row.
+/// Takes out what stands between backticks, one or three in a row, and leaves a [`MARK`].
 fn take_code(text: &str) -> (String, Vec<String>) {
     let mut rest = text;
     let (mut plain, mut code) = (String::with_capacity(text.len()), Vec::new());
@@ -220,7 +241,7 @@ fn take_code(text: &str) -> (String, Vec<String>) {
         let inner = &rest[start + fence.len()..];
         let Some(end) = inner.find(fence) else { break };
         plain.push_str(&rest[..start]);
-        plain.push(' ');
+        plain.push(MARK);
         code.push(inner[..end].trim().to_owned());
         rest = &inner[end + fence.len()..];
     }
@@ -234,7 +255,7 @@ fn quotes(text: &str) -> Vec<String> {
         ('"', '"'),
         ('\u{201c}', '\u{201d}'),
         ('«', '»'),
-        ('„', '“'),
+        ('„', '\u{201c}'),
         ('\'', '\''),
         ('\u{2018}', '\u{2019}'),
     ];
@@ -254,9 +275,9 @@ fn quotes(text: &str) -> Vec<String> {
         });
         match end {
             Some((at, close)) => {
-                let quote = inner[..at].trim().to_lowercase();
+                let quote = inner[..at].trim().trim_end_matches(['.', ',', '?', '!']);
                 if !quote.is_empty() {
-                    quotes.push(quote.trim_end_matches(['.', ',', '?', '!']).to_owned());
+                    quotes.push(quote.to_lowercase());
                 }
                 rest = &inner[at + close.len_utf8()..];
                 before = close;

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use super::words::stem;
+
 /// Digits of a number that is written out. "one" is left out: it is a pronoun more often.
 pub(super) fn number(word: &str) -> Option<&'static str> {
     static TABLE: LazyLock<HashMap<&str, &str>> =
@@ -30,6 +32,18 @@ pub(super) fn is_negation(word: &str) -> bool {
     static TABLE: LazyLock<HashSet<&str>> =
         LazyLock::new(|| NEGATIONS.split_whitespace().collect());
     TABLE.contains(word)
+}
+
+/// The first of the words that may stand for the one with this stem.
+pub(super) fn synonym(word_stem: &str) -> Option<&'static str> {
+    static TABLE: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+        let groups = SYNONYMS.split_whitespace().filter_map(|group| {
+            let first = stem(group.split('/').next()?);
+            Some(group.split('/').map(move |word| (stem(word), first)))
+        });
+        groups.flatten().collect()
+    });
+    TABLE.get(word_stem).copied()
 }
 
 /// What a word cannot stand for.
@@ -106,6 +120,21 @@ const NAMES: &str = "\
 const NEGATIONS: &str = "\
     not no never none nobody nothing nowhere neither nor without non hardly barely except unless";
 
+const SYNONYMS: &str = "\
+    buy/purchase begin/start/commence help/assist method/technique tip/advice \
+    reduce/decrease/diminish kid/child/children car/automobile film/movie big/large hard/difficult \
+    provide/offer/furnish/supply use/employ/utilize/utilise allow/enable/permit improve/enhance \
+    fix/repair/mend meaning/definition important/crucial/vital/essential delete/erase \
+    college/university doctor/physician happy/glad phone/cellphone show/display \
+    answer/response/reply quick/fast/rapid useful/advantageous/beneficial obtain/acquire \
+    require/necessitate choose/select/pick modify/alter include/encompass build/construct \
+    share/distribute specify/indicate locate/discover fetch/retrieve keep/retain \
+    finish/complete/conclude simple/easy/straightforward main/primary/principal \
+    photo/photograph/picture/image lawyer/attorney error/mistake weird/strange rich/wealthy \
+    smart/intelligent/clever trip/journey garbage/trash/rubbish holiday/vacation advantage/benefit \
+    drawback/disadvantage topic/subject sick/ill administration/management safe/secure \
+    determine/ascertain purpose/aim goal/objective";
+
 const OPPOSITES: &str = "\
     able/unable above/below absent/present accept/refuse accept/reject acid/base add/delete \
     add/remove add/subtract advantage/disadvantage advantages/disadvantages after/before \
@@ -146,7 +175,7 @@ const OPPOSITES: &str = "\
 
 const CONNECTIVES: &str = "\
     to from into than over before after by of against versus vs for under above below causes cause \
-    beats beat in with on like as and or -";
+    beats beat in on";
 
 const STOPWORDS: &str = "\
     a an the is are was were be been being am do does did done have has had having will would \

@@ -19,7 +19,7 @@ pub use words::MAX_TEXT_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Disagreement {
-    /// Other numbers, or the same in another order.
+    /// Other numbers.
     Numbers,
     /// Other units or currencies.
     Units,

@@ -25,11 +25,17 @@ pub(super) struct Word {
 /// Longest text that is compared, in bytes. Means of long texts say too little of each sentence.
 pub const MAX_TEXT_BYTES: usize = 1000;
 
-/// The words of a text, in order.
-pub(super) fn words(text: &str) -> Vec<Word> {
+/// Stands in a text where code was taken out.
+pub(super) const MARK: char = '\u{f8ff}';
+
+/// The words of a text, in order; each [`MARK`] is the next piece of `code`. "France's capital" is
+/// read as "capital of France".
+pub(super) fn words(text: &str, code: &[String]) -> Vec<Word> {
     let titled = is_titled(text);
     let mut words = Vec::new();
     let mut sentence_start = true;
+    let mut code = code.iter();
+    let mut owner = None;
     let chunks: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c == '—' || c == '–').collect();
     for (position, chunk) in chunks.iter().enumerate() {
@@ -41,12 +47,33 @@ pub(super) fn words(text: &str) -> Vec<Word> {
             push(&mut words, "-", Kind::Symbol);
             continue;
         }
-        read_chunk(chunk, sentence_start, titled, &mut words);
+        let before = words.len();
+        if chunk.contains(MARK) {
+            let pieces = chunk.matches(MARK).filter_map(|_| code.next());
+            pieces.for_each(|piece| push(&mut words, piece, Kind::Symbol));
+        } else {
+            read_chunk(chunk, sentence_start, titled, &mut words);
+        }
+        let content = |word: &Word| word.kind != Kind::Plain || !lists::is_stopword(&word.text);
+        if words[before..].iter().any(content)
+            && let Some(owner) = owner.take()
+        {
+            push(&mut words, "of", Kind::Plain);
+            words.push(owner);
+        }
+        if is_possessive(chunk) && words.last().is_some_and(content) {
+            owner = words.pop();
+        }
         if chunk.chars().any(char::is_alphanumeric) {
             sentence_start = chunk.ends_with(['.', '!', '?', ':', '"', '\u{201d}']);
         }
     }
+    words.extend(owner);
     words
+}
+
+fn is_possessive(chunk: &str) -> bool {
+    chunk.ends_with("'s") || chunk.ends_with("\u{2019}s")
 }
 
 fn push(words: &mut Vec<Word>, text: &str, kind: Kind) {
@@ -210,6 +237,12 @@ fn is_name(spelled: &str, sentence_start: bool, titled: bool) -> bool {
     first.is_uppercase() && !sentence_start && !(alone && first == 'I')
 }
 
+/// What a word is compared as: the stem of the first of its synonyms.
+pub(super) fn sense(word: &str) -> &str {
+    let stem = stem(word);
+    lists::synonym(stem).unwrap_or(stem)
+}
+
 /// The stem of an English word: plural, past, gerund and adverb endings are dropped. Rough, and
 /// the same on both sides.
 pub(super) fn stem(word: &str) -> &str {
@@ -247,7 +280,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Vec<(String, Kind)> {
-        words(text).into_iter().map(|word| (word.text, word.kind)).collect()
+        words(text, &[]).into_iter().map(|word| (word.text, word.kind)).collect()
     }
 
     fn only(text: &str, kind: Kind) -> Vec<String> {
