@@ -24,7 +24,7 @@ demo: wasm envoy ## route real prompts through real Envoy and print where each o
 	cargo run $(CARGO_FLAGS) --quiet --example demo
 
 .PHONY: test
-test: lint deny build venv java envoy-versions prometheus ## everything that CI runs
+test: lint deny build venv java envoy-versions prometheus debian-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: build
@@ -97,6 +97,10 @@ xds: ## write deploy/xds/ from envoy/envoy.yaml
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
+
+.PHONY: debian-packages
+debian-packages: ## what only some tests need: a headless browser
+	@scripts/debian-packages.sh
 
 .PHONY: java
 java: ## a Java for the Spark test, through apt-get where we may; the test says so when there is none

@@ -1,5 +1,7 @@
 //! What was decided, and why, in names that headers, metrics and records share.
 
+use crate::policy::gates::TargetSet;
+
 /// Who made a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -13,6 +15,8 @@ pub enum Source {
     Rule,
     /// The classifier's score against the threshold.
     Classifier,
+    /// A draw from the bandit's policy snapshot.
+    Bandit,
     /// Nothing could decide: the default target.
     Default,
 }
@@ -26,6 +30,7 @@ impl Source {
             Source::Sticky => "sticky",
             Source::Rule => "rule",
             Source::Classifier => "classifier",
+            Source::Bandit => "bandit",
             Source::Default => "default",
         }
     }
@@ -73,6 +78,10 @@ reasons! {
     ScoreReachedThreshold = "score_reached_threshold", Classifier;
     /// No score reached its threshold: the strongest target.
     ScoreBelowThreshold = "score_below_threshold", Classifier;
+    /// The bandit drew the target of the highest value.
+    BanditBest = "bandit_best", Bandit;
+    /// The bandit drew another target, to learn of it.
+    BanditExplored = "bandit_explored", Bandit;
     /// The client's header names the target.
     ClientHeader = "client_header", Override;
     /// The conversation went there before, and nothing is worth a switch.
@@ -105,6 +114,8 @@ reasons! {
     TooDeep = "too_deep", Default;
     /// JSON without a message that could be read.
     NoPrompt = "no_prompt", Default;
+    /// The prompt is too unlike the training data for the classifier to judge.
+    NovelPrompt = "novel_prompt", Default;
     /// The classifier gave no score.
     ModelError = "model_error", Default;
 }
@@ -138,6 +149,10 @@ pub struct Decision {
     pub policy: usize,
     /// The engineered features, the context of the decision; empty when none were computed.
     pub context: Vec<f32>,
+    /// The classifier's scores, one per scored target; empty when it was not asked.
+    pub scores: Vec<f32>,
+    /// What the bandit may draw among; empty where it may not draw.
+    pub open: TargetSet,
     /// Rough size of the prompt: four bytes of text a token.
     pub prompt_tokens_estimate: usize,
 }
@@ -153,6 +168,8 @@ impl Decision {
             propensity: 1.0,
             policy: 0,
             context: Vec::new(),
+            scores: Vec::new(),
+            open: TargetSet::default(),
             prompt_tokens_estimate: 0,
         }
     }

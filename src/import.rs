@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::label::row::{Label, Scores};
+
 /// Why a file cannot be converted.
 #[derive(Debug, Error)]
 pub enum ImportError {
@@ -84,21 +86,8 @@ struct Row<'a> {
     id: &'a str,
     prompt: &'a str,
     scores: Scores,
-    label: Label,
+    label: Label<&'static str>,
     source: &'a str,
-}
-
-#[derive(Serialize)]
-struct Scores {
-    cheap: f64,
-    strong: f64,
-}
-
-#[derive(Serialize)]
-struct Label {
-    cheap_ok: bool,
-    quality: f64,
-    evaluator: &'static str,
 }
 
 /// Converts one CSV file. The label says whether the cheap answer scored at least as high as the

@@ -14,6 +14,7 @@
 
 pub mod classifier;
 pub mod config;
+pub mod control;
 pub mod decision;
 pub mod features;
 pub mod metrics;
@@ -41,5 +42,7 @@ pub mod import;
 pub mod label;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod learn;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod simulate;

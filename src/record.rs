@@ -28,6 +28,15 @@ pub struct Record<'a> {
     pub propensity: f32,
     /// The engineered features, packed by [`pack`].
     pub features: String,
+    /// The bandit's context, packed as the features; only with a control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// Version of the policy snapshot in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// Why the classifier decided and not the bandit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandit_fallback: Option<&'static str>,
     pub body_bytes: usize,
     pub prompt_tokens_estimate: usize,
     /// Time from the whole body to the decision, in microseconds.

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::classifier::{Classifier, ModelError};
 use crate::config::{Config, Target};
 use crate::decision::{Decision, Reason};
-use crate::features;
+use crate::features::{self, Features};
 use crate::policy::gates::{self, TargetSet};
 use crate::policy::sticky::{self, Key};
 use crate::policy::{Evidence, Facts, Policy};
@@ -27,6 +27,8 @@ pub enum RouterError {
     Model(ModelError),
     /// The model scores another number of targets than the configuration has.
     Targets { model: usize, config: usize },
+    /// A limit of novelty for a model that cannot tell it.
+    NoNovelty,
 }
 
 impl fmt::Display for RouterError {
@@ -37,6 +39,9 @@ impl fmt::Display for RouterError {
                 formatter,
                 "targets = {config} targets: must be {}, because the model scores {model} beside the strongest",
                 model + 1
+            ),
+            RouterError::NoNovelty => formatter.write_str(
+                "policy.classifier.novelty_limit: needs a model whose manifest has `novelty`",
             ),
         }
     }
@@ -60,6 +65,9 @@ impl Router {
         if scored.len() + 1 != config.targets.len() {
             return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
         }
+        if config.novelty_limit.is_some() && classifier.manifest().novelty.is_none() {
+            return Err(RouterError::NoNovelty);
+        }
         let thresholds = |policy: &Policy| {
             let own = policy.thresholds.iter().copied().chain(std::iter::repeat(None));
             let common = config.targets.iter().zip(scored).zip(own);
@@ -79,6 +87,11 @@ impl Router {
     /// The model.
     pub fn classifier(&self) -> &Classifier {
         &self.classifier
+    }
+
+    /// Thresholds of the non-strongest targets under a policy, cheapest first.
+    pub fn thresholds(&self, policy: usize) -> &[f32] {
+        self.thresholds.get(policy).map_or(&[], Vec::as_slice)
     }
 
     /// The target of a decision.
@@ -148,6 +161,8 @@ impl Router {
         let before = facts.previous.filter(|it| gates.eligible.contains(*it));
         match before.and_then(|before| Some((before, self.stay(prompt, before, &fresh)?))) {
             Some((target, reason)) => Decision { target, reason, propensity: 1.0, ..fresh },
+            // The conversation moves for a reason, which a draw would not know of.
+            None if facts.previous.is_some() => Decision { open: TargetSet::default(), ..fresh },
             None => fresh,
         }
     }
@@ -188,7 +203,11 @@ impl Router {
     /// The route's policy, or the canary's for its share of conversations. The propensity is the
     /// probability, over that draw, of the target that was chosen.
     fn apply_policies(&self, evidence: &Evidence, eligible: TargetSet) -> Decision {
-        let scores = self.classifier.scores(evidence.features).unwrap_or_default();
+        let abstains = self.is_novel(evidence.features);
+        let scores = match abstains {
+            true => Vec::new(),
+            false => self.classifier.scores(evidence.features).unwrap_or_default(),
+        };
         let apply = |position: usize| {
             let policy = self.config.policies.get(position)?;
             let thresholds = self.thresholds.get(position)?;
@@ -211,14 +230,32 @@ impl Router {
                 if drawn { (other, canary.policy, propensity) } else { (verdict, 0, propensity) }
             }
         };
+        let open = !abstains
+            && canary.is_none()
+            && eligible == TargetSet::first(self.config.targets.len());
+        let reason = match verdict.reason {
+            Reason::ModelError if abstains => Reason::NovelPrompt,
+            reason => reason,
+        };
         Decision {
             target: verdict.target,
             score: verdict.score.map(|(score, _)| score),
             threshold: verdict.score.map(|(_, threshold)| threshold),
             propensity,
             policy,
-            ..self.fall_back(verdict.reason)
+            // A draw among fewer targets, or beside another draw, would have a propensity that
+            // estimates could not use.
+            open: if open { eligible } else { TargetSet::default() },
+            scores,
+            ..self.fall_back(reason)
         }
+    }
+
+    /// Whether a prompt is too unlike the training data for a score.
+    fn is_novel(&self, features: &Features) -> bool {
+        let novelty = self.classifier.manifest().novelty.as_ref();
+        let limit = self.config.novelty_limit;
+        limit.zip(novelty).is_some_and(|(limit, novelty)| novelty.of(features) > limit)
     }
 }
 

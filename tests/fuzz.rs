@@ -9,36 +9,14 @@
 use pointsman::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
 use pointsman::rewrite::{Edit, splice};
 use proptest::prelude::*;
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 #[path = "../fuzz/check.rs"]
 mod check;
-
-/// Bytes that mean something to a JSON parser or to one of the formats.
-const SPICE: [&str; 20] = [
-    "\"",
-    "\\",
-    "\\u",
-    "\\ud83d",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    "null",
-    "1e999",
-    "\u{0}",
-    "é",
-    "\"model\":",
-    "\"messages\":[",
-    "\"content\":",
-    "\"type\":\"tool_result\"",
-    "\"input\":",
-    "<system-reminder>",
-];
+#[path = "../fuzz/mutate.rs"]
+mod mutate;
 
 fn corpus() -> Vec<Vec<u8>> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/body");
@@ -46,35 +24,6 @@ fn corpus() -> Vec<Vec<u8>> {
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
-
-fn mutate(body: &mut Vec<u8>, others: &[Vec<u8>], random: &mut SmallRng) {
-    for _ in 0..random.random_range(1..8) {
-        let at = random.random_range(0..=body.len());
-        match random.random_range(0..6) {
-            0 => body.truncate(at),
-            1 if at < body.len() => body[at] = random.random(),
-            2 if at < body.len() => {
-                let end = (at + random.random_range(1..30)).min(body.len());
-                body.drain(at..end);
-            }
-            3 => {
-                let other = &others[random.random_range(0..others.len())];
-                let start = random.random_range(0..=other.len());
-                let end = random.random_range(start..=other.len());
-                body.splice(at..at, other[start..end].iter().copied());
-            }
-            4 if at < body.len() => {
-                let end = (at + random.random_range(1..40)).min(body.len());
-                let copy = body[at..end].repeat(random.random_range(1..9));
-                body.splice(at..at, copy);
-            }
-            _ => {
-                let spice = SPICE[random.random_range(0..SPICE.len())];
-                body.splice(at..at, spice.bytes());
-            }
-        }
-    }
 }
 
 #[test]
@@ -87,7 +36,7 @@ fn the_corpus_and_its_mutations_break_nothing() {
     for _ in 0..rounds {
         for body in &corpus {
             let mut body = body.clone();
-            mutate(&mut body, &corpus, &mut random);
+            mutate::body(&mut body, &corpus, &mut random);
             check::body(&body);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, ChangeDetector, Difference, Prior, Sample, Statistics, difference};
@@ -120,6 +122,16 @@ pub struct Controller {
     events: Vec<Event>,
 }
 
+/// The layout of a checkpoint.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    snapshot: String,
+    previous: Option<String>,
+    statistics: String,
+    seen: u64,
+    versions: u64,
+}
+
 impl Controller {
     /// Publishes the prior as version 1 and learns from there.
     pub fn new(options: ControllerOptions, prior: Prior) -> Self {
@@ -203,8 +215,70 @@ impl Controller {
         }
     }
 
+    /// Takes a sample into the window that was learnt from before.
+    pub fn remember(&mut self, sample: Sample) {
+        self.window.push_back(sample);
+        if self.window.len() > self.options.window {
+            self.window.pop_front();
+        }
+    }
+
+    /// All that the next process needs: statistics, policies, versions. The window is refilled
+    /// from the log ([`Controller::remember`]).
+    pub fn save(&mut self) -> Vec<u8> {
+        self.learn();
+        let previous =
+            self.previous.iter().cloned().map(|component| Component { share: 1.0, ..component });
+        let previous = Snapshot { components: previous.collect(), ..self.snapshot.clone() };
+        let saved = Saved {
+            snapshot: self.snapshot.to_json(),
+            previous: self.previous.as_ref().map(|_| previous.to_json()),
+            statistics: BASE64_STANDARD.encode(self.statistics.to_bytes()),
+            seen: self.seen,
+            versions: self.versions,
+        };
+        // Strings and whole numbers cannot fail to serialise.
+        serde_json::to_vec(&saved).unwrap_or_default()
+    }
+
+    /// Takes up a saved state; `None`, and nothing changed, when it is for other targets,
+    /// penalties or features.
+    pub fn restore(&mut self, state: &[u8]) -> Option<()> {
+        let saved: Saved = serde_json::from_slice(state).ok()?;
+        let snapshot = Snapshot::parse(saved.snapshot.as_bytes()).ok()?;
+        if snapshot.targets != self.options.targets || snapshot.penalties != self.options.penalties
+        {
+            return None;
+        }
+        let statistics = BASE64_STANDARD.decode(&saved.statistics).ok()?;
+        let dimensions = Context::new(snapshot.targets.len()).dimensions();
+        let statistics = Statistics::from_bytes(&statistics, snapshot.targets.len(), dimensions)?;
+        let previous = match &saved.previous {
+            Some(json) => Snapshot::parse(json.as_bytes()).ok()?.components.into_iter().next(),
+            None => None,
+        };
+        self.statistics = statistics;
+        self.previous = previous;
+        let mut components = snapshot.components.iter().cloned();
+        self.current = components.next()?;
+        self.canary = components.next();
+        (self.seen, self.versions) = (saved.seen, saved.versions);
+        // Another explorer takes effect with the next snapshot at the latest; here at once.
+        self.snapshot = Snapshot { explorer: self.options.explorer, ..snapshot };
+        let needs_factors = self.options.explorer.needs_spread();
+        self.model = self.statistics.fit(&self.prior, "", needs_factors)?;
+        if needs_factors && self.current.factors.is_empty() {
+            self.current =
+                Component { version: self.current.version.clone(), ..self.model.clone() };
+            self.canary = None;
+            self.publish();
+        }
+        Some(())
+    }
+
     /// Replaces a reward that was learnt from: an explicit one came after an implicit one.
     pub fn correct(&mut self, old: &Sample, reward: f32) {
+        self.fresh_count += 1;
         self.fresh.add(old, -1.0);
         self.fresh.add(&Sample { reward, ..old.clone() }, 1.0);
     }
@@ -257,6 +331,9 @@ impl Controller {
 
     /// Moves fresh sums into the statistics, and fits the model.
     fn learn(&mut self) -> bool {
+        if self.fresh_count == 0 {
+            return true;
+        }
         let targets = self.options.targets.len();
         let empty = Statistics::new(targets, self.current.weights[0].len());
         let fresh = std::mem::replace(&mut self.fresh, empty);

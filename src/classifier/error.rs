@@ -21,7 +21,7 @@ pub enum ModelError {
     Operator { operator: String, node: String },
     /// A node's inputs, attributes or shapes do not fit.
     Node { node: String, problem: String },
-    /// The graph as a whole does not fit: inputs, outputs, optimisation.
+    /// The graph as a whole does not fit: inputs, outputs, order of nodes.
     Graph(String),
     /// The model failed on an empty prompt.
     FirstRun(ScoreError),

@@ -1,4 +1,4 @@
-//! ONNX graph to an optimised tract plan.
+//! ONNX graph to a tract plan.
 //!
 //! Only the operators that a router model needs are mapped; linking tract's whole importer would
 //! more than double the filter. An operator that is missing here is refused by name.
@@ -23,7 +23,7 @@ use super::matmul::{SparseMatMul, WeightedRows};
 use super::{ModelError, Plan, tensor};
 use crate::features;
 
-/// Decodes, wires and optimises a model with `targets` outputs.
+/// Decodes and wires a model with `targets` outputs.
 pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
     let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;

@@ -1,7 +1,7 @@
 //! ONNX graph and manifest to scores.
 //!
 //! The graph is decoded with tract's protobuf types, mapped operator by operator onto a tract
-//! model, optimised once and then only run. It takes `features` as `f32[1, LEN]` and gives
+//! model once, and then only run. It takes `features` as `f32[1, LEN]` and gives
 //! `f32[1, T]`: for each non-strongest target, cheapest first, the probability that its answer
 //! is good enough.
 

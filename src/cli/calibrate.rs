@@ -119,7 +119,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         &args.data.data,
         args.data.strict,
         args.split,
-        |row, features| evaluate::scored(&classifier, row, features),
+        None,
+        |row, features| {
+            Ok(evaluate::scored(evaluate::score(&classifier, 0, row, features)?, row, features))
+        },
         |row, _, _| {
             outcomes.push(row.outcome());
             Ok(())

@@ -13,7 +13,7 @@ use crate::evaluate::{
 };
 use crate::features::Features;
 use crate::learn::metrics::Metrics;
-use crate::learn::{BadLine, Lines, Reject, Row, Split, body_of, read_rows};
+use crate::learn::{BadLine, Lines, Reject, Row, ScoredModels, Split, body_of, read_compared_rows};
 
 /// Measure a model on labelled rows, beside every baseline
 ///
@@ -31,6 +31,12 @@ pub(super) struct Args {
     /// Directory with model.onnx and manifest.json; the built-in model when absent
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// One target of a model with several, by its name in the rows' `scores` or `models`
+    #[arg(long, requires = "strongest", conflicts_with = "scored")]
+    target: Option<String>,
+    /// The strongest target's name in the rows
+    #[arg(long, requires = "target")]
+    strongest: Option<String>,
     /// Another model's directory: what is the gain over it?
     #[arg(long, value_name = "DIR")]
     compare: Option<PathBuf>,
@@ -84,8 +90,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.data == [Path::new("-")] && std::io::stdin().is_terminal() {
         return Err(BadInput::new("no rows: give --data FILE, or pipe rows in").into());
     }
-    let mut model = Model::load(args.model.as_deref())?;
-    let previous = args.compare.as_deref().map(|path| Model::load(Some(path))).transpose()?;
+    let target = args.target.as_deref();
+    let mut model = Model::load(args.model.as_deref(), target)?;
+    let previous =
+        args.compare.as_deref().map(|path| Model::load(Some(path), target)).transpose()?;
     if args.rows {
         return write_rows(args, &model, previous.as_ref());
     }
@@ -119,20 +127,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 /// A model with what is told of it.
 struct Model {
     classifier: Classifier,
+    /// Position of the target that is measured.
+    target: usize,
     scorer: Scorer,
 }
 
 impl Model {
-    fn load(directory: Option<&Path>) -> anyhow::Result<Model> {
+    fn load(directory: Option<&Path>, name: Option<&str>) -> anyhow::Result<Model> {
         let classifier = load(directory)?;
         let manifest = classifier.manifest();
-        let threshold = manifest.targets.first().map_or(0.5, |target| target.threshold);
+        let target = match name {
+            None => 0,
+            Some(name) => {
+                let found = manifest.targets.iter().position(|target| target.name == name);
+                found.ok_or_else(|| {
+                    let names: Vec<&str> =
+                        manifest.targets.iter().map(|target| &*target.name).collect();
+                    let known = names.join(", ");
+                    BadInput::new(format!("--target {name}: the model scores {known}"))
+                })?
+            }
+        };
+        let threshold = manifest.targets.get(target).map_or(0.5, |target| target.threshold);
         let scorer = Scorer { version: manifest.version.clone(), threshold };
-        Ok(Model { classifier, scorer })
+        Ok(Model { classifier, target, scorer })
     }
 
-    fn score(&self, features: &Features) -> anyhow::Result<f32> {
-        Ok(self.classifier.scores(features)?.first().copied().unwrap_or_default())
+    fn score(&self, row: &Row, features: &Features) -> anyhow::Result<f32> {
+        score(&self.classifier, self.target, row, features)
     }
 }
 
@@ -162,13 +184,14 @@ pub(super) fn score_rows(
     data: &[PathBuf],
     strict: bool,
     part: Part,
+    models: Option<ScoredModels>,
     score: impl Fn(&Row, &Features) -> anyhow::Result<ScoredRow>,
     mut visit: impl FnMut(ScoredRow, &Features, &[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let bar = bytes_bar(data);
     let mut failure = None;
     let progress = |bytes| bar.inc(bytes);
-    let reading = read_rows(data, strict, progress, |row, features, line| {
+    let reading = read_compared_rows(data, strict, models, progress, |row, features, line| {
         if !part.holds(row.split) || failure.is_some() {
             return;
         }
@@ -181,24 +204,36 @@ pub(super) fn score_rows(
     failure.map_or(Ok(()), Err)
 }
 
-/// A row under a classifier, without a previous one.
-pub(super) fn scored(
+/// The score of one target, by position.
+pub(super) fn score(
     classifier: &Classifier,
+    target: usize,
     row: &Row,
     features: &Features,
-) -> anyhow::Result<ScoredRow> {
+) -> anyhow::Result<f32> {
     let scores =
         classifier.scores(features).map_err(|error| anyhow::anyhow!("row {}: {error}", row.id))?;
-    Ok(ScoredRow {
+    Ok(scores.get(target).copied().unwrap_or_default())
+}
+
+/// A row under a score, without a previous one.
+pub(super) fn scored(score: f32, row: &Row, features: &Features) -> ScoredRow {
+    ScoredRow {
         id: row.id.clone(),
         source: row.source.clone(),
-        score: scores.first().copied().unwrap_or_default(),
+        score,
         cheap_ok: row.cheap_ok,
         cheap: row.cheap,
         strong: row.strong,
         rules: hand_rules(features),
         previous: None,
-    })
+    }
+}
+
+/// The two models whose answers make the label.
+fn models(args: &Args) -> Option<ScoredModels> {
+    let (cheap, strong) = args.target.clone().zip(args.strongest.clone())?;
+    Some(ScoredModels { cheap, strong })
 }
 
 fn both(
@@ -207,8 +242,8 @@ fn both(
     row: &Row,
     features: &Features,
 ) -> anyhow::Result<ScoredRow> {
-    let previous = previous.map(|previous| previous.score(features)).transpose()?;
-    Ok(ScoredRow { previous, ..scored(&model.classifier, row, features)? })
+    let previous = previous.map(|previous| previous.score(row, features)).transpose()?;
+    Ok(ScoredRow { previous, ..scored(model.score(row, features)?, row, features) })
 }
 
 fn write_rows(args: &Args, model: &Model, previous: Option<&Model>) -> anyhow::Result<()> {
@@ -217,6 +252,7 @@ fn write_rows(args: &Args, model: &Model, previous: Option<&Model>) -> anyhow::R
         &args.data,
         args.strict,
         args.split.unwrap_or(Part::All),
+        models(args),
         |row, features| both(model, previous, row, features),
         |row, _, _| {
             serde_json::to_writer(&mut out, &row).map_err(std::io::Error::from)?;
@@ -237,6 +273,7 @@ fn collect(
         &args.data,
         args.strict,
         args.split.unwrap_or(Part::Val),
+        models(args),
         |row, features| both(model, previous, row, features),
         |row, features, line| {
             if let Some(signal) = &mut signal {

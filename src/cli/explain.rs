@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::BadInput;
-use crate::config::Config;
-use crate::decision::Decision;
+use crate::config::{Config, Target};
+use crate::decision::{Decision, Reason};
 use crate::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
-use crate::policy::Facts;
-use crate::prompt::ApiFormat;
+use crate::policy::gates::{TargetSet, obstacles};
+use crate::policy::rules::Rule;
+use crate::policy::{Evidence, Facts};
+use crate::prompt::{ApiFormat, Prompt};
 use crate::router::Router;
 
 /// Show how one request body would be routed, and which features speak for it
@@ -28,6 +30,15 @@ pub(super) struct Args {
     /// The request's path, which tells the API's format
     #[arg(long, default_value = "/v1/chat/completions")]
     path: String,
+    /// A request header, `name: value`; may be repeated
+    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The policy that the route's metadata names; the main one when absent
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// The target that the conversation went to before
+    #[arg(long, value_name = "TARGET")]
+    previous: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -46,8 +57,33 @@ struct Explanation<'a> {
     score: Option<f32>,
     threshold: Option<f32>,
     model_version: &'a str,
+    /// How unlike the training data the prompt is; the classifier abstains above the limit.
+    novelty: Option<f32>,
+    novelty_limit: Option<f32>,
     prompt_tokens_estimate: usize,
+    targets: Vec<Prospect<'a>>,
+    rules: Vec<RuleHit<'a>>,
     contributions: Vec<Contribution>,
+}
+
+/// What speaks for a target.
+#[derive(Serialize)]
+struct Prospect<'a> {
+    target: &'a str,
+    /// Why it cannot serve the request.
+    gate: Option<&'static str>,
+    /// Probability that its answer is good enough, and from where on that counts; the strongest
+    /// target has neither.
+    score: Option<f32>,
+    threshold: Option<f32>,
+}
+
+/// A rule of the policy, in order.
+#[derive(Serialize)]
+struct RuleHit<'a> {
+    rule: &'a str,
+    target: &'a str,
+    matches: bool,
 }
 
 #[derive(Serialize)]
@@ -77,21 +113,40 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let error = BadInput::new(format!("--path {}: requests there pass undecided", args.path));
         error.hint("paths of ours end in /chat/completions, /completions, /responses, /v1/messages")
     })?;
-    let facts = Facts { path: args.path.as_bytes(), ..Facts::default() };
-    let (decision, contributions) = match router.read(format, &mut body, truncated) {
-        Ok(prompt) => (
-            router.decide_prompt(&prompt, &facts),
-            contributions(&router, &features::extract(&prompt))?,
-        ),
-        Err(error) => (router.fall_back(error.into()), Vec::new()),
+    let (policies, targets) = (&router.config().policies, &router.config().targets);
+    let position = |found: Option<usize>, option: &str, name: &str| {
+        found.ok_or_else(|| BadInput::new(format!("{option} {name}: not in the configuration")))
     };
-    let explanation = explain(format, &router, &decision, contributions)?;
+    let policy = match &args.policy {
+        Some(name) => position(policies.iter().position(|it| it.name == *name), "--policy", name)?,
+        None => 0,
+    };
+    let previous = args
+        .previous
+        .as_ref()
+        .map(|name| position(targets.iter().position(|it| it.name == *name), "--previous", name));
+    let header = |name: &str| {
+        let given = args.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value);
+        let value = given.or_else(|| (name == ":path").then_some(&args.path));
+        value.map(|value| value.as_bytes().to_vec())
+    };
+    let facts =
+        Facts { header: &header, policy, previous: previous.transpose()?, ..Facts::default() };
+    let explanation = match router.read(format, &mut body, truncated) {
+        Ok(prompt) => explain_prompt(format, &router, &prompt, &facts)?,
+        Err(error) => explain(format, &router, &router.fall_back(error.into()))?,
+    };
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
         print(&explanation);
     }
     Ok(())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("must be `name: value`")?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
@@ -109,7 +164,6 @@ fn explain<'a>(
     format: ApiFormat,
     router: &'a Router,
     decision: &Decision,
-    contributions: Vec<Contribution>,
 ) -> anyhow::Result<Explanation<'a>> {
     let target =
         router.target(decision).ok_or_else(|| anyhow::anyhow!("the decision names no target"))?;
@@ -122,8 +176,46 @@ fn explain<'a>(
         score: decision.score,
         threshold: decision.threshold,
         model_version: &router.classifier().manifest().version,
+        novelty: None,
+        novelty_limit: router.config().novelty_limit,
         prompt_tokens_estimate: decision.prompt_tokens_estimate,
-        contributions,
+        targets: Vec::new(),
+        rules: Vec::new(),
+        contributions: Vec::new(),
+    })
+}
+
+fn explain_prompt<'a>(
+    format: ApiFormat,
+    router: &'a Router,
+    prompt: &Prompt,
+    facts: &Facts,
+) -> anyhow::Result<Explanation<'a>> {
+    let config = router.config();
+    let features = features::extract(prompt);
+    let scores = router.classifier().scores(&features)?;
+    let thresholds = router.thresholds(facts.policy);
+    let obstacles = obstacles(&config.targets, prompt, TargetSet::default());
+    let prospect =
+        |(position, (target, obstacle)): (usize, (&'a Target, Option<Reason>))| Prospect {
+            target: &target.name,
+            gate: obstacle.map(Reason::name),
+            score: scores.get(position).copied(),
+            threshold: thresholds.get(position).copied(),
+        };
+    let evidence = Evidence { prompt, features: &features, facts };
+    let hit = |rule: &'a Rule| RuleHit {
+        rule: config.reason_name(Reason::Rule(rule.name)),
+        target: config.targets.get(rule.target).map_or("", |target| &target.name),
+        matches: rule.matches(&evidence),
+    };
+    let policy = config.policies.get(facts.policy);
+    Ok(Explanation {
+        novelty: router.classifier().manifest().novelty.as_ref().map(|it| it.of(&features)),
+        targets: config.targets.iter().zip(obstacles).enumerate().map(prospect).collect(),
+        rules: policy.map_or(&[][..], |policy| &policy.rules).iter().map(hit).collect(),
+        contributions: contributions(router, &features)?,
+        ..explain(format, router, &router.decide_prompt(prompt, facts))?
     })
 }
 
@@ -162,6 +254,21 @@ fn print(explanation: &Explanation) {
         println!("score     {score:.4}, threshold {threshold:.4}, model {model_version}");
     }
     println!("prompt    about {} tokens", explanation.prompt_tokens_estimate);
+    if let Some(novelty) = explanation.novelty {
+        let limit = explanation.novelty_limit.map(|limit| format!(", limit {limit}"));
+        println!("novelty   {novelty:.2}{}", limit.unwrap_or_default());
+    }
+    for Prospect { target, gate, score, threshold } in &explanation.targets {
+        let chance =
+            score.zip(*threshold).map(|(score, at)| format!("score {score:.4} of {at:.4}"));
+        let chance = chance.unwrap_or_else(|| "takes what the others do not".to_owned());
+        let gate = gate.map_or("can serve it".to_owned(), |gate| format!("closed: {gate}"));
+        println!("{:9} {target}: {gate}, {chance}", "choice");
+    }
+    for RuleHit { rule, target, matches } in &explanation.rules {
+        let matches = if *matches { "matches" } else { "does not match" };
+        println!("{:9} {rule} (to {target}): {matches}", "rule");
+    }
     const SHOWN: usize = 15;
     if !explanation.contributions.is_empty() {
         println!("\n{:28} {:>8} {:>12}", "feature", "value", "contribution");

@@ -16,12 +16,14 @@ use crate::learn::{BadLine, DatasetError, Reading};
 
 mod cache;
 mod calibrate;
+mod estimate;
 mod evaluate;
 mod explain;
 mod features;
 mod import;
 mod label;
 mod schema;
+mod serve;
 mod simulate;
 mod train;
 
@@ -42,6 +44,8 @@ enum Command {
     Features(features::Args),
     Label(Box<label::Args>),
     Import(import::Args),
+    Serve(Box<serve::Args>),
+    Estimate(estimate::Args),
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
     Schema(schema::Args),
@@ -87,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(&args),
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
+        Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Cache(args) => cache::run(*args),
         Command::Schema(schema::Args {}) => schema::run(),

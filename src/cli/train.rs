@@ -131,7 +131,7 @@ fn train_target(
     .map_err(train_error)?;
     bar.finish_and_clear();
     let learning_curve = match args.learning_curve {
-        true => learning_curve(&dataset, &trained, args.seed)?,
+        true => learning_curve(&dataset, &trained, options)?,
         false => Vec::new(),
     };
     Ok((TrainedTarget { name, trained, learning_curve }, dataset.reading.files))
@@ -140,9 +140,9 @@ fn train_target(
 fn learning_curve(
     dataset: &Dataset,
     trained: &Trained,
-    seed: u64,
+    options: &TrainOptions,
 ) -> anyhow::Result<Vec<learn::CurvePoint>> {
-    let points = learn::learning_curve(dataset, trained, seed, |point| {
+    let points = learn::learning_curve(dataset, trained, options, |point| {
         eprintln!(
             "{} train rows: accuracy {:.3}, AUROC {}, APGR {}",
             point.rows,

@@ -176,6 +176,25 @@ impl Default for ResponseHeaders {
     }
 }
 
+/// The control plane that decisions are told to and policy snapshots come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// Envoy cluster of `pointsman serve`.
+    pub cluster: String,
+    /// Secret that decision ids are signed with; the control plane has the same.
+    pub key: String,
+    /// Bearer token of the control plane.
+    pub token: String,
+    /// Time between two posts, and between two looks for a new snapshot.
+    pub interval: std::time::Duration,
+    /// Most bytes of decisions that wait to be posted.
+    pub buffer_bytes: usize,
+    /// A snapshot that was not confirmed for so long no longer decides.
+    pub max_age: std::time::Duration,
+    /// Whether the bandit decides; otherwise decisions are only told.
+    pub bandit: bool,
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -184,6 +203,8 @@ pub struct Config {
     /// Position of the target that takes what cannot be decided.
     pub default: usize,
     pub model: Option<Model>,
+    /// Novelty above which the classifier abstains ([`crate::classifier::Novelty`]).
+    pub novelty_limit: Option<f32>,
     /// The main policy, then those that routes and the canary choose by name.
     pub policies: Vec<Policy>,
     /// Names of the rules of all policies: reasons of decisions.
@@ -203,6 +224,7 @@ pub struct Config {
     pub rewrite_model: bool,
     pub response_headers: ResponseHeaders,
     pub mode: Mode,
+    pub control: Option<Control>,
 }
 
 impl Config {

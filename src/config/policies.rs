@@ -35,6 +35,9 @@ pub(super) const WORD_BYTES: usize = 256;
 pub(super) const CHEAPEST: &str = "cheapest";
 pub(super) const STRONGEST: &str = "strongest";
 
+/// The fields of `policy`.
+const MAIN_FIELDS: [&str; 5] = ["order", "uncertain_band", "rules", "classifier", "bandit"];
+
 pub(super) fn read_policies(
     root: &Fields,
     targets: &[Target],
@@ -42,9 +45,7 @@ pub(super) fn read_policies(
     errors: &mut Errors,
 ) -> Vec<Policy> {
     let mut reader = Reader { targets, names };
-    let main = root
-        .field("policy")
-        .and_then(|node| node.object(&["order", "uncertain_band", "rules", "classifier"], errors));
+    let main = root.field("policy").and_then(|node| node.object(&MAIN_FIELDS, errors));
     let main = reader.policy(String::new(), main.as_ref(), &Policy::default(), errors);
     let mut policies = vec![main.clone()];
     let Some(node) = root.field("policies") else { return policies };

@@ -1,13 +1,15 @@
 //! JSON to [`Config`], collecting every error on the way.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::node::{ConfigErrors, Errors, Fields, Node};
 use super::policies::{read_canary, read_policies};
 use super::targets::{read_default, read_targets};
 use super::{
-    BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override, ResponseHeaders,
-    Sticky, Target,
+    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override,
+    ResponseHeaders, Sticky, Target,
 };
 use crate::prompt::Envelopes;
 
@@ -19,12 +21,19 @@ pub(super) const CONVERSATIONS: std::ops::RangeInclusive<u64> = 16..=1 << 20;
 /// Bounds of `sticky.switch_cost`.
 pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
 
+/// Bounds of `control.interval_ms`, `control.buffer_bytes` and `policy.bandit.max_age_s`.
+pub(super) const INTERVAL_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
+pub(super) const BUFFER_BYTES: std::ops::RangeInclusive<u64> = 16_384..=67_108_864;
+pub(super) const MAX_AGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// Bounds of `policy.classifier.novelty_limit`: no prompt is further away than 8 deviations.
+pub(super) const NOVELTY_LIMIT: std::ops::RangeInclusive<f64> = 0.1..=8.0;
+
 /// Bounds of `health`.
 pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
 pub(super) const EJECTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 
 /// The fields of the configuration.
-pub(super) const FIELDS: [&str; 14] = [
+pub(super) const FIELDS: [&str; 15] = [
     "targets",
     "default",
     "policy",
@@ -38,6 +47,7 @@ pub(super) const FIELDS: [&str; 14] = [
     "body",
     "response_headers",
     "mode",
+    "control",
     "$schema",
 ];
 
@@ -80,6 +90,8 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     let mut rule_names = Vec::new();
     let policies = read_policies(&root, &targets, &mut rule_names, errors);
     let canary = root.field("canary").and_then(|node| read_canary(node, &policies, errors));
+    let classifier = root.field("policy").and_then(|node| read_classifier(node, errors));
+    let classifier = classifier.unwrap_or_default();
     let sticky = root.field("sticky").and_then(|node| read_sticky(node, errors));
     let client = root.field("override").and_then(|node| read_override(node, &targets, errors));
     let health = root.field("health").and_then(|node| read_health(node, errors));
@@ -91,7 +103,8 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     Some(Config {
         targets,
         default,
-        model: root.field("policy").and_then(|node| read_model(node, errors)),
+        model: classifier.model,
+        novelty_limit: classifier.novelty_limit,
         policies,
         rule_names,
         canary,
@@ -104,14 +117,32 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         rewrite_model,
         response_headers: response_headers.unwrap_or_default(),
         mode: mode.unwrap_or_default(),
+        control: read_control(&root, errors),
+    })
+}
+
+/// What `policy.classifier` says.
+#[derive(Default)]
+struct ClassifierFields {
+    model: Option<Model>,
+    novelty_limit: Option<f32>,
+}
+
+fn read_classifier(node: Node, errors: &mut Errors) -> Option<ClassifierFields> {
+    let policy: &Map<String, Value> = node.value.as_object()?;
+    let value = policy.get("classifier")?;
+    let node = Node { path: "policy.classifier".into(), value };
+    let classifier = node.object(&["model", "novelty_limit"], errors)?;
+    let limit = classifier.field("novelty_limit");
+    let limit = limit.and_then(|node| node.number(NOVELTY_LIMIT, errors));
+    Some(ClassifierFields {
+        model: classifier.field("model").and_then(|node| read_model(node, errors)),
+        novelty_limit: limit.map(|limit| limit as f32),
     })
 }
 
 fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
-    let policy: &Map<String, Value> = node.value.as_object()?;
-    let value = policy.get("classifier")?;
-    let classifier = Node { path: "policy.classifier".into(), value }.object(&["model"], errors)?;
-    let model = classifier.field("model")?.object(&["onnx", "manifest"], errors)?;
+    let model = node.object(&["onnx", "manifest"], errors)?;
     let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
     let manifest = model.required("manifest", errors).and_then(|node| {
         node.object_value(errors)
@@ -197,6 +228,41 @@ fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
     headers
 }
 
+/// `control`, and `policy.bandit`, which has no meaning without it.
+fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control> {
+    let policy = root.field("policy").and_then(|policy| policy.value.get("bandit"));
+    let bandit = policy.map(|value| Node { path: "policy.bandit".to_owned(), value });
+    let Some(node) = root.field("control") else {
+        if let Some(bandit) = bandit {
+            bandit.refuse("needs `control`, where its policy comes from", errors);
+        }
+        return None;
+    };
+    let known = ["cluster", "key", "token", "interval_ms", "buffer_bytes"];
+    let fields = node.object(&known, errors)?;
+    let cluster = fields.required("cluster", errors).and_then(|node| node.cluster(errors));
+    let key = fields.required("key", errors).and_then(|node| node.secret(errors));
+    let token = fields.required("token", errors).and_then(|node| node.secret(errors));
+    let mut number = |name, range, default| {
+        fields.field(name).map_or(Some(default), |node| node.integer(range, errors))
+    };
+    let interval = number("interval_ms", INTERVAL_MS, 1000);
+    let buffer_bytes = number("buffer_bytes", BUFFER_BYTES, 1_048_576);
+    let max_age = bandit.as_ref().map_or(Some(300), |node| {
+        let fields = node.object(&["max_age_s"], errors)?;
+        fields.field("max_age_s").map_or(Some(300), |node| node.integer(MAX_AGE_S, errors))
+    });
+    Some(Control {
+        cluster: cluster?,
+        key: key?,
+        token: token?,
+        interval: Duration::from_millis(interval? as u64),
+        buffer_bytes: buffer_bytes?,
+        max_age: Duration::from_secs(max_age? as u64),
+        bandit: bandit.is_some(),
+    })
+}
+
 impl Node<'_> {
     /// The position of the target with this name.
     pub(super) fn target(&self, targets: &[Target], errors: &mut Errors) -> Option<usize> {
@@ -207,6 +273,16 @@ impl Node<'_> {
             self.refuse(&format!("must name a target: {}", names.join(", ")), errors);
         }
         position
+    }
+
+    /// A shared secret; never shown in an error.
+    fn secret(&self, errors: &mut Errors) -> Option<String> {
+        let long = |text: &&str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
+        let secret = self.value.as_str().filter(long);
+        if secret.is_none() {
+            errors.add(&self.path, "", "must be 16 or more visible ASCII characters");
+        }
+        secret.map(str::to_owned)
     }
 
     fn path_prefix(&self, errors: &mut Errors) -> Option<String> {

@@ -9,7 +9,10 @@ use super::node::RULE_NAME;
 use super::policies::{
     BOUNDS, CHEAPEST, CONDITIONS, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP, WORD_BYTES,
 };
-use super::read::{CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, SWITCH_COST, TTL_SECONDS};
+use super::read::{
+    BUFFER_BYTES, CONVERSATIONS, EJECTION_SECONDS, FAILURES, INTERVAL_MS, MAX_AGE_S, MAX_NAMES,
+    NOVELTY_LIMIT, SWITCH_COST, TTL_SECONDS,
+};
 use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
 use crate::features::SCHEMA;
@@ -65,11 +68,22 @@ pub fn json_schema() -> Value {
         object(&[], Value::Object(fields))
     };
     let thresholds = json!({"type": "object", "additionalProperties": share});
+    let novelty_limit =
+        json!({"type": "number", "minimum": NOVELTY_LIMIT.start(), "maximum": NOVELTY_LIMIT.end()});
     let switch_cost =
         json!({"type": "number", "minimum": SWITCH_COST.start(), "maximum": SWITCH_COST.end()});
     let shown = ["target", "source", "reason", "score", "decision_id"];
     let shown: Map<String, Value> =
         shown.iter().map(|name| ((*name).to_owned(), flag.clone())).collect();
+    let mut main = policy((
+        "classifier",
+        object(&[], json!({"model": model, "novelty_limit": novelty_limit})),
+    ));
+    if let Some(fields) = main.pointer_mut("/properties").and_then(Value::as_object_mut) {
+        let bandit = object(&[], json!({"max_age_s": integer(MAX_AGE_S)}));
+        fields.insert("bandit".to_owned(), bandit);
+    }
+    let secret = json!({"type": "string", "minLength": 16, "pattern": "^[!-~]+$"});
     let mut schema = object(
         &["targets"],
         json!({
@@ -77,7 +91,7 @@ pub fn json_schema() -> Value {
             "targets": {"type": "array", "items": target, "minItems": TARGETS.start(),
                         "maxItems": TARGETS.end()},
             "default": name,
-            "policy": policy(("classifier", object(&[], json!({"model": model})))),
+            "policy": main,
             "policies": {"type": "object", "maxProperties": MAX_POLICIES,
                          "propertyNames": name,
                          "additionalProperties": policy(("thresholds", thresholds))},
@@ -99,6 +113,11 @@ pub fn json_schema() -> Value {
             "body": object(&[], json!({"max_bytes": integer(BODY_BYTES), "rewrite_model": flag})),
             "response_headers": object(&[], Value::Object(shown)),
             "mode": one_of(&Mode::NAMES),
+            "control": object(&["cluster", "key", "token"], json!({
+                "cluster": {"type": "string", "minLength": 1, "maxLength": 255},
+                "key": secret, "token": secret, "interval_ms": integer(INTERVAL_MS),
+                "buffer_bytes": integer(BUFFER_BYTES),
+            })),
         }),
     );
     if let Some(schema) = schema.as_object_mut() {

@@ -42,7 +42,7 @@ fn each_rule_names_path_value_and_what_is_expected() {
     for (field, expected) in [
         (
             r#""defualt": "x""#,
-            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, health, path_prefixes, prompt, body, response_headers, mode, $schema",
+            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, health, path_prefixes, prompt, body, response_headers, mode, control, $schema",
         ),
         (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
@@ -71,6 +71,10 @@ fn each_rule_names_path_value_and_what_is_expected() {
         (
             r#""policy": {"classifier": {"model": {"onnx": "AAEC"}}}"#,
             "policy.classifier.model.manifest: is required",
+        ),
+        (
+            r#""policy": {"classifier": {"novelty_limit": 0}}"#,
+            "policy.classifier.novelty_limit = 0: must be a number from 0.1 to 8",
         ),
     ] {
         assert_eq!(errors(&with(field)), [expected], "{field}");
@@ -120,6 +124,28 @@ fn each_rule_of_a_target_names_path_value_and_what_is_expected() {
         ["targets = 1 targets: must be 2 to 16"]
     );
     assert_eq!(errors(r#"{}"#), ["targets: is required: the targets, cheapest first"]);
+}
+
+#[test]
+fn the_control_plane_is_read_and_its_secrets_are_never_shown() {
+    let good = with(
+        r#""control": {"cluster": "c", "key": "0123456789abcdef", "token": "fedcba9876543210", "interval_ms": 250},
+           "policy": {"bandit": {"max_age_s": 60}}"#,
+    );
+    let control = Config::from_json(good.as_bytes()).unwrap().control.unwrap();
+    assert!(control.bandit);
+    assert_eq!((control.interval.as_millis(), control.max_age.as_secs()), (250, 60));
+    assert_eq!(control.buffer_bytes, 1_048_576);
+    assert_eq!(
+        errors(&with(
+            r#""control": {"cluster": "c", "key": "secret", "token": "fedcba9876543210"}"#
+        )),
+        ["control.key: must be 16 or more visible ASCII characters"]
+    );
+    assert_eq!(
+        errors(&with(r#""policy": {"bandit": {}}"#)),
+        ["policy.bandit = {}: needs `control`, where its policy comes from"]
+    );
 }
 
 #[test]

@@ -83,21 +83,19 @@ pub fn measure(prompts: &[Prompt]) -> Option<[f64; 5]> {
             black_box((WORDS.slot(hash), FIRST_WORDS.slot(hash)));
         }
     });
-    let mut block = vec![0.0; CHAR_BUCKETS.max(WORD_BUCKETS)];
+    let (mut words, mut characters) = ([0.0; WORD_BUCKETS], [0.0; CHAR_BUCKETS]);
     let word_grams = fastest(&hashes, |hashes| {
-        let block = block.get_mut(..WORD_BUCKETS).unwrap_or_default();
-        block.fill(0.0);
-        let (mut buckets, mut grams) = (Buckets::new(block), WordGrams::default());
+        words.fill(0.0);
+        let (mut buckets, mut grams) = (Buckets::new(&mut words), WordGrams::default());
         hashes.iter().for_each(|&hash| grams.add(hash, &mut buckets));
         buckets.finish();
     });
     let character_grams = fastest(prompts, |prompt| {
-        let block = block.get_mut(..CHAR_BUCKETS).unwrap_or_default();
-        block.fill(0.0);
-        let (mut buckets, mut grams) = (Buckets::new(block), CharGrams::default());
+        characters.fill(0.0);
+        let (mut buckets, mut grams) = (Buckets::new(&mut characters), CharGrams::default());
         for excerpt in Focus::of(prompt).excerpts() {
             for piece in excerpt.pieces() {
-                piece.bytes().for_each(|byte| grams.add(byte, &mut buckets));
+                grams.add(piece.as_bytes(), &mut buckets);
             }
         }
         buckets.finish();

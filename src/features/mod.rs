@@ -4,21 +4,23 @@
 //! n-grams, of words and of characters. Text features look at the turn in *focus*, the last user
 //! turn, because that is what the model is asked. The user turns before it count half as much with
 //! every turn; only a short follow-up ("go on") hands on its whole weight to the turn before. The
-//! features of a single turn do not depend on any of this. Everything is computed with the same bits on every host: counts are integers, and
-//! logarithms come from the `libm` crate, not from the platform.
+//! features of a single turn do not depend on any of this. Everything is computed with the same
+//! bits on every host: counts are integers, and logarithms come from the `libm` crate, not from the
+//! platform.
 
 use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cost;
+mod focus;
 mod lexicon;
 mod ngrams;
 mod schema;
 mod text;
 
+use focus::Focus;
 pub use schema::{FeatureSpec, SCHEMA, digest_of, hash64, schema_hash};
 use schema::{Fnv1a, Slot};
-use text::Excerpt;
 
 /// Number of engineered features: the rows of [`SCHEMA`].
 pub const ENGINEERED: usize = SCHEMA.len();
@@ -38,14 +40,6 @@ pub(crate) const EXTRACTOR_VERSION: usize = 1;
 pub(crate) const FOCUS_HEAD_BYTES: usize = 24 * 1024;
 /// Bytes read from its end: instructions often follow the material.
 pub(crate) const FOCUS_TAIL_BYTES: usize = 8 * 1024;
-
-/// User turns that are read, the one in focus among them.
-pub(crate) const FOCUS_TURNS: usize = 4;
-/// Bytes read from the beginning and from the end of a turn that counts less than the one in focus.
-const DECAYED_WINDOW: (usize, usize) = (3 * 1024, 1024);
-
-/// A user turn up to this long is a follow-up when there is another before it, in bytes.
-const FOLLOW_UP_BYTES: usize = 48;
 
 /// A prompt as the classifier sees it: `f32[LEN]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,61 +125,6 @@ pub fn extract_into(prompt: &Prompt, features: &mut Features) {
     features.set_flag(Slot::FollowUp, focus.is_follow_up());
     describe_conversation(prompt, &focus, features);
     describe_request(prompt, features);
-}
-
-/// The text that the model is asked about.
-struct Focus<'p> {
-    /// The last user turns, newest first, each with its weight in eighths; 0 where there is none.
-    turns: [(&'p str, u32); FOCUS_TURNS],
-}
-
-impl<'p> Focus<'p> {
-    fn of(prompt: &'p Prompt) -> Self {
-        let spoken = |turn: &&Turn| !turn.text.trim_ascii().is_empty();
-        let users = prompt.turns.iter().rev().filter(|turn| turn.role == Role::User).filter(spoken);
-        let mut turns = [("", 0); FOCUS_TURNS];
-        let mut weight = text::ONE;
-        for (place, turn) in turns.iter_mut().zip(users) {
-            *place = (&*turn.text, weight);
-            if turn.text.len() > FOLLOW_UP_BYTES {
-                weight /= 2;
-            }
-        }
-        if let [first @ ("", 0), ..] = &mut turns {
-            let any = prompt.turns.iter().rev().find(spoken);
-            *first = (any.map_or("", |turn| &turn.text), text::ONE);
-        }
-        Focus { turns }
-    }
-
-    /// The last user turn.
-    fn text(&self) -> &'p str {
-        let [(text, _), ..] = self.turns;
-        text
-    }
-
-    fn is_follow_up(&self) -> bool {
-        let [(text, _), (_, before), ..] = self.turns;
-        before > 0 && text.len() <= FOLLOW_UP_BYTES
-    }
-
-    /// Oldest first, so that the end of what is read is the end of the question.
-    fn excerpts(&self) -> impl Iterator<Item = Excerpt<'p>> {
-        let whole = |(_, weight): &&(&str, u32)| *weight == text::ONE;
-        let opening = self.turns.iter().filter(whole).count().saturating_sub(1);
-        self.turns.iter().enumerate().rev().filter(|(_, (_, weight))| *weight > 0).map(
-            move |(age, &(text, weight))| {
-                let whole = weight == text::ONE;
-                let (window, bytes) = if whole {
-                    ((FOCUS_HEAD_BYTES, FOCUS_TAIL_BYTES), text.len())
-                } else {
-                    let (head, tail) = DECAYED_WINDOW;
-                    (DECAYED_WINDOW, text.len().min(head + tail))
-                };
-                Excerpt { text, window, bytes, weight, opens: age == opening }
-            },
-        )
-    }
 }
 
 fn describe_conversation(prompt: &Prompt, focus: &Focus, features: &mut Features) {

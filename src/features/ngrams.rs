@@ -10,39 +10,41 @@ static LOG_COUNTS: LazyLock<[f32; 32]> =
 ///
 /// Finished, the block holds `ln(1 + count)` scaled to unit length, so that long prompts do not
 /// weigh more than short ones.
-pub(super) struct Buckets<'f> {
-    /// Its length is a power of two of at most 2^16.
-    block: &'f mut [f32],
-    shift: u32,
+pub(super) struct Buckets<'f, const SIZE: usize> {
+    block: &'f mut [f32; SIZE],
+    /// Buckets that are not empty, in the order of their first n-gram.
     touched: Vec<u16>,
+    distinct: usize,
     /// What one n-gram counts: a power of two, so that sums are exact.
     pub(super) weight: f32,
 }
 
-impl<'f> Buckets<'f> {
-    pub(super) fn new(block: &'f mut [f32]) -> Self {
-        let shift = block.len().leading_zeros() + 33 - usize::BITS;
-        Buckets { block, shift, touched: Vec::with_capacity(1024), weight: 1.0 }
+impl<'f, const SIZE: usize> Buckets<'f, SIZE> {
+    pub(super) fn new(block: &'f mut [f32; SIZE]) -> Self {
+        Buckets { block, touched: vec![0; SIZE], distinct: 0, weight: 1.0 }
     }
 
-    /// Counts the n-gram with this hash once, as much as the weight says.
+    /// Counts one n-gram.
     pub(super) fn add(&mut self, hash: u32) {
-        // Fibonacci hashing: the multiplication's high bits depend on all bits of the hash.
-        let bucket = hash.wrapping_mul(0x9e37_79b1) >> self.shift;
-        if let Some(count) = self.block.get_mut(bucket as usize) {
-            if *count == 0.0 {
-                self.touched.push(bucket as u16);
-            }
-            *count += self.weight;
-        }
+        self.fill(|filling| filling.add(hash));
+    }
+
+    /// Counts many n-grams.
+    fn fill(&mut self, count: impl FnOnce(&mut Filling<SIZE>)) {
+        let Buckets { block, touched, distinct, weight } = self;
+        let mut filling = Filling { block, touched, distinct: *distinct, weight: *weight };
+        count(&mut filling);
+        *distinct = filling.distinct;
     }
 
     pub(super) fn finish(self) {
+        let touched = self.touched.get(..self.distinct).unwrap_or_default();
+        let logs = &*LOG_COUNTS;
         let mut squares = 0.0_f32;
-        for &bucket in &self.touched {
+        for &bucket in touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
                 let whole = *count as usize;
-                let known = LOG_COUNTS.get(whole).filter(|_| whole as f32 == *count).copied();
+                let known = logs.get(whole).filter(|_| whole as f32 == *count).copied();
                 *count = known.unwrap_or_else(|| libm::log1pf(*count));
                 squares += *count * *count;
             }
@@ -51,11 +53,40 @@ impl<'f> Buckets<'f> {
             return;
         }
         let scale = 1.0 / squares.sqrt();
-        for &bucket in &self.touched {
+        for &bucket in touched {
             if let Some(value) = self.block.get_mut(usize::from(bucket)) {
                 *value *= scale;
             }
         }
+    }
+}
+
+/// [`Buckets`] while a text is read: a value of its own, so that it stays in registers.
+struct Filling<'f, const SIZE: usize> {
+    block: &'f mut [f32; SIZE],
+    touched: &'f mut [u16],
+    distinct: usize,
+    weight: f32,
+}
+
+impl<const SIZE: usize> Filling<'_, SIZE> {
+    const SHIFT: u32 = {
+        assert!(SIZE.is_power_of_two() && SIZE <= 1 << 16, "buckets are numbered in 16 bits");
+        32 - SIZE.trailing_zeros()
+    };
+
+    /// Counts the n-gram with this hash once, as much as the weight says.
+    fn add(&mut self, hash: u32) {
+        // Fibonacci hashing: the multiplication's high bits depend on all bits of the hash.
+        let bucket = hash.wrapping_mul(0x9e37_79b1) >> Self::SHIFT;
+        let Some(count) = self.block.get_mut(bucket as usize) else { return };
+        // Always noted, and kept when it is the first: half of the n-grams are, and a processor
+        // would guess a branch wrong as often.
+        if let Some(place) = self.touched.get_mut(self.distinct) {
+            *place = bucket as u16;
+        }
+        self.distinct += usize::from(*count == 0.0);
+        *count += self.weight;
     }
 }
 
@@ -66,7 +97,7 @@ pub(super) struct WordGrams {
 }
 
 impl WordGrams {
-    pub(super) fn add(&mut self, word: u32, buckets: &mut Buckets) {
+    pub(super) fn add<const SIZE: usize>(&mut self, word: u32, buckets: &mut Buckets<SIZE>) {
         buckets.add(word);
         if self.previous != 0 {
             buckets.add(self.previous.rotate_left(13).wrapping_mul(0x85eb_ca6b) ^ word);
@@ -83,22 +114,45 @@ pub(super) struct CharGrams {
 }
 
 impl CharGrams {
-    pub(super) fn add(&mut self, byte: u8, buckets: &mut Buckets) {
-        let byte = match byte {
-            b'0'..=b'9' => b'0',
-            b' ' | b'\t' | b'\r' if matches!(self.window as u8, b' ' | b'\n') => return,
-            b'\t' | b'\r' => b' ',
-            b'\n' if self.window as u8 == b'\n' => return,
-            _ => byte.to_ascii_lowercase(),
-        };
-        self.window = self.window << 8 | u32::from(byte);
-        self.filled = (self.filled + 1).min(4);
-        if self.filled >= 3 {
-            // The top bit pattern tells trigrams from tetragrams.
-            buckets.add((self.window & 0x00ff_ffff).wrapping_mul(0xc2b2_ae35) ^ 0x5bd1_e995);
+    /// Reads on in the text.
+    pub(super) fn add<const SIZE: usize>(&mut self, text: &[u8], buckets: &mut Buckets<SIZE>) {
+        buckets.fill(|buckets| self.count(text, buckets));
+    }
+
+    fn count<const SIZE: usize>(&mut self, text: &[u8], buckets: &mut Filling<SIZE>) {
+        let CharGrams { mut window, mut filled } = *self;
+        for &byte in text {
+            let byte = NORMAL.get(usize::from(byte)).copied().unwrap_or_default();
+            let last = window as u8;
+            if matches!(byte, b' ' | b'\n') && (last == b'\n' || last == byte) {
+                continue;
+            }
+            window = window << 8 | u32::from(byte);
+            filled = (filled + 1).min(4);
+            if filled >= 3 {
+                // The top bit pattern tells trigrams from tetragrams.
+                buckets.add((window & 0x00ff_ffff).wrapping_mul(0xc2b2_ae35) ^ 0x5bd1_e995);
+            }
+            if filled == 4 {
+                buckets.add(window ^ window >> 15);
+            }
         }
-        if self.filled == 4 {
-            buckets.add(self.window ^ self.window >> 15);
-        }
+        *self = CharGrams { window, filled };
     }
 }
+
+/// What a byte counts as in character n-grams.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within its own bounds")]
+const NORMAL: [u8; 256] = {
+    let mut normal = [0; 256];
+    let mut byte = 0;
+    while byte < normal.len() {
+        normal[byte] = match byte as u8 {
+            b'0'..=b'9' => b'0',
+            b'\t' | b'\r' => b' ',
+            other => other.to_ascii_lowercase(),
+        };
+        byte += 1;
+    }
+    normal
+};

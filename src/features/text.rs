@@ -1,47 +1,21 @@
 //! One pass over the text in focus: engineered counts and n-grams together.
 
+use super::focus::Excerpt;
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
 use super::ngrams::{Buckets, CharGrams, WordGrams};
 use super::schema::{SCHEMA, Slot};
-use super::{ENGINEERED, Features, WORD_BUCKETS};
+use super::{CHAR_BUCKETS, ENGINEERED, Features, WORD_BUCKETS};
 
 /// Counts are whole numbers of eighths, so that decayed ones stay exact on every host.
 pub(super) const ONE: u32 = 8;
-
-/// A part of the conversation to read.
-pub(super) struct Excerpt<'p> {
-    pub(super) text: &'p str,
-    /// Bytes read from its beginning and from its end. What lies between is skipped.
-    pub(super) window: (usize, usize),
-    /// Bytes it counts as.
-    pub(super) bytes: usize,
-    /// How much each of its words counts, in eighths.
-    pub(super) weight: u32,
-    /// Its first word tells the kind of task.
-    pub(super) opens: bool,
-}
-
-impl<'p> Excerpt<'p> {
-    /// What is read of it: its beginning and its end, cut between characters.
-    pub(super) fn pieces(&self) -> [&'p str; 2] {
-        let (head, tail) = self.window;
-        if self.text.len() <= head + tail {
-            return [self.text, ""];
-        }
-        let head = self.text.floor_char_boundary(head);
-        let tail = self.text.ceil_char_boundary(self.text.len() - tail);
-        [self.text.get(..head).unwrap_or_default(), self.text.get(tail..).unwrap_or_default()]
-    }
-}
 
 /// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
 pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
     let Some((engineered, blocks)) = features.values.split_at_mut_checked(ENGINEERED) else {
         return;
     };
-    let Some((words, characters)) = blocks.split_at_mut_checked(WORD_BUCKETS) else {
-        return;
-    };
+    let Some((words, characters)) = blocks.split_first_chunk_mut() else { return };
+    let Some(characters) = characters.first_chunk_mut() else { return };
     let mut scanner = Scanner::new(Buckets::new(words), Buckets::new(characters));
     for excerpt in excerpts {
         scanner.weigh(excerpt.weight);
@@ -90,38 +64,25 @@ impl Counts {
     }
 }
 
-/// The word being read.
+/// What a word is made of.
+#[derive(Default)]
 struct Word {
     hash: u32,
     length: usize,
     letters: usize,
     digits: usize,
     underscores: usize,
+    uppercase: usize,
     starts_upper: bool,
     inner_upper: bool,
-    last_lower: bool,
-}
-
-impl Word {
-    const EMPTY: Word = Word {
-        hash: WORD_SEED,
-        length: 0,
-        letters: 0,
-        digits: 0,
-        underscores: 0,
-        starts_upper: false,
-        inner_upper: false,
-        last_lower: false,
-    };
 }
 
 struct Scanner<'f> {
     counts: Counts,
-    words: Buckets<'f>,
-    characters: Buckets<'f>,
+    words: Buckets<'f, WORD_BUCKETS>,
+    characters: Buckets<'f, CHAR_BUCKETS>,
     word_grams: WordGrams,
     char_grams: CharGrams,
-    word: Word,
     /// Hash of the word before.
     previous_word: u32,
     previous_byte: u8,
@@ -143,14 +104,13 @@ const QUANTITIES: [u32; 4] =
     [word_hash("many"), word_hash("much"), word_hash("far"), word_hash("long")];
 
 impl<'f> Scanner<'f> {
-    fn new(words: Buckets<'f>, characters: Buckets<'f>) -> Self {
+    fn new(words: Buckets<'f, WORD_BUCKETS>, characters: Buckets<'f, CHAR_BUCKETS>) -> Self {
         Scanner {
             counts: Counts { eighths: [0; ENGINEERED], weight: ONE },
             words,
             characters,
             word_grams: WordGrams::default(),
             char_grams: CharGrams::default(),
-            word: Word::EMPTY,
             previous_word: 0,
             previous_byte: b'\n',
             bytes: 0,
@@ -179,7 +139,6 @@ impl<'f> Scanner<'f> {
         for line in text.split_inclusive('\n') {
             self.read_line(line.as_bytes());
         }
-        self.end_word();
         self.sentence_start = true;
         self.previous_byte = b'\n';
     }
@@ -190,20 +149,18 @@ impl<'f> Scanner<'f> {
         self.counts.raise(Slot::LongestLine, content.len());
         self.describe_line(line, content);
         self.bytes += self.counts.weighed(line.len()) as usize;
+        self.char_grams.add(line, &mut self.characters);
         let mut pipes = 0;
-        for &byte in line {
-            self.char_grams.add(byte, &mut self.characters);
-            if byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'_' {
-                self.read_word_byte(byte);
-            } else if byte == b'\'' && self.word.letters > 0 {
-                // "don't" is one word.
-                self.word.hash = word_step(self.word.hash, byte);
+        let mut rest = line;
+        while let Some((&byte, after)) = rest.split_first() {
+            if is_word_byte(byte) {
+                rest = self.read_word(rest);
             } else {
-                self.end_word();
                 self.read_symbol(byte);
                 pipes += usize::from(byte == b'|');
+                self.previous_byte = byte;
+                rest = after;
             }
-            self.previous_byte = byte;
         }
         self.counts.bump(Slot::TableLines, usize::from(pipes >= 2));
         if let Some(&last) = content.last() {
@@ -242,30 +199,54 @@ impl<'f> Scanner<'f> {
         }
     }
 
-    fn read_word_byte(&mut self, byte: u8) {
-        let word = &mut self.word;
-        word.length += 1;
-        if byte.is_ascii_digit() {
-            word.digits += 1;
-            // Numbers of the same length are the same word: their values do not generalise.
-            word.hash = word_step(word.hash, b'0');
-        } else {
-            let upper = byte.is_ascii_uppercase();
-            word.starts_upper |= upper && word.length == 1;
-            word.inner_upper |= upper && word.last_lower;
-            word.last_lower = byte.is_ascii_lowercase();
-            word.letters += usize::from(byte != b'_');
-            word.underscores += usize::from(byte == b'_');
-            word.hash = word_step(word.hash, byte.to_ascii_lowercase());
-            self.counts.bump(Slot::Uppercase, usize::from(upper));
-            if byte >= 0x80 {
-                self.read_non_ascii(byte);
+    /// Reads the word at the beginning of `text`, gives what follows it.
+    fn read_word<'t>(&mut self, text: &'t [u8]) -> &'t [u8] {
+        let mut word = Word { hash: WORD_SEED, ..Word::default() };
+        let mut last_lower = false;
+        let mut previous = self.previous_byte;
+        let mut used = 0;
+        for &byte in text {
+            if byte.is_ascii_lowercase() {
+                word.letters += 1;
+                word.hash = word_step(word.hash, byte);
+                last_lower = true;
+            } else if byte.is_ascii_uppercase() {
+                word.starts_upper |= used == 0;
+                word.inner_upper |= last_lower;
+                word.uppercase += 1;
+                word.letters += 1;
+                word.hash = word_step(word.hash, byte.to_ascii_lowercase());
+                last_lower = false;
+            } else if byte.is_ascii_digit() {
+                word.digits += 1;
+                // Numbers of the same length are the same word: their values do not generalise.
+                word.hash = word_step(word.hash, b'0');
+            } else if byte >= 0x80 {
+                word.letters += 1;
+                word.hash = word_step(word.hash, byte);
+                last_lower = false;
+                self.read_non_ascii(byte, previous);
+            } else if byte == b'_' {
+                word.underscores += 1;
+                word.hash = word_step(word.hash, byte);
+                last_lower = false;
+            } else if byte == b'\'' && word.letters > 0 {
+                // "don't" is one word.
+                word.hash = word_step(word.hash, byte);
+            } else {
+                break;
             }
+            previous = byte;
+            used += 1;
         }
+        self.previous_byte = previous;
+        word.length = word.letters + word.digits + word.underscores;
+        self.end_word(&word);
+        text.get(used..).unwrap_or_default()
     }
 
     /// Scripts by lead byte of the UTF-8 sequence.
-    fn read_non_ascii(&mut self, byte: u8) {
+    fn read_non_ascii(&mut self, byte: u8, previous: u8) {
         let slot = match byte {
             0xC2..=0xC9 => Slot::LatinExtended,
             0xCE..=0xD4 => Slot::Cyrillic,
@@ -273,7 +254,7 @@ impl<'f> Scanner<'f> {
             0xE3..=0xED => Slot::Cjk,
             0xF0..=0xF7 => Slot::Emoji,
             // Arrows and mathematical operators, U+2190 to U+22FF.
-            0x86..=0x8B if self.previous_byte == 0xE2 => Slot::MathSymbols,
+            0x86..=0x8B if previous == 0xE2 => Slot::MathSymbols,
             0x80..=0xBF => return,
             _ => Slot::NonAscii,
         };
@@ -283,12 +264,9 @@ impl<'f> Scanner<'f> {
         }
     }
 
-    fn end_word(&mut self) {
-        let word = std::mem::replace(&mut self.word, Word::EMPTY);
-        if word.length == 0 {
-            return;
-        }
+    fn end_word(&mut self, word: &Word) {
         self.counts.bump(Slot::Digits, word.digits);
+        self.counts.bump(Slot::Uppercase, word.uppercase);
         if word.letters == 0 {
             if word.digits == 0 {
                 self.counts.bump(Slot::BlankFill, 1);
@@ -416,6 +394,11 @@ impl<'f> Scanner<'f> {
         self.words.finish();
         self.characters.finish();
     }
+}
+
+/// Whether a byte is part of a word, or of one character of it.
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'_'
 }
 
 /// The lexicon's slots must be positions of the vector.

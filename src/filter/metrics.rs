@@ -138,12 +138,12 @@ fn spending(targets: &[Target], strongest: Price) -> Result<Vec<Spending>, Statu
     targets.iter().map(define).collect()
 }
 
-fn counter(name: &str) -> Result<u32, Status> {
+pub(super) fn counter(name: &str) -> Result<u32, Status> {
     define_metric(MetricType::Counter, name)
 }
 
 /// A metric that cannot be written must not cost a request: the loss shows in the metric itself.
-fn count(id: u32, amount: u64) {
+pub(super) fn count(id: u32, amount: u64) {
     let _ = increment_metric(id, i64::try_from(amount).unwrap_or(i64::MAX));
 }
 

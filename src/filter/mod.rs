@@ -3,6 +3,7 @@
 //! [`root::Root`] lives as long as the configuration, [`request::Request`] as long as a request.
 
 mod body;
+mod control;
 mod conversation;
 mod metrics;
 mod request;

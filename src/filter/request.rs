@@ -7,6 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use super::control::Told;
 use super::response::Answer;
 use super::root::Service;
 use super::route::{Treatment, header};
@@ -64,14 +65,13 @@ impl Request {
         let (router, config) = (&service.router, service.router.config());
         let mut body = body::read(config.max_body_bytes);
         let body_bytes = body.len();
-        let path = header(":path").unwrap_or_default();
         let mut facts = Facts {
-            path: &path,
             header: &header,
             policy: reading.treatment.policy,
             unavailable: service.watch.unavailable(milliseconds_since_epoch() / 1000),
             ..Facts::default()
         };
+        let mut told = Told::default();
         let decision = match router.read(reading.format, &mut body, extent.cut || !extent.ended) {
             Err(error) => router.fall_back(error.into()),
             Ok(prompt) => {
@@ -79,7 +79,10 @@ impl Request {
                 let talk = talk.map(|sticky| (sticky, router.conversation(&prompt, &facts)));
                 facts.previous = talk
                     .and_then(|(sticky, key)| conversation::recall(sticky, key, &config.targets));
-                let decision = router.decide_prompt(&prompt, &facts);
+                let mut decision = router.decide_prompt(&prompt, &facts);
+                if let Some(control) = &service.control {
+                    told = control.decide(&mut decision, service.uniform());
+                }
                 if let (Some((sticky, key)), Some(target)) = (talk, router.target(&decision)) {
                     conversation::remember(sticky, key, target);
                 }
@@ -91,11 +94,18 @@ impl Request {
         {
             body::write(target, config.max_body_bytes, extent.ended && !extent.cut);
         }
-        self.settle(decision, reading.treatment.mode, body_bytes, started);
+        self.settle(decision, told, reading.treatment.mode, body_bytes, started);
     }
 
     /// Puts a decision into effect: route, record, metrics.
-    fn settle(&mut self, decision: Decision, mode: Mode, body_bytes: usize, started: Instant) {
+    fn settle(
+        &mut self,
+        decision: Decision,
+        told: Told,
+        mode: Mode,
+        body_bytes: usize,
+        started: Instant,
+    ) {
         let service = Rc::clone(&self.service);
         let Some(target) = service.router.target(&decision) else {
             return;
@@ -127,11 +137,18 @@ impl Request {
             threshold: decision.threshold,
             propensity: decision.propensity,
             features: record::pack(&decision.context),
+            context: told.context,
+            snapshot: told.snapshot,
+            bandit_fallback: told.fallback,
             body_bytes,
             prompt_tokens_estimate: decision.prompt_tokens_estimate,
             latency_us,
         };
-        self.set_property(vec![RECORD_PROPERTY], Some(record.to_json().as_bytes()));
+        let record = record.to_json();
+        self.set_property(vec![RECORD_PROPERTY], Some(record.as_bytes()));
+        if let Some(control) = &service.control {
+            control.tell(&record);
+        }
         service.metrics.decided(&decision, body_bytes, latency_us);
         self.stage = Stage::Decided { decision, id };
     }
@@ -160,7 +177,7 @@ impl HttpContext for Request {
         }
         if let Some(reason) = route::unreadable(end_of_stream) {
             let decision = self.service.router.fall_back(reason);
-            self.settle(decision, treatment.mode, 0, Instant::now());
+            self.settle(decision, Told::default(), treatment.mode, 0, Instant::now());
             return Action::Continue;
         }
         self.stage = Stage::Reading(Reading { format, treatment });

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use super::control::Control;
 use super::metrics::Metrics;
 use super::request::Request;
 use super::rewrite::{self, Passage};
@@ -19,6 +20,7 @@ use crate::router::Router;
 pub(super) struct Service {
     pub(super) router: Router,
     pub(super) metrics: Metrics,
+    pub(super) control: Option<Control>,
     pub(super) watch: Watch,
     pub(super) schema_hash: String,
     /// Digest of the configuration.
@@ -36,10 +38,13 @@ impl Service {
         let model_version = &router.classifier().manifest().version;
         let metrics = Metrics::define(router.config(), model_version, &policy_version)
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
+        let control = Control::define(router.config())
+            .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         Ok(Service {
             watch: Watch::new(router.config().targets.len()),
             router,
             metrics,
+            control,
             schema_hash: features::schema_hash(),
             policy_version,
             identity: RandomState::new(),
@@ -47,14 +52,25 @@ impl Service {
         })
     }
 
-    /// A fresh decision id: 128 bits as hex digits, unpredictable and unique in practice.
+    /// A fresh decision id: 128 bits as hex digits, unpredictable and unique in practice; with a
+    /// control plane, signed.
     pub(super) fn decision_id(&self) -> String {
         let number = self.decisions.get();
         self.decisions.set(number.wrapping_add(1));
-        let halves =
-            [self.identity.hash_one((number, 0_u8)), self.identity.hash_one((number, 1_u8))];
-        let [high, low] = halves;
-        format!("{high:016x}{low:016x}")
+        let [high, low] = [0_u8, 1].map(|half| self.identity.hash_one((number, half)));
+        let id = (u128::from(high) << 64) | u128::from(low);
+        match &self.control {
+            Some(control) => control.signer.sign(&id.to_be_bytes()),
+            None => format!("{id:032x}"),
+        }
+    }
+
+    /// A number in 0..1 that no client can predict.
+    pub(super) fn uniform(&self) -> f64 {
+        let number = self.decisions.get();
+        self.decisions.set(number.wrapping_add(1));
+        // 53 bits, as many as the fraction of an `f64` holds.
+        (self.identity.hash_one((number, 2_u8)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -82,7 +98,27 @@ pub(super) struct Root {
     role: Option<Role>,
 }
 
-impl Context for Root {}
+impl Root {
+    /// The service and its control plane, where there is one.
+    fn control(&self) -> Option<(&Service, &Control)> {
+        let Some(Role::Router(service)) = &self.role else { return None };
+        Some((service, service.control.as_ref()?))
+    }
+
+    fn tick_again(&self) {
+        if let Some((service, control)) = self.control() {
+            self.set_tick_period(control.next_tick(service.uniform()));
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        if let Some((_, control)) = self.control() {
+            control.answered(token, body_size);
+        }
+    }
+}
 
 impl RootContext for Root {
     /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
@@ -100,6 +136,7 @@ impl RootContext for Root {
                     );
                 }
                 self.role = Some(role);
+                self.tick_again();
                 true
             }
             Err(errors) => {
@@ -109,6 +146,13 @@ impl RootContext for Root {
                 false
             }
         }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some((_, control)) = self.control() {
+            control.tick();
+        }
+        self.tick_again();
     }
 
     fn get_type(&self) -> Option<ContextType> {

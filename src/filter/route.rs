@@ -54,8 +54,11 @@ pub(super) struct Treatment {
 impl Treatment {
     pub(super) fn of_route(config: &Config) -> Self {
         let mode = metadata("mode").and_then(|name| Mode::named(&name));
-        let policy = metadata("policy")
-            .and_then(|name| config.policies.iter().position(|policy| policy.name == name));
+        let policy = match config.policies.as_slice() {
+            [_, _, ..] => metadata("policy")
+                .and_then(|name| config.policies.iter().position(|policy| policy.name == name)),
+            _ => None,
+        };
         Treatment { mode: mode.unwrap_or(config.mode), policy: policy.unwrap_or(0) }
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::LabelError;
-use super::log::{Lines, Problem, Problems};
-use super::record::parse_object;
+use super::log::{Problem, Problems};
+use super::record::each_object;
 
 /// Agreement of labels with grades.
 ///
@@ -140,26 +140,15 @@ fn each(
     problems: &mut Problems,
     mut visit: impl FnMut(String, &Value) -> Result<(), &'static str>,
 ) -> Result<(), LabelError> {
-    let mut lines = Lines::open(path)?;
-    while let Some((line, bytes)) = lines.next(problems)? {
-        let value = match parse_object(bytes) {
-            Ok(value) => value,
-            Err(error) => {
-                problems.add(Problem::BrokenLine, path, line, error.to_string())?;
-                continue;
-            }
-        };
+    each_object(path, problems, |line, value, problems| {
         let id = match value.get("id") {
             Some(Value::String(id)) => id.clone(),
             Some(Value::Number(id)) => id.to_string(),
-            _ => {
-                problems.add(Problem::MissingField, path, line, "no id")?;
-                continue;
-            }
+            _ => return problems.add(Problem::MissingField, path, line, "no id"),
         };
-        if let Err(what) = visit(id, &value) {
-            problems.add(Problem::MissingField, path, line, what)?;
+        match visit(id, value) {
+            Ok(()) => Ok(()),
+            Err(what) => problems.add(Problem::MissingField, path, line, what),
         }
-    }
-    Ok(())
+    })
 }

@@ -18,7 +18,7 @@ use super::log::{Problem, Problems};
 use super::price::{Purse, billed, estimate as estimate_usage};
 use super::record::Record;
 use super::scan::Plan;
-use super::summary::{CallCounts, Estimate};
+use super::summary::CallCounts;
 use super::{Observer, Options};
 use crate::usage::{Price, Usage};
 
@@ -37,46 +37,6 @@ pub struct Made {
 /// The key of a row's replay.
 pub fn replay_key(options: &Options, record: &Record) -> Option<CallKey> {
     options.cheap.as_ref().map(|cheap| CallKey::of(&record.request.for_model(&cheap.model)))
-}
-
-/// What the run would cost.
-///
-/// # Errors
-/// The log or the journal cannot be read.
-pub fn estimate(
-    options: &Options,
-    plan: &Plan,
-    journal: &mut Journal,
-) -> Result<Estimate, LabelError> {
-    let mut estimate = Estimate { rows: plan.rows.len() as u64, ..Estimate::default() };
-    let mut keys = HashSet::new();
-    let mut reader = plan.reader();
-    while let Some((row, record)) = reader.next(|_| true)? {
-        if let Some(cheap) = &options.cheap {
-            let body = record.request.for_model(&cheap.model);
-            let key = CallKey::of(&body);
-            if journal.get(key)?.is_some() {
-                estimate.already_paid += 1;
-            } else if keys.insert(key) {
-                let usage = estimate_usage(&body, &record.strong, record.request.max_tokens());
-                estimate.replay.add(usage);
-                estimate.dollars += options.cheap_price.unwrap_or_default().of(usage);
-            }
-        }
-        if plan.rows[row].evaluator == Evaluator::Judge
-            && let Some(model) = options.judge.as_ref().map(|judge| &judge.model)
-        {
-            let strong = &record.strong;
-            let pair = Pair { request: &record.request, strong, cheap: strong };
-            for body in judge::bodies(&pair, model) {
-                let usage = estimate_usage(&body, &Answer::from_text("x".repeat(400)), None);
-                estimate.judge.add(usage);
-                estimate.dollars += options.judge_price.unwrap_or_default().of(usage);
-            }
-        }
-    }
-    estimate.priced = options.cheap_price.is_some() || options.judge_price.is_some();
-    Ok(estimate)
 }
 
 enum Event {

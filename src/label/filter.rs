@@ -3,7 +3,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread;
+
+use rayon::prelude::*;
 
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
@@ -44,13 +45,13 @@ pub fn run(
     let mut problems = Problems::new(options.strict);
     let mut tally = Tally::default();
     let sandbox = Sandbox::new();
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let room = rayon::current_num_threads() * ROWS_PER_THREAD;
     for path in &options.inputs {
         let mut lines = Lines::open(path)?;
         let mut end = false;
         while !end {
             let mut chunk: Vec<(u64, Vec<u8>)> = Vec::new();
-            while chunk.len() < threads * ROWS_PER_THREAD {
+            while chunk.len() < room {
                 match lines.next(&mut problems)? {
                     Some((number, bytes)) => chunk.push((number, bytes.to_vec())),
                     None => {
@@ -59,7 +60,7 @@ pub fn run(
                     }
                 }
             }
-            for (number, scored) in score_all(options, path, &chunk, &sandbox, threads) {
+            for (number, scored) in score_all(options, path, &chunk, &sandbox) {
                 match scored {
                     Ok(scored) => {
                         tally.add(scored.evaluator, scored.quality, options.threshold);
@@ -88,27 +89,8 @@ fn score_all(
     path: &Path,
     chunk: &[(u64, Vec<u8>)],
     sandbox: &Sandbox,
-    threads: usize,
 ) -> Vec<ScoredLine> {
-    let score_part = |part: &[(u64, Vec<u8>)]| -> Vec<ScoredLine> {
-        part.iter().map(|(n, bytes)| (*n, score(options, path, *n, bytes, sandbox))).collect()
-    };
-    if chunk.is_empty() {
-        return Vec::new();
-    }
-    thread::scope(|scope| {
-        let parts: Vec<_> = chunk
-            .chunks(chunk.len().div_ceil(threads))
-            .map(|part| scope.spawn(|| score_part(part)))
-            .collect();
-        parts
-            .into_iter()
-            .flat_map(|part| match part.join() {
-                Ok(scores) => scores,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
+    chunk.par_iter().map(|(n, bytes)| (*n, score(options, path, *n, bytes, sandbox))).collect()
 }
 
 fn score(

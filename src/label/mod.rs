@@ -27,6 +27,7 @@ pub mod audit;
 mod calls;
 mod client;
 mod error;
+mod estimate;
 pub mod evaluators;
 pub mod filter;
 mod journal;
@@ -35,6 +36,7 @@ mod output;
 mod price;
 mod record;
 mod request;
+pub mod row;
 mod sample;
 mod scan;
 mod score;
@@ -107,7 +109,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Outcome, LabelE
         observer.say(&format!("{lines} damaged lines of the journal are ignored"));
     }
     if options.dry_run {
-        let estimate = calls::estimate(options, &plan, &mut journal)?;
+        let estimate = estimate::estimate(options, &plan, &mut journal)?;
         journal.discard_if_empty()?;
         return Ok(Outcome::Estimate(estimate));
     }

@@ -1,10 +1,13 @@
 //! One line of a production log.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::error::LabelError;
+use super::log::{Lines, Problem, Problems};
 use super::request::Request;
 
 /// Where a record's fields are: JSON pointers (RFC 6901).
@@ -156,6 +159,25 @@ pub(super) fn parse_object(line: &[u8]) -> Result<Value, RecordError> {
         Ok(_) => Err(RecordError::Broken("not a JSON object".into())),
         Err(error) => Err(RecordError::Broken(format!("not JSON: {error}"))),
     }
+}
+
+/// Visits the objects of a file with their lines; lines that hold none are counted.
+///
+/// # Errors
+/// The file cannot be read, what `visit` says, or `--strict` met a broken line.
+pub(super) fn each_object(
+    path: &Path,
+    problems: &mut Problems,
+    mut visit: impl FnMut(u64, &Value, &mut Problems) -> Result<(), LabelError>,
+) -> Result<(), LabelError> {
+    let mut lines = Lines::open(path)?;
+    while let Some((line, bytes)) = lines.next(problems)? {
+        match parse_object(bytes) {
+            Ok(value) => visit(line, &value, problems)?,
+            Err(error) => problems.add(Problem::BrokenLine, path, line, error.to_string())?,
+        }
+    }
+    Ok(())
 }
 
 fn find<'a>(value: &'a Value, pointers: &[String]) -> Option<&'a Value> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::LabelError;
 use super::evaluators::Evaluator;
 use super::log::{Lines, Problem, Problems};
-use super::record::{BatchAnswers, FieldMap, Record, RecordError, parse_object};
+use super::record::{BatchAnswers, FieldMap, Record, RecordError, each_object, parse_object};
 use super::sample::{Stratum, allocate, rank};
 use super::{Observer, Options};
 
@@ -239,25 +239,16 @@ fn read_batch_output(
     batch: &mut BatchAnswers,
     problems: &mut Problems,
 ) -> Result<(), LabelError> {
-    let mut lines = Lines::open(path)?;
-    while let Some((line, bytes)) = lines.next(problems)? {
-        let value = match parse_object(bytes) {
-            Ok(value) => value,
-            Err(error) => {
-                problems.add(Problem::BrokenLine, path, line, error.to_string())?;
-                continue;
-            }
-        };
+    each_object(path, problems, |line, value, problems| {
         let id = value.get("custom_id").and_then(Value::as_str);
-        match (id, value.get("response").filter(|response| !response.is_null())) {
-            (Some(id), Some(response)) => {
-                if batch.insert(id.to_owned(), response.clone()).is_some() {
-                    let what = format!("the custom_id `{id}` was there before");
-                    problems.add(Problem::DuplicateId, path, line, what)?;
-                }
-            }
-            _ => problems.add(Problem::MissingField, path, line, "no custom_id or no response")?,
+        let response = value.get("response").filter(|response| !response.is_null());
+        let (Some(id), Some(response)) = (id, response) else {
+            return problems.add(Problem::MissingField, path, line, "no custom_id or no response");
+        };
+        if batch.insert(id.to_owned(), response.clone()).is_some() {
+            let what = format!("the custom_id `{id}` was there before");
+            problems.add(Problem::DuplicateId, path, line, what)?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

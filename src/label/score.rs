@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::thread;
 
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ use super::journal::CallKey;
 use super::log::{Problem, Problems};
 use super::output::WholeFile;
 use super::record::Record;
+use super::row::{Label, Scores};
 use super::scan::Plan;
 use super::summary::EvaluatorCounts;
 use super::{Observer, Options};
@@ -31,24 +32,11 @@ struct LabelledRow<'a> {
     id: &'a str,
     request: &'a Value,
     scores: Scores,
-    label: Label,
+    label: Label<Evaluator>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Scores {
-    cheap: f64,
-    strong: f64,
-}
-
-#[derive(Serialize)]
-struct Label {
-    cheap_ok: bool,
-    quality: f64,
-    evaluator: Evaluator,
 }
 
 /// The line of a labelled row, with its line feed. The strong answer is the measure: it scores 1.
@@ -126,14 +114,14 @@ impl Scorer<'_> {
         problems: &mut Problems,
         observer: &dyn Observer,
     ) -> Result<Tally, LabelError> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let room = rayon::current_num_threads() * ROWS_PER_THREAD;
         let mut tally = Tally::default();
         let mut file = WholeFile::create(out)?;
         let mut reader = self.plan.reader();
         observer.begin("scoring", Some(self.plan.rows.len() as u64));
         loop {
             let mut chunk = Vec::new();
-            while chunk.len() < threads * ROWS_PER_THREAD {
+            while chunk.len() < room {
                 let skipped = &self.made.skipped;
                 let Some((row, record)) = reader.next(|row| !skipped.contains(&row))? else {
                     break;
@@ -143,7 +131,7 @@ impl Scorer<'_> {
             if chunk.is_empty() {
                 break;
             }
-            let scores = self.score_all(&chunk, threads);
+            let scores: Vec<_> = chunk.par_iter().map(|row| self.score(row)).collect();
             for (answered, score) in chunk.iter().zip(scores) {
                 observer.advance();
                 let row = self.plan.rows[answered.row];
@@ -209,24 +197,6 @@ impl Scorer<'_> {
             verdicts = Some([first, second]);
         }
         Ok(Some(Answered { row, record, cheap, verdicts }))
-    }
-
-    fn score_all(&self, chunk: &[Answered], threads: usize) -> Vec<Result<f64, Unscorable>> {
-        thread::scope(|scope| {
-            let parts: Vec<_> = chunk
-                .chunks(chunk.len().div_ceil(threads))
-                .map(|part| {
-                    scope.spawn(|| part.iter().map(|row| self.score(row)).collect::<Vec<_>>())
-                })
-                .collect();
-            parts
-                .into_iter()
-                .flat_map(|part| match part.join() {
-                    Ok(scores) => scores,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
-        })
     }
 
     fn score(&self, answered: &Answered) -> Result<f64, Unscorable> {

@@ -79,16 +79,22 @@ pub fn read_rows(
     progress: impl FnMut(u64),
     visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
-    read_rows_with(RowParser::default(), paths, strict, progress, visit)
+    read_compared_rows(paths, strict, None, progress, visit)
 }
 
-fn read_rows_with(
-    mut parser: RowParser,
+/// As [`read_rows`], labelled by comparing two named models where rows hold the scores of several.
+///
+/// # Errors
+///
+/// As [`read_rows`].
+pub fn read_compared_rows(
     paths: &[PathBuf],
     strict: bool,
+    models: Option<ScoredModels>,
     mut progress: impl FnMut(u64),
     mut visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
+    let mut parser = RowParser::of(models);
     let mut reading = Reading::default();
     let mut seen = HashSet::new();
     for path in paths {
@@ -142,8 +148,7 @@ impl Dataset {
         Self::read_compared(paths, strict, None, progress)
     }
 
-    /// As [`Dataset::read`], labelled by comparing two named models where rows hold the scores of
-    /// several.
+    /// As [`Dataset::read`], of [`read_compared_rows`].
     ///
     /// # Errors
     ///
@@ -155,8 +160,8 @@ impl Dataset {
         progress: impl FnMut(u64),
     ) -> Result<Dataset, DatasetError> {
         let mut rows = Vec::new();
-        let parser = RowParser::of(models);
-        let reading = read_rows_with(parser, paths, strict, progress, |row, _, _| rows.push(row))?;
+        let keep = |row, _: &Features, _: &[u8]| rows.push(row);
+        let reading = read_compared_rows(paths, strict, models, progress, keep)?;
         Ok(Dataset { rows, reading })
     }
 

@@ -37,7 +37,9 @@ mod trees;
 
 pub use bundle::{BundleError, Provenance, TrainedTarget, write_model};
 pub(crate) use dataset::Lines;
-pub use dataset::{BadLine, Dataset, DatasetError, FileDigest, Reading, read_rows};
+pub use dataset::{
+    BadLine, Dataset, DatasetError, FileDigest, Reading, read_compared_rows, read_rows,
+};
 pub use export::to_onnx;
 pub use initial::{Initial, InitialError};
 pub use model::{Head, Model, Part};

@@ -1,5 +1,6 @@
 //! From rows to a chosen, calibrated model with its threshold.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,8 +86,7 @@ struct Contender {
     objective: Objective,
     candidate: Candidate,
     plans: Vec<PartOptions>,
-    /// For every train row, one logit per part.
-    logits: Vec<Vec<f32>>,
+    /// Over the parts of the plans, and the initial model where it takes part.
     head: Head,
 }
 
@@ -105,7 +105,7 @@ pub fn train(
     let rows = &dataset.rows;
     let train = checked(dataset, Split::Train, "train")?;
     let val = checked(dataset, Split::Val, "validation")?;
-    let weighted = if options.balanced { balanced(rows, &train) } else { rows.clone() };
+    let weighted = weighted(rows, &train, options.balanced);
     let kinds = options.algorithm.kinds();
     let initial = options.initial.as_ref();
     let stacks = kinds.len() > 1 || initial.is_some();
@@ -165,13 +165,14 @@ pub fn train(
         .reduce(|a, b| if b.candidate.merit() > a.candidate.merit() { b } else { a })
         .ok_or(TrainError::NoRows("train"))?;
 
-    let scaler = Scaler::fit(rows, &train);
-    let mut parts = fit_parts(&weighted, &train, &val, &scaler, &chosen.plans, options.seed)?;
-    if chosen.logits.first().is_some_and(|logits| logits.len() > parts.len()) {
-        parts.extend(initial.cloned().map(Part::Initial));
-    }
-    let mut model = Model { scaler, parts, head: chosen.head };
-    recalibrate(&mut model, rows, &val, chosen.objective);
+    let recipe = Recipe {
+        initial: initial.filter(|_| chosen.head.weights.len() > chosen.plans.len()).cloned(),
+        plans: &chosen.plans,
+        head: &chosen.head,
+        objective: chosen.objective,
+        seed: options.seed,
+    };
+    let model = recipe.fit(rows, &weighted, &train, &val)?;
     let outcomes = outcomes(&model, rows, &val);
     let threshold = metrics::best_threshold(&outcomes);
     Ok(Trained {
@@ -216,19 +217,37 @@ fn contender(
         apgr: metrics::apgr(&outcomes),
     };
     let plans = parts.iter().map(|part| part.options.clone()).collect();
-    Contender { kind, objective, candidate, plans, logits, head }
+    Contender { kind, objective, candidate, plans, head }
 }
 
-/// Fits the parts of a model on all train rows.
-fn fit_parts(
-    rows: &[Row],
-    train: &[usize],
-    stop: &[usize],
-    scaler: &Scaler,
-    plans: &[PartOptions],
+/// How the chosen model is made from rows.
+struct Recipe<'a> {
+    plans: &'a [PartOptions],
+    initial: Option<Arc<Initial>>,
+    /// As cross-validation left it.
+    head: &'a Head,
+    objective: Objective,
     seed: u64,
-) -> Result<Vec<Part>, TrainError> {
-    plans.par_iter().map(|plan| cross::fit_part(rows, train, stop, scaler, plan, seed)).collect()
+}
+
+impl Recipe<'_> {
+    /// Fits on the rows `train` as `weighted` has them, stops early and calibrates on `val`.
+    fn fit(
+        &self,
+        rows: &[Row],
+        weighted: &[Row],
+        train: &[usize],
+        val: &[usize],
+    ) -> Result<Model, TrainError> {
+        let scaler = Scaler::fit(rows, train);
+        let fit =
+            |plan: &PartOptions| cross::fit_part(weighted, train, val, &scaler, plan, self.seed);
+        let mut parts = self.plans.par_iter().map(fit).collect::<Result<Vec<Part>, _>>()?;
+        parts.extend(self.initial.clone().map(Part::Initial));
+        let mut model = Model { scaler, parts, head: self.head.clone() };
+        recalibrate(&mut model, rows, val, self.objective);
+        Ok(model)
+    }
 }
 
 /// Calibrates a model on validation rows. Parts fitted on all train rows are surer than those of
@@ -283,7 +302,7 @@ pub struct CurvePoint {
 pub fn learning_curve(
     dataset: &Dataset,
     trained: &Trained,
-    seed: u64,
+    options: &TrainOptions,
     mut done: impl FnMut(&CurvePoint),
 ) -> Result<Vec<CurvePoint>, TrainError> {
     /// Fewest rows that are tried.
@@ -291,7 +310,17 @@ pub fn learning_curve(
     let rows = &dataset.rows;
     let val = dataset.indices(Split::Val);
     let mut order = dataset.indices(Split::Train);
-    order.sort_by_key(|&i| super::split::shuffled(rows[i].stem, seed));
+    order.sort_by_key(|&i| super::split::shuffled(rows[i].stem, options.seed));
+    let recipe = Recipe {
+        plans: &trained.plans,
+        initial: trained.model.parts.iter().find_map(|part| match part {
+            Part::Initial(initial) => Some(Arc::clone(initial)),
+            _ => None,
+        }),
+        head: &trained.model.head,
+        objective: trained.objective,
+        seed: options.seed,
+    };
     let mut points = Vec::new();
     let mut sizes: Vec<usize> = std::iter::successors(Some(order.len()), |n| Some(n / 2))
         .take_while(|n| *n >= FEWEST)
@@ -302,14 +331,11 @@ pub fn learning_curve(
         if some.iter().all(|&i| rows[i].cheap_ok) || some.iter().all(|&i| !rows[i].cheap_ok) {
             continue;
         }
-        let scaler = Scaler::fit(rows, some);
-        let mut parts = fit_parts(rows, some, &val, &scaler, &trained.plans, seed)?;
-        let initial = trained.model.parts.iter().find(|part| matches!(part, Part::Initial(_)));
-        parts.extend(initial.cloned());
-        let mut model = Model { scaler, parts, head: trained.model.head.clone() };
-        recalibrate(&mut model, rows, &val, trained.objective);
+        let weighted = weighted(rows, some, options.balanced);
+        let model = recipe.fit(rows, &weighted, some, &val)?;
         let outcomes = outcomes(&model, rows, &val);
-        let measured = metrics::measure(&outcomes, metrics::best_threshold(&outcomes), seed);
+        let measured =
+            metrics::measure(&outcomes, metrics::best_threshold(&outcomes), options.seed);
         let point = CurvePoint {
             rows: size,
             accuracy: measured.accuracy,
@@ -322,8 +348,12 @@ pub fn learning_curve(
     Ok(points)
 }
 
-/// Rows whose weights give both labels the same weight among the rows `train`.
-fn balanced(rows: &[Row], train: &[usize]) -> Vec<Row> {
+/// The rows; when `balanced`, with weights that give both labels the same weight among the rows
+/// `train`.
+fn weighted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]> {
+    if !balanced {
+        return Cow::Borrowed(rows);
+    }
     let mut sums = [0.0_f32; 2];
     train.iter().for_each(|&i| sums[usize::from(rows[i].cheap_ok)] += rows[i].weight);
     let mean = (sums[0] + sums[1]) / 2.0;

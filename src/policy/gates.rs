@@ -46,20 +46,26 @@ pub struct Gates {
 
 /// Holds a prompt against what each target can do. Targets of `unavailable` are down.
 pub fn pass(targets: &[Target], prompt: &Prompt, unavailable: TargetSet) -> Gates {
-    let needs = Needs::of(prompt);
     let mut gates = Gates { eligible: TargetSet::default(), reason: None };
-    for (position, target) in targets.iter().enumerate() {
-        let obstacle = if unavailable.contains(position) {
-            Some(Reason::Health)
-        } else {
-            needs.obstacle(target)
-        };
+    for (position, obstacle) in obstacles(targets, prompt, unavailable).enumerate() {
         match obstacle {
             None => gates.eligible.insert(position),
             Some(reason) => gates.reason = gates.reason.or(Some(reason)),
         }
     }
     gates
+}
+
+/// For each target, why it cannot serve the prompt, if it cannot.
+pub fn obstacles(
+    targets: &[Target],
+    prompt: &Prompt,
+    unavailable: TargetSet,
+) -> impl Iterator<Item = Option<Reason>> {
+    let needs = Needs::of(prompt);
+    targets.iter().enumerate().map(move |(position, target)| {
+        if unavailable.contains(position) { Some(Reason::Health) } else { needs.obstacle(target) }
+    })
 }
 
 struct Needs {

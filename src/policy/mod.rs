@@ -4,6 +4,7 @@ use crate::decision::Reason;
 use crate::features::Features;
 use crate::prompt::Prompt;
 
+pub mod bandit;
 pub mod gates;
 pub mod health;
 pub mod rules;
@@ -40,8 +41,7 @@ pub struct Policy {
 /// What a host knows of a request beside its body.
 #[derive(Clone, Copy)]
 pub struct Facts<'f> {
-    pub path: &'f [u8],
-    /// The value of a request header by its lower-case name.
+    /// The value of a request header by its lower-case name; the path is `:path`.
     pub header: &'f dyn Fn(&str) -> Option<Vec<u8>>,
     /// The policy that the route asks for: position in [`crate::config::Config::policies`].
     pub policy: usize,
@@ -53,13 +53,7 @@ pub struct Facts<'f> {
 
 impl Default for Facts<'_> {
     fn default() -> Self {
-        Facts {
-            path: b"",
-            header: &|_| None,
-            policy: 0,
-            previous: None,
-            unavailable: TargetSet::default(),
-        }
+        Facts { header: &|_| None, policy: 0, previous: None, unavailable: TargetSet::default() }
     }
 }
 
@@ -70,8 +64,6 @@ pub struct Evidence<'e> {
     pub features: &'e Features,
     pub facts: &'e Facts<'e>,
 }
-
-pub mod bandit;
 
 /// A choice among targets by their scores.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use memchr::memmem;
 use regex_lite::Regex;
 
-use super::Evidence;
+use super::{Evidence, Facts};
 use crate::prompt::{Prompt, Role, Turn};
 
 /// Bytes of a text that patterns are held against: half from its beginning, half from its end.
@@ -130,13 +130,15 @@ impl Condition {
             Condition::ToolLoop(wanted) => prompt.in_tool_loop() == *wanted,
             Condition::Text(role, matcher) => holds_for_role(prompt, *role, matcher),
             Condition::Model(matcher) => matcher.holds(prompt.parameters.model.as_deref()),
-            Condition::Header(name, matcher) => {
-                let value = (facts.header)(name);
-                matcher.holds(value.as_deref().map(String::from_utf8_lossy).as_deref())
-            }
-            Condition::Path(matcher) => matcher.holds(Some(&String::from_utf8_lossy(facts.path))),
+            Condition::Header(name, matcher) => holds_for_header(facts, name, matcher),
+            Condition::Path(matcher) => holds_for_header(facts, ":path", matcher),
         }
     }
+}
+
+fn holds_for_header(facts: &Facts, name: &str, matcher: &Matcher) -> bool {
+    let value = (facts.header)(name);
+    matcher.holds(value.as_deref().map(String::from_utf8_lossy).as_deref())
 }
 
 fn holds_for_role(prompt: &Prompt, role: Role, matcher: &Matcher) -> bool {

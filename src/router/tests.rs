@@ -87,3 +87,30 @@ fn a_target_that_went_down_is_left_by_its_conversations() {
     let decision = decide(&router(""), &chat("Hi"), &all);
     assert_eq!((decision.target, decision.reason), (1, Reason::NoEligibleTarget));
 }
+
+#[test]
+fn the_classifier_abstains_from_prompts_unlike_its_training_data() {
+    let json = |classifier: &str| {
+        format!(
+            r#"{{"targets": [{{"name": "cheap", "cluster": "c", "threshold": 0.0}},
+                             {{"name": "strong", "cluster": "s"}}],
+                "policy": {{"classifier": {classifier},
+                            "rules": [{{"name": "hard", "target": "cheap", "when": {{"cjk": {{"gt": 0}}}}}}]}}}}"#
+        )
+    };
+    let router = |classifier: &str| {
+        let config = Config::from_json(json(classifier).as_bytes()).unwrap();
+        Router::new(config).unwrap()
+    };
+    let usual = chat("Which of these gases is the lightest? Explain your choice.");
+    let strange = chat(&"{[|#!]} =>> ".repeat(40));
+    let abstaining = router(r#"{"novelty_limit": 1.7}"#);
+    assert_eq!(decide(&abstaining, &usual, &Facts::default()).target, 0);
+    let decision = decide(&abstaining, &strange, &Facts::default());
+    assert_eq!((decision.target, decision.reason), (1, Reason::NovelPrompt));
+    assert_eq!((decision.score, decision.reason.source().name()), (None, "default"));
+    assert_eq!(decide(&router("{}"), &strange, &Facts::default()).target, 0);
+    // Rules need no training data.
+    let ruled = chat(&"{[|#!]} 列車 ".repeat(40));
+    assert_eq!(decide(&abstaining, &ruled, &Facts::default()).reason.source().name(), "rule");
+}

@@ -96,3 +96,45 @@ fn the_report_is_one_page_with_plots_and_without_prompts() {
     // Nothing partial is left behind.
     assert_eq!(fs::read_dir(&plots).unwrap().count(), 16);
 }
+
+#[test]
+fn each_target_of_a_model_with_several_is_measured_by_its_own_score() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, model) = (directory.path().join("rows.jsonl"), directory.path().join("model"));
+    let row = |number: u32| {
+        let kind = number % 3;
+        let (easy, middling) = (kind == 0, kind < 2);
+        let task = match kind {
+            0 => "Name the capital of country",
+            1 => "Compute the sum of 37 and",
+            _ => "Prove the theorem about group",
+        };
+        let split = if number < 240 { "train" } else { "val" };
+        let scores = json!({"small": u8::from(easy), "medium": u8::from(middling), "large": 1});
+        json!({"id": number, "prompt": format!("{task} number {number}?"), "scores": scores,
+               "split": split})
+        .to_string()
+    };
+    fs::write(&data, (0..300).map(row).collect::<Vec<_>>().join("\n")).unwrap();
+    let (data, model) = (path(&data), path(&model));
+    let targets = ["--target", "small", "--target", "medium", "--strongest", "large"];
+    let train = ["train", "--data", data, "--out", model, "--algorithm", "logistic"];
+    stdout(&[&train[..], &targets].concat(), b"");
+    let measure = |target: &str| -> Value {
+        let arguments = ["evaluate", "--json", "--data", data, "--model", model];
+        let which = ["--target", target, "--strongest", "large"];
+        serde_json::from_str(&stdout(&[&arguments[..], &which].concat(), b"")).unwrap()
+    };
+    let share = |object: &Value| object["majority_accuracy"].as_f64().unwrap();
+    let (small, medium) = (measure("small"), measure("medium"));
+    assert!((share(&small) - 2.0 / 3.0).abs() < 0.01 && (share(&medium) - 2.0 / 3.0).abs() < 0.01);
+    for object in [&small, &medium] {
+        assert!(object["auroc"].as_f64().unwrap() > 0.99, "{object}");
+    }
+    let output = run(
+        &["evaluate", "--data", data, "--model", model, "--target", "tiny", "--strongest", "large"],
+        b"",
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("the model scores small, medium"), "{}", stderr(&output));
+}

@@ -69,3 +69,40 @@ fn what_cannot_be_decided_is_explained_by_its_reason() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("not JSON"), "{}", stderr(&output));
 }
+
+#[test]
+fn gates_rules_scores_and_what_headers_change_are_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.json");
+    let config = json!({
+        "targets": [{"name": "cheap", "cluster": "c", "images": false, "threshold": 0.0},
+                    {"name": "strong", "cluster": "s"}],
+        "policy": {"classifier": {"novelty_limit": 8},
+                   "rules": [{"name": "pro", "target": "strong",
+                              "when": {"headers": {"x-tier": {"equals": "pro"}}}}]},
+    });
+    fs::write(&path, config.to_string()).unwrap();
+    let explain = |more: &[&str], content: Value| -> Value {
+        let body = json!({"messages": [{"role": "user", "content": content}]}).to_string();
+        let arguments = [&["explain", "--json", "--config", path.to_str().unwrap()], more].concat();
+        serde_json::from_str(&stdout(&arguments, body.as_bytes())).unwrap()
+    };
+    let plain = explain(&[], json!("Why?"));
+    assert_eq!((&plain["target"], &plain["source"]), (&json!("cheap"), &json!("classifier")));
+    assert_eq!(plain["targets"][0]["score"], plain["score"]);
+    assert_eq!(plain["targets"][0]["gate"], Value::Null);
+    assert_eq!(plain["rules"], json!([{"rule": "pro", "target": "strong", "matches": false}]));
+    assert!(plain["novelty"].as_f64().unwrap() < plain["novelty_limit"].as_f64().unwrap());
+    let pro = explain(&["--header", "X-Tier: pro"], json!("Why?"));
+    assert_eq!((&pro["reason"], &pro["rules"][0]["matches"]), (&json!("pro"), &json!(true)));
+    let stays = explain(&["--previous", "strong"], json!("Why?"));
+    assert_eq!((&stays["target"], &stays["reason"]), (&json!("strong"), &json!("conversation")));
+    let image = json!([{"type": "image_url", "image_url": {"url": "data:,"}}]);
+    let gated = explain(&[], image);
+    assert_eq!(
+        (&gated["source"], &gated["targets"][0]["gate"]),
+        (&json!("gate"), &json!("images"))
+    );
+    let wrong = run(&["explain", "--config", path.to_str().unwrap(), "--policy", "b"], b"{}");
+    assert_eq!(wrong.status.code(), Some(2));
+}

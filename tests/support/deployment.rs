@@ -73,6 +73,22 @@ impl Deployment {
         redirect(clusters, name, address)
     }
 
+    /// Adds the cluster `name`, at `address`.
+    pub fn add_cluster(&mut self, name: &str, address: SocketAddr) -> Result<()> {
+        let clusters = self
+            .tree
+            .pointer_mut("/static_resources/clusters")
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no clusters")?;
+        let socket = json!({"address": address.ip().to_string(), "port_value": address.port()});
+        clusters.push(json!({
+            "name": name, "type": "STATIC", "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
+                {"endpoint": {"address": {"socket_address": socket}}}]}]}
+        }));
+        Ok(())
+    }
+
     /// The filter's own configuration, parsed.
     pub fn filter_configuration(&self) -> Result<Value> {
         let text = self

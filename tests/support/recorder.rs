@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -56,6 +56,8 @@ pub struct Recorder {
     pub address: SocketAddr,
     state: Arc<State>,
     server: AbortHandle,
+    /// Held by the listener and by every connection.
+    alive: Weak<()>,
 }
 
 impl Recorder {
@@ -69,13 +71,18 @@ impl Recorder {
         });
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        let server = RUNTIME.spawn(serve(listener, Arc::clone(&state))).abort_handle();
-        Ok(Self { address, state, server })
+        let held = Arc::new(());
+        let alive = Arc::downgrade(&held);
+        let server = RUNTIME.spawn(serve(listener, Arc::clone(&state), held)).abort_handle();
+        Ok(Self { address, state, server, alive })
     }
 
-    /// Stops listening and breaks off every connection.
+    /// Stops listening and breaks off every connection; returns when that is done.
     pub fn kill(&self) {
         self.server.abort();
+        while self.alive.strong_count() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Answers with this status from now on.
@@ -110,14 +117,15 @@ pub fn large_reply() -> Bytes {
     (0..LARGE_REPLY_BYTES).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: TcpListener, state: Arc<State>, alive: Arc<()>) {
     // Dropped with this task, and all connections with it.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         // Head and body leave as two segments; without this the second waits for 40 ms.
         let _ = stream.set_nodelay(true);
-        let state = Arc::clone(&state);
+        let (state, alive) = (Arc::clone(&state), Arc::clone(&alive));
         connections.spawn(async move {
+            let _alive = alive;
             let service = service_fn(|request| answer(request, Arc::clone(&state)));
             // A connection that breaks off is seen by the test as a missing record.
             let _ = hyper::server::conn::http1::Builder::new()

@@ -20,5 +20,7 @@ mod decisions;
 mod gateway;
 mod golden;
 mod lifecycle;
+#[path = "../../fuzz/mutate.rs"]
+mod mutate;
 mod plugin;
 mod robustness;

@@ -5,64 +5,11 @@ use std::time::Instant;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::cases;
 use super::plugin::{Plugin, Request};
+use super::{cases, mutate};
 
 const CONFIGURATION: &[u8] = br#"{"targets":[{"name":"cheap","cluster":"cheap"},
     {"name":"strong","cluster":"strong"}],"default":"strong"}"#;
-
-/// Bytes that mean something to a JSON parser or to a feature.
-const SPICE: &[&str] = &[
-    "\"",
-    "\\",
-    "\\u",
-    "\\ud83d",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    "null",
-    "-",
-    "1e999",
-    "0.",
-    "\u{0}",
-    "```",
-    "\n",
-    "\u{feff}",
-    "\u{10ffff}",
-    "é",
-    "中",
-    "{\"messages\":[",
-    "\"content\":",
-    "$$",
-    "|",
-];
-
-/// Changes a body at a few random places.
-fn mutate(body: &mut Vec<u8>, random: &mut SmallRng) {
-    for _ in 0..random.random_range(1..6) {
-        let at = random.random_range(0..=body.len());
-        match random.random_range(0..5) {
-            0 => body.truncate(at),
-            1 if at < body.len() => body[at] = random.random(),
-            2 if at < body.len() => {
-                let end = (at + random.random_range(1..20)).min(body.len());
-                body.drain(at..end);
-            }
-            3 => {
-                let end = (at + random.random_range(1..200)).min(body.len());
-                let copy = body[at..end].repeat(random.random_range(1..5));
-                body.splice(at..at, copy);
-            }
-            _ => {
-                let spice = SPICE[random.random_range(0..SPICE.len())];
-                body.splice(at..at, spice.bytes());
-            }
-        }
-    }
-}
 
 #[test]
 fn mutated_bodies_never_kill_the_vm() {
@@ -72,7 +19,7 @@ fn mutated_bodies_never_kill_the_vm() {
     let mut scored = 0;
     for round in 0..6_000 {
         let mut body = seeds[random.random_range(0..seeds.len())].clone();
-        mutate(&mut body, &mut random);
+        mutate::body(&mut body, &seeds, &mut random);
         if round % 2 == 0 {
             // Valid JSON with a damaged text, so that scoring is exercised as much as parsing.
             let text = String::from_utf8_lossy(&body);

@@ -64,7 +64,7 @@ enum Command {
     Study(study::Args),
 }
 
-fn explorer(text: &str) -> Result<Explorer, String> {
+pub(super) fn explorer(text: &str) -> Result<Explorer, String> {
     let explorer: Explorer = serde_json::from_str(text).map_err(|error| error.to_string())?;
     explorer.problem().map_or(Ok(explorer), |problem| Err(problem.to_owned()))
 }

@@ -1,0 +1,213 @@
+//! `pointsman estimate`: what a policy would have earned, from a log.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::BadInput;
+use crate::bandit::{Estimate, Estimates, Sample, estimate};
+use crate::learn::Lines;
+use crate::policy::bandit::Snapshot;
+use crate::record::unpack;
+
+/// Estimate what a policy would have earned, from the log of another one
+///
+/// The log is NDJSON: decision records and rewards, {"decision_id", "reward"}, in any order. Only
+/// decisions that the bandit drew are used, because only their propensities say how likely the
+/// other choice was.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Decision records and rewards, NDJSON, also gzipped
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    log: Vec<PathBuf>,
+    /// A policy snapshot (GET /v1/policy), or the name of a target that takes everything
+    #[arg(long, required = true, num_args = 1.., value_name = "POLICY")]
+    policy: Vec<String>,
+    /// The policy's targets, cheapest first, when no snapshot names them
+    #[arg(long, value_delimiter = ',', default_value = "cheap,strong")]
+    targets: Vec<String>,
+    /// λ times the cost of each target, taken off the rewards; a snapshot's own when absent
+    #[arg(long, value_delimiter = ',')]
+    penalties: Option<Vec<f32>>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Either kind of line: a record has a target, a reward has a reward.
+#[derive(Deserialize)]
+struct Line<'l> {
+    #[serde(borrow)]
+    decision_id: Cow<'l, str>,
+    reward: Option<f32>,
+    #[serde(borrow)]
+    target: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    source: Option<Cow<'l, str>>,
+    propensity: Option<f64>,
+    #[serde(borrow)]
+    context: Option<Cow<'l, str>>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    decisions: usize,
+    /// Mean of the rewards in the log, penalties taken off.
+    logged: Option<f64>,
+    policies: Vec<Judged>,
+}
+
+#[derive(Serialize)]
+struct Judged {
+    policy: String,
+    #[serde(flatten)]
+    estimates: Estimates,
+}
+
+enum Policy {
+    Snapshot(Box<Snapshot>),
+    Target(usize),
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut policies = Vec::new();
+    let (mut targets, mut penalties) = (args.targets.clone(), args.penalties.clone());
+    for name in &args.policy {
+        let path = PathBuf::from(name);
+        if !path.is_file() {
+            continue;
+        }
+        let json = std::fs::read(&path)?;
+        let snapshot =
+            Snapshot::parse(&json).map_err(|error| BadInput::new(format!("{name}: {error}")))?;
+        targets.clone_from(&snapshot.targets);
+        penalties.get_or_insert_with(|| snapshot.penalties.clone());
+        policies.push((name.clone(), Policy::Snapshot(Box::new(snapshot))));
+    }
+    for name in args.policy.iter().filter(|name| !PathBuf::from(name).is_file()) {
+        let target = targets.iter().position(|target| target == name).ok_or_else(|| {
+            BadInput::new(format!("{name}: neither a file nor one of {}", targets.join(", ")))
+        })?;
+        policies.push((name.clone(), Policy::Target(target)));
+    }
+    let penalties = penalties.unwrap_or_else(|| vec![0.0; targets.len()]);
+    if penalties.len() != targets.len() {
+        return Err(BadInput::new("--penalties has not one number per target").into());
+    }
+    let samples = read(&args.log, &targets, &penalties)?;
+    let judged = policies.iter().map(|(name, policy)| judge(name, policy, &samples, targets.len()));
+    let report = Report {
+        decisions: samples.len(),
+        logged: mean(&samples),
+        policies: judged.collect::<anyhow::Result<_>>()?,
+    };
+    for judged in report.policies.iter().filter(|judged| judged.estimates.overlap.poor) {
+        let overlap = judged.estimates.overlap;
+        eprintln!(
+            "warning: {}: the log says little of this policy (effective sample size {:.0} of {}, \
+             mean weight {:.2}, largest {:.1})",
+            judged.policy,
+            overlap.effective_sample_size,
+            judged.estimates.n,
+            overlap.mean_weight,
+            overlap.largest_weight
+        );
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_table(&report);
+    }
+    Ok(())
+}
+
+fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Result<Vec<Sample>> {
+    let mut decisions: HashMap<String, Sample> = HashMap::new();
+    let mut rewards: HashMap<String, f32> = HashMap::new();
+    let mut order = Vec::new();
+    let mut bad = 0;
+    for path in paths {
+        let named = |error: std::io::Error| BadInput::new(format!("{}: {error}", path.display()));
+        let mut lines = Lines::open(path).map_err(named)?;
+        while let Some((_, text, _)) = lines.next_line().map_err(named)? {
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            let Ok(line) = serde_json::from_slice::<Line>(text) else {
+                bad += 1;
+                continue;
+            };
+            let id = line.decision_id.clone().into_owned();
+            if let Some(reward) = line.reward.filter(|reward| reward.is_finite()) {
+                rewards.insert(id.clone(), reward);
+            }
+            if let Some(sample) = drawn(&line, targets)
+                && decisions.insert(id.clone(), sample).is_none()
+            {
+                order.push(id);
+            }
+        }
+    }
+    if bad > 0 {
+        eprintln!("warning: {bad} lines are neither a decision record nor a reward");
+    }
+    let mut samples = Vec::new();
+    for id in order {
+        if let (Some(mut sample), Some(reward)) = (decisions.remove(&id), rewards.get(&id)) {
+            sample.reward = reward - penalties[sample.target];
+            samples.push(sample);
+        }
+    }
+    Ok(samples)
+}
+
+/// The decision of a line, if the bandit drew it.
+fn drawn(line: &Line, targets: &[String]) -> Option<Sample> {
+    let target = targets.iter().position(|name| Some(name.as_str()) == line.target.as_deref())?;
+    let context = unpack(line.context.as_deref()?)?;
+    let propensity = line.propensity.filter(|p| *p > 0.0 && *p <= 1.0)?;
+    let sample = Sample { context, target, propensity, reward: 0.0 };
+    (line.source.as_deref() == Some("bandit")).then_some(sample)
+}
+
+fn mean(samples: &[Sample]) -> Option<f64> {
+    let sum: f64 = samples.iter().map(|sample| f64::from(sample.reward)).sum();
+    (!samples.is_empty()).then(|| sum / samples.len() as f64)
+}
+
+fn judge(
+    name: &str,
+    policy: &Policy,
+    samples: &[Sample],
+    targets: usize,
+) -> anyhow::Result<Judged> {
+    let probabilities = |sample: &Sample| match policy {
+        Policy::Snapshot(snapshot) => snapshot.probabilities(&sample.context, &vec![true; targets]),
+        Policy::Target(target) => {
+            (0..targets).map(|other| f64::from(u8::from(other == *target))).collect()
+        }
+    };
+    let estimates = estimate(samples, &probabilities).ok_or_else(|| {
+        BadInput::new(format!("{} rewarded decisions of the bandit are too few", samples.len()))
+            .hint("the log needs records with source \"bandit\" and a context, and their rewards")
+    })?;
+    Ok(Judged { policy: name.to_owned(), estimates })
+}
+
+fn print_table(report: &Report) {
+    println!("{} decisions, mean reward {:.4}\n", report.decisions, report.logged.unwrap_or(0.0));
+    println!("{:24} {:5} {:>8}   95 % interval", "policy", "", "value");
+    for judged in &report.policies {
+        let e = &judged.estimates;
+        let mut name = judged.policy.as_str();
+        for (estimator, Estimate { value, low, high }) in
+            [("ips", e.ips), ("snips", e.snips), ("dm", e.dm), ("dr", e.dr)]
+        {
+            println!("{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}");
+            name = "";
+        }
+        println!("{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size);
+    }
+}

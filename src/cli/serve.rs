@@ -1,0 +1,124 @@
+//! `pointsman serve`: the control plane.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{BadInput, evaluate};
+use crate::bandit::{ControllerOptions, Prior};
+use crate::policy::bandit::Explorer;
+use crate::serve::{Options, ServeError, serve};
+
+/// Run the control plane: take decisions and rewards, learn, publish policies
+///
+/// The filter posts its decisions here and asks for the policy; whoever knows how good an answer
+/// was posts a reward. Everything is in one state file. The dashboard is at `/`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Address to listen on; loopback unless told otherwise
+    #[arg(long, default_value = "127.0.0.1:8088", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The file that holds all state; made when absent
+    #[arg(long, default_value = "pointsman.state", value_name = "FILE")]
+    state: PathBuf,
+    /// Secret that decision ids are signed with, as in the filter's `control.key`
+    #[arg(long, env = "POINTSMAN_KEY", hide_env_values = true)]
+    key: String,
+    /// Bearer token of posts, as in the filter's `control.token`
+    #[arg(long, env = "POINTSMAN_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Directory with model.onnx and manifest.json, as in the filter; the built-in model when
+    /// absent
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Names of the targets, cheapest first, as in the filter
+    #[arg(long, value_delimiter = ',', default_value = "cheap,strong")]
+    targets: Vec<String>,
+    /// Cost of an answer of each target, in any unit
+    #[arg(long, value_delimiter = ',', default_value = "0.04,1")]
+    costs: Vec<f32>,
+    /// λ: reward that one unit of cost must buy
+    #[arg(long, default_value_t = 0.2)]
+    lambda: f32,
+    /// Thresholds of all but the strongest target, as in the filter; the model's when absent
+    #[arg(long, value_delimiter = ',')]
+    thresholds: Option<Vec<f32>>,
+    /// The explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
+    #[arg(long, value_parser = super::simulate::explorer)]
+    explorer: Option<Explorer>,
+    /// Samples after which an old one counts for 1/e
+    #[arg(long, default_value_t = 50_000.0)]
+    memory: f64,
+    /// Share of the traffic that tries a new policy first; 0 publishes at once
+    #[arg(long, default_value_t = 0.1)]
+    canary: f64,
+    /// What a new policy must earn more than the current one, at its lower bound
+    #[arg(long, default_value_t = 0.0)]
+    margin: f64,
+    /// Publish nothing by itself; a person promotes
+    #[arg(long)]
+    manual: bool,
+    /// Seconds after a decision in which a reward counts
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    attribution: u64,
+    /// Decisions that wait for a reward at most
+    #[arg(long, default_value_t = 1_000_000)]
+    pending: usize,
+    /// Lines a second that are taken at most
+    #[arg(long, default_value_t = 100_000)]
+    rate: u32,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    let classifier = evaluate::load(args.model.as_deref())?;
+    let scored = &classifier.manifest().targets;
+    let thresholds =
+        args.thresholds.unwrap_or_else(|| scored.iter().map(|target| target.threshold).collect());
+    let targets = args.targets.len();
+    if targets != scored.len() + 1 || thresholds.len() + 1 != targets || args.costs.len() != targets
+    {
+        let message = format!(
+            "{targets} targets, {} costs and {} thresholds do not fit a model that scores {}",
+            args.costs.len(),
+            thresholds.len(),
+            scored.len()
+        );
+        let hint = "give one cost per target, and one threshold per target but the strongest";
+        return Err(BadInput::new(message).hint(hint).into());
+    }
+    for (name, secret) in [("key", &args.key), ("token", &args.token)] {
+        // As the filter's configuration demands.
+        if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let error = BadInput::new(format!("the {name} must be 16 or more visible characters"));
+            return Err(error.hint("openssl rand -hex 32").into());
+        }
+    }
+    if !(0.0..=0.5).contains(&args.canary) || args.memory.is_nan() || args.memory < 100.0 {
+        return Err(BadInput::new("--canary is 0 to 0.5, --memory at least 100").into());
+    }
+    let penalties: Vec<f32> = args.costs.iter().map(|cost| args.lambda * cost).collect();
+    let prior = Prior::warm(&thresholds, &penalties);
+    let mut controller = ControllerOptions::new(args.targets, penalties);
+    controller.explorer = args.explorer.unwrap_or(controller.explorer);
+    controller.memory = args.memory;
+    controller.canary_share = args.canary;
+    controller.margin = args.margin;
+    controller.automatic = !args.manual;
+    let options = Options {
+        listen: args.listen,
+        state: args.state,
+        key: args.key,
+        token: args.token,
+        attribution: Duration::from_secs(args.attribution),
+        pending: args.pending,
+        rate: args.rate,
+        controller,
+        prior,
+    };
+    serve(options, |address| eprintln!("listening on http://{address}/")).map_err(|error| {
+        match error {
+            ServeError::State { .. } | ServeError::Listen { .. } => BadInput::new(error).into(),
+            error => error.into(),
+        }
+    })
+}

@@ -1,0 +1,127 @@
+//! The control plane: takes decisions and rewards, learns, publishes policy snapshots.
+//!
+//! ```text
+//! http ─► parse, verify ─► writer thread: log (one file), attribution ─► learner thread ─► snapshot
+//!                              │ commit                                     │ checkpoint
+//!                              └── acknowledge                              └── back to the log
+//! ```
+//!
+//! The log comes first: nothing is acknowledged that a crash could lose, and what was learnt is a
+//! function of the log, so that a restart neither forgets nor counts twice.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "native only: no request of Envoy's is open here that a panic could cost"
+)]
+
+mod api;
+mod attribution;
+mod learning;
+mod line;
+mod status;
+mod store;
+mod writer;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::bandit::{Controller, ControllerOptions, Prior};
+use crate::control::Signer;
+
+pub use line::Stored;
+pub use store::{Store, StoreError};
+
+/// What `serve` needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub listen: SocketAddr,
+    /// The one file that holds all state.
+    pub state: PathBuf,
+    /// Secret that decision ids are signed with.
+    pub key: String,
+    /// Bearer token of everything but reading.
+    pub token: String,
+    /// How long after its decision a reward still counts.
+    pub attribution: Duration,
+    /// Decisions that wait for a reward at most; the oldest give way.
+    pub pending: usize,
+    /// Lines a second that are taken at most.
+    pub rate: u32,
+    pub controller: ControllerOptions,
+    pub prior: Prior,
+}
+
+/// Why `serve` ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{path}: {error}")]
+    State { path: String, error: StoreError },
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("the key is of no use")]
+    Key,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs until SIGTERM or Ctrl-C; then what was accepted is finished and saved. `ready` gets the
+/// address that is listened on.
+///
+/// # Errors
+///
+/// When the state cannot be opened or the address is taken.
+pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
+    let state = |error| ServeError::State { path: options.state.display().to_string(), error };
+    let store = Store::open(&options.state).map_err(state)?;
+    let controller = Controller::new(options.controller.clone(), options.prior.clone());
+    let shared = Arc::new(status::Shared::new(&controller));
+    let mut attribution = attribution::Attribution::new(options.attribution, options.pending);
+    let resumed = learning::resume(controller, &store, &mut attribution).map_err(state)?;
+    let (learner, learning) = learning::start(resumed, Arc::clone(&shared));
+    let shared_with_writer = Arc::clone(&shared);
+    let writer =
+        writer::Writer { store, attribution, learner: learner.clone(), shared: shared_with_writer };
+    let (writer, writing) = writer.start();
+
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let api = api::Api::new(&options, signer, shared, writer.clone(), learner);
+    let served = runtime.block_on(async {
+        // Whoever sees the address may end us: the signals are ours before.
+        let ended = ended()?;
+        let listener = tokio::net::TcpListener::bind(options.listen)
+            .await
+            .map_err(|error| ServeError::Listen { address: options.listen, error })?;
+        ready(listener.local_addr()?);
+        axum::serve(listener, api.router()).with_graceful_shutdown(ended).await?;
+        Ok(())
+    });
+    // No handler is left that could send: what is queued is written, then learnt, then saved.
+    drop(runtime);
+    writer.stop();
+    let _ = writing.join();
+    let _ = learning.join();
+    served
+}
+
+/// Ends with the first SIGTERM or Ctrl-C from now on.
+fn ended() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Milliseconds since the Unix epoch.
+fn now_ms() -> u64 {
+    let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,23 @@
+//! The control plane as a process: `pointsman serve` behind real HTTP, real Envoy in front of it,
+//! and a real browser on its dashboard.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod dashboard;
+mod envoy;
+mod faults;
+mod plane;
+mod simulation;

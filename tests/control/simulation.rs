@@ -1,0 +1,77 @@
+//! What the bandit earns on recorded prompts, against the frozen classifier.
+
+use std::path::PathBuf;
+
+use pointsman::bandit::{ControllerOptions, Prior};
+use pointsman::classifier::Classifier;
+use pointsman::simulate::{Drift, Pool, Run, Strategy, run};
+
+const PENALTIES: [f32; 2] = [0.008, 0.2];
+const SEEDS: u64 = 20;
+const WINDOW: usize = 2000;
+
+/// The mixed workload of the public rows, which are not part of this repository.
+fn pool() -> Option<Pool> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data/routing");
+    let file =
+        std::env::var_os("POINTSMAN_ROUTING_DATA").map_or(root, PathBuf::from).join("mix.jsonl.gz");
+    if !file.is_file() {
+        eprintln!("skipped: {} is absent", file.display());
+        return None;
+    }
+    Some(Pool::read(&[file], &Classifier::embedded().unwrap()).unwrap())
+}
+
+/// Mean reward over the seeds, by window.
+fn windows(setup: &Run, strategy: &Strategy) -> Vec<f64> {
+    let each = |seed| -> Vec<f64> {
+        let earned = run(&Run { seed, ..setup.clone() }, strategy);
+        let mean = |rewards: &[f32]| {
+            rewards.iter().map(|reward| f64::from(*reward)).sum::<f64>() / rewards.len() as f64
+        };
+        earned.rewards.chunks(WINDOW).map(mean).collect()
+    };
+    let halves: Vec<Vec<Vec<f64>>> = std::thread::scope(|scope| {
+        let each = &each;
+        let half = |from: u64| scope.spawn(move || (from..SEEDS).step_by(2).map(each).collect());
+        [half(0), half(1)].map(|half| half.join().unwrap()).into()
+    });
+    let all: Vec<Vec<f64>> = halves.concat();
+    (0..all[0].len())
+        .map(|k| all.iter().map(|seed| seed[k]).sum::<f64>() / all.len() as f64)
+        .collect()
+}
+
+#[test]
+fn the_warm_bandit_is_never_worse_ends_ahead_and_recovers_from_a_drift() {
+    let Some(pool) = pool() else { return };
+    // The frozen classifier gets the threshold that is best on these very prompts.
+    let threshold = pool.best_threshold(PENALTIES);
+    let setup = Run {
+        pool: &pool,
+        requests: 28_000,
+        penalties: PENALTIES,
+        drift: Drift::Swap,
+        drift_at: 16_000,
+        delay: 200,
+        publish_every: 500,
+        seed: 0,
+    };
+    let names = vec!["cheap".to_owned(), "strong".to_owned()];
+    let options = Box::new(ControllerOptions::new(names, PENALTIES.to_vec()));
+    let prior = Prior::warm(&[threshold], &PENALTIES);
+    let frozen = windows(&setup, &Strategy::Classifier { threshold });
+    let bandit = windows(&setup, &Strategy::Bandit { options, prior });
+    let before = setup.drift_at / WINDOW;
+    for (k, (bandit, frozen)) in bandit.iter().zip(&frozen).take(before).enumerate() {
+        assert!(bandit > &(frozen - 0.01), "window {k}: {bandit} against {frozen}");
+    }
+    assert!(bandit[before - 1] > frozen[before - 1], "{bandit:?} against {frozen:?}");
+    // What can be earned after the change: the better of the two targets for all.
+    let best = windows(&setup, &Strategy::AlwaysCheap);
+    let last = bandit.len() - 1;
+    let lost = best[last] - frozen[last];
+    assert!(lost > 0.02, "the drift costs the classifier something: {lost}");
+    let recovered = (bandit[last - 1] - frozen[last - 1]) / (best[last - 1] - frozen[last - 1]);
+    assert!(recovered > 0.9, "{recovered} of what was lost");
+}
