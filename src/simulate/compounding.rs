@@ -48,7 +48,7 @@ impl Default for CacheOptions {
         CacheOptions {
             repeat_share: 0.7,
             paraphrase_share: 0.5,
-            wordings: 5,
+            wordings: 4,
             seeds: 20,
             period: 86_400.0,
             accuracies: vec![0.6, 0.65, 0.72, 0.8, 0.85, 0.91, 0.95, 1.0],

@@ -1,6 +1,6 @@
 //! What the semantic cache makes of each wording: its key, and the others it would look at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::cache::{Calibration, Embedder, Index, Limits, Matcher, Question, Scop
 use crate::prompt::ApiFormat;
 
 /// Wordings that are kept for each: more than the cache looks at, since not all will be stored.
-const KEPT: usize = 32;
+const KEPT: usize = 12;
 
 /// What the built-in embedding or its calibration failed with.
 #[derive(Debug, thiserror::Error)]
@@ -59,22 +59,38 @@ pub fn wordings(questions: &Questions) -> Result<Wordings, MatcherError> {
             index.insert(partition, id, &question.embedding);
         }
     }
-    let near = |(wording, question): (usize, &Option<Question>)| -> Vec<Near> {
-        let (Some(question), Some(partition)) = (question, partition) else { return Vec::new() };
-        let found = index.nearest(partition, &question.embedding, KEPT + 1);
-        let others = found.iter().filter(|it| it.cosine >= NEAR && it.id != wording as u64);
-        others
-            .filter_map(|it| {
-                let other = it.id as usize;
-                let verdict = matcher.judge(question, asked[other].as_ref()?);
-                Some(Near { wording: other, serves: matcher.hits(&verdict) })
-            })
-            .collect()
-    };
+    let found: Vec<Vec<usize>> = asked
+        .par_iter()
+        .enumerate()
+        .map(|(wording, question)| {
+            let (Some(question), Some(partition)) = (question, partition) else { return vec![] };
+            let found = index.nearest(partition, &question.embedding, KEPT + 1);
+            let near = found.iter().filter(|it| it.cosine >= NEAR).map(|it| it.id as usize);
+            near.filter(|other| *other != wording).collect()
+        })
+        .collect();
+    // A verdict is the same whichever question comes first.
+    let pair = |a: usize, b: usize| (a.min(b), a.max(b));
+    let pairs: HashSet<(usize, usize)> = (0..)
+        .zip(&found)
+        .flat_map(|(wording, near)| near.iter().map(move |&other| pair(wording, other)))
+        .collect();
+    let serving: HashSet<(usize, usize)> = pairs
+        .into_par_iter()
+        .filter(|&(a, b)| match (&asked[a], &asked[b]) {
+            (Some(a), Some(b)) => matcher.hits(&matcher.judge(a, b)),
+            _ => false,
+        })
+        .collect();
+    let near = (0..).zip(found).map(|(wording, near)| {
+        let of = |other| Near { wording: other, serves: serving.contains(&pair(wording, other)) };
+        near.into_iter().map(of).collect()
+    });
+    let near = near.collect();
     Ok(Wordings {
         question: questions.question.clone(),
         of_question: questions.of_question.clone(),
         key,
-        near: asked.par_iter().enumerate().map(near).collect(),
+        near,
     })
 }
