@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::guards::Disagreement;
 use super::pair::{FEATURES, PairFeatures};
 use super::question::{Calibration, Matcher};
 
@@ -65,11 +66,18 @@ const RESAMPLES: usize = 200;
 
 struct Scored {
     same: bool,
-    agrees: bool,
+    guards: Result<(), Disagreement>,
     cosine: f32,
     features: [f32; FEATURES],
     fold: usize,
     similarity: f32,
+}
+
+/// A pair as a fit that has not seen it judges it, in the order of the pairs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged {
+    pub similarity: f32,
+    pub guards: Result<(), Disagreement>,
 }
 
 /// Fits weights and threshold for a wanted share of false hits. The same pairs and seed give the
@@ -83,7 +91,7 @@ pub fn calibrate(
     pairs: &[Pair],
     false_hits: f64,
     seed: u64,
-) -> Result<(Calibration, Report), CalibrateError> {
+) -> Result<(Calibration, Report, Vec<Judged>), CalibrateError> {
     let same = pairs.iter().filter(|pair| pair.same).count();
     let other = pairs.len() - same;
     if same < LEAST || other < LEAST {
@@ -98,7 +106,8 @@ pub fn calibrate(
     }
     let all: Vec<&Scored> = rows.iter().collect();
     let by_similarity = |rows: &[&Scored]| {
-        let hits = rows.iter().filter(|row| row.agrees).map(|row| (row.similarity, row.same));
+        let hits =
+            rows.iter().filter(|row| row.guards.is_ok()).map(|row| (row.similarity, row.same));
         Ranking::new(hits.collect(), rows.iter().filter(|row| row.same).count())
     };
     let ranking = by_similarity(&all);
@@ -125,8 +134,9 @@ pub fn calibrate(
     let (recall, false_share) = ranking.at(threshold);
     let refused = |same: bool| {
         let of_kind = rows.iter().filter(|row| row.same == same);
-        let (refused, all) = of_kind
-            .fold((0, 0), |(refused, all), row| (refused + usize::from(!row.agrees), all + 1));
+        let (refused, all) = of_kind.fold((0, 0), |(refused, all), row| {
+            (refused + usize::from(!row.guards.is_ok()), all + 1)
+        });
         f64::from(refused as u32) / f64::from((all as u32).max(1))
     };
     let report = Report {
@@ -145,7 +155,8 @@ pub fn calibrate(
         curve: ranking.curve(),
     };
     let (weights, bias) = fit(&rows, |_| true);
-    Ok((Calibration { weights, bias, threshold }, report))
+    let judged = rows.iter().map(|row| Judged { similarity: row.similarity, guards: row.guards });
+    Ok((Calibration { weights, bias, threshold }, report, judged.collect()))
 }
 
 fn read(matcher: &Matcher, pair: &Pair) -> Scored {
@@ -156,7 +167,7 @@ fn read(matcher: &Matcher, pair: &Pair) -> Scored {
     let fold = pair.a.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(byte));
     Scored {
         same: pair.same,
-        agrees: verdict.guards.is_ok(),
+        guards: verdict.guards,
         cosine: verdict.cosine,
         features,
         fold: fold as usize % FOLDS,
@@ -348,7 +359,7 @@ mod tests {
     #[test]
     fn the_threshold_keeps_false_hits_within_what_is_wanted() {
         let matcher = matcher();
-        let (calibration, report) = calibrate(&matcher, &pairs(), 0.05, 1).unwrap();
+        let (calibration, report, _) = calibrate(&matcher, &pairs(), 0.05, 1).unwrap();
         assert!(report.false_hits <= 0.05, "{report:?}");
         assert!(report.recall > 0.8, "{report:?}");
         let [low, high] = report.threshold_ci95;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cache::calibrate::{CalibrateError, Pair, Report, calibrate};
+use crate::cache::calibrate::{CalibrateError, Judged, Pair, Report, calibrate};
 use crate::cache::{Calibration, Embedder, Matcher};
 use crate::cli::{BadInput, bytes_bar};
 use crate::learn::Lines;
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Draw recall and false hits into this SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write each pair with its similarity and what guards say of it, as JSONL
+    #[arg(long, value_name = "FILE")]
+    scored: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,8 +55,8 @@ const SEED: u64 = 1;
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let pairs = read(&args.pairs)?;
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
-    let (calibration, report) =
-        calibrate(&matcher, &pairs, args.false_hits, SEED).map_err(|error| {
+    let (calibration, report, judged) = calibrate(&matcher, &pairs, args.false_hits, SEED)
+        .map_err(|error| {
             let hint = match &error {
                 CalibrateError::TooFew { .. } => "label more pairs, of both kinds",
                 CalibrateError::Unreachable { .. } => {
@@ -67,6 +70,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if let Some(path) = &args.plot {
         write(path, &plot(&report, args.false_hits)?)?;
+    }
+    if let Some(path) = &args.scored {
+        let lines = pairs.iter().zip(&judged).map(|(pair, judged)| {
+            let guard = judged.guards.err();
+            let Judged { similarity, .. } = judged;
+            let Pair { a, b, same } = pair;
+            let line = json!({"text_a": a, "text_b": b, "label": u8::from(*same),
+                "similarity": similarity, "guard": guard});
+            format!("{line}\n")
+        });
+        write(path, &lines.collect::<String>())?;
     }
     if args.json {
         println!("{}", json!({"calibration": calibration, "report": report}));
