@@ -91,6 +91,10 @@ soak: wasm envoy ## two million requests through one worker: memory stays level,
 model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
 	@scripts/train-model.sh
 
+.PHONY: simulate
+simulate: cli ## strategies and caches on public rows: target/simulation/report.html and docs/images/
+	@scripts/simulate.sh
+
 .PHONY: compose
 compose: wasm ## start the documented deployment with docker compose
 	docker compose -f envoy/docker-compose.yaml up

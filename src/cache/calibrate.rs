@@ -5,11 +5,16 @@
 //! wanted share of the hits is false, guards included. What is printed of it is therefore what
 //! new pairs of the same kind can expect.
 
+use std::collections::HashSet;
+
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::guards::Disagreement;
+use super::index::Index;
+use super::key::Digest128;
 use super::pair::{FEATURES, PairFeatures};
 use super::question::{Calibration, Matcher};
 
@@ -19,6 +24,15 @@ pub struct Pair {
     pub a: String,
     pub b: String,
     pub same: bool,
+}
+
+/// How wrong a calibration may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// Share of the hits that may be false: what users see of it.
+    FalseHits(f64),
+    /// Share of the pairs that are not the same that may hit.
+    FalseAlarms(f64),
 }
 
 /// What a calibration does on pairs that it was not made on.
@@ -35,6 +49,8 @@ pub struct Report {
     /// Hits on pairs that are not the same, of all hits.
     pub false_hits: f64,
     pub false_hits_ci95: [f64; 2],
+    /// Hits on pairs that are not the same, of all that are not.
+    pub false_alarms: f64,
     /// The same with the cosine alone and no guards, at its own best threshold.
     pub cosine_recall: f64,
     pub cosine_threshold: f32,
@@ -51,10 +67,10 @@ pub enum CalibrateError {
     #[error("{same} pairs are the same and {other} are not: at least {LEAST} of each are needed")]
     TooFew { same: usize, other: usize },
     #[error(
-        "no threshold keeps false hits to {wanted} of the hits; the fewest, {fewest:.4}, are at \
+        "no threshold keeps to that; the fewest false hits, {fewest:.4} of the hits, are at \
          {threshold}"
     )]
-    Unreachable { wanted: f64, fewest: f64, threshold: f32 },
+    Unreachable { fewest: f64, threshold: f32 },
 }
 
 const LEAST: usize = 20;
@@ -65,25 +81,32 @@ const RESAMPLES: usize = 200;
 
 struct Scored {
     same: bool,
-    agrees: bool,
+    guards: Result<(), Disagreement>,
     cosine: f32,
     features: [f32; FEATURES],
     fold: usize,
     similarity: f32,
 }
 
-/// Fits weights and threshold for a wanted share of false hits. The same pairs and seed give the
+/// A pair as a fit that has not seen it judges it, in the order of the pairs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged {
+    pub similarity: f32,
+    pub guards: Result<(), Disagreement>,
+}
+
+/// Fits weights, and the lowest threshold that keeps to the goal. The same pairs and seed give the
 /// same calibration.
 ///
 /// # Errors
 ///
-/// When there are too few pairs, or no threshold keeps to the wanted share.
+/// When there are too few pairs, or no threshold keeps to the goal.
 pub fn calibrate(
     matcher: &Matcher,
     pairs: &[Pair],
-    false_hits: f64,
+    goal: Goal,
     seed: u64,
-) -> Result<(Calibration, Report), CalibrateError> {
+) -> Result<(Calibration, Report, Vec<Judged>), CalibrateError> {
     let same = pairs.iter().filter(|pair| pair.same).count();
     let other = pairs.len() - same;
     if same < LEAST || other < LEAST {
@@ -98,13 +121,17 @@ pub fn calibrate(
     }
     let all: Vec<&Scored> = rows.iter().collect();
     let by_similarity = |rows: &[&Scored]| {
-        let hits = rows.iter().filter(|row| row.agrees).map(|row| (row.similarity, row.same));
-        Ranking::new(hits.collect(), rows.iter().filter(|row| row.same).count())
+        let hits =
+            rows.iter().filter(|row| row.guards.is_ok()).map(|row| (row.similarity, row.same));
+        {
+            let same = rows.iter().filter(|row| row.same).count();
+            Ranking::new(hits.collect(), same, rows.len() - same)
+        }
     };
     let ranking = by_similarity(&all);
-    let Some(at) = ranking.last_within(false_hits) else {
+    let Some(at) = ranking.last_within(goal) else {
         let (fewest, threshold) = ranking.fewest_false();
-        return Err(CalibrateError::Unreachable { wanted: false_hits, fewest, threshold });
+        return Err(CalibrateError::Unreachable { fewest, threshold });
     };
     let threshold = ranking.threshold(at);
     let resampled: Vec<(f32, f64, f64)> = (0..RESAMPLES as u64)
@@ -114,19 +141,20 @@ pub fn calibrate(
             let drawn: Vec<&Scored> =
                 all.iter().map(|_| all[random.random_range(0..all.len())]).collect();
             let ranking = by_similarity(&drawn);
-            let own = ranking.last_within(false_hits).map_or(1.0, |at| ranking.threshold(at));
+            let own = ranking.last_within(goal).map_or(1.0, |at| ranking.threshold(at));
             let (recall, false_share) = ranking.at(threshold);
             (own, recall, false_share)
         })
         .collect();
     let cosines = rows.iter().map(|row| (row.cosine, row.same)).collect();
-    let cosine = Ranking::new(cosines, same);
-    let cosine_at = cosine.last_within(false_hits);
+    let cosine = Ranking::new(cosines, same, other);
+    let cosine_at = cosine.last_within(goal);
     let (recall, false_share) = ranking.at(threshold);
     let refused = |same: bool| {
         let of_kind = rows.iter().filter(|row| row.same == same);
-        let (refused, all) = of_kind
-            .fold((0, 0), |(refused, all), row| (refused + usize::from(!row.agrees), all + 1));
+        let (refused, all) = of_kind.fold((0, 0), |(refused, all), row| {
+            (refused + usize::from(!row.guards.is_ok()), all + 1)
+        });
         f64::from(refused as u32) / f64::from((all as u32).max(1))
     };
     let report = Report {
@@ -138,6 +166,7 @@ pub fn calibrate(
         recall_ci95: interval(resampled.iter().map(|it| it.1)),
         false_hits: false_share,
         false_hits_ci95: interval(resampled.iter().map(|it| it.2)),
+        false_alarms: ranking.false_alarms(at),
         cosine_recall: cosine_at.map_or(0.0, |at| cosine.recall(at)),
         cosine_threshold: cosine_at.map_or(1.0, |at| cosine.threshold(at)),
         guards_refuse_same: refused(true),
@@ -145,7 +174,28 @@ pub fn calibrate(
         curve: ranking.curve(),
     };
     let (weights, bias) = fit(&rows, |_| true);
-    Ok((Calibration { weights, bias, threshold }, report))
+    let judged = rows.iter().map(|row| Judged { similarity: row.similarity, guards: row.guards });
+    Ok((Calibration { weights, bias, threshold }, report, judged.collect()))
+}
+
+/// For each pair that is the same, the `count` nearest other questions of the list: pairs that are
+/// not, unless they are in the list as the same or read alike.
+pub fn nearest_others(matcher: &Matcher, pairs: &[Pair], count: usize) -> Vec<Pair> {
+    let same: Vec<&Pair> = pairs.iter().filter(|pair| pair.same).collect();
+    let index = Index::default();
+    for (id, pair) in same.iter().enumerate() {
+        index.insert(Digest128([0; 16]), id as u64, &matcher.question(&pair.b).embedding);
+    }
+    let known: HashSet<(&str, &str)> = same.iter().map(|pair| (&*pair.a, &*pair.b)).collect();
+    let others = |pair: &&Pair| -> Vec<Pair> {
+        let vector = matcher.question(&pair.a).embedding;
+        // Some more, for those that are left out.
+        let near = index.nearest(Digest128([0; 16]), &vector, 2 * count + 8);
+        let texts = near.iter().map(|near| &*same[near.id as usize].b);
+        let others = texts.filter(|text| !known.contains(&(&*pair.a, *text))).take(count);
+        others.map(|b| Pair { a: pair.a.clone(), b: b.to_owned(), same: false }).collect()
+    };
+    same.par_iter().flat_map_iter(others).collect()
 }
 
 fn read(matcher: &Matcher, pair: &Pair) -> Scored {
@@ -156,7 +206,7 @@ fn read(matcher: &Matcher, pair: &Pair) -> Scored {
     let fold = pair.a.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(byte));
     Scored {
         same: pair.same,
-        agrees: verdict.guards.is_ok(),
+        guards: verdict.guards,
         cosine: verdict.cosine,
         features,
         fold: fold as usize % FOLDS,
@@ -174,18 +224,20 @@ struct Ranking {
     scores: Vec<f32>,
     /// True hits among the first `k + 1`.
     right: Vec<usize>,
+    /// Pairs that are the same, and that are not, refused ones included.
     same: usize,
+    other: usize,
 }
 
 impl Ranking {
-    fn new(mut pairs: Vec<(f32, bool)>, same: usize) -> Self {
+    fn new(mut pairs: Vec<(f32, bool)>, same: usize, other: usize) -> Self {
         pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
         let right = pairs.iter().scan(0, |right, (_, same)| {
             *right += usize::from(*same);
             Some(*right)
         });
         let right = right.collect();
-        Ranking { scores: pairs.into_iter().map(|(score, _)| score).collect(), right, same }
+        Ranking { scores: pairs.into_iter().map(|(score, _)| score).collect(), right, same, other }
     }
 
     /// The places at which a threshold can cut: behind the last of equal scores.
@@ -206,8 +258,15 @@ impl Ranking {
         self.scores[at]
     }
 
-    fn last_within(&self, false_hits: f64) -> Option<usize> {
-        self.cuts().rev().find(|at| self.false_share(*at) <= false_hits)
+    fn false_alarms(&self, at: usize) -> f64 {
+        (at + 1 - self.right[at]) as f64 / self.other.max(1) as f64
+    }
+
+    fn last_within(&self, goal: Goal) -> Option<usize> {
+        self.cuts().rev().find(|at| match goal {
+            Goal::FalseHits(most) => self.false_share(*at) <= most,
+            Goal::FalseAlarms(most) => self.false_alarms(*at) <= most,
+        })
     }
 
     fn fewest_false(&self) -> (f64, f32) {
@@ -348,12 +407,13 @@ mod tests {
     #[test]
     fn the_threshold_keeps_false_hits_within_what_is_wanted() {
         let matcher = matcher();
-        let (calibration, report) = calibrate(&matcher, &pairs(), 0.05, 1).unwrap();
+        let (calibration, report, _) =
+            calibrate(&matcher, &pairs(), Goal::FalseHits(0.05), 1).unwrap();
         assert!(report.false_hits <= 0.05, "{report:?}");
         assert!(report.recall > 0.8, "{report:?}");
         let [low, high] = report.threshold_ci95;
         assert!(low <= report.threshold && report.threshold <= high, "{report:?}");
-        assert_eq!(calibrate(&matcher, &pairs(), 0.05, 1).unwrap().0, calibration);
+        assert_eq!(calibrate(&matcher, &pairs(), Goal::FalseHits(0.05), 1).unwrap().0, calibration);
         let own = Matcher::new(Embedder::built_in().unwrap(), calibration);
         let ask = |text: &str| own.question(text);
         let hits = |a: &str, b: &str| own.hits(&own.judge(&ask(a), &ask(b)));
@@ -364,7 +424,7 @@ mod tests {
     #[test]
     fn too_few_pairs_are_refused() {
         let few = &pairs()[..10];
-        let error = calibrate(&matcher(), few, 0.05, 1).unwrap_err();
+        let error = calibrate(&matcher(), few, Goal::FalseHits(0.05), 1).unwrap_err();
         assert_eq!(error, CalibrateError::TooFew { same: 5, other: 5 });
     }
 
@@ -374,7 +434,7 @@ mod tests {
         for (number, pair) in pairs.iter_mut().enumerate() {
             pair.same = number % 4 < 2;
         }
-        let error = calibrate(&matcher(), &pairs, 0.001, 1);
+        let error = calibrate(&matcher(), &pairs, Goal::FalseHits(0.001), 1);
         assert!(matches!(error, Err(CalibrateError::Unreachable { .. })), "{error:?}");
     }
 }

@@ -9,7 +9,7 @@ use super::embedding::{Embedder, dot};
 use super::question::Question;
 
 /// How many numbers [`PairFeatures`] holds.
-pub const FEATURES: usize = 14;
+pub const FEATURES: usize = 15;
 
 /// `f32[FEATURES]`, each within 0..=1 or close; the same whichever question comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,6 @@ impl PairFeatures {
     /// Names in order.
     pub const NAMES: [&str; FEATURES] = [
         "cosine",
-        "cosine_squared",
         "overlap",
         "least_covered",
         "most_covered",
@@ -32,17 +31,19 @@ impl PairFeatures {
         "same_opening",
         "function_words",
         "order",
+        "same_content",
+        "content_words",
     ];
 
     pub(super) fn of(embedder: &Embedder, a: &Question, b: &Question) -> Self {
         let cosine = dot(&a.embedding, &b.embedding);
         let (of_a, of_b) = (Coverage::of(embedder, a, b), Coverage::of(embedder, b, a));
+        let (content_words, same_content) = a.facts.content_against(&b.facts);
         let least = |x: f32, y: f32| x.min(y);
         let (long, short) = (of_a.weight.max(of_b.weight).max(1e-6), of_a.weight.min(of_b.weight));
         let union = of_a.weight + of_b.weight - (of_a.matched + of_b.matched) / 2.0;
         PairFeatures([
             cosine,
-            cosine * cosine,
             (of_a.matched + of_b.matched) / 2.0 / union.max(1e-6),
             least(of_a.share(of_a.matched), of_b.share(of_b.matched)),
             of_a.share(of_a.matched).max(of_b.share(of_b.matched)),
@@ -55,6 +56,8 @@ impl PairFeatures {
             f32::from(u8::from(opening(a) == opening(b))),
             function_words(a, b),
             order(&a.tokens, &b.tokens),
+            f32::from(u8::from(same_content)),
+            content_words.min(12) as f32 / 12.0,
         ])
     }
 }

@@ -15,9 +15,9 @@ use super::key::{ExactKey, Partition};
 use super::question::{Matcher, Question, Verdict};
 
 /// Neighbours that are looked at. The first that passes serves.
-const CANDIDATES: usize = 4;
+pub(crate) const CANDIDATES: usize = 4;
 /// No guard or similarity is asked about what is further away.
-const NEAR: f32 = 0.5;
+pub(crate) const NEAR: f32 = 0.5;
 
 /// Entries by key, and by what their questions mean. All methods may be called from several
 /// threads.

@@ -46,7 +46,7 @@ enum Command {
     Import(import::Args),
     Serve(Box<serve::Args>),
     Estimate(estimate::Args),
-    Simulate(simulate::Args),
+    Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
     Schema(schema::Args),
 }

@@ -1,9 +1,14 @@
 //! Sudden changes of what the models are worth.
 
+use serde::Serialize;
+
 use super::Item;
 
 /// What happens in the middle of a simulation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Drift {
     /// Nothing.
     #[default]

@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 
 use crate::classifier::Classifier;
-use crate::learn::{DatasetError, Split, read_rows};
+use crate::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
+use crate::features::Features;
+use crate::learn::{DatasetError, Row, Split, body_of, read_rows};
 use crate::policy::bandit::Context;
+use crate::prompt::{ApiFormat, Prompt, Role};
 
 /// A prompt with what both models earn on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +21,12 @@ pub struct Item {
     pub score: f32,
     /// Quality of the cheap and the strong answer, 0..=1.
     pub quality: [f32; 2],
+    /// Whether a shipped hand rule asks for the strong target.
+    pub rules_strong: bool,
+    /// What a classifier can be trained on.
+    pub row: Row,
+    /// The last user turn.
+    pub text: String,
 }
 
 /// Prompts to draw from.
@@ -25,6 +35,9 @@ pub struct Pool {
     pub items: Vec<Item>,
 }
 
+/// The score of a prompt that no classifier has seen.
+pub(super) const UNKNOWN: f32 = 0.5;
+
 impl Pool {
     /// The rows of some files, scored by a classifier for two targets.
     ///
@@ -32,18 +45,40 @@ impl Pool {
     ///
     /// Files that cannot be read. Lines that are no rows are left out, and so are test rows.
     pub fn read(paths: &[PathBuf], classifier: &Classifier) -> Result<Pool, DatasetError> {
+        Self::read_scored(paths, |features| {
+            classifier.scores(features).ok().and_then(|scores| scores.first().copied())
+        })
+    }
+
+    /// The rows of some files, for strategies that start without a classifier.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::read`].
+    pub fn read_unscored(paths: &[PathBuf]) -> Result<Pool, DatasetError> {
+        Self::read_scored(paths, |_| Some(UNKNOWN))
+    }
+
+    fn read_scored(
+        paths: &[PathBuf],
+        score: impl Fn(&Features) -> Option<f32>,
+    ) -> Result<Pool, DatasetError> {
         let context = Context::new(2);
         let mut items = Vec::new();
         read_rows(
             paths,
             false,
             |_| (),
-            |row, features, _| {
-                let score =
-                    classifier.scores(features).ok().and_then(|scores| scores.first().copied());
-                if let Some(score) = score.filter(|_| row.split != Split::Test) {
-                    let context = context.of(features, &[score]);
-                    items.push(Item { context, score, quality: [row.cheap, row.strong] });
+            |row, features, line| {
+                if let Some(score) = score(features).filter(|_| row.split != Split::Test) {
+                    items.push(Item {
+                        context: context.of(features, &[score]),
+                        score,
+                        quality: [row.cheap, row.strong],
+                        rules_strong: hand_rules(features) < HAND_RULES_THRESHOLD,
+                        text: last_turn(line).unwrap_or_default(),
+                        row,
+                    });
                 }
             },
         )?;
@@ -52,7 +87,34 @@ impl Pool {
 
     /// A prompt at random.
     pub fn draw(&self, rng: &mut SmallRng) -> &Item {
-        &self.items[rng.random_range(0..self.items.len())]
+        &self.items[self.position(rng)]
+    }
+
+    /// The position of a prompt at random.
+    pub(super) fn position(&self, rng: &mut SmallRng) -> usize {
+        rng.random_range(0..self.items.len())
+    }
+
+    /// Positions of one half of the prompts and of the other, each in random order. All rows of a
+    /// question are in the same half.
+    pub fn halves(&self, rng: &mut SmallRng) -> [Vec<usize>; 2] {
+        let mut stems: Vec<u64> = self.items.iter().map(|item| item.row.stem).collect();
+        stems.sort_unstable();
+        stems.dedup();
+        stems.shuffle(rng);
+        stems.truncate(stems.len() / 2);
+        stems.sort_unstable();
+        let (mut one, mut other): (Vec<usize>, Vec<usize>) = (0..self.items.len())
+            .partition(|&item| stems.binary_search(&self.items[item].row.stem).is_ok());
+        one.shuffle(rng);
+        other.shuffle(rng);
+        [one, other]
+    }
+
+    /// The target where each prompt earns most.
+    pub fn right(&self, [cheap, strong]: [f32; 2]) -> Vec<usize> {
+        let of = |item: &Item| usize::from(item.quality[1] - strong > item.quality[0] - cheap);
+        self.items.iter().map(of).collect()
     }
 
     /// The threshold with which the classifier earns most on these prompts, in steps of 0.01.
@@ -67,4 +129,11 @@ impl Pool {
         let steps = (0..=100_u8).map(|step| f32::from(step) / 100.0);
         steps.max_by(|a, b| earned(*a).total_cmp(&earned(*b))).unwrap_or(0.5)
     }
+}
+
+fn last_turn(line: &[u8]) -> Option<String> {
+    let mut body = body_of(line)?;
+    let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).ok()?;
+    let turn = prompt.turns.iter().rfind(|turn| turn.role == Role::User)?;
+    Some(turn.text.to_string())
 }

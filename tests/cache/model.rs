@@ -1,7 +1,7 @@
 //! A model that misbehaves on request: the header `x-reply` chooses how. Raw sockets, because an
 //! HTTP library would not let it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -59,8 +59,9 @@ impl Proxy {
         loop {
             let said = std::fs::read_to_string(&process.stderr)?;
             let address = |name: &str| {
-                let line = said.lines().find_map(|line| line.strip_prefix(name))?;
-                line.strip_prefix(": listening on http://")?.trim_end_matches('/').parse().ok()
+                let before = format!("{name}: listening on http://");
+                let line = said.lines().find_map(|line| line.strip_prefix(&before))?;
+                line.trim_end_matches('/').parse().ok()
             };
             if let (Some(address), Some(admin)) = (address(target), address("admin")) {
                 return Ok(Proxy { process, address, admin, _logs: logs });

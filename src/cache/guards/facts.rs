@@ -19,8 +19,12 @@ pub struct Facts {
 }
 
 /// Words that say what a question asks for.
-const QUESTIONS: &[(&str, &[&str])] =
-    &[("who", &["who", "whom", "whose"]), ("when", &["when"]), ("where", &["where"])];
+const QUESTIONS: &[(&str, &[&str])] = &[
+    ("who", &["who", "whom", "whose"]),
+    ("when", &["when"]),
+    ("where", &["where"]),
+    ("why", &["why", "reason", "reasons"]),
+];
 /// After "how": a measure is asked for, and another measure is another question.
 const MEASURES: &[&str] =
     &["many", "much", "long", "old", "far", "often", "tall", "big", "fast", "deep", "high"];
@@ -94,11 +98,14 @@ impl Facts {
         })
     }
 
-    /// In a statement, "who" and "when" ask for nothing, unless it begins with them: "tell me
-    /// when …".
+    /// What the text asks for, where words say so. In a statement, "who" and "when" ask for
+    /// nothing, unless it begins with them: "tell me when …".
     fn asks_for(&self) -> Option<&str> {
         const OPENING: usize = 4;
         let asking = if self.lower.contains('?') { self.words.len() } else { OPENING };
+        if self.words.first().is_some_and(|word| word.text == "should") {
+            return Some("should");
+        }
         for (position, word) in self.words.iter().enumerate().take(asking) {
             if let Some((kind, _)) = QUESTIONS.iter().find(|(_, all)| all.contains(&&*word.text)) {
                 return Some(kind);
@@ -113,8 +120,15 @@ impl Facts {
         None
     }
 
+    /// Reasons and advice are asked for in few words; other things in many: "who wrote …" is "the
+    /// author of …".
     fn asks_other_than(&self, other: &Facts) -> bool {
-        matches!((self.asks_for(), other.asks_for()), (Some(a), Some(b)) if a != b)
+        const NEVER_IMPLIED: [&str; 2] = ["why", "should"];
+        match (self.asks_for(), other.asks_for()) {
+            (Some(a), Some(b)) => a != b,
+            (Some(kind), None) | (None, Some(kind)) => NEVER_IMPLIED.contains(&kind),
+            (None, None) => false,
+        }
     }
 
     /// A word here whose opposite is there, neither of which both have; or a word there that is
@@ -200,15 +214,24 @@ impl Facts {
         relations
     }
 
-    /// The same sentence but for one word, which carries content on both sides.
+    /// The same content in the same order but for one word.
     fn is_substituted(&self, other: &Facts) -> bool {
-        if self.words.len() != other.words.len() || self.words.len() < 3 {
-            return false;
-        }
-        let pairs = self.words.iter().zip(&other.words);
-        let mut changed = pairs.filter(|(a, b)| a.sense() != b.sense());
-        let (Some((a, b)), None) = (changed.next(), changed.next()) else { return false };
-        is_content(a) && is_content(b)
+        let (here, there): (Vec<&str>, Vec<&str>) =
+            (self.content().collect(), other.content().collect());
+        let changed = here.iter().zip(&there).filter(|(a, b)| a != b).count();
+        here.len() == there.len() && changed == 1 && self.has_frame(other)
+    }
+
+    /// Whether there is more to both than the one word: "define rice", "define pasta".
+    fn has_frame(&self, other: &Facts) -> bool {
+        self.words.len() > 1 && other.words.len() > 1
+    }
+
+    /// How many words carry content, and whether they are the same on both sides.
+    pub(in crate::cache) fn content_against(&self, other: &Facts) -> (usize, bool) {
+        let (here, there): (Vec<&str>, Vec<&str>) =
+            (self.content().collect(), other.content().collect());
+        (here.len().min(there.len()), same_bag(here, there))
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cache::calibrate::{CalibrateError, Pair, Report, calibrate};
+use crate::cache::calibrate::{
+    CalibrateError, Goal, Judged, Pair, Report, calibrate, nearest_others,
+};
 use crate::cache::{Calibration, Embedder, Matcher};
 use crate::cli::{BadInput, bytes_bar};
 use crate::learn::Lines;
@@ -23,12 +25,21 @@ pub(super) struct Args {
     /// Share of the hits that may be false
     #[arg(long, default_value_t = 0.05, value_parser = share)]
     false_hits: f64,
+    /// Instead: share of the pairs that are not the same that may hit
+    #[arg(long, conflicts_with = "false_hits", value_parser = share)]
+    false_alarms: Option<f64>,
+    /// To each pair that is the same, add this many pairs that are not: the nearest other questions
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    nearest: usize,
     /// Write the calibration to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Draw recall and false hits into this SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write each pair with its similarity and what guards say of it, as JSONL
+    #[arg(long, value_name = "FILE")]
+    scored: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -50,10 +61,12 @@ struct Line {
 const SEED: u64 = 1;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let pairs = read(&args.pairs)?;
+    let mut pairs = read(&args.pairs)?;
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
-    let (calibration, report) =
-        calibrate(&matcher, &pairs, args.false_hits, SEED).map_err(|error| {
+    pairs.extend(nearest_others(&matcher, &pairs, args.nearest));
+    let goal = args.false_alarms.map_or(Goal::FalseHits(args.false_hits), Goal::FalseAlarms);
+    let (calibration, report, judged) =
+        calibrate(&matcher, &pairs, goal, SEED).map_err(|error| {
             let hint = match &error {
                 CalibrateError::TooFew { .. } => "label more pairs, of both kinds",
                 CalibrateError::Unreachable { .. } => {
@@ -66,12 +79,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         write(path, &serde_json::to_string_pretty(&calibration)?)?;
     }
     if let Some(path) = &args.plot {
-        write(path, &plot(&report, args.false_hits)?)?;
+        write(path, &plot(&report)?)?;
+    }
+    if let Some(path) = &args.scored {
+        let lines = pairs.iter().zip(&judged).map(|(pair, judged)| {
+            let guard = judged.guards.err();
+            let Judged { similarity, .. } = judged;
+            let Pair { a, b, same } = pair;
+            let line = json!({"text_a": a, "text_b": b, "label": u8::from(*same),
+                "similarity": similarity, "guard": guard});
+            format!("{line}\n")
+        });
+        write(path, &lines.collect::<String>())?;
     }
     if args.json {
         println!("{}", json!({"calibration": calibration, "report": report}));
     } else {
-        println!("{}", describe(&report, args.false_hits));
+        println!("{}", describe(&report));
     }
     Ok(())
 }
@@ -115,14 +139,14 @@ fn write(path: &Path, text: &str) -> Result<(), BadInput> {
         .map_err(|error| BadInput::new(format!("{}: {error}", path.display())))
 }
 
-fn describe(report: &Report, wanted: f64) -> String {
+fn describe(report: &Report) -> String {
     let percent = |share: f64| format!("{:.2} %", share * 100.0);
     let between = |[low, high]: [f64; 2]| format!("{} to {}", percent(low), percent(high));
     let [low, high] = report.threshold_ci95;
     format!(
         "threshold    {:.4} (95 % interval {low:.4} to {high:.4})\n\
          pairs        {}, of which {} are the same\n\
-         false hits   {} of the hits ({}); wanted {}\n\
+         false hits   {} of the hits ({}), {} of the pairs that are not\n\
          recall       {} of the pairs that are the same ({})\n\
          cosine only  recall {} at {:.4}, without guards\n\
          guards       refuse {} of the same, {} of the others",
@@ -131,7 +155,7 @@ fn describe(report: &Report, wanted: f64) -> String {
         report.same,
         percent(report.false_hits),
         between(report.false_hits_ci95),
-        percent(wanted),
+        percent(report.false_alarms),
         percent(report.recall),
         between(report.recall_ci95),
         percent(report.cosine_recall),
@@ -141,15 +165,15 @@ fn describe(report: &Report, wanted: f64) -> String {
     )
 }
 
-/// Recall against false hits, with the wanted share and what was chosen.
-fn plot(report: &Report, wanted: f64) -> anyhow::Result<String> {
+/// Recall against false hits, and what was chosen.
+fn plot(report: &Report) -> anyhow::Result<String> {
     use plotters::prelude::*;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (720, 440)).into_drawing_area();
         area.fill(&WHITE)?;
         let most = report.curve.iter().map(|point| point[0]).fold(0.01, f64::max);
-        let worst = report.curve.iter().map(|point| point[1]).fold(wanted * 2.0, f64::max);
+        let worst = report.curve.iter().map(|point| point[1]).fold(0.01, f64::max);
         let mut chart = ChartBuilder::on(&area)
             .margin(16)
             .x_label_area_size(44)
@@ -163,7 +187,6 @@ fn plot(report: &Report, wanted: f64) -> anyhow::Result<String> {
             .draw()?;
         let curve = report.curve.iter().map(|[recall, false_hits]| (*recall, *false_hits));
         chart.draw_series(LineSeries::new(curve, &BLUE))?;
-        chart.draw_series(LineSeries::new([(0.0, wanted), (most, wanted)], &RED))?;
         let chosen = (report.recall, report.false_hits);
         chart.draw_series([Circle::new(chosen, 5, BLACK.filled())])?;
         area.present()?;

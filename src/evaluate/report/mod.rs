@@ -9,8 +9,8 @@ use super::figures::{self, LearningStep};
 use super::signal::Signal;
 use super::{Estimate, Evaluation, ScoredRow};
 
-mod canvas;
-mod plots;
+pub(crate) mod canvas;
+pub(crate) mod plots;
 
 /// Everything that a report shows. There is no text of a prompt in it.
 pub struct Report<'a> {
@@ -35,8 +35,8 @@ pub struct Plot {
 #[derive(Debug, thiserror::Error)]
 #[error("plot {name}: {problem}")]
 pub struct PlotError {
-    name: &'static str,
-    problem: String,
+    pub(crate) name: &'static str,
+    pub(crate) problem: String,
 }
 
 impl Report<'_> {
@@ -52,7 +52,7 @@ impl Report<'_> {
     /// The page.
     pub fn html(&self, plots: &[Plot]) -> String {
         let evaluation = self.evaluation;
-        let mut page = String::from(HEAD);
+        let mut page = head("Pointsman: evaluation");
         let version = escape(&evaluation.policy.model_version);
         let metrics = &evaluation.metrics;
         let _ = write!(
@@ -69,13 +69,7 @@ impl Report<'_> {
                  model knows. The oracle asks the strong model where, and only where, it is \
                  better.</p><h2>Measures</h2>";
         page += &self.measures();
-        for plot in plots {
-            let _ = write!(
-                page,
-                "<h2>{}</h2><figure>{}<figcaption>{}</figcaption></figure>",
-                plot.title, plot.svg, plot.caption
-            );
-        }
+        plots.iter().for_each(|plot| page += &figure(plot));
         page += "<h2>By source</h2>";
         page += &self.sources();
         page += "</main></body></html>\n";
@@ -168,7 +162,8 @@ fn interval(estimate: Option<Estimate>) -> String {
     })
 }
 
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+/// A table; cells are HTML.
+pub(crate) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut out = String::from("<div class=wide><table><thead><tr>");
     head.iter().for_each(|name| out += &format!("<th>{name}</th>"));
     out += "</tr></thead><tbody>";
@@ -180,12 +175,13 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     out + "</tbody></table></div>"
 }
 
-fn escape(text: &str) -> String {
+/// Text as HTML.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Comma-separated lines (RFC 4180) of a header and rows.
-fn csv<R: IntoIterator<Item = C>, C: Display>(
+pub(crate) fn csv<R: IntoIterator<Item = C>, C: Display>(
     head: &str,
     rows: impl IntoIterator<Item = R>,
 ) -> String {
@@ -207,13 +203,26 @@ fn csv<R: IntoIterator<Item = C>, C: Display>(
     out
 }
 
+/// A plot under its title.
+pub(crate) fn figure(plot: &Plot) -> String {
+    format!(
+        "<h2>{}</h2><figure>{}<figcaption>{}</figcaption></figure>",
+        plot.title, plot.svg, plot.caption
+    )
+}
+
+/// The beginning of a page, up to `<main>`.
+pub(crate) fn head(title: &str) -> String {
+    HEAD.replace("TITLE", title)
+}
+
 /// Plots are drawn black on white; the page maps both to its own colours, so that one drawing is
 /// readable in light and in dark.
 const HEAD: &str = r##"<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Pointsman: evaluation</title>
+<title>TITLE</title>
 <style>
 :root { --ink: #1c2330; --paper: #ffffff; --line: #d5dae3; --soft: #5b6678; }
 @media (prefers-color-scheme: dark) {

@@ -6,7 +6,8 @@ use super::canvas::{COLOURS, Failure, axes, draw, legend, line, text};
 use super::figures::{self, Confusion};
 use super::{Plot, PlotError, Report, csv};
 
-type Drawn = Result<(String, String), Failure>;
+/// A drawing with its numbers: SVG and CSV.
+pub(crate) type Drawn = Result<(String, String), Failure>;
 
 /// A plot that a report has when it has the numbers: file name, title, caption, drawing.
 type Drawing = (&'static str, &'static str, &'static str, fn(&Report) -> Option<Drawn>);
@@ -76,7 +77,7 @@ pub(super) fn all(report: &Report) -> Result<Vec<Plot>, PlotError> {
 }
 
 /// A range with some room around its values.
-fn around(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
+pub(crate) fn around(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
     let room = ((high - low) * 0.06).max(0.01);
     low - room..high + room

@@ -10,12 +10,18 @@ use crate::bandit::{ControllerOptions, Event, Prior};
 use crate::policy::bandit::Explorer;
 use crate::simulate::{Drift, Pool, Run, Strategy, run as play};
 
+mod study;
+
 /// Play routing strategies on a stream of recorded prompts
 ///
 /// Rows carry the quality of both models' answers, so that every choice has a known reward.
 /// Reward here is quality less λ times cost. Strategies see the same prompts in the same order.
+/// Without a subcommand: the frozen classifier and the bandit, as they go along.
 #[derive(clap::Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// JSONL or gzipped JSONL with the scores of both models
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     data: Vec<PathBuf>,
@@ -53,6 +59,11 @@ pub(super) struct Args {
     json: bool,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    Study(study::Args),
+}
+
 pub(super) fn explorer(text: &str) -> Result<Explorer, String> {
     let explorer: Explorer = serde_json::from_str(text).map_err(|error| error.to_string())?;
     explorer.problem().map_or(Ok(explorer), |problem| Err(problem.to_owned()))
@@ -83,6 +94,9 @@ struct Played {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(Command::Study(args)) = &args.command {
+        return study::run(args);
+    }
     let classifier = evaluate::load(args.model.as_deref())?;
     let pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
     if pool.items.is_empty() {
