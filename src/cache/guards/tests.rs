@@ -51,7 +51,7 @@ fn what_must_agree_is_told_by_kind() {
 fn paraphrases_agree() {
     for (a, b) in [
         ("What is the capital of France?", "what's france's capital"),
-        ("How can I learn Python quickly?", "What is a quick way to learn python?"),
+        ("How can I learn Python?", "What is the best way to learn python?"),
         ("What is 15% of 80?", "How much is 15 percent of 80?"),
         ("Why can't I sleep at night?", "Why can I not sleep at night?"),
         ("How do I boil three eggs?", "What is the way to boil 3 eggs?"),
