@@ -199,7 +199,7 @@ impl Facts {
         // Two words say the same in either order, mostly: "what X means", "the meaning of X".
         let told = self.content().count() > 2;
         if told && swapped(self.content().collect(), other.content().collect())
-            || swapped(self.words().collect(), other.words().collect())
+            || swapped(self.affirmed(), other.affirmed())
         {
             return true;
         }
@@ -213,6 +213,11 @@ impl Facts {
                 && there.contains(&(right, by, left))
                 && !there.contains(&(left, by, right))
         })
+    }
+
+    /// All words but those that deny, which may stand before or behind the subject.
+    fn affirmed(&self) -> Vec<&str> {
+        self.words().filter(|word| !is_negation(word)).collect()
     }
 
     /// Names, numbers and code that both have, in the order that they have here. A name may be in
