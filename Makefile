@@ -23,6 +23,11 @@ help: ## list these targets
 demo: wasm envoy ## route real prompts through real Envoy and print where each one went
 	cargo run $(CARGO_FLAGS) --quiet --example demo
 
+.PHONY: demo-bandit
+demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Envoy, with a drift in the middle
+	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	target/release/examples/demo_bandit
+
 .PHONY: test
 test: lint deny build venv java envoy-versions prometheus debian-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
@@ -73,6 +78,10 @@ throughput: wasm envoy ## what the filter costs: latency and throughput, paired 
 	cargo build $(CARGO_FLAGS) --quiet --bins --examples
 	target/release/examples/throughput
 
+.PHONY: control-plane
+control-plane: cli ## what `pointsman serve` takes: 20,000 decisions and 5,000 rewards a second for a minute
+	target/release/examples/control_plane
+
 .PHONY: soak
 soak: wasm envoy ## two million requests through one worker: memory stays level, nothing is lost
 	cargo build $(CARGO_FLAGS) --quiet --bins --examples
@@ -99,7 +108,7 @@ venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
 
 .PHONY: debian-packages
-debian-packages: ## what only some tests need: a headless browser
+debian-packages: ## what only some tests need: a headless browser, Redis
 	@scripts/debian-packages.sh
 
 .PHONY: java

@@ -15,10 +15,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pointsman::bandit::{Controller, ControllerOptions, Prior};
 use pointsman::config::{Config, Sticky, Target};
+use pointsman::control::{Buffer, Live, Signer};
 use pointsman::features::{self, Features};
+use pointsman::policy::bandit::Explorer;
 use pointsman::policy::sticky::{self, Key};
 use pointsman::prompt::{ApiFormat, Prompt};
+use pointsman::record::pack;
 use pointsman::rewrite::{Edit, splice};
 use pointsman::router::Router;
 
@@ -125,6 +129,56 @@ fn gateway(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What the bandit and its control plane add to a decision.
+fn bandit(criterion: &mut Criterion) {
+    let router = Router::new(Config::from_json(CONFIGURATION).unwrap()).unwrap();
+    let decided = router.decide(ApiFormat::ChatCompletions, &mut body(2048), false);
+    let (now, minute) = (Instant::now(), Duration::from_secs(60));
+    let mut group = criterion.benchmark_group("native");
+    for (name, explorer) in [
+        ("square_cb", Explorer::SquareCb { gamma: 1000.0 }),
+        ("thompson", Explorer::Thompson { scale: 1.0, epsilon: 0.01 }),
+    ] {
+        let targets = vec!["cheap".to_owned(), "strong".to_owned()];
+        let mut options = ControllerOptions::new(targets, vec![0.008, 0.2]);
+        options.explorer = explorer;
+        let mut controller = Controller::new(options, Prior::warm(&[0.6], &[0.008, 0.2]));
+        // With a canary: the most that a snapshot of the control plane holds.
+        controller.promote();
+        let mut live = Live::new(2, minute);
+        live.replace(controller.snapshot().clone(), now);
+        group.bench_function(BenchmarkId::new("bandit", name), |bencher| {
+            let mut draw = 0.0;
+            bencher.iter_batched_ref(
+                || decided.clone(),
+                |decision| {
+                    draw = (draw + 0.618_034) % 1.0;
+                    let context = live.context(decision).unwrap();
+                    live.decide(decision, &context, draw, now).unwrap();
+                    pack(&context)
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    let record = vec![b'r'; 1100];
+    let mut buffer = Buffer::new(1 << 20);
+    group.bench_function("event_batching", |bencher| {
+        bencher.iter(|| {
+            if !buffer.push(black_box(&record)) {
+                while buffer.post().is_some() {
+                    buffer.confirm();
+                }
+            }
+        });
+    });
+    let signer = Signer::new("a key that only this knows").unwrap();
+    group.bench_function("decision_id", |bencher| {
+        bencher.iter(|| signer.sign(black_box(&[7; 16])));
+    });
+    group.finish();
+}
+
 /// The body callback alone: reading the buffer, deciding, setting the header, the record.
 fn wasm(criterion: &mut Criterion) {
     let mut plugin = plugin::Plugin::start(CONFIGURATION).unwrap();
@@ -149,5 +203,5 @@ fn wasm(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, native, gateway, wasm);
+criterion_group!(benches, native, gateway, bandit, wasm);
 criterion_main!(benches);

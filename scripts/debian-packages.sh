@@ -1,11 +1,18 @@
 #!/bin/sh
 # Installs what only some tests need and only a package manager has: a headless browser for the
-# dashboard. Without root or apt-get nothing happens, and those tests say that they are skipped.
+# dashboard, and Redis. Without root or apt-get nothing happens, and those tests say that they are
+# skipped.
 set -eu
-command -v chromium >/dev/null 2>&1 && exit 0
+missing=
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1 ||
+  missing="$missing redis-server"
+[ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >&2
+  # In this run level no service is started: the tests start their own.
+  # shellcheck disable=SC2086 # a list of words
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 else
-  echo "no Chromium, and no way to install it: the dashboard is not tested" >&2
+  echo "missing, and no way to install it:$missing; what needs it is not tested" >&2
 fi

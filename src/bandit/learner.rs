@@ -122,6 +122,12 @@ impl Statistics {
         arm.count += weight;
     }
 
+    /// Replaces the reward of a sample that was added.
+    pub fn correct(&mut self, old: &Sample, reward: f32) {
+        self.add(old, -1.0);
+        self.add(&Sample { reward, ..old.clone() }, 1.0);
+    }
+
     /// Multiplies every sum by `factor`: old samples count for less.
     pub fn forget(&mut self, factor: f64) {
         self.arms.iter_mut().flat_map(Arm::numbers).for_each(|number| *number *= factor);
@@ -131,6 +137,11 @@ impl Statistics {
     pub fn absorb(&mut self, mut other: Statistics) {
         let own = self.arms.iter_mut().flat_map(Arm::numbers);
         own.zip(other.arms.iter_mut().flat_map(Arm::numbers)).for_each(|(sum, add)| *sum += *add);
+    }
+
+    /// Length of the contexts.
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
     }
 
     /// Samples of a target, forgotten ones counting for less.

@@ -153,7 +153,7 @@ pub fn calibrate(
     let refused = |same: bool| {
         let of_kind = rows.iter().filter(|row| row.same == same);
         let (refused, all) = of_kind.fold((0, 0), |(refused, all), row| {
-            (refused + usize::from(!row.guards.is_ok()), all + 1)
+            (refused + usize::from(row.guards.is_err()), all + 1)
         });
         f64::from(refused as u32) / f64::from((all as u32).max(1))
     };

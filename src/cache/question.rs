@@ -68,9 +68,11 @@ impl Matcher {
 
     /// Reads a question. Tens of microseconds for a sentence.
     pub fn question(&self, text: &str) -> Question {
-        let tokens = self.embedder.tokens(text);
+        let facts = Facts::of(text);
+        // "How do I" and "what is a way to" say the same, but would be half of a short question.
+        let tokens = self.embedder.tokens(&facts.content_text());
         let embedding = self.embedder.embed_tokens(&tokens);
-        Question { embedding, tokens, facts: Facts::of(text) }
+        Question { embedding, tokens, facts }
     }
 
     /// Compares two questions.

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::{BadInput, evaluate};
 use crate::bandit::{ControllerOptions, Prior};
 use crate::policy::bandit::Explorer;
-use crate::serve::{Options, ServeError, serve};
+use crate::serve::{Options, ServeError, State, serve};
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
 ///
 /// The filter posts its decisions here and asks for the policy; whoever knows how good an answer
-/// was posts a reward. Everything is in one state file. The dashboard is at `/`.
+/// was posts a reward. Everything is in one state file, or in Redis for several processes. The
+/// dashboard is at `/`.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address to listen on; loopback unless told otherwise
@@ -21,6 +22,10 @@ pub(super) struct Args {
     /// The file that holds all state; made when absent
     #[arg(long, default_value = "pointsman.state", value_name = "FILE")]
     state: PathBuf,
+    /// A Redis or Valkey that holds all state instead, for any number of processes:
+    /// redis://host:port/database
+    #[arg(long, value_name = "URL", conflicts_with = "state", env = "POINTSMAN_STORE")]
+    store: Option<String>,
     /// Secret that decision ids are signed with, as in the filter's `control.key`
     #[arg(long, env = "POINTSMAN_KEY", hide_env_values = true)]
     key: String,
@@ -106,7 +111,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     controller.automatic = !args.manual;
     let options = Options {
         listen: args.listen,
-        state: args.state,
+        state: args.store.map_or(State::File(args.state), State::Redis),
         key: args.key,
         token: args.token,
         attribution: Duration::from_secs(args.attribution),
@@ -115,10 +120,16 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         controller,
         prior,
     };
-    serve(options, |address| eprintln!("listening on http://{address}/")).map_err(|error| {
-        match error {
-            ServeError::State { .. } | ServeError::Listen { .. } => BadInput::new(error).into(),
-            error => error.into(),
+    let ready = |address, warning: Option<String>| {
+        if let Some(warning) = warning {
+            eprintln!("warning: {warning}");
         }
+        eprintln!("listening on http://{address}/");
+    };
+    serve(options, ready).map_err(|error| match error {
+        ServeError::State { .. } | ServeError::Redis(_) | ServeError::Listen { .. } => {
+            BadInput::new(error).into()
+        }
+        error => error.into(),
     })
 }

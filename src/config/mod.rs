@@ -6,6 +6,7 @@ use crate::prompt::{Envelopes, MAX_BODY_BYTES};
 use crate::rewrite::Edit;
 use crate::usage::Price;
 
+mod control;
 mod node;
 mod policies;
 mod read;
@@ -14,6 +15,7 @@ mod rewrite;
 mod schema;
 mod targets;
 
+pub use control::{Control, Implicit};
 pub use node::{ConfigError, ConfigErrors};
 pub use rewrite::Rewrite;
 #[cfg(not(target_arch = "wasm32"))]
@@ -174,25 +176,6 @@ impl Default for ResponseHeaders {
     fn default() -> Self {
         ResponseHeaders { target: true, source: true, reason: true, score: true, decision_id: true }
     }
-}
-
-/// The control plane that decisions are told to and policy snapshots come from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Control {
-    /// Envoy cluster of `pointsman serve`.
-    pub cluster: String,
-    /// Secret that decision ids are signed with; the control plane has the same.
-    pub key: String,
-    /// Bearer token of the control plane.
-    pub token: String,
-    /// Time between two posts, and between two looks for a new snapshot.
-    pub interval: std::time::Duration,
-    /// Most bytes of decisions that wait to be posted.
-    pub buffer_bytes: usize,
-    /// A snapshot that was not confirmed for so long no longer decides.
-    pub max_age: std::time::Duration,
-    /// Whether the bandit decides; otherwise decisions are only told.
-    pub bandit: bool,
 }
 
 /// A checked configuration.

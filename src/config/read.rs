@@ -1,15 +1,14 @@
 //! JSON to [`Config`], collecting every error on the way.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
+use super::control::read_control;
 use super::node::{ConfigErrors, Errors, Fields, Node};
 use super::policies::{read_canary, read_policies};
 use super::targets::{read_default, read_targets};
 use super::{
-    BODY_BYTES, Config, Control, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override,
-    ResponseHeaders, Sticky, Target,
+    BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override, ResponseHeaders,
+    Sticky, Target,
 };
 use crate::prompt::Envelopes;
 
@@ -21,10 +20,6 @@ pub(super) const CONVERSATIONS: std::ops::RangeInclusive<u64> = 16..=1 << 20;
 /// Bounds of `sticky.switch_cost`.
 pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
 
-/// Bounds of `control.interval_ms`, `control.buffer_bytes` and `policy.bandit.max_age_s`.
-pub(super) const INTERVAL_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
-pub(super) const BUFFER_BYTES: std::ops::RangeInclusive<u64> = 16_384..=67_108_864;
-pub(super) const MAX_AGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
 /// Bounds of `policy.classifier.novelty_limit`: no prompt is further away than 8 deviations.
 pub(super) const NOVELTY_LIMIT: std::ops::RangeInclusive<f64> = 0.1..=8.0;
 
@@ -228,41 +223,6 @@ fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
     headers
 }
 
-/// `control`, and `policy.bandit`, which has no meaning without it.
-fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control> {
-    let policy = root.field("policy").and_then(|policy| policy.value.get("bandit"));
-    let bandit = policy.map(|value| Node { path: "policy.bandit".to_owned(), value });
-    let Some(node) = root.field("control") else {
-        if let Some(bandit) = bandit {
-            bandit.refuse("needs `control`, where its policy comes from", errors);
-        }
-        return None;
-    };
-    let known = ["cluster", "key", "token", "interval_ms", "buffer_bytes"];
-    let fields = node.object(&known, errors)?;
-    let cluster = fields.required("cluster", errors).and_then(|node| node.cluster(errors));
-    let key = fields.required("key", errors).and_then(|node| node.secret(errors));
-    let token = fields.required("token", errors).and_then(|node| node.secret(errors));
-    let mut number = |name, range, default| {
-        fields.field(name).map_or(Some(default), |node| node.integer(range, errors))
-    };
-    let interval = number("interval_ms", INTERVAL_MS, 1000);
-    let buffer_bytes = number("buffer_bytes", BUFFER_BYTES, 1_048_576);
-    let max_age = bandit.as_ref().map_or(Some(300), |node| {
-        let fields = node.object(&["max_age_s"], errors)?;
-        fields.field("max_age_s").map_or(Some(300), |node| node.integer(MAX_AGE_S, errors))
-    });
-    Some(Control {
-        cluster: cluster?,
-        key: key?,
-        token: token?,
-        interval: Duration::from_millis(interval? as u64),
-        buffer_bytes: buffer_bytes?,
-        max_age: Duration::from_secs(max_age? as u64),
-        bandit: bandit.is_some(),
-    })
-}
-
 impl Node<'_> {
     /// The position of the target with this name.
     pub(super) fn target(&self, targets: &[Target], errors: &mut Errors) -> Option<usize> {
@@ -276,7 +236,7 @@ impl Node<'_> {
     }
 
     /// A shared secret; never shown in an error.
-    fn secret(&self, errors: &mut Errors) -> Option<String> {
+    pub(super) fn secret(&self, errors: &mut Errors) -> Option<String> {
         let long = |text: &&str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
         let secret = self.value.as_str().filter(long);
         if secret.is_none() {

@@ -5,13 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::control::{AGAIN_SECONDS, BUFFER_BYTES, COSTLY, INTERVAL_MS, MAX_AGE_S, SIGNS, SLOW_MS};
 use super::node::RULE_NAME;
 use super::policies::{
     BOUNDS, CHEAPEST, CONDITIONS, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP, WORD_BYTES,
 };
 use super::read::{
-    BUFFER_BYTES, CONVERSATIONS, EJECTION_SECONDS, FAILURES, INTERVAL_MS, MAX_AGE_S, MAX_NAMES,
-    NOVELTY_LIMIT, SWITCH_COST, TTL_SECONDS,
+    CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, NOVELTY_LIMIT, SWITCH_COST, TTL_SECONDS,
 };
 use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
@@ -116,7 +116,7 @@ pub fn json_schema() -> Value {
             "control": object(&["cluster", "key", "token"], json!({
                 "cluster": {"type": "string", "minLength": 1, "maxLength": 255},
                 "key": secret, "token": secret, "interval_ms": integer(INTERVAL_MS),
-                "buffer_bytes": integer(BUFFER_BYTES),
+                "buffer_bytes": integer(BUFFER_BYTES), "implicit": implicit(&share),
             })),
         }),
     );
@@ -126,6 +126,23 @@ pub fn json_schema() -> Value {
         schema.insert("title".to_owned(), "Configuration of the Pointsman filter".into());
     }
     schema
+}
+
+/// `control.implicit`.
+fn implicit(share: &Value) -> Value {
+    let above = json!({"type": "number", "minimum": COSTLY.start(), "maximum": COSTLY.end()});
+    let mut fields: Map<String, Value> =
+        SIGNS.iter().map(|name| ((*name).to_owned(), share.clone())).collect();
+    for (name, bound, range) in [
+        ("slow", "ms", integer(SLOW_MS)),
+        ("costly", "above", above),
+        ("asked_again", "seconds", integer(AGAIN_SECONDS)),
+    ] {
+        let both =
+            Map::from_iter([(bound.to_owned(), range), ("reward".to_owned(), share.clone())]);
+        fields.insert(name.to_owned(), object(&[bound, "reward"], Value::Object(both)));
+    }
+    object(&[], Value::Object(fields))
 }
 
 fn rule(name: &Value) -> Value {

@@ -127,6 +127,30 @@ fn each_rule_of_a_target_names_path_value_and_what_is_expected() {
 }
 
 #[test]
+fn implicit_rewards_are_read_sign_by_sign() {
+    let read = |implicit: &str| {
+        let control = format!(
+            r#""control": {{"cluster": "c", "key": "0123456789abcdef",
+                "token": "fedcba9876543210", "implicit": {implicit}}}"#
+        );
+        Config::from_json(with(&control).as_bytes())
+    };
+    let implicit = read(r#"{"ok": 0.8, "slow": {"ms": 500, "reward": 0.4}}"#);
+    let implicit = implicit.unwrap().control.unwrap().implicit.unwrap();
+    assert_eq!((implicit.ok, implicit.empty), (Some(0.8), None));
+    assert_eq!(implicit.slow, Some((std::time::Duration::from_millis(500), 0.4)));
+    for (implicit, path) in [
+        (r#"{"ok": 1.5}"#, "control.implicit.ok"),
+        (r#"{"fine": 1}"#, "control.implicit.fine"),
+        (r#"{"slow": {"ms": 500}}"#, "control.implicit.slow.reward"),
+        (r#"{"asked_again": {"seconds": 0, "reward": 0}}"#, "control.implicit.asked_again.seconds"),
+    ] {
+        let errors = read(implicit).unwrap_err();
+        assert!(errors.to_string().starts_with(path), "{errors}");
+    }
+}
+
+#[test]
 fn the_control_plane_is_read_and_its_secrets_are_never_shown() {
     let good = with(
         r#""control": {"cluster": "c", "key": "0123456789abcdef", "token": "fedcba9876543210", "interval_ms": 250},

@@ -1,10 +1,14 @@
 //! The filter's side of the control plane, without a host: signed decision ids, the buffer of
-//! decisions that wait to be posted, and the policy snapshot in use.
+//! decisions that wait to be posted, the policy snapshot in use, and rewards that the filter gives
+//! by itself.
 
+pub mod asked;
 mod buffer;
 mod decision_id;
+mod implicit;
 mod live;
 
 pub use buffer::Buffer;
 pub use decision_id::{DecisionId, Signer};
+pub use implicit::Answer;
 pub use live::{Live, Missing};

@@ -10,10 +10,11 @@ use proxy_wasm::types::{BufferType, MapType, Status};
 
 use super::metrics::{count, counter};
 use crate::config::{self, Config};
-use crate::control::{Buffer, Live, Missing, Signer};
+use crate::control::{Answer, Buffer, DecisionId, Live, Missing, Signer, asked};
 use crate::decision::Decision;
 use crate::metrics;
 use crate::policy::bandit::{MAX_SNAPSHOT_BYTES, Snapshot};
+use crate::prompt::Prompt;
 
 /// A call that was not answered by then counts as failed, and its decisions go again.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,8 +22,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, PartialEq)]
 enum Call {
     Decisions,
+    Rewards,
     Policy,
 }
+
+/// A reward is a ninth as long as a decision.
+const REWARDS_SHARE: usize = 8;
+/// How often a write is tried when another worker was faster.
+const ATTEMPTS: usize = 3;
 
 /// What the requests of one configuration share of the control plane.
 pub(super) struct Control {
@@ -31,6 +38,8 @@ pub(super) struct Control {
     pub(super) signer: Signer,
     live: RefCell<Live>,
     buffer: RefCell<Buffer>,
+    /// Rewards that the filter gave by itself.
+    rewards: RefCell<Buffer>,
     /// Calls on their way.
     calls: RefCell<HashMap<u32, Call>>,
     etag: RefCell<Option<String>>,
@@ -57,6 +66,7 @@ impl Control {
             signer: Signer::new(&control.key).ok_or(Status::BadArgument)?,
             live: RefCell::new(Live::new(targets.len(), control.max_age)),
             buffer: RefCell::new(Buffer::new(control.buffer_bytes)),
+            rewards: RefCell::new(Buffer::new(control.buffer_bytes / REWARDS_SHARE)),
             calls: RefCell::default(),
             etag: RefCell::default(),
             refused_etag: RefCell::default(),
@@ -104,13 +114,51 @@ impl Control {
         }
     }
 
+    /// Whether answers are looked at for what they are worth.
+    pub(super) fn judges(&self) -> bool {
+        self.config.implicit.is_some()
+    }
+
+    /// An answer came to its end: gives it a reward, if its signs say anything.
+    pub(super) fn judge(&self, decision_id: &str, answer: &Answer) {
+        let implicit = self.config.implicit.as_ref();
+        if let Some(reward) = implicit.and_then(|implicit| answer.reward(implicit)) {
+            self.reward(decision_id, reward, "implicit");
+        }
+    }
+
+    /// A question comes, to be decided on with this id. If it was asked a short while ago, that
+    /// counts against the answer then.
+    pub(super) fn asked(&self, prompt: &Prompt, who: Option<&[u8]>, id: &str, now: u32) {
+        let asked_again = self.config.implicit.as_ref().and_then(|it| it.asked_again);
+        let Some((seconds, reward)) = asked_again else { return };
+        let (Some(key), Some(id)) = (asked::key(prompt, who), self.signer.verify(id)) else {
+            return;
+        };
+        if let Some(before) = remember(key, &id, now, now.saturating_add(seconds)) {
+            self.reward(&self.signer.sign(&before), reward, "asked_again");
+        }
+    }
+
+    fn reward(&self, decision_id: &str, reward: f32, source: &str) {
+        let line =
+            format!(r#"{{"decision_id":"{decision_id}","reward":{reward},"source":"{source}"}}"#);
+        if !self.rewards.borrow_mut().push(line.as_bytes()) {
+            count(self.dropped, 1);
+        }
+    }
+
     /// Posts what waits and looks for a new snapshot.
     pub(super) fn tick(&self) {
         let on_its_way = |call: Call| self.calls.borrow().values().any(|other| *other == call);
-        if !on_its_way(Call::Decisions) {
-            let mut buffer = self.buffer.borrow_mut();
-            if let Some(batch) = buffer.post()
-                && !self.call(Call::Decisions, "POST", "/v1/decisions", None, batch)
+        for (call, path, buffer) in [
+            (Call::Decisions, "/v1/decisions", &self.buffer),
+            (Call::Rewards, "/v1/feedback", &self.rewards),
+        ] {
+            let mut buffer = buffer.borrow_mut();
+            if !on_its_way(call)
+                && let Some(batch) = buffer.post()
+                && !self.call(call, "POST", path, None, batch)
             {
                 buffer.retry();
             }
@@ -152,15 +200,16 @@ impl Control {
             hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten()
         };
         let status = header(":status").unwrap_or_default();
+        let buffer = if call == Call::Rewards { &self.rewards } else { &self.buffer };
         match (call, status.as_slice()) {
-            (Call::Decisions, b"200") => self.buffer.borrow_mut().confirm(),
+            (Call::Decisions | Call::Rewards, b"200") => buffer.borrow_mut().confirm(),
             // The batch itself is to blame: it would be refused for ever.
-            (Call::Decisions, b"400" | b"413") => {
-                self.buffer.borrow_mut().confirm();
+            (Call::Decisions | Call::Rewards, b"400" | b"403" | b"413") => {
+                buffer.borrow_mut().confirm();
                 count(self.failed, 1);
             }
-            (Call::Decisions, _) => {
-                self.buffer.borrow_mut().retry();
+            (Call::Decisions | Call::Rewards, _) => {
+                buffer.borrow_mut().retry();
                 count(self.failed, 1);
             }
             (Call::Policy, b"304") => self.live.borrow_mut().confirm(Instant::now()),
@@ -194,6 +243,20 @@ impl Control {
             }
         }
     }
+}
+
+/// Remembers a question in the data that all workers share; gives the decision of the same one
+/// before. A worker that is always overtaken gives up: a reward is lost, no request.
+fn remember(key: u64, id: &DecisionId, now: u32, end: u32) -> Option<DecisionId> {
+    let name = format!("pointsman.asked.{}", asked::place(key));
+    for _ in 0..ATTEMPTS {
+        let Ok((place, version)) = hostcalls::get_shared_data(&name) else { return None };
+        let (before, place) = asked::swap(&place.unwrap_or_default(), key, id, now, end);
+        if hostcalls::set_shared_data(&name, Some(&place), version).is_ok() {
+            return before;
+        }
+    }
+    None
 }
 
 /// What the record says of the bandit.

@@ -7,7 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::control::Told;
+use super::control::{Control, Told};
 use super::response::Answer;
 use super::root::Service;
 use super::route::{Treatment, header};
@@ -16,6 +16,7 @@ use super::{
     SOURCE_HEADER, TARGET_HEADER, body, conversation, response, route,
 };
 use crate::config::Mode;
+use crate::control;
 use crate::decision::Decision;
 use crate::policy::Facts;
 use crate::prompt::ApiFormat;
@@ -29,7 +30,7 @@ enum Stage {
     /// Headers are held back until the body is here.
     Reading(Reading),
     /// On its way.
-    Decided { decision: Decision, id: String },
+    Decided { decision: Decision, id: String, at: Instant },
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +73,7 @@ impl Request {
             ..Facts::default()
         };
         let mut told = Told::default();
+        let id = service.decision_id();
         let decision = match router.read(reading.format, &mut body, extent.cut || !extent.ended) {
             Err(error) => router.fall_back(error.into()),
             Ok(prompt) => {
@@ -82,6 +84,8 @@ impl Request {
                 let mut decision = router.decide_prompt(&prompt, &facts);
                 if let Some(control) = &service.control {
                     told = control.decide(&mut decision, service.uniform());
+                    let now = u32::try_from(milliseconds_since_epoch() / 1000).unwrap_or(0);
+                    control.asked(&prompt, header("authorization").as_deref(), &id, now);
                 }
                 if let (Some((sticky, key)), Some(target)) = (talk, router.target(&decision)) {
                     conversation::remember(sticky, key, target);
@@ -94,13 +98,14 @@ impl Request {
         {
             body::write(target, config.max_body_bytes, extent.ended && !extent.cut);
         }
-        self.settle(decision, told, reading.treatment.mode, body_bytes, started);
+        self.settle(decision, id, told, reading.treatment.mode, body_bytes, started);
     }
 
     /// Puts a decision into effect: route, record, metrics.
     fn settle(
         &mut self,
         decision: Decision,
+        id: String,
         told: Told,
         mode: Mode,
         body_bytes: usize,
@@ -121,7 +126,6 @@ impl Request {
             let _ = hostcalls::call_foreign_function("clear_route_cache", None);
         }
         let config = service.router.config();
-        let id = service.decision_id();
         let record = Record {
             ts: milliseconds_since_epoch(),
             decision_id: &id,
@@ -150,7 +154,21 @@ impl Request {
             control.tell(&record);
         }
         service.metrics.decided(&decision, body_bytes, latency_us);
-        self.stage = Stage::Decided { decision, id };
+        self.stage = Stage::Decided { decision, id, at: Instant::now() };
+    }
+
+    /// Tells the control plane what a complete answer is worth by its own signs.
+    fn judge(&self, answer: &Answer) {
+        let (Stage::Decided { decision, id, at }, Some(control)) =
+            (&self.stage, &self.service.control)
+        else {
+            return;
+        };
+        let Some(status) = answer.complete(decision.target) else { return };
+        let price = self.service.router.target(decision).and_then(|target| target.price);
+        let cost = price.zip(answer.usage()).map(|(price, usage)| price.of(usage));
+        let outcome = answer.outcome();
+        control.judge(id, &control::Answer { status, took: at.elapsed(), cost, outcome });
     }
 }
 
@@ -177,7 +195,8 @@ impl HttpContext for Request {
         }
         if let Some(reason) = route::unreadable(end_of_stream) {
             let decision = self.service.router.fall_back(reason);
-            self.settle(decision, Told::default(), treatment.mode, 0, Instant::now());
+            let id = self.service.decision_id();
+            self.settle(decision, id, Told::default(), treatment.mode, 0, Instant::now());
             return Action::Continue;
         }
         self.stage = Stage::Reading(Reading { format, treatment });
@@ -205,12 +224,14 @@ impl HttpContext for Request {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Stage::Decided { decision, id } = &self.stage else {
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let Stage::Decided { decision, id, .. } = &self.stage else {
             return Action::Continue;
         };
-        if self.service.metrics.counts_spending() {
-            self.answer = Answer::begin(&self.service.router.config().targets, decision.target);
+        let judged = self.service.control.as_ref().is_some_and(Control::judges);
+        if judged || self.service.metrics.counts_spending() {
+            let targets = &self.service.router.config().targets;
+            self.answer = Answer::begin(targets, judged, end_of_stream);
         }
         let config = self.service.router.config();
         if let (Some(health), Some(status)) = (&config.health, response::status()) {
@@ -236,16 +257,22 @@ impl HttpContext for Request {
         Action::Continue
     }
 
-    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if let Some(answer) = &mut self.answer {
-            answer.pass(size);
+            answer.pass(size, end_of_stream);
         }
         Action::Continue
     }
 
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.answer.iter_mut().for_each(Answer::finish);
+        Action::Continue
+    }
+
     fn on_log(&mut self) {
-        if let Some(answer) = &self.answer {
-            answer.end(&self.service.metrics);
+        if let (Some(answer), Stage::Decided { decision, .. }) = (&self.answer, &self.stage) {
+            answer.count(&self.service.metrics, decision.target);
+            self.judge(answer);
         }
     }
 }

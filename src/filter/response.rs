@@ -1,18 +1,21 @@
-//! The answer on its way back: read in passing for what it cost, never held or changed.
+//! The answer on its way back: read in passing for what it cost and what it says of itself, never
+//! held or changed.
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
 use super::metrics::Metrics;
 use crate::config::Target;
-use crate::usage::UsageReader;
+use crate::usage::{Outcome, Usage, UsageReader};
 
 /// An answer that streams by.
 pub(super) struct Answer {
-    /// Position of the target that gave it.
-    target: usize,
-    /// `None` for an answer whose bytes hold no counts.
+    status: u16,
+    /// Position of the target that gave it, if the host knows; else the one decided on is meant.
+    target: Option<usize>,
+    /// `None` for an answer whose bytes say nothing.
     reader: Option<UsageReader>,
+    ended: bool,
 }
 
 /// The HTTP status of the answer.
@@ -22,33 +25,60 @@ pub(super) fn status() -> Option<u16> {
 }
 
 impl Answer {
-    /// The head of an answer is here. `None` when nobody charges for it: an error.
-    pub(super) fn begin(targets: &[Target], decided: usize) -> Option<Self> {
+    /// The head of an answer is here, and perhaps all of it. `judged` says that more than its
+    /// cost is wanted.
+    pub(super) fn begin(targets: &[Target], judged: bool, ended: bool) -> Option<Self> {
         let header = |name| {
             hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
         };
-        if !header(":status")?.starts_with(b"2") {
-            return None;
-        }
+        let status = status()?;
         let plain = header("content-encoding")
             .is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
         let content_type = header("content-type").unwrap_or_default();
-        let reader = plain.then(|| UsageReader::new(&content_type)).flatten();
-        Some(Answer { target: answering(targets).unwrap_or(decided), reader })
+        let reader = (plain && is_success(status)).then(|| UsageReader::new(&content_type));
+        let reader = reader.flatten();
+        let reader = if judged { reader.map(UsageReader::with_outcome) } else { reader };
+        Some(Answer { status, target: answering(targets), reader, ended })
     }
 
     /// The next `size` bytes of the body pass.
-    pub(super) fn pass(&mut self, size: usize) {
+    pub(super) fn pass(&mut self, size: usize, end_of_stream: bool) {
+        self.ended |= end_of_stream;
         let Some(reader) = &mut self.reader else { return };
         if let Ok(Some(bytes)) = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size) {
             reader.read(&bytes);
         }
     }
 
-    /// The answer is over, or the client went away.
-    pub(super) fn end(&self, metrics: &Metrics) {
-        metrics.answered(self.target, self.reader.as_ref().and_then(UsageReader::usage));
+    /// The answer ends with trailers.
+    pub(super) fn finish(&mut self) {
+        self.ended = true;
     }
+
+    /// The answer is over, or the client went away. Nobody charges for an error.
+    pub(super) fn count(&self, metrics: &Metrics, decided: usize) {
+        if is_success(self.status) {
+            metrics.answered(self.target.unwrap_or(decided), self.usage());
+        }
+    }
+
+    /// Its status, when it came to its end, from the target that was decided on.
+    pub(super) fn complete(&self, decided: usize) -> Option<u16> {
+        let own = self.target.is_none_or(|target| target == decided);
+        (self.ended && own).then_some(self.status)
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.reader.as_ref().and_then(UsageReader::usage)
+    }
+
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.reader.as_ref().and_then(UsageReader::outcome)
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 /// The target that answered. It is not the one decided on when only observing, or when another

@@ -129,7 +129,8 @@ impl Api {
                 counts += refused;
                 json(&counts)
             }
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, "not written\n").into_response(),
+            // The store is full or gone for now.
+            _ => busy(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 

@@ -21,10 +21,17 @@ const SAVE: Duration = Duration::from_secs(5);
 /// Batches of lessons that wait; beyond that, the writer waits too.
 const QUEUE: usize = 4096;
 
-enum Task {
+/// Work for the thread.
+pub enum Task {
     Lessons { sequence: i64, lessons: Vec<Lesson> },
     Command { command: Command, done: oneshot::Sender<bool> },
     Finish,
+}
+
+/// A handle, and the end at which its work arrives.
+pub fn channel() -> (Learner, Receiver<Task>) {
+    let (tasks, receiver) = sync_channel(QUEUE);
+    (Learner { tasks, writer: Arc::default() }, receiver)
 }
 
 /// What a person may order.
@@ -113,8 +120,7 @@ fn apply(controller: &mut Controller, lesson: Lesson) {
 
 /// Starts the thread.
 pub fn start(resumed: Resumed, shared: Arc<Shared>) -> (Learner, JoinHandle<()>) {
-    let (tasks, receiver) = sync_channel(QUEUE);
-    let learner = Learner { tasks, writer: Arc::default() };
+    let (learner, receiver) = channel();
     let thread = Thread {
         controller: resumed.controller,
         sequence: resumed.sequence,

@@ -17,13 +17,15 @@ mod api;
 mod attribution;
 mod learning;
 mod line;
+mod redis;
 mod status;
 mod store;
 mod writer;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,15 +33,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::bandit::{Controller, ControllerOptions, Prior};
 use crate::control::Signer;
 
+pub use self::redis::RedisStoreError;
 pub use line::Stored;
 pub use store::{Store, StoreError};
+
+/// Where all state is.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// One file, of one process.
+    File(PathBuf),
+    /// `redis://host:port/database`, of any number of processes.
+    Redis(String),
+}
 
 /// What `serve` needs to know.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub listen: SocketAddr,
-    /// The one file that holds all state.
-    pub state: PathBuf,
+    pub state: State,
     /// Secret that decision ids are signed with.
     pub key: String,
     /// Bearer token of everything but reading.
@@ -59,6 +70,8 @@ pub struct Options {
 pub enum ServeError {
     #[error("{path}: {error}")]
     State { path: String, error: StoreError },
+    #[error("Redis: {0}")]
+    Redis(#[from] RedisStoreError),
     #[error("cannot listen on {address}: {error}")]
     Listen { address: SocketAddr, error: std::io::Error },
     #[error("the key is of no use")]
@@ -68,27 +81,26 @@ pub enum ServeError {
 }
 
 /// Runs until SIGTERM or Ctrl-C; then what was accepted is finished and saved. `ready` gets the
-/// address that is listened on.
+/// address that is listened on, and what the operator should know.
 ///
 /// # Errors
 ///
 /// When the state cannot be opened or the address is taken.
-pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+pub fn serve(
+    options: Options,
+    ready: impl FnOnce(SocketAddr, Option<String>),
+) -> Result<(), ServeError> {
     let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
-    let state = |error| ServeError::State { path: options.state.display().to_string(), error };
-    let store = Store::open(&options.state).map_err(state)?;
     let controller = Controller::new(options.controller.clone(), options.prior.clone());
     let shared = Arc::new(status::Shared::new(&controller));
-    let mut attribution = attribution::Attribution::new(options.attribution, options.pending);
-    let resumed = learning::resume(controller, &store, &mut attribution).map_err(state)?;
-    let (learner, learning) = learning::start(resumed, Arc::clone(&shared));
-    let shared_with_writer = Arc::clone(&shared);
-    let writer =
-        writer::Writer { store, attribution, learner: learner.clone(), shared: shared_with_writer };
-    let (writer, writing) = writer.start();
-
+    let (writer, learner, threads) = match &options.state {
+        State::File(path) => start(&options, path, controller, &shared)
+            .map_err(|error| ServeError::State { path: path.display().to_string(), error })?,
+        State::Redis(url) => redis::start(url, &options, controller, &shared)?,
+    };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let warning = shared.warning();
     let api = api::Api::new(&options, signer, shared, writer.clone(), learner);
     let served = runtime.block_on(async {
         // Whoever sees the address may end us: the signals are ours before.
@@ -96,16 +108,34 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), Ser
         let listener = tokio::net::TcpListener::bind(options.listen)
             .await
             .map_err(|error| ServeError::Listen { address: options.listen, error })?;
-        ready(listener.local_addr()?);
+        ready(listener.local_addr()?, warning);
         axum::serve(listener, api.router()).with_graceful_shutdown(ended).await?;
         Ok(())
     });
     // No handler is left that could send: what is queued is written, then learnt, then saved.
     drop(runtime);
     writer.stop();
-    let _ = writing.join();
-    let _ = learning.join();
+    for thread in threads {
+        let _ = thread.join();
+    }
     served
+}
+
+/// Starts the threads that work on a state file.
+fn start(
+    options: &Options,
+    path: &Path,
+    controller: Controller,
+    shared: &Arc<status::Shared>,
+) -> Result<(writer::Handle, learning::Learner, Vec<JoinHandle<()>>), StoreError> {
+    let store = Store::open(path)?;
+    let mut attribution = attribution::Attribution::new(options.attribution, options.pending);
+    let resumed = learning::resume(controller, &store, &mut attribution)?;
+    let (learner, learning) = learning::start(resumed, Arc::clone(shared));
+    let shared = Arc::clone(shared);
+    let writer = writer::Writer { store, attribution, learner: learner.clone(), shared };
+    let (writer, writing) = writer.start();
+    Ok((writer, learner, vec![writing, learning]))
 }
 
 /// Ends with the first SIGTERM or Ctrl-C from now on.

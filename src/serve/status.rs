@@ -1,16 +1,17 @@
 //! What the threads tell the world: the snapshot, counters, the recent past.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::attribution::{Counts, Lesson};
 use super::line::Stored;
 use super::now_ms;
 use crate::bandit::{Controller, Event};
 use crate::features::digest_of;
+use crate::policy::bandit::Snapshot;
 
 /// A snapshot as it is sent.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ pub struct Version {
 }
 
 /// An event with the time at which it was noticed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dated {
     pub at_ms: u64,
     #[serde(flatten)]
@@ -56,22 +57,27 @@ pub struct Status {
     pub snapshot: String,
     pub versions: Vec<Version>,
     pub samples: u64,
-    pub waiting: usize,
+    /// Decisions that may still be rewarded; absent where the store does not count them.
+    pub waiting: Option<usize>,
     pub lines: Counts,
     pub totals: Bucket,
     pub recent: VecDeque<Bucket>,
     pub events: VecDeque<Dated>,
+    /// What the operator should know of the store.
+    pub warning: Option<String>,
 }
 
 /// Length of a bucket, and how many are kept: two hours.
-const BUCKET_MS: u64 = 10_000;
-const BUCKETS: usize = 720;
+pub const BUCKET_MS: u64 = 10_000;
+pub const BUCKETS: usize = 720;
 /// Events that are kept.
 const EVENTS: usize = 200;
 
 pub struct Shared {
     published: RwLock<Arc<Published>>,
     status: Mutex<Status>,
+    /// What was refused here and is not told to the store yet.
+    refused: Mutex<Counts>,
 }
 
 impl Shared {
@@ -89,12 +95,14 @@ impl Shared {
                 snapshot: String::new(),
                 versions: Vec::new(),
                 samples: 0,
-                waiting: 0,
+                waiting: None,
                 lines: Counts::default(),
                 totals: bucket(now_ms(), options.targets.len()),
                 recent: VecDeque::new(),
                 events: VecDeque::new(),
+                warning: None,
             }),
+            refused: Mutex::default(),
         };
         shared.publish(controller);
         shared
@@ -111,10 +119,14 @@ impl Shared {
 
     /// Sends this controller's snapshot from now on.
     pub fn publish(&self, controller: &Controller) {
-        let snapshot = controller.snapshot();
+        self.publish_snapshot(controller.snapshot(), controller.seen());
+    }
+
+    /// Sends this snapshot from now on, which was learnt from so many samples.
+    pub fn publish_snapshot(&self, snapshot: &Snapshot, samples: u64) {
         {
             let mut status = self.lock();
-            status.samples = controller.seen();
+            status.samples = samples;
             if status.snapshot != snapshot.version {
                 status.snapshot.clone_from(&snapshot.version);
             }
@@ -146,15 +158,67 @@ impl Shared {
     /// Counts what never reached the log.
     pub fn refuse(&self, counts: Counts) {
         self.lock().lines += counts;
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) += counts;
     }
 
-    /// Counts a batch.
-    pub fn count(&self, lines: &[Stored], lessons: &[Lesson], counts: Counts, waiting: usize) {
+    /// What was refused since the last call.
+    pub fn take_refused(&self) -> Counts {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the operator on the dashboard and on standard error.
+    pub fn warn(&self, warning: String) {
+        self.lock().warning = Some(warning);
+    }
+
+    /// What the operator should know.
+    pub fn warning(&self) -> Option<String> {
+        self.lock().warning.clone()
+    }
+
+    /// Begin of the last bucket that is known.
+    pub fn last_bucket(&self) -> Option<u64> {
+        self.lock().recent.back().map(|bucket| bucket.at_ms)
+    }
+
+    /// Takes over what a store counted for all replicas: totals, the buckets that changed, events.
+    pub fn adopt(
+        &self,
+        totals: &HashMap<String, f64>,
+        changed: Vec<(u64, HashMap<String, f64>)>,
+        events: VecDeque<Dated>,
+    ) {
+        let mut status = self.lock();
+        let targets = status.targets.len();
+        let number = |name: &str| totals.get(name).map_or(0, |count| *count as u64);
+        status.lines = Counts {
+            accepted: number("accepted"),
+            duplicate: number("duplicate"),
+            early: number("early"),
+            late: 0,
+            forged: number("forged"),
+            invalid: number("invalid"),
+        };
+        status.totals = Bucket::of(status.totals.at_ms, targets, totals);
+        for (at_ms, counts) in changed {
+            while status.recent.back().is_some_and(|bucket| bucket.at_ms >= at_ms) {
+                status.recent.pop_back();
+            }
+            status.recent.push_back(Bucket::of(at_ms, targets, &counts));
+        }
+        while status.recent.len() > BUCKETS {
+            status.recent.pop_front();
+        }
+        status.events = events;
+    }
+
+    /// Counts a batch: the lines that were accepted, and what followed from all.
+    pub fn count(&self, lines: &[&Stored], lessons: &[Lesson], counts: Counts, waiting: usize) {
         let now = now_ms();
         let mut status = self.lock();
         let targets = status.targets.len();
         status.lines += counts;
-        status.waiting = waiting;
+        status.waiting = Some(waiting);
         if status.recent.back().is_none_or(|bucket| now >= bucket.at_ms + BUCKET_MS) {
             status.recent.push_back(bucket(now - now % BUCKET_MS, targets));
             if status.recent.len() > BUCKETS {
@@ -208,7 +272,7 @@ impl Shared {
         put("counter", "pointsman_serve_rewards_total", "Rewards attributed.", &rewards);
         let sum = one(status.totals.reward_sum);
         put("counter", "pointsman_serve_reward_sum_total", "Sum of rewards.", &sum);
-        let waiting = one(status.waiting as f64);
+        let waiting = one(status.waiting.map_or(f64::NAN, |waiting| waiting as f64));
         put("gauge", "pointsman_serve_waiting", "Decisions that may be rewarded.", &waiting);
         let samples = one(status.samples as f64);
         put("counter", "pointsman_serve_samples_total", "Samples learnt from.", &samples);
@@ -222,7 +286,21 @@ fn bucket(at_ms: u64, targets: usize) -> Bucket {
 }
 
 impl Bucket {
-    fn add(&mut self, lines: &[Stored], lessons: &[Lesson]) {
+    /// From the names under which a store counts.
+    fn of(at_ms: u64, targets: usize, counts: &HashMap<String, f64>) -> Self {
+        let sum = |name: &str| counts.get(name).copied().unwrap_or_default();
+        let number = |name: &str| sum(name) as u64;
+        Bucket {
+            at_ms,
+            targets: (0..targets).map(|target| number(&format!("target:{target}"))).collect(),
+            explored: number("explored"),
+            scored: number("scored"),
+            rewards: number("rewards"),
+            reward_sum: sum("reward_sum"),
+        }
+    }
+
+    fn add(&mut self, lines: &[&Stored], lessons: &[Lesson]) {
         for line in lines {
             if let Stored::Decision { target, explored, context, .. } = line {
                 if let Some(count) = self.targets.get_mut(usize::from(*target)) {

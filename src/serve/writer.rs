@@ -17,7 +17,7 @@ use super::store::Store;
 /// Batches that wait to be written; beyond that, requests are turned away.
 const QUEUE: usize = 1024;
 /// Most batches of one commit.
-const COMMIT: usize = 256;
+pub const COMMIT: usize = 256;
 /// How often the log is looked through for what nobody needs any more.
 const CLEAN: Duration = Duration::from_secs(60);
 
@@ -42,6 +42,12 @@ pub enum Job {
 pub struct Handle(SyncSender<Job>);
 
 impl Handle {
+    /// A handle, and the end at which its work arrives.
+    pub fn channel() -> (Handle, Receiver<Job>) {
+        let (sender, receiver) = sync_channel(QUEUE);
+        (Handle(sender), receiver)
+    }
+
     /// Queues work; `false` when the queue is full or the thread is gone.
     pub fn send(&self, job: Job) -> bool {
         self.0.try_send(job).is_ok()
@@ -69,8 +75,7 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread.
     pub fn start(self) -> (Handle, JoinHandle<()>) {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let handle = Handle(sender);
+        let (handle, receiver) = Handle::channel();
         self.learner.writes_to(handle.clone());
         (handle, std::thread::spawn(move || self.run(&receiver)))
     }
@@ -153,11 +158,13 @@ impl Writer {
 
     fn attribute(&mut self, lines: &[Stored], sequence: i64, at_ms: u64) -> Counts {
         let mut counts = Counts::default();
-        let mut lessons = Vec::new();
+        let (mut lessons, mut taken) = (Vec::new(), Vec::new());
         for line in lines {
+            let before = counts.accepted;
             lessons.extend(self.attribution.take(line, at_ms, &mut counts));
+            taken.extend((counts.accepted > before).then_some(line));
         }
-        self.shared.count(lines, &lessons, counts, self.attribution.waiting());
+        self.shared.count(&taken, &lessons, counts, self.attribution.waiting());
         self.learner.teach(sequence, lessons);
         counts
     }

@@ -1,10 +1,12 @@
-//! What an answer cost: the token counts that providers report, read while the answer streams by.
+//! What an answer cost and what it says of itself, read while it streams by.
 
 use serde::{Deserialize, Serialize};
 
+mod outcome;
 mod reader;
 mod scanner;
 
+pub use outcome::Outcome;
 pub use reader::UsageReader;
 
 /// Tokens that were paid for.

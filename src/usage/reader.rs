@@ -4,6 +4,7 @@ use memchr::memchr;
 use serde::Deserialize;
 
 use super::Usage;
+use super::outcome::{Outcome, OutcomeScanner};
 use super::scanner::Scanner;
 
 /// The counts as OpenAI (chat completions: `prompt_tokens`; responses: `input_tokens`) and
@@ -44,6 +45,8 @@ const DATA: &[u8] = b"data:";
 pub struct UsageReader {
     framing: Framing,
     scanner: Scanner,
+    /// Only when somebody wants to know.
+    outcome: Option<OutcomeScanner>,
     input: Option<u64>,
     output: Option<u64>,
 }
@@ -60,7 +63,13 @@ impl UsageReader {
         } else {
             return None;
         };
-        Some(UsageReader { framing, scanner: Scanner::new(), input: None, output: None })
+        let scanner = Scanner::new();
+        Some(UsageReader { framing, scanner, outcome: None, input: None, output: None })
+    }
+
+    /// The same, which also reads what the answer says of itself.
+    pub fn with_outcome(self) -> Self {
+        UsageReader { outcome: Some(OutcomeScanner::new()), ..self }
     }
 
     /// Reads the next piece.
@@ -82,6 +91,7 @@ impl UsageReader {
                     if line == Line::Start(0) {
                         // An empty line ends the event.
                         self.scanner.reset();
+                        self.outcome.iter_mut().for_each(OutcomeScanner::reset);
                     }
                     self.framing = Framing::Events(Line::Start(0));
                     rest
@@ -112,6 +122,7 @@ impl UsageReader {
     }
 
     fn scan(&mut self, bytes: &[u8]) {
+        self.outcome.iter_mut().for_each(|outcome| outcome.read(bytes));
         let (input, output) = (&mut self.input, &mut self.output);
         self.scanner.read(bytes, |json| {
             let Ok(reported) = serde_json::from_slice::<Reported>(json) else { return };
@@ -122,6 +133,11 @@ impl UsageReader {
             *input = reported.prompt_tokens.or(anthropic).or(*input);
             *output = reported.completion_tokens.or(reported.output_tokens).or(*output);
         });
+    }
+
+    /// What the answer says of itself, when it was asked for.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.as_ref().map(OutcomeScanner::outcome)
     }
 
     /// The counts, when both were reported.

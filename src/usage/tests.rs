@@ -109,6 +109,123 @@ fn answers_that_are_neither_json_nor_events_are_not_read() {
     }
 }
 
+/// What `text` says of itself, read in pieces of `size` bytes.
+fn outcome(content_type: &[u8], text: &str, size: usize) -> Outcome {
+    let mut reader = UsageReader::new(content_type).unwrap().with_outcome();
+    for piece in text.as_bytes().chunks(size) {
+        reader.read(piece);
+    }
+    reader.outcome().unwrap()
+}
+
+const TEXT: Outcome = Outcome {
+    text: true,
+    tool_call: false,
+    invalid_tool_call: false,
+    refused: false,
+    truncated: false,
+};
+const CALL: Outcome = Outcome { text: false, tool_call: true, ..TEXT };
+const NOTHING: Outcome = Outcome { text: false, ..TEXT };
+
+#[test]
+fn an_answer_tells_why_it_ended_and_what_it_holds() {
+    let call = |arguments: &str| {
+        format!(
+            r#"{{"choices":[{{"message":{{"content":null,"tool_calls":[{{"function":
+                {{"name":"f","arguments":{arguments}}}}}]}},"finish_reason":"tool_calls"}}]}}"#
+        )
+    };
+    let invalid = Outcome { invalid_tool_call: true, ..CALL };
+    for (answer, expected) in [
+        (r#"{"choices":[{"message":{"content":"a\"b"},"finish_reason":"stop"}]}"#.into(), TEXT),
+        (r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#.into(), NOTHING),
+        (
+            r#"{"choices":[{"finish_reason" : "length","message":{"content":"a"}}]}"#.into(),
+            Outcome { truncated: true, ..TEXT },
+        ),
+        (
+            r#"{"choices":[{"message":{"content":null,"refusal":"I cannot"}}]}"#.into(),
+            Outcome { refused: true, ..NOTHING },
+        ),
+        (r#"{"choices":[{"message":{"content":"a","refusal":null}}]}"#.into(), TEXT),
+        (
+            r#"{"choices":[{"message":{"content":"a"},"finish_reason":"content_filter"}]}"#.into(),
+            Outcome { refused: true, ..TEXT },
+        ),
+        (call(r#""{\"a\":[1,\"\u00e9\"]}""#), CALL),
+        (call(r#""""#), CALL),
+        (call(r#""{\"a\":""#), invalid),
+        (call(r#""[1]""#), invalid),
+        (call(&format!(r#""{}""#, "x".repeat(1 << 17))), CALL),
+        (
+            r#"{"type":"message","content":[{"type":"text","text":"a"}],"stop_reason":"max_tokens"}"#
+                .into(),
+            Outcome { truncated: true, ..TEXT },
+        ),
+        (
+            r#"{"content":[{"type":"tool_use","name":"f","input":{"content":"x","arguments":"x",
+                "finish_reason":"length"}}],"stop_reason":"tool_use"}"#
+                .into(),
+            CALL,
+        ),
+        (
+            r#"{"output":[{"content":[{"type":"refusal","refusal":"no"}]}],"metadata":{"text":"x"}}"#
+                .into(),
+            Outcome { refused: true, ..NOTHING },
+        ),
+        (
+            r#"{"incomplete_details":{"reason":"max_output_tokens"},"output":[{"type":
+                "function_call","arguments":"{}","name":"f"},{"type":"function_call",
+                "arguments":"{}","name":"g"}]}"#
+                .into(),
+            Outcome { truncated: true, ..CALL },
+        ),
+        ("[".repeat(100_000), NOTHING),
+        (String::new(), NOTHING),
+    ] as [(String, Outcome); 17]
+    {
+        for size in [1, 3, 4096] {
+            assert_eq!(outcome(JSON, &answer, size), expected, "{answer} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn the_pieces_of_a_streamed_tool_call_are_put_together() {
+    let delta = |delta: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"function\":{{{delta}}}}}]}}}}]}}\n\n"
+        )
+    };
+    let arguments = |text: &str| delta(&format!(r#""arguments":"{text}""#));
+    let name = delta(r#""name":"f","arguments":"""#);
+    let whole = [&name, &arguments(r#"{\"a\""#), &arguments(":1}")].map(String::as_str).concat();
+    let two = [whole.as_str(), &whole, "data: [DONE]\n\n"].concat();
+    let cut = [whole.as_str(), &name, &arguments(r#"{\"a\""#)].concat();
+    let responses = "data: {\"type\":\"response.function_call_arguments.delta\",\"delta\":\"{\"}\n\n\
+        data: {\"type\":\"response.function_call_arguments.done\",\"arguments\":\"{}\"}\n\n\
+        data: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"type\":\"function_call\",\
+        \"arguments\":\"{}\",\"name\":\"f\"}]}}\n\n";
+    let anthropic = "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"tool_use\",\
+        \"name\":\"f\",\"input\":{}}}\n\n\
+        data: {\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":\"}}\n\n\
+        data: {\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}}\n\n\
+        data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"}}\n\n";
+    for (stream, expected) in [
+        (whole.as_str(), CALL),
+        (&two, CALL),
+        (&cut, Outcome { invalid_tool_call: true, ..CALL }),
+        // A delta of arguments looks like one of text.
+        (responses, Outcome { text: true, ..CALL }),
+        (anthropic, CALL),
+    ] {
+        for size in [1, 5, 4096] {
+            assert_eq!(outcome(EVENTS, stream, size), expected, "{stream} in pieces of {size}");
+        }
+    }
+}
+
 proptest! {
     /// Whatever comes before, and however it is cut, the counts at the end are found.
     #[test]
@@ -134,13 +251,14 @@ proptest! {
         size in 1_usize..50
     ) {
         for content_type in [JSON, EVENTS] {
-            let mut whole = UsageReader::new(content_type).unwrap();
+            let mut whole = UsageReader::new(content_type).unwrap().with_outcome();
             whole.read(&bytes);
-            let mut pieces = UsageReader::new(content_type).unwrap();
+            let mut pieces = UsageReader::new(content_type).unwrap().with_outcome();
             for piece in bytes.chunks(size) {
                 pieces.read(piece);
             }
             prop_assert_eq!(whole.usage(), pieces.usage());
+            prop_assert_eq!(whole.outcome(), pieces.outcome());
         }
     }
 }

@@ -47,6 +47,20 @@ fn rewards_may_be_early_late_doubled_or_missing_and_count_once() {
 }
 
 #[test]
+fn clocks_that_differ_do_no_harm() {
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start(&directory.path().join("state"), &["--attribution", "60"]);
+    // An Envoy that lives in 1970, and one that is centuries ahead.
+    for (number, ts) in [(1, "0"), (2, "9999999999999")] {
+        let line = decision(number, 0, 0.9, 0.7).replace("\"ts\":0", &format!("\"ts\":{ts}"));
+        assert!(line.contains(ts), "{line}");
+        assert_eq!(plane.accepted("/v1/decisions", &line)["accepted"], 1);
+        assert_eq!(plane.accepted("/v1/feedback", &feedback(number, 1.0))["accepted"], 1);
+    }
+    plane.wait_for("both rewards are learnt", |status| status["samples"] == 2);
+}
+
+#[test]
 fn a_hundred_thousand_forged_rewards_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &["--rate", "1000000"]);

@@ -10,13 +10,15 @@ use pointsman::policy::bandit::Context;
 use pointsman::record::pack;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::plane::{KEY, Plane, TOKEN};
 use crate::support::client::{self, Protocol, Response};
 use crate::support::deployment::Deployment;
 use crate::support::envoy::{Envoy, decision_of};
 use crate::support::recorder::Recorder;
-use crate::support::{installed_envoy, supported_versions, wasm_module};
+use crate::support::{RUNTIME, installed_envoy, supported_versions, wasm_module};
 
 /// Envoy with the filter, whose control plane is at an address.
 struct Gateway {
@@ -52,10 +54,15 @@ impl Gateway {
     }
 
     fn ask(&self) -> Response {
-        let body = json!({"model": "auto", "messages": [
-            {"role": "user", "content": "Prove that the sum of two even numbers is even."}]});
+        self.ask_for("Prove that the sum of two even numbers is even.", "")
+    }
+
+    /// Asks a question that the upstream answers as `reply` says.
+    fn ask_for(&self, question: &str, reply: &str) -> Response {
+        let body = json!({"model": "auto", "messages": [{"role": "user", "content": question}]});
         let request = Request::post("/v1/chat/completions")
             .header("content-type", "application/json")
+            .header("x-reply", reply)
             .body(client::whole(body.to_string()))
             .unwrap();
         let response = client::exchange(self.envoy.listener, Protocol::Http1, request).unwrap();
@@ -227,4 +234,82 @@ fn poisoned_and_oversized_snapshots_are_refused_and_a_good_one_is_taken_afterwar
     assert_eq!(gateway.counter("snapshots_loaded"), 0);
     *answer.lock().unwrap() = good.into_bytes();
     gateway.ask_until("bandit");
+}
+
+/// Passes connections on to a plane, and every piece in both directions late.
+fn slow_network(to: SocketAddr, delay: Duration) -> SocketAddr {
+    let listener = RUNTIME.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    RUNTIME.spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let Ok(far) = tokio::net::TcpStream::connect(to).await else { continue };
+            let ((near_read, near_write), (far_read, far_write)) =
+                (near.into_split(), far.into_split());
+            tokio::spawn(pass_late(near_read, far_write, delay));
+            tokio::spawn(pass_late(far_read, near_write, delay));
+        }
+    });
+    address
+}
+
+async fn pass_late(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        tokio::time::sleep(delay).await;
+        if to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_slow_network_delays_the_policy_and_no_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start(&directory.path().join("state"), &[]);
+    let late = Duration::from_millis(700);
+    let gateway = Gateway::start(slow_network(plane.address, late), &json!({}));
+    gateway.ask_until("bandit");
+    let begun = Instant::now();
+    let asked = 30;
+    for _ in 0..asked {
+        gateway.ask();
+    }
+    // If requests waited for the control plane, each would wait for longer than this.
+    assert!(begun.elapsed() < late * asked, "{:?}", begun.elapsed());
+    plane.wait_for("the decisions arrive", |status| decisions(status) >= 50);
+    assert_eq!(gateway.counter("events_dropped"), 0);
+}
+
+#[test]
+fn the_filter_gives_rewards_by_itself_and_a_question_again_counts_against_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start(&directory.path().join("state"), &[]);
+    let implicit = json!({"implicit": {"ok": 0.75, "empty": 0.25, "truncated": 0.5,
+        "asked_again": {"seconds": 60, "reward": 0.0}}});
+    let gateway = Gateway::start_with(plane.address, &json!({}), &implicit);
+    let sum_of = |rewards: u64, sum: f64| {
+        let status = plane.wait_for("the rewards arrive", |status| {
+            status["totals"]["rewards"] == rewards && status["totals"]["reward_sum"] == sum
+        });
+        assert_eq!(status["lines"]["invalid"], 0, "{status}");
+    };
+    gateway.ask_for("Is the sum of two even numbers even?", "chat");
+    sum_of(1, 0.75);
+    // The answer has no text at all.
+    gateway.ask_for("Is the product of two odd numbers odd?", "usage");
+    sum_of(2, 1.0);
+    // The first answer did not help, or else nobody would ask again.
+    gateway.ask_for("is the sum of two even numbers  even?", "chat");
+    sum_of(3, 1.0);
+    let body = json!({"messages": [
+        {"role": "user", "content": "Is the sum of two even numbers even?"},
+        {"role": "assistant", "tool_calls": [{"id": "1"}]},
+        {"role": "tool", "content": "yes"}]});
+    let request = Request::post("/v1/chat/completions")
+        .header("content-type", "application/json")
+        .header("x-reply", "chat")
+        .body(client::whole(body.to_string()))
+        .unwrap();
+    client::exchange(gateway.envoy.listener, Protocol::Http1, request).unwrap();
+    sum_of(4, 1.75);
 }

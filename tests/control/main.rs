@@ -20,4 +20,5 @@ mod dashboard;
 mod envoy;
 mod faults;
 mod plane;
+mod redis;
 mod simulation;

@@ -30,9 +30,18 @@ impl Plane {
 
     /// As [`Plane::start`], on an address that is known already.
     pub fn start_at(listen: &str, state: &Path, arguments: &[&str]) -> Plane {
+        let state = ["--state", state.to_str().unwrap()];
+        Plane::launch(listen, &[&state, arguments].concat())
+    }
+
+    /// A replica whose state is in Redis.
+    pub fn replica(url: &str) -> Plane {
+        Plane::launch("127.0.0.1:0", &["--store", url])
+    }
+
+    fn launch(listen: &str, arguments: &[&str]) -> Plane {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-            .args(["serve", "--listen", listen, "--state"])
-            .arg(state)
+            .args(["serve", "--listen", listen])
             .args(arguments)
             .env("POINTSMAN_KEY", KEY)
             .env("POINTSMAN_TOKEN", TOKEN)
@@ -123,7 +132,12 @@ impl Plane {
 
     /// Kills it with SIGKILL, while others may be talking to it.
     pub fn kill(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::KILL).unwrap();
+        self.signal(Signal::KILL);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Asks for an orderly end and waits for it.

@@ -139,6 +139,21 @@ impl Deployment {
         Ok(())
     }
 
+    /// Adds the listener `name`: the same with another configuration of the filter.
+    pub fn add_listener(&mut self, name: &str, configuration: &str) -> Result<()> {
+        let listeners = self
+            .tree
+            .pointer_mut("/static_resources/listeners")
+            .and_then(Value::as_array_mut)
+            .context("envoy.yaml has no listeners")?;
+        let mut listener = listeners.first().context("envoy.yaml has no listener")?.clone();
+        listener["name"] = json!(name);
+        let filter = "/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+        set(&mut listener, &format!("{filter}/configuration/value"), json!(configuration))?;
+        listeners.push(listener);
+        Ok(())
+    }
+
     /// Takes the access log out of every listener.
     pub fn remove_access_logs(&mut self) -> Result<()> {
         let listeners = self

@@ -1,7 +1,7 @@
 //! An upstream that remembers exactly what reached it.
 //!
 //! The request header `x-reply` chooses the answer: absent, one JSON object with the upstream's
-//! model name; `sse`, an event stream that stops after its first event until the test lets it go
+//! model name; `chat`, a short completion; `sse`, an event stream that stops after its first event until the test lets it go
 //! on; `large`, [`LARGE_REPLY_BYTES`] bytes; `usage` and `usage-sse`, 1000 input and 200 output
 //! tokens as JSON and in the last event of a stream.
 
@@ -29,6 +29,9 @@ use super::client::{Body, pieces};
 pub const LARGE_REPLY_BYTES: usize = 4 * 1024 * 1024;
 
 const USAGE: &str = r#""usage":{"prompt_tokens":1000,"completion_tokens":200}"#;
+
+const CHAT: &[u8] =
+    br#"{"choices":[{"message":{"role":"assistant","content":"Yes."},"finish_reason":"stop"}]}"#;
 
 /// How long the event stream waits for the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -159,6 +162,9 @@ async fn answer(
         Some("large") => Response::builder()
             .header("content-type", "application/octet-stream")
             .body(Full::new(large_reply()).boxed()),
+        Some("chat") => Response::builder()
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(CHAT)).boxed()),
         Some("usage") => Response::builder()
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(format!("{{{USAGE}}}"))).boxed()),

@@ -74,6 +74,13 @@ impl Facts {
         self.words.iter().filter(|word| is_content(word)).map(Word::sense)
     }
 
+    /// The words that carry content, as written but in lower case; the whole text when none does.
+    pub(in crate::cache) fn content_text(&self) -> String {
+        let words = self.words.iter().filter(|word| is_content(word));
+        let text = words.map(|word| &*word.text).collect::<Vec<_>>().join(" ");
+        if text.is_empty() { self.lower.clone() } else { text }
+    }
+
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
         self.words.iter().filter(move |word| word.kind == kind).map(|word| &*word.text)
     }
@@ -120,10 +127,39 @@ impl Facts {
         None
     }
 
+    /// Whether the one who answers is asked about what they did: "how did you", "have you ever".
+    fn asks_for_experience(&self) -> bool {
+        self.words.array_windows::<2>().any(|[verb, who]| {
+            matches!(&*verb.text, "did" | "have" | "were" | "had") && who.text == "you"
+        })
+    }
+
+    /// Whether the answer is yes or no, by the first word.
+    fn asks_whether(&self) -> bool {
+        const VERBS: [&str; 14] = [
+            "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would",
+            "has", "have", "should",
+        ];
+        let mut words = self.words.iter().map(|word| &*word.text);
+        let whether = words.next().is_some_and(|first| VERBS.contains(&first));
+        // "Can you tell me how …" and "is there a way to …" are no such questions.
+        whether && !matches!(words.next(), Some("you" | "there" | "someone" | "anyone"))
+    }
+
+    fn asks_how(&self) -> bool {
+        self.words.first().is_some_and(|first| first.text == "how")
+    }
+
     /// Reasons and advice are asked for in few words; other things in many: "who wrote …" is "the
     /// author of …".
     fn asks_other_than(&self, other: &Facts) -> bool {
         const NEVER_IMPLIED: [&str; 2] = ["why", "should"];
+        if self.asks_for_experience() != other.asks_for_experience()
+            || self.asks_whether() && other.asks_how()
+            || self.asks_how() && other.asks_whether()
+        {
+            return true;
+        }
         match (self.asks_for(), other.asks_for()) {
             (Some(a), Some(b)) => a != b,
             (Some(kind), None) | (None, Some(kind)) => NEVER_IMPLIED.contains(&kind),
@@ -160,7 +196,9 @@ impl Facts {
     /// that relates them.
     fn is_reordered(&self, other: &Facts) -> bool {
         let swapped = |here: Vec<&str>, there: Vec<&str>| here != there && same_bag(here, there);
-        if swapped(self.content().collect(), other.content().collect())
+        // Two words say the same in either order, mostly: "what X means", "the meaning of X".
+        let told = self.content().count() > 2;
+        if told && swapped(self.content().collect(), other.content().collect())
             || swapped(self.words().collect(), other.words().collect())
         {
             return true;
@@ -214,12 +252,20 @@ impl Facts {
         relations
     }
 
-    /// The same content in the same order but for one word.
+    /// The same content in the same order but for one word, which another stands for or which only
+    /// one side has: "green tea". In long texts one word more says little.
     fn is_substituted(&self, other: &Facts) -> bool {
+        const LONG: usize = 8;
         let (here, there): (Vec<&str>, Vec<&str>) =
             (self.content().collect(), other.content().collect());
-        let changed = here.iter().zip(&there).filter(|(a, b)| a != b).count();
-        here.len() == there.len() && changed == 1 && self.has_frame(other)
+        let (short, long) = if here.len() < there.len() { (here, there) } else { (there, here) };
+        let agree = short.iter().zip(&long).take_while(|(a, b)| a == b).count();
+        let behind = long.get(agree + 1..);
+        match long.len() - short.len() {
+            0 => agree < short.len() && behind == short.get(agree + 1..) && self.has_frame(other),
+            1 => !short.is_empty() && long.len() < LONG && behind == short.get(agree..),
+            _ => false,
+        }
     }
 
     /// Whether there is more to both than the one word: "define rice", "define pasta".

@@ -30,6 +30,9 @@ fn what_must_agree_is_told_by_kind() {
         ("How are databases used?", "Why are databases used?", D::Question),
         ("Can I become a doctor?", "Should I become a doctor?", D::Question),
         ("How do I stop dreaming?", "How can I stop snoring?", D::Substitution),
+        ("How did you become rich?", "How do I become rich?", D::Question),
+        ("Can hummingbirds fly backwards?", "How do hummingbirds fly backwards?", D::Question),
+        ("Is tea healthy?", "Is green tea healthy?", D::Substitution),
         ("What are the advantages of tea?", "What are the disadvantages of tea?", D::Opposites),
         ("How do I gain weight?", "How do I lose weight?", D::Opposites),
         ("Is it legal to fish here?", "Is it unlawful or illegal to fish here?", D::Opposites),
@@ -48,7 +51,7 @@ fn what_must_agree_is_told_by_kind() {
 fn paraphrases_agree() {
     for (a, b) in [
         ("What is the capital of France?", "what's france's capital"),
-        ("How can I learn Python quickly?", "What is a quick way to learn python?"),
+        ("How can I learn Python?", "What is the best way to learn python?"),
         ("What is 15% of 80?", "How much is 15 percent of 80?"),
         ("Why can't I sleep at night?", "Why can I not sleep at night?"),
         ("How do I boil three eggs?", "What is the way to boil 3 eggs?"),

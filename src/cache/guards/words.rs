@@ -85,11 +85,11 @@ fn push(words: &mut Vec<Word>, text: &str, kind: Kind) {
 /// Whether capitals are the text's style and say nothing of names.
 fn is_titled(text: &str) -> bool {
     let (mut capital, mut all) = (0, 0);
-    for word in text.split_whitespace().filter(|word| word.len() > 3) {
+    for word in text.split_whitespace() {
         all += 1;
         capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
     }
-    all >= 3 && capital * 10 >= all * 7
+    all >= 4 && capital * 4 >= all * 3
 }
 
 /// Characters that make a word mean its letters.

@@ -9,10 +9,12 @@
 mod context;
 mod explorer;
 mod snapshot;
+mod wire;
 
 pub use context::{Context, MAX_DIMENSIONS};
 pub use explorer::{Explorer, Spread, draw};
-pub use snapshot::{Component, FORMAT, MAX_SNAPSHOT_BYTES, Snapshot, SnapshotError};
+pub use snapshot::{Component, Snapshot};
+pub use wire::{FORMAT, MAX_SNAPSHOT_BYTES, SnapshotError};
 
 /// A target that was drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]

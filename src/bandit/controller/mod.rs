@@ -1,12 +1,13 @@
 //! The loop from samples to published snapshots: learn, judge, promote, roll back.
 
+mod promotion;
+mod saved;
+
 use std::collections::VecDeque;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeDetector, Difference, Prior, Sample, Statistics, difference};
+use super::{Change, ChangeDetector, Difference, Prior, Sample, Statistics};
 use crate::policy::bandit::{Component, Context, Explorer, Snapshot};
 
 /// What governs learning and promotion.
@@ -94,11 +95,6 @@ pub struct Event {
 
 /// Share of old statistics that a detected change leaves.
 const LEFT_AFTER_CHANGE: f64 = 0.02;
-/// A canary that earned neither promotion nor rollback after so many times its fewest samples
-/// ends.
-const CANARY_PATIENCE: usize = 8;
-/// A canary may be this much worse at its lower bound: its shadow estimate has shown the gain.
-const CANARY_TOLERANCE: f64 = 0.01;
 
 /// Learner, window, detector and gate.
 #[derive(Clone, Debug)]
@@ -120,16 +116,6 @@ pub struct Controller {
     versions: u64,
     snapshot: Snapshot,
     events: Vec<Event>,
-}
-
-/// The layout of a checkpoint.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    snapshot: String,
-    previous: Option<String>,
-    statistics: String,
-    seen: u64,
-    versions: u64,
 }
 
 impl Controller {
@@ -180,6 +166,11 @@ impl Controller {
         self.seen
     }
 
+    /// Length of the contexts that it learns from.
+    pub fn dimensions(&self) -> usize {
+        self.statistics.dimensions()
+    }
+
     /// The options it was made with.
     pub fn options(&self) -> &ControllerOptions {
         &self.options
@@ -196,6 +187,19 @@ impl Controller {
         self.seen += 1;
         self.fresh.add(&sample, 1.0);
         self.fresh_count += 1;
+        self.watch(sample, drawn);
+    }
+
+    /// Learns what others have summed up: `learnt` samples, and `corrected` ones.
+    pub fn absorb(&mut self, sums: Statistics, learnt: u32, corrected: u32) {
+        self.seen += u64::from(learnt);
+        self.fresh.absorb(sums);
+        let count = i32::try_from(learnt.saturating_add(corrected)).unwrap_or(i32::MAX);
+        self.fresh_count = self.fresh_count.saturating_add(count);
+    }
+
+    /// Looks at a sample that others sum up: for the window, and for a change.
+    pub fn watch(&mut self, sample: Sample, drawn: bool) {
         let predicted = self.model.weights.get(sample.target).map_or(0.0, |weights| {
             weights.iter().zip(&sample.context).map(|(w, x)| f64::from(w * x)).sum()
         });
@@ -208,10 +212,7 @@ impl Controller {
         }
         if drawn {
             self.stage_samples += 1;
-            self.window.push_back(sample);
-            if self.window.len() > self.options.window {
-                self.window.pop_front();
-            }
+            self.remember(sample);
         }
     }
 
@@ -223,64 +224,10 @@ impl Controller {
         }
     }
 
-    /// All that the next process needs: statistics, policies, versions. The window is refilled
-    /// from the log ([`Controller::remember`]).
-    pub fn save(&mut self) -> Vec<u8> {
-        self.learn();
-        let previous =
-            self.previous.iter().cloned().map(|component| Component { share: 1.0, ..component });
-        let previous = Snapshot { components: previous.collect(), ..self.snapshot.clone() };
-        let saved = Saved {
-            snapshot: self.snapshot.to_json(),
-            previous: self.previous.as_ref().map(|_| previous.to_json()),
-            statistics: BASE64_STANDARD.encode(self.statistics.to_bytes()),
-            seen: self.seen,
-            versions: self.versions,
-        };
-        // Strings and whole numbers cannot fail to serialise.
-        serde_json::to_vec(&saved).unwrap_or_default()
-    }
-
-    /// Takes up a saved state; `None`, and nothing changed, when it is for other targets,
-    /// penalties or features.
-    pub fn restore(&mut self, state: &[u8]) -> Option<()> {
-        let saved: Saved = serde_json::from_slice(state).ok()?;
-        let snapshot = Snapshot::parse(saved.snapshot.as_bytes()).ok()?;
-        if snapshot.targets != self.options.targets || snapshot.penalties != self.options.penalties
-        {
-            return None;
-        }
-        let statistics = BASE64_STANDARD.decode(&saved.statistics).ok()?;
-        let dimensions = Context::new(snapshot.targets.len()).dimensions();
-        let statistics = Statistics::from_bytes(&statistics, snapshot.targets.len(), dimensions)?;
-        let previous = match &saved.previous {
-            Some(json) => Snapshot::parse(json.as_bytes()).ok()?.components.into_iter().next(),
-            None => None,
-        };
-        self.statistics = statistics;
-        self.previous = previous;
-        let mut components = snapshot.components.iter().cloned();
-        self.current = components.next()?;
-        self.canary = components.next();
-        (self.seen, self.versions) = (saved.seen, saved.versions);
-        // Another explorer takes effect with the next snapshot at the latest; here at once.
-        self.snapshot = Snapshot { explorer: self.options.explorer, ..snapshot };
-        let needs_factors = self.options.explorer.needs_spread();
-        self.model = self.statistics.fit(&self.prior, "", needs_factors)?;
-        if needs_factors && self.current.factors.is_empty() {
-            self.current =
-                Component { version: self.current.version.clone(), ..self.model.clone() };
-            self.canary = None;
-            self.publish();
-        }
-        Some(())
-    }
-
     /// Replaces a reward that was learnt from: an explicit one came after an implicit one.
     pub fn correct(&mut self, old: &Sample, reward: f32) {
         self.fresh_count += 1;
-        self.fresh.add(old, -1.0);
-        self.fresh.add(&Sample { reward, ..old.clone() }, 1.0);
+        self.fresh.correct(old, reward);
     }
 
     fn forget_all_but_little(&mut self, target: usize, change: Change) {
@@ -335,7 +282,7 @@ impl Controller {
             return true;
         }
         let targets = self.options.targets.len();
-        let empty = Statistics::new(targets, self.current.weights[0].len());
+        let empty = Statistics::new(targets, self.dimensions());
         let fresh = std::mem::replace(&mut self.fresh, empty);
         self.statistics.forget((1.0 - 1.0 / self.options.memory).powi(self.fresh_count));
         self.statistics.absorb(fresh);
@@ -347,124 +294,35 @@ impl Controller {
         self.model = model;
         true
     }
+}
 
-    fn compare(&self, challenger: &Component, champion: &Component, n: usize) -> Difference {
-        let samples = self.window.iter().rev().take(n);
-        difference(samples, &self.snapshot, challenger, champion, &self.model)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn judge(&mut self) {
-        let recent = self.stage_samples.min(self.window.len());
-        if let Some(canary) = self.canary.take() {
-            self.judge_canary(canary, recent);
-            return;
+    #[test]
+    fn what_others_sum_up_teaches_the_same_as_the_samples() {
+        let targets = vec!["cheap".to_owned(), "strong".to_owned()];
+        let options = ControllerOptions::new(targets, vec![0.0, 0.2]);
+        let new = || Controller::new(options.clone(), Prior::warm(&[0.5], &[0.0, 0.2]));
+        let (mut alone, mut leader) = (new(), new());
+        let mut sums = Statistics::new(2, leader.dimensions());
+        for k in 0..2000_u16 {
+            let score = f32::from(k % 100) / 100.0;
+            let target = usize::from(k % 3 == 0);
+            let sample = Sample {
+                context: Context::new(2).of_engineered(&[], &[score]),
+                target,
+                propensity: 0.5,
+                reward: if target == 0 { 1.0 - score } else { score },
+            };
+            sums.add(&sample, 1.0);
+            leader.watch(sample.clone(), true);
+            alone.observe(sample, true);
         }
-        if let Some(previous) = self.previous.clone()
-            && recent >= self.options.least
-        {
-            let loss = self.compare(&previous, &self.current, recent);
-            if loss.lower(self.options.bound) > self.options.margin {
-                self.previous = None;
-                let bad = std::mem::replace(&mut self.current, previous);
-                self.record(
-                    Outcome::RolledBack,
-                    Stage::Full,
-                    bad.version,
-                    Some(loss),
-                    "the policy before earns more",
-                );
-                self.publish();
-                return;
-            }
-            if recent >= self.options.window {
-                self.previous = None;
-            }
-        }
-        if self.window.len() < self.options.least {
-            return;
-        }
-        let gain = self.compare(&self.model, &self.current, self.window.len());
-        if gain.lower(self.options.bound) > self.options.margin {
-            self.advance(Some(gain));
-        }
-    }
-
-    /// The candidate leaves the shadow.
-    fn advance(&mut self, gain: Option<Difference>) {
-        self.versions += 1;
-        let version = self.versions.to_string();
-        let candidate = Component { version: version.clone(), ..self.model.clone() };
-        if self.options.canary_share > 0.0 {
-            self.canary = Some(candidate);
-            self.record(Outcome::Promoted, Stage::Canary, version, gain, "");
-        } else {
-            self.previous = Some(std::mem::replace(&mut self.current, candidate));
-            self.record(Outcome::Promoted, Stage::Full, version, gain, "");
-        }
-        self.publish();
-    }
-
-    fn judge_canary(&mut self, canary: Component, recent: usize) {
-        if recent < self.options.canary_least {
-            self.canary = Some(canary);
-            return;
-        }
-        let gain = self.compare(&canary, &self.current, recent);
-        let version = canary.version.clone();
-        let bound = self.options.bound;
-        if gain.mean >= 0.0 && gain.lower(bound) > -CANARY_TOLERANCE {
-            self.previous = Some(std::mem::replace(&mut self.current, canary));
-            self.record(Outcome::Promoted, Stage::Full, version, Some(gain), "");
-        } else if gain.upper(bound) < 0.0 || recent >= CANARY_PATIENCE * self.options.canary_least {
-            self.record(Outcome::RolledBack, Stage::Canary, version, Some(gain), "");
-        } else {
-            self.canary = Some(canary);
-            return;
-        }
-        self.publish();
-    }
-
-    fn publish(&mut self) {
-        self.stage_samples = 0;
-        let mut components = vec![self.current.clone()];
-        if let Some(canary) = &self.canary {
-            components[0].share = 1.0 - self.options.canary_share;
-            let share = self.options.canary_share;
-            components.push(Component { share, ..canary.clone() });
-        } else {
-            components[0].share = 1.0;
-        }
-        // A version names one mixture for ever: going back is a new one.
-        self.versions += 1;
-        self.snapshot =
-            Snapshot { version: self.versions.to_string(), components, ..self.snapshot.clone() };
-    }
-
-    /// A person promotes: the canary to all traffic, or else the candidate to a canary.
-    pub fn promote(&mut self) {
-        if let Some(canary) = self.canary.take() {
-            let version = canary.version.clone();
-            self.previous = Some(std::mem::replace(&mut self.current, canary));
-            self.record(Outcome::Promoted, Stage::Full, version, None, "by hand");
-            self.publish();
-        } else {
-            self.advance(None);
-        }
-    }
-
-    /// A person rolls back: the canary ends, or else the policy before returns. `false` when
-    /// there is neither.
-    pub fn roll_back(&mut self) -> bool {
-        let bad = match (self.canary.take(), self.previous.take()) {
-            (Some(canary), previous) => {
-                self.previous = previous;
-                canary
-            }
-            (None, Some(previous)) => std::mem::replace(&mut self.current, previous),
-            (None, None) => return false,
-        };
-        self.record(Outcome::RolledBack, Stage::Full, bad.version, None, "by hand");
-        self.publish();
-        true
+        leader.absorb(sums, 2000, 0);
+        assert_eq!((alone.step(), leader.step()), (true, true));
+        assert_eq!(alone.snapshot(), leader.snapshot());
+        assert_eq!(alone.save(), leader.save());
     }
 }
