@@ -285,7 +285,7 @@ mod tests {
             found.unwrap().hit.mean
         };
         let full = hit(Errors::EachRequest, 1.0);
-        assert!((0.65..0.7).contains(&full), "{full}");
+        assert!((0.65..0.75).contains(&full), "{full}");
         // Answers on their way serve their own wording only, and the models' times differ not.
         assert_eq!(hit(Errors::EachQuestion, 0.6), full);
         assert!(hit(Errors::EachWording, 0.6) < full - 0.03);
@@ -301,7 +301,7 @@ mod tests {
             if point.accuracy == 1.0 {
                 assert_eq!(difference, 0.0);
             } else {
-                assert!(difference > 0.02, "{point:?}");
+                assert!(difference > 0.01, "{point:?}");
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     Drift, Earned, Labelling, Pool, Request, Setting, Strategy, Trace, Trainer, play, repeated,
 };
-use crate::bandit::{ControllerOptions, Prior};
+use crate::bandit::{ControllerOptions, Event, Prior};
 use crate::learn::Algorithm;
 
 /// What is simulated at every level.
@@ -109,6 +109,9 @@ pub struct Level {
     /// Share of the requests that tried another target than the best known.
     pub explored_share: f64,
     pub labels: f64,
+    /// What the bandit's controller did in the first run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
 }
 
 /// Names of the strategies, as [`Level::strategy`] has them.
@@ -154,6 +157,7 @@ fn over_seeds<'a>(runs: impl Iterator<Item = &'a Level> + Clone) -> Level {
         strong_share: mean(|level| level.strong_share.mean),
         explored_share: mean(|level| level.explored_share).mean,
         labels: mean(|level| level.labels).mean,
+        events: first.map_or(Vec::new(), |level| level.events.clone()),
     }
 }
 
@@ -195,14 +199,10 @@ fn of_seed(
 
 fn of_setting(setting: &Setting, options: &LevelOptions, trainer: &mut Trainer) -> Vec<Level> {
     let played = |names: &[&'static str], trainer: &mut Trainer| -> Vec<Level> {
-        let play = |name| play(setting, &strategy(name, options), trainer).0;
-        names
-            .iter()
-            .copied()
-            .map(play)
-            .zip(names)
-            .map(|(e, name)| level(name, setting, &e))
-            .collect()
+        let of = |name: &&'static str| {
+            level(name, setting, play(setting, &strategy(name, options), trainer).0)
+        };
+        names.iter().map(of).collect()
     };
     // Those that train share what was trained; the others need no trainer.
     let (trained, others) = STRATEGIES.split_at(TRAINED);
@@ -223,7 +223,7 @@ fn of_setting(setting: &Setting, options: &LevelOptions, trainer: &mut Trainer) 
         .collect()
 }
 
-fn level(strategy: &'static str, setting: &Setting, earned: &Earned) -> Level {
+fn level(strategy: &'static str, setting: &Setting, earned: Earned) -> Level {
     let n = earned.rewards.len().max(1) as f64;
     let share = |count: usize| Mean { mean: count as f64 / n, error: 0.0 };
     let reward: f64 = earned.rewards.iter().map(|reward| f64::from(*reward)).sum();
@@ -238,6 +238,7 @@ fn level(strategy: &'static str, setting: &Setting, earned: &Earned) -> Level {
         strong_share: share(earned.strong_calls),
         explored_share: earned.explored as f64 / n,
         labels: earned.labels as f64,
+        events: earned.events,
     }
 }
 
