@@ -17,6 +17,7 @@ use crate::plane::{KEY, Plane, TOKEN};
 use crate::support::client::{self, Protocol, Response};
 use crate::support::deployment::Deployment;
 use crate::support::envoy::{Envoy, decision_of};
+use crate::support::metrics;
 use crate::support::recorder::Recorder;
 use crate::support::{RUNTIME, installed_envoy, supported_versions, wasm_module};
 
@@ -128,6 +129,22 @@ fn the_filter_decides_by_the_published_policy_and_every_decision_can_be_rewarded
     let arrived = counts["accepted"].as_u64().unwrap() + counts["early"].as_u64().unwrap();
     assert_eq!(arrived, 40, "{counts}");
     plane.wait_for("the rewards are learnt", |status| status["samples"] == 40);
+}
+
+#[test]
+fn every_metric_with_a_control_plane_is_documented_and_every_documented_one_exists() {
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start(&directory.path().join("state"), &[]);
+    let gateway = Gateway::start(plane.address, &json!({}));
+    gateway.ask_until("bandit");
+    let (mut documented, with_control) = metrics::documented().unwrap();
+    documented.extend(with_control);
+    // Envoy shows a histogram after its first flush.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while metrics::exported(&gateway.envoy).unwrap() != documented && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(metrics::exported(&gateway.envoy).unwrap(), documented);
 }
 
 #[test]

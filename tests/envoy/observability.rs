@@ -1,6 +1,6 @@
 //! What an operator sees: counters with labels, histograms, the access log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::Case;
 use crate::stage::{Stage, chat_body, post};
 use crate::support::client::{self, Protocol};
+use crate::support::metrics;
 
 pub const CASES: &[Case] = &[
     ("decisions_are_counted_by_target_source_and_reason", counters),
@@ -204,19 +205,8 @@ fn versions(stage: &Stage) -> Result<()> {
 }
 
 fn documented(stage: &Stage) -> Result<()> {
-    let text = std::fs::read_to_string(crate::support::root().join("docs/metrics.md"))?;
-    let documented: BTreeSet<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `pointsman_"))
-        .filter_map(|rest| rest.split(['`', '{']).next())
-        .collect();
-    let statistics = stage.envoy.admin_get("/stats/prometheus?usedonly")?
-        + &stage.envoy.admin_get("/stats/prometheus")?;
-    let existing: BTreeSet<&str> = statistics
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE pointsman_")?.split(' ').next())
-        .collect();
-    assert_eq!(documented, existing);
+    let (always, _) = metrics::documented()?;
+    assert_eq!(metrics::exported(&stage.envoy)?, always);
     Ok(())
 }
 

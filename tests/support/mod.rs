@@ -5,6 +5,7 @@ pub mod client;
 pub mod deployment;
 pub mod envoy;
 pub mod load;
+pub mod metrics;
 pub mod process;
 pub mod recorder;
 

@@ -1,0 +1,64 @@
+//! The filter's metrics: those that docs/metrics.md lists, and those that an Envoy has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+
+use super::envoy::Envoy;
+use super::root;
+
+/// Name of a metric, without `pointsman_`, to the names of its labels.
+pub type Labels = BTreeMap<String, BTreeSet<String>>;
+
+/// The heading of those that exist only with a control plane.
+const WITH_CONTROL: &str = "\n## With a control plane\n";
+
+/// Metrics that the reference lists: those of every filter, and those with a control plane.
+///
+/// # Errors
+///
+/// The reference has no such sections.
+pub fn documented() -> Result<(Labels, Labels)> {
+    let text = std::fs::read_to_string(root().join("docs/metrics.md"))?;
+    let (always, with_control) = text.split_once(WITH_CONTROL).context(WITH_CONTROL)?;
+    Ok((listed(always), listed(with_control)))
+}
+
+/// The first column of tables whose rows begin with a metric: `name{label,label}`.
+fn listed(text: &str) -> Labels {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `pointsman_")?.split('`').next())
+        .map(|metric| {
+            let (name, labels) = metric.split_once('{').unwrap_or((metric, ""));
+            let labels = labels.trim_end_matches('}').split(',');
+            let labels = labels.filter(|label| !label.is_empty()).map(str::to_owned).collect();
+            (name.to_owned(), labels)
+        })
+        .collect()
+}
+
+/// Metrics that an Envoy exports to Prometheus. Those not used yet have no samples in
+/// `?usedonly`, and histograms none without, so both are read.
+///
+/// # Errors
+///
+/// The admin interface does not answer.
+pub fn exported(envoy: &Envoy) -> Result<Labels> {
+    let text = envoy.admin_get("/stats/prometheus?usedonly")?
+        + &envoy.admin_get("/stats/prometheus")?;
+    let mut found = Labels::new();
+    let mut current = None;
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ") {
+            current = name.split(' ').next().and_then(|name| name.strip_prefix("pointsman_"));
+        } else if let Some(name) = current {
+            let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+            let labels = labels.map_or("", |(labels, _)| labels).split(',');
+            let names = labels.filter_map(|label| Some(label.split_once('=')?.0));
+            // The bound of a histogram's bucket is Prometheus's, not ours.
+            let names = names.filter(|&name| name != "le").map(str::to_owned);
+            found.entry(name.to_owned()).or_default().extend(names);
+        }
+    }
+    Ok(found)
+}
