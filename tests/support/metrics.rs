@@ -44,8 +44,8 @@ fn listed(text: &str) -> Labels {
 ///
 /// The admin interface does not answer.
 pub fn exported(envoy: &Envoy) -> Result<Labels> {
-    let text = envoy.admin_get("/stats/prometheus?usedonly")?
-        + &envoy.admin_get("/stats/prometheus")?;
+    let text =
+        envoy.admin_get("/stats/prometheus?usedonly")? + &envoy.admin_get("/stats/prometheus")?;
     let mut found = Labels::new();
     let mut current = None;
     for line in text.lines() {
