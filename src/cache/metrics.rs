@@ -96,7 +96,6 @@ pub struct Metrics {
     pub stored: AtomicU64,
     pub store_errors: AtomicU64,
     pub upstream_errors: AtomicU64,
-    pub embedding_errors: AtomicU64,
     pub coalesced: AtomicU64,
     pub suspected_false_hits: AtomicU64,
     saved_input: AtomicU64,
@@ -174,11 +173,6 @@ impl Metrics {
                 "upstream_errors_total",
                 "Requests that the upstream did not answer.",
                 &self.upstream_errors,
-            ),
-            one(
-                "embedding_errors_total",
-                "Questions that could not be embedded.",
-                &self.embedding_errors,
             ),
             one("coalesced_total", "Requests that waited for another's answer.", &self.coalesced),
             one(

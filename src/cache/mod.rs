@@ -48,6 +48,7 @@ pub use index::{Index, Neighbour};
 pub use key::{Bypass, ExactKey, Limits, Lookup, Partition, Scope, lookup};
 pub use question::{Calibration, Matcher, Question, Verdict};
 pub use server::{Event, Options, ServerError, serve};
+pub use store::{BadServer, Place, Server};
 pub use target::TargetOptions;
 pub use upstream::BadUrl;
 

@@ -28,9 +28,9 @@ pub struct Options {
 pub enum Event<'a> {
     /// What is served, and where.
     Listening(&'a str, SocketAddr),
-    /// A target's file was read: entries.
+    /// A target's store was read: entries.
     Loaded(&'a str, u64),
-    /// A target goes on without its file.
+    /// A target goes on without its store.
     NoStore(&'a str, String),
 }
 
@@ -58,16 +58,18 @@ pub fn serve(options: Options, tell: impl Fn(Event)) -> Result<(), ServerError> 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (end, ending) = watch::channel(());
-        let mut servers = JoinSet::new();
+        let (mut servers, mut readers) = (JoinSet::new(), Vec::new());
         for (address, target) in &targets {
             let listener = bind(*address).await?;
             let name = target.options.name.clone();
             // Read before anything is served, so that no answer is written twice.
-            match target.open_store() {
-                Ok(entries) if target.options.store.is_some() => {
-                    tell(Event::Loaded(&name, entries));
+            let (reader, opened) = target.open_store();
+            readers.extend(reader);
+            match opened {
+                Ok(()) if target.options.store.is_some() => {
+                    tell(Event::Loaded(&name, target.tiers.size().0));
                 }
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(error) => tell(Event::NoStore(&name, error)),
             }
             tell(Event::Listening(&name, listener.local_addr()?));
@@ -85,6 +87,8 @@ pub fn serve(options: Options, tell: impl Fn(Event)) -> Result<(), ServerError> 
         stopped().await;
         drop(end);
         while servers.join_next().await.is_some() {}
+        // They hold the targets, and the last of those writes what is queued.
+        drop(readers);
         Ok(())
     })
 }

@@ -1,18 +1,18 @@
-//! The cache of one target: its tiers, its file, its upstream, its counters.
+//! The cache of one target: its tiers, its store, its upstream, its counters.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::HeaderName;
 
-use super::entry::Entry;
+use super::entry::{Entry, id_of};
 use super::flight::Flights;
 use super::key::Limits;
 use super::metrics::{Metrics, count};
 use super::question::Matcher;
-use super::store::{Change, Store, Writer};
+use super::store::{Change, File, News, Place, Reader, Store, Writer};
 use super::tiers::Tiers;
 use super::upstream::{BadUrl, Upstream};
 
@@ -36,8 +36,8 @@ pub struct TargetOptions {
     pub max_answer_bytes: usize,
     /// A header, set by something trusted, that names the tenant; else credentials do.
     pub tenant_header: Option<HeaderName>,
-    /// The file that entries outlive the process in.
-    pub store: Option<PathBuf>,
+    /// Where entries outlive the process.
+    pub store: Option<Place>,
 }
 
 /// Semantic hits that feedback is still taken for.
@@ -60,7 +60,7 @@ impl Target {
         let (of_listener, counters) = (Arc::clone(&writer), Arc::clone(&metrics));
         let evicted = move |entry: &Entry| {
             if let Some(writer) = of_listener.get()
-                && !writer.send(Change::Remove(entry.exact))
+                && !writer.send(Change::Evict(entry.exact))
             {
                 count(&counters.store_errors);
             }
@@ -76,28 +76,61 @@ impl Target {
         })
     }
 
-    /// Takes in what the file holds, and writes to it from now on. A file that cannot be used is
-    /// a counter and a message, never an end.
-    pub(super) fn open_store(&self) -> Result<u64, String> {
-        let Some(path) = &self.options.store else { return Ok(0) };
-        let failed = |error: rusqlite::Error| {
-            count(&self.metrics.store_errors);
-            format!("{}: {error}", path.display())
+    /// Takes in what the store holds, and writes to it from now on. A store that cannot be used is
+    /// a counter and a message, never an end. Changes of other replicas are taken in until the
+    /// reader is dropped.
+    pub(super) fn open_store(self: &Arc<Self>) -> (Option<Reader>, Result<(), String>) {
+        let (reader, opened) = match &self.options.store {
+            None => return (None, Ok(())),
+            Some(Place::File(path)) => {
+                let opened = self.open_file(path);
+                (None, opened.map_err(|error| format!("{}: {error}", path.display())))
+            }
+            Some(Place::Redis(server)) => {
+                let target = Arc::clone(self);
+                let hear = move |news| target.hear(news);
+                let (reader, store, opened) = Reader::start(server, &self.options.name, hear);
+                self.write_to(store);
+                (Some(reader), opened.map_err(|error| error.to_string()))
+            }
         };
-        let store = Store::open(path).map_err(failed)?;
-        let mut entries = 0;
-        let damaged = store.load(super::now_ms(), |entry| {
-            entries += 1;
-            self.tiers.insert(Arc::new(entry));
-        });
-        for _ in 0..damaged.map_err(failed)? {
+        if opened.is_err() {
             count(&self.metrics.store_errors);
         }
+        (reader, opened)
+    }
+
+    fn open_file(&self, path: &Path) -> rusqlite::Result<()> {
+        let file = File::open(path)?;
+        let damaged = file.load(super::now_ms(), |entry| self.tiers.insert(Arc::new(entry)))?;
+        for _ in 0..damaged {
+            count(&self.metrics.store_errors);
+        }
+        self.write_to(file);
+        Ok(())
+    }
+
+    fn write_to(&self, store: impl Store) {
         let counters = Arc::clone(&self.metrics);
-        let writer = Writer::start(store, move || count(&counters.store_errors));
         // Set once: nobody else opens the store.
-        let _ = self.writer.set(writer);
-        Ok(entries)
+        let _ = self.writer.set(Writer::start(store, move || count(&counters.store_errors)));
+    }
+
+    /// Takes in what the store has from others.
+    fn hear(&self, news: News) {
+        match news {
+            News::Change(Change::Insert(entry)) => {
+                let ours = self.tiers.exact(entry.exact);
+                if ours.is_none_or(|ours| ours.created_ms < entry.created_ms) {
+                    self.tiers.insert(entry);
+                }
+            }
+            News::Change(Change::Remove(exact) | Change::Evict(exact)) => {
+                self.tiers.remove(id_of(exact));
+            }
+            News::Change(Change::Clear) => self.tiers.clear(),
+            News::Failed => count(&self.metrics.store_errors),
+        }
     }
 
     pub(super) fn keep(&self, entry: Arc<Entry>) {

@@ -10,7 +10,8 @@ use clap::Subcommand;
 
 use super::BadInput;
 use crate::cache::{
-    Calibration, Embedder, Event, Limits, Matcher, Options, ServerError, TargetOptions, serve,
+    Calibration, Embedder, Event, Limits, Matcher, Options, Place, Server, ServerError,
+    TargetOptions, serve,
 };
 
 mod audit;
@@ -86,9 +87,10 @@ struct Serve {
     /// tenants apart
     #[arg(long, value_name = "NAME")]
     tenant_header: Option<HeaderName>,
-    /// Directory in which entries outlive the process, one file a target
-    #[arg(long, value_name = "DIR")]
-    store: Option<PathBuf>,
+    /// Where entries outlive the process: a directory, in which each target has a file, or a Redis
+    /// or Valkey that replicas share, redis://[user:password@]host:port/database
+    #[arg(long, value_name = "DIR|URL", env = "POINTSMAN_CACHE_STORE", hide_env_values = true)]
+    store: Option<String>,
 }
 
 fn run_server(args: Serve) -> anyhow::Result<()> {
@@ -107,7 +109,9 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         let error = BadInput::new(format!("{name:?} is no name of a target"));
         return Err(error.hint("letters, digits, '-', '_' and '.'").into());
     }
-    if let Some(directory) = &args.store {
+    let shared = args.store.as_deref().filter(|store| Server::is_url(store)).map(Server::new);
+    let shared = shared.transpose().map_err(BadInput::new)?;
+    if let (Some(directory), None) = (&args.store, &shared) {
         // A store that cannot be used is a warning, not an end.
         let _ = std::fs::create_dir_all(directory);
     }
@@ -123,7 +127,13 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
             max_body_bytes: args.max_body << 10,
             max_answer_bytes: args.max_answer << 10,
             tenant_header: args.tenant_header.clone(),
-            store: args.store.as_ref().map(|directory| directory.join(format!("{name}.sqlite"))),
+            store: match (&shared, &args.store) {
+                (Some(server), _) => Some(Place::Redis(server.clone())),
+                (None, Some(directory)) => {
+                    Some(Place::File(Path::new(directory).join(format!("{name}.sqlite"))))
+                }
+                (None, None) => None,
+            },
         };
         (*listen, options)
     });

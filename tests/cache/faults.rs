@@ -42,7 +42,7 @@ fn wait_for_rows(directory: &Path, rows: u64) -> Result<()> {
             let _ = std::fs::copy(directory.join(name), copy.path().join(name));
         }
         let mut found = 0;
-        if let Ok(store) = pointsman::cache::store::Store::open(&copy.path().join("cheap.sqlite")) {
+        if let Ok(store) = pointsman::cache::store::File::open(&copy.path().join("cheap.sqlite")) {
             store.load(0, |_| found += 1)?;
         }
         if found == rows {

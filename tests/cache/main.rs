@@ -16,6 +16,7 @@ mod faults;
 mod hits;
 mod model;
 mod proxy;
+mod redis;
 
 #[allow(dead_code, reason = "the real-Envoy tests use the rest of it")]
 #[path = "../support/mod.rs"]

@@ -1,100 +1,18 @@
 //! Several replicas on one real Redis: whatever ends, nothing that was acknowledged is lost, and
 //! nothing counts twice.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ::redis::{Client, Connection, Script, cmd};
+use ::redis::{Script, cmd};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::plane::{Plane, TOKEN, decision, feedback};
-
-/// Redis or Valkey, as Debian packages them. On CI nothing is skipped.
-fn binary() -> Option<PathBuf> {
-    let directories: Vec<PathBuf> =
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    let found = ["redis-server", "valkey-server"].iter().find_map(|name| {
-        directories.iter().map(|directory| directory.join(name)).find(|file| file.is_file())
-    });
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "no Redis: run scripts/debian-packages.sh");
-        eprintln!("skipped: no Redis on PATH (Debian: apt-get install redis-server)");
-    }
-    found
-}
-
-/// A server that keeps what it acknowledged; dropping it kills it.
-struct Server {
-    binary: PathBuf,
-    directory: tempfile::TempDir,
-    port: u16,
-    child: Child,
-}
-
-impl Server {
-    fn start() -> Option<Server> {
-        let binary = binary()?;
-        let directory = tempfile::tempdir().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let child = launch(&binary, directory.path(), port);
-        let server = Server { binary, directory, port, child };
-        server.connect();
-        Some(server)
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
-    }
-
-    fn connect(&self) -> Connection {
-        let client = Client::open(self.url()).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Ok(mut connection) = client.get_connection()
-                && cmd("PING").exec(&mut connection).is_ok()
-            {
-                return connection;
-            }
-            assert!(Instant::now() < deadline, "Redis does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn restart(&mut self) {
-        self.child = launch(&self.binary, self.directory.path(), self.port);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn launch(binary: &Path, directory: &Path, port: u16) -> Child {
-    Command::new(binary)
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
-        .args(["--appendonly", "yes", "--appendfsync", "always"])
-        .arg("--dir")
-        .arg(directory)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
+use crate::support::redis::Redis;
 
 const BATCH: u32 = 20;
 const CLIENTS: u32 = 3;
@@ -176,7 +94,7 @@ fn assert_counted_once(plane: &Plane, expected: u32) {
 
 #[test]
 fn one_of_three_replicas_may_die_and_another_sleep_under_load() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Redis::start() else { return };
     // The first one leads.
     let planes: Vec<Plane> = (0..3).map(|_| Plane::replica(&server.url())).collect();
     let expected = Load::during(&planes, |load| {
@@ -197,7 +115,7 @@ fn one_of_three_replicas_may_die_and_another_sleep_under_load() {
 
 #[test]
 fn redis_may_be_killed_and_restarted_under_load() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(mut server) = Redis::start() else { return };
     let planes: Vec<Plane> = (0..2).map(|_| Plane::replica(&server.url())).collect();
     let expected = Load::during(&planes, |load| {
         for _ in 0..2 {
@@ -217,7 +135,7 @@ fn redis_may_be_killed_and_restarted_under_load() {
 
 #[test]
 fn what_a_dead_consumer_left_is_learnt_by_another_once() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Redis::start() else { return };
     let planes = [Plane::replica(&server.url())];
     let mut connection = server.connect();
     let mut taken = 0;
@@ -239,7 +157,7 @@ fn what_a_dead_consumer_left_is_learnt_by_another_once() {
 
 #[test]
 fn sums_of_entries_that_another_has_claimed_are_not_taken_over() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Redis::start() else { return };
     let mut connection = server.connect();
     let mut run = |words: &[&str]| -> ::redis::Value {
         cmd(words[0]).arg(&words[1..]).query(&mut connection).unwrap()
@@ -266,7 +184,7 @@ fn sums_of_entries_that_another_has_claimed_are_not_taken_over() {
 
 #[test]
 fn every_replica_serves_the_same_policy_and_takes_orders() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Redis::start() else { return };
     let planes: Vec<Plane> = (0..2).map(|_| Plane::replica(&server.url())).collect();
     let rejoined = |version: &'static str| {
         for plane in &planes {
@@ -288,7 +206,7 @@ fn every_replica_serves_the_same_policy_and_takes_orders() {
 
 #[test]
 fn a_redis_of_another_policy_is_refused_and_so_is_none() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Redis::start() else { return };
     drop(Plane::replica(&server.url()));
     let refused = |url: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))

@@ -8,6 +8,7 @@ pub mod load;
 pub mod metrics;
 pub mod process;
 pub mod recorder;
+pub mod redis;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

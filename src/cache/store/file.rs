@@ -1,45 +1,24 @@
 //! Entries on disk: one SQLite file, written behind, read back at the start.
-//!
-//! Writing never holds a request up and never fails one: when the disk is full or gone, entries
-//! live in memory only, and a counter says so. Every row carries a checksum over all its fields;
-//! one that does not match is dropped, so whatever a crash leaves, no answer is served that was
-//! not written whole.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::entry::Entry;
-use super::key::Digest128;
+use super::super::entry::Entry;
+use super::super::key::Digest128;
+use super::{Change, Store};
 use crate::usage::Usage;
 
 /// An open file of entries.
-pub struct Store {
+pub struct File {
     connection: Connection,
 }
 
 /// Number of the table's layout; a file of another is not read.
 const LAYOUT: i64 = 1;
-/// Changes that wait to be written; more are dropped, because a disk that slow is a full one.
-const QUEUE: usize = 10_000;
-/// Changes of one transaction at most.
-const BATCH: usize = 512;
-/// How often what has expired is deleted.
-const SWEEP: Duration = Duration::from_secs(60);
 
-/// What is written.
-pub enum Change {
-    Insert(Arc<Entry>),
-    Remove(Digest128),
-    Clear,
-}
-
-impl Store {
+impl File {
     /// Opens or creates a file. One that is no store, or of another layout, is moved aside.
     ///
     /// # Errors
@@ -87,7 +66,7 @@ impl Store {
              ) WITHOUT ROWID",
         )?;
         connection.pragma_update(None, "user_version", LAYOUT)?;
-        Ok(Store { connection })
+        Ok(File { connection })
     }
 
     /// Visits every whole entry that has not expired; returns how many rows were damaged.
@@ -110,13 +89,13 @@ impl Store {
         }
         Ok(damaged)
     }
+}
 
-    /// Writes changes in one transaction.
-    ///
-    /// # Errors
-    ///
-    /// When the disk is full or gone; then none of them is kept.
-    pub fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
+impl Store for File {
+    type Error = rusqlite::Error;
+
+    /// In one transaction: when the disk is full or gone, none of them is kept.
+    fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         for change in changes {
             match change {
@@ -138,7 +117,7 @@ impl Store {
                             entry.checksum().0,
                         ])?;
                 }
-                Change::Remove(exact) => {
+                Change::Remove(exact) | Change::Evict(exact) => {
                     transaction
                         .prepare("DELETE FROM entry WHERE exact = ?1")?
                         .execute(params![exact.0])?;
@@ -151,8 +130,9 @@ impl Store {
         transaction.commit()
     }
 
-    fn sweep(&self, now_ms: u64) -> rusqlite::Result<usize> {
-        self.connection.execute("DELETE FROM entry WHERE expires <= ?1", params![now_ms as i64])
+    fn sweep(&mut self) -> rusqlite::Result<()> {
+        let now = crate::cache::now_ms() as i64;
+        self.connection.execute("DELETE FROM entry WHERE expires <= ?1", params![now]).map(drop)
     }
 }
 
@@ -176,59 +156,10 @@ fn entry_of(row: &rusqlite::Row) -> Option<Entry> {
     (entry.checksum() == digest(9)?).then_some(entry)
 }
 
-/// Writes behind, on a thread of its own.
-pub(super) struct Writer {
-    queue: Option<SyncSender<Change>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    /// `failed` is called for every transaction that could not be written.
-    pub(super) fn start(store: Store, failed: impl Fn() + Send + 'static) -> Self {
-        let (queue, changes) = sync_channel(QUEUE);
-        let thread = std::thread::spawn(move || run(store, &changes, failed));
-        Writer { queue: Some(queue), thread: Some(thread) }
-    }
-
-    /// Takes a change, unless the disk is too far behind. Never waits.
-    pub(super) fn send(&self, change: Change) -> bool {
-        let sent = self.queue.as_ref().map(|queue| queue.try_send(change));
-        !matches!(sent, None | Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))))
-    }
-}
-
-impl Drop for Writer {
-    /// Writes what is queued.
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run(mut store: Store, changes: &Receiver<Change>, failed: impl Fn()) {
-    loop {
-        let first = match changes.recv_timeout(SWEEP) {
-            Ok(change) => change,
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-                if store.sweep(super::now_ms()).is_err() {
-                    failed();
-                }
-                continue;
-            }
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
-        };
-        let batch: Vec<Change> =
-            std::iter::once(first).chain(changes.try_iter()).take(BATCH).collect();
-        if store.write(&batch).is_err() {
-            failed();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn entry(number: u8, expires_ms: u64) -> Entry {
@@ -246,7 +177,7 @@ mod tests {
 
     fn loaded(path: &Path) -> (Vec<Entry>, u64) {
         let mut entries = Vec::new();
-        let damaged = Store::open(path).unwrap().load(50, |entry| entries.push(entry)).unwrap();
+        let damaged = File::open(path).unwrap().load(50, |entry| entries.push(entry)).unwrap();
         (entries, damaged)
     }
 
@@ -254,7 +185,7 @@ mod tests {
     fn entries_come_back_as_they_were_until_they_expire() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        let mut store = Store::open(&path).unwrap();
+        let mut store = File::open(&path).unwrap();
         let entries = [entry(1, 100), entry(2, 100), entry(3, 40), entry(4, 100)];
         let changes: Vec<Change> =
             entries.iter().map(|entry| Change::Insert(Arc::new(entry.clone()))).collect();
@@ -271,7 +202,7 @@ mod tests {
         let columns =
             ["partition", "question", "content_type", "body", "input", "created", "expires"];
         for column in columns {
-            let mut store = Store::open(&path).unwrap();
+            let mut store = File::open(&path).unwrap();
             store.write(&[Change::Clear, Change::Insert(Arc::new(entry(2, 100)))]).unwrap();
             let value = match column {
                 "input" | "created" | "expires" => "99",
