@@ -91,11 +91,11 @@ impl<'p> Trainer<'p> {
 
     fn train(&self, labels: &[Label]) -> Option<Fitted> {
         let rows: Vec<Row> = labels.iter().map(|label| self.row(*label)).collect();
-        let least = self.least_score(&rows);
         let dataset = Dataset { rows, reading: Reading::default() };
         let options =
             TrainOptions { algorithm: self.algorithm, seed: 0, initial: None, balanced: false };
         let model = train(&dataset, &options, |_, _| ()).ok()?.model;
+        let threshold = self.threshold(&model, &dataset.rows);
         let context = Context::new(2);
         let items = &self.pool.items;
         let scores: Vec<f32> = items.iter().map(|item| model.score(&item.row.features)).collect();
@@ -103,7 +103,7 @@ impl<'p> Trainer<'p> {
             context.of_engineered(&item.row.features.engineered, &[*score])
         };
         let contexts = items.iter().zip(&scores).map(of).collect();
-        Some(Fitted { model, scores, contexts, threshold: least })
+        Some(Fitted { model, scores, contexts, threshold })
     }
 
     /// The row of a label. One question in five calibrates, as `pointsman train` splits.
@@ -115,20 +115,27 @@ impl<'p> Trainer<'p> {
         Row { cheap, strong, cheap_ok: cheap >= strong, split, ..item.row.clone() }
     }
 
-    /// The probability p from which on the cheap target earns more: p · (what a good cheap answer
-    /// gains) − (1 − p) · (what a bad one loses) + (what it saves) is zero there. Gain and loss
-    /// are means over the labels, so that a hundred labels give a steady threshold.
-    fn least_score(&self, rows: &[Row]) -> f32 {
-        let mean = |ok: bool| {
-            let gaps: Vec<f32> = rows
-                .iter()
-                .filter(|row| row.cheap_ok == ok)
-                .map(|row| (row.cheap - row.strong).abs())
-                .collect();
-            gaps.iter().sum::<f32>() / gaps.len().max(1) as f32
-        };
-        let saved = self.penalties[1] - self.penalties[0];
-        let (gain, loss) = (mean(true), mean(false));
-        ((loss - saved) / (loss + gain).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
+    /// The threshold that earns most on the rows that calibrate, as an operator would choose it;
+    /// of several as good, the middle one.
+    fn threshold(&self, model: &Model, rows: &[Row]) -> f32 {
+        let [cheap, strong] = self.penalties;
+        let mut earned: Vec<(f32, f32)> = rows
+            .iter()
+            .filter(|row| row.split == Split::Val)
+            .map(|row| (model.score(&row.features), (row.cheap - cheap) - (row.strong - strong)))
+            .collect();
+        earned.sort_by(|a, b| b.0.total_cmp(&a.0));
+        // Between two scores, and beyond the last: what the cheap target earns more above it.
+        let ends = [1.0].into_iter().chain(earned.iter().map(|row| row.0)).chain([0.0]);
+        let ends: Vec<f32> = ends.collect();
+        let middles = ends.array_windows().map(|[above, below]| (above + below) / 2.0);
+        let sums = std::iter::once(0.0).chain(earned.iter().scan(0.0, |sum, row| {
+            *sum += row.1;
+            Some(*sum)
+        }));
+        let cuts: Vec<(f32, f32)> = middles.zip(sums).collect();
+        let most = cuts.iter().map(|cut| cut.1).fold(f32::MIN, f32::max);
+        let best: Vec<f32> = cuts.iter().filter(|cut| cut.1 >= most).map(|cut| cut.0).collect();
+        best.get(best.len() / 2).copied().unwrap_or(0.5)
     }
 }

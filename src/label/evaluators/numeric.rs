@@ -255,7 +255,9 @@ fn number(text: &str, found: &Captures) -> Option<Number> {
             power.rsplit(['^', 'e', 'E']).next()?.chars().filter(|c| !"{}+".contains(*c)).collect();
         scale(10f64.powi(exponent.parse().ok()?));
     }
-    match part("unit").unwrap_or_default() {
+    // "762 M&Ms" are sweets.
+    let after = text[found.get(0)?.end()..].chars().next();
+    match part("unit").filter(|_| after != Some('&')).unwrap_or_default() {
         "hundred" => scale(1e2),
         "thousand" | "k" | "K" => scale(1e3),
         "million" | "M" => scale(1e6),
@@ -301,6 +303,7 @@ mod tests {
             ("a cost of 84 cents", "#### $0.84"),
             ("The answer is \u{2212}15.", "#### -15"),
             ("The answer is five.", "5"),
+            ("450 + 312 = 762 M&Ms.", "#### 762"),
             ("2.5 million people", "2,500,000"),
             ("1.234,56 Euro", "1234.56"),
             ("6.02 × 10^23", "6.02e23"),
