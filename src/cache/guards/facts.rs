@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Disagreement;
 use super::language::{Language, language};
-use super::lists::{is_connective, is_negation, is_stopword, opposites};
+use super::lists::{FIRST, is_connective, is_negation, is_stopword, opposites};
 use super::words::{Kind, MARK, Word, sense, words};
 
 /// What the guards compare. Made once a text.
@@ -16,7 +16,12 @@ pub struct Facts {
     words: Vec<Word>,
     /// The text in lower case, for quotes that one side did without.
     lower: String,
+    /// The same with its code, for code that one side did not mark as such.
+    written: String,
 }
+
+/// Content words from which one word more or less says little.
+const LONG: usize = 8;
 
 /// Words that say what a question asks for.
 const QUESTIONS: &[(&str, &[&str])] = &[
@@ -36,7 +41,8 @@ impl Facts {
         let quotes = quotes(&without_code);
         let words = words(&without_code, &code);
         let lower = without_code.to_lowercase();
-        Facts { language: language(&without_code), quotes, words, lower }
+        let written = text.to_lowercase();
+        Facts { language: language(&without_code), quotes, words, lower, written }
     }
 
     /// Whether the texts agree in all that must.
@@ -45,16 +51,14 @@ impl Facts {
     ///
     /// The first kind of disagreement found, in the order of [`Disagreement::ALL`].
     pub fn agree(&self, other: &Facts) -> Result<(), Disagreement> {
-        let same =
-            |kind: Kind| same_bag(self.of_kind(kind).collect(), other.of_kind(kind).collect());
         let units = |facts: &Facts| -> BTreeSet<String> {
             facts.of_kind(Kind::Unit).map(str::to_owned).collect()
         };
         let refuse = |wrong: bool, kind: Disagreement| if wrong { Err(kind) } else { Ok(()) };
         refuse(!self.language.agrees(other.language), Disagreement::Language)?;
-        refuse(!same(Kind::Symbol), Disagreement::Code)?;
+        refuse(!self.holds_code_of(other) || !other.holds_code_of(self), Disagreement::Code)?;
         refuse(!self.holds_quotes_of(other) || !other.holds_quotes_of(self), Disagreement::Quotes)?;
-        refuse(!same(Kind::Number), Disagreement::Numbers)?;
+        refuse(!self.counts_as(other), Disagreement::Numbers)?;
         refuse(units(self) != units(other), Disagreement::Units)?;
         refuse(self.denies() != other.denies(), Disagreement::Negation)?;
         refuse(!self.holds_names_of(other) || !other.holds_names_of(self), Disagreement::Names)?;
@@ -93,8 +97,33 @@ impl Facts {
         other.quotes.iter().all(|quote| self.lower.contains(&**quote))
     }
 
+    /// Code and symbols may stand there without marks, and more or less often.
+    fn holds_code_of(&self, other: &Facts) -> bool {
+        other.of_kind(Kind::Symbol).all(|symbol| holds_whole(&self.written, &symbol.to_lowercase()))
+    }
+
+    /// The same numbers. In long texts "first" is more often a word than a number.
+    fn counts_as(&self, other: &Facts) -> bool {
+        let long = self.content().count().min(other.content().count()) >= LONG;
+        let numbers = |facts: &Facts| -> Vec<String> {
+            let numbers = facts.of_kind(Kind::Number).filter(|number| !(long && *number == FIRST));
+            numbers.map(str::to_owned).collect()
+        };
+        let (mut here, mut there) = (numbers(self), numbers(other));
+        here.sort_unstable();
+        there.sort_unstable();
+        here == there
+    }
+
+    /// "Not only" and "do not forget" deny nothing.
     fn denies(&self) -> bool {
-        self.words.iter().any(|word| is_negation(&word.text))
+        let mut words = self.words.iter().peekable();
+        std::iter::from_fn(|| words.next().map(|word| (&*word.text, words.peek().copied()))).any(
+            |(word, next)| {
+                let asserts = next.is_some_and(|next| matches!(&*next.text, "only" | "forget"));
+                is_negation(word) && !asserts
+            },
+        )
     }
 
     /// Names may be written in lower case on one side, and be plural.
@@ -204,7 +233,10 @@ impl Facts {
             return true;
         }
         let anchors = self.anchors(other);
-        if swapped(anchors.clone(), other.anchors(self)) && self.is_alike_beside(other, &anchors) {
+        if swapped(anchors.clone(), other.anchors(self))
+            && self.is_alike_beside(other, &anchors)
+            && !self.moves_by_clause(other, &anchors)
+        {
             return true;
         }
         let (here, there) = (self.relations(), other.relations());
@@ -241,6 +273,51 @@ impl Facts {
         2 * here.intersection(&there).count() >= here.union(&there).count()
     }
 
+    /// Whether anchors stand in another order because clauses did: each took its company along, and
+    /// nothing that stands between two of them here does so there. "To list files, call A with B"
+    /// is "call A with B to list files"; but in "is A larger than B" all have the same company.
+    fn moves_by_clause(&self, other: &Facts, anchors: &[&str]) -> bool {
+        let (here, there) = (self.places(anchors), other.places(anchors));
+        let crossed = here.iter().enumerate().flat_map(|(at, u)| {
+            let behind = here.iter().skip(at + 1);
+            let of = |anchor: &str| there.iter().find(|it| it.0 == anchor).map_or(0, |it| it.1);
+            behind.map(move |v| (u.1, v.1, of(u.0), of(v.0))).filter(|it| it.2 > it.3)
+        });
+        crossed.into_iter().all(|(u, v, u_there, v_there)| {
+            let shared = |at: usize, there: usize| {
+                let company = self.company(at, anchors);
+                company.intersection(&other.company(there, anchors)).count()
+            };
+            shared(u, u_there) > shared(u, v_there)
+                && shared(v, v_there) > shared(v, u_there)
+                && self
+                    .between(u, v, anchors)
+                    .is_disjoint(&other.between(v_there, u_there, anchors))
+        })
+    }
+
+    /// Where anchors stand.
+    fn places<'a>(&'a self, anchors: &[&str]) -> Vec<(&'a str, usize)> {
+        let words = self.words.iter().enumerate().map(|(at, word)| (&*word.text, at));
+        words.filter(|(text, _)| anchors.contains(text)).collect()
+    }
+
+    /// The nearest content on both sides that is no anchor.
+    fn company(&self, at: usize, anchors: &[&str]) -> BTreeSet<&str> {
+        const NEAR: usize = 2;
+        let told = |word: &&Word| is_content(word) && !anchors.contains(&&*word.text);
+        let before = self.words[..at].iter().rev().filter(told).take(NEAR);
+        before.chain(self.words[at + 1..].iter().filter(told).take(NEAR)).map(Word::sense).collect()
+    }
+
+    /// What stands between two places, as far as it may relate them.
+    fn between(&self, from: usize, to: usize, anchors: &[&str]) -> BTreeSet<&str> {
+        let relates = |word: &&Word| {
+            (is_content(word) || is_connective(&word.text)) && !anchors.contains(&&*word.text)
+        };
+        self.words[from + 1..to].iter().filter(relates).map(Word::sense).collect()
+    }
+
     /// (what stands left, the connective, what stands right).
     fn relations(&self) -> Vec<(&str, &str, &str)> {
         let mut relations = Vec::new();
@@ -260,7 +337,6 @@ impl Facts {
     /// The same content in the same order but for one word, which another stands for or which only
     /// one side has: "green tea". In long texts one word more says little.
     fn is_substituted(&self, other: &Facts) -> bool {
-        const LONG: usize = 8;
         let (here, there): (Vec<&str>, Vec<&str>) =
             (self.content().collect(), other.content().collect());
         let (short, long) = if here.len() < there.len() { (here, there) } else { (there, here) };
@@ -304,6 +380,16 @@ fn same_bag(mut a: Vec<&str>, mut b: Vec<&str>) -> bool {
     a.sort_unstable();
     b.sort_unstable();
     a == b
+}
+
+/// Whether a text has this piece, with no letter or digit of its own before or behind it.
+fn holds_whole(text: &str, piece: &str) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(piece).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + piece.len()..]);
+        !(joins(before.chars().next_back()) && joins(piece.chars().next()))
+            && !(joins(behind.chars().next()) && joins(piece.chars().next_back()))
+    })
 }
 
 /// Takes out what stands between backticks, one or three in a row, and leaves a [`MARK`].

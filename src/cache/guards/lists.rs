@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 use super::words::stem;
 
+/// What "first" and "1st" are read as.
+pub(super) const FIRST: &str = "1st";
+
 /// Digits of a number that is written out. "one" is left out: it is a pronoun more often.
 pub(super) fn number(word: &str) -> Option<&'static str> {
     static TABLE: LazyLock<HashMap<&str, &str>> =
@@ -78,7 +81,7 @@ const NUMBERS: &str = "\
     thirteen=13 fourteen=14 fifteen=15 sixteen=16 seventeen=17 eighteen=18 nineteen=19 twenty=20 \
     thirty=30 forty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90 hundred=100 thousand=1000 \
     million=1000000 billion=1000000000 trillion=1000000000000 dozen=12 twice=2 double=2 triple=3 \
-    half=0.5 first=1 second=2 third=3 fourth=4 fifth=5 sixth=6 seventh=7 eighth=8 ninth=9 tenth=10";
+    half=0.5 hundreds=100 thousands=1000 millions=1000000 first=1st second=2 third=3 fourth=4 fifth=5 sixth=6 seventh=7 eighth=8 ninth=9 tenth=10";
 
 const UNITS: &str = "\
     km=km,kms,kilometer,kilometers,kilometre,kilometres m=meter,meters,metre,metres \

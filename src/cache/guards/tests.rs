@@ -41,6 +41,30 @@ fn what_must_agree_is_told_by_kind() {
         ("convert miles to km", "convert km to miles", D::Order),
         ("Who is the father of the bride?", "Who might the bride of the father be?", D::Order),
         ("how do i cook rice", "how do i cook pasta", D::Substitution),
+        ("Who was the first king?", "Who was the second king?", D::Numbers),
+        ("Who was the first king of the land?", "Who was the king of the land?", D::Numbers),
+        ("What does `x` mean by itself?", "What does `y` mean by itself?", D::Code),
+        ("Is x^2 convex?", "Is x^22 convex?", D::Code),
+        (
+            "Does the red house of Alice cost more than the green hut of Bob?",
+            "Does the green hut of Bob cost more than the red house of Alice?",
+            D::Order,
+        ),
+        (
+            "Is the capital of France larger than the port of Spain?",
+            "Is the capital of Spain larger than the port of France?",
+            D::Order,
+        ),
+        (
+            "How much money does Alice owe Bob for the old car?",
+            "How much money does Bob owe Alice for the old car?",
+            D::Order,
+        ),
+        (
+            "Why did Sparta attack Corinth after the long war?",
+            "For what reason did Corinth attack Sparta after the long war?",
+            D::Order,
+        ),
     ] {
         assert_eq!(agree(a, b), Err(kind), "{a} / {b}");
         assert_eq!(agree(b, a), Err(kind), "{b} / {a}");
@@ -58,6 +82,11 @@ fn paraphrases_agree() {
         ("What does \"ubiquitous\" mean?", "What is the meaning of ubiquitous?"),
         ("Who was Alan Turing?", "Tell me who Alan Turing was."),
         ("What Are The Benefits Of Green Tea", "What are the benefits of green tea?"),
+        (
+            "How do I list the files of a bucket by calling `fs.ls` with Python?",
+            "With Python, by calling fs.ls, how can I list the files of a bucket?",
+        ),
+        ("Why should I not forget to save my work?", "Why should I remember to save my work?"),
     ] {
         assert_eq!(agree(a, b), Ok(()), "{a} / {b}");
     }

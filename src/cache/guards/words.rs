@@ -159,6 +159,10 @@ fn quantity(core: &str) -> Option<(String, Units)> {
     }
     let tail = tail.to_lowercase();
     let suffix = match &*tail {
+        "st" if number == "1" => {
+            number = lists::FIRST.to_owned();
+            None
+        }
         "" | "st" | "nd" | "rd" | "th" | "s" => None,
         // A magnitude belongs to the number.
         "k" => {
