@@ -302,12 +302,16 @@ impl Facts {
         words.filter(|(text, _)| anchors.contains(text)).collect()
     }
 
-    /// The nearest content on both sides that is no anchor.
+    /// The nearest content on both sides, up to the next anchor. Anchors in a row are one.
     fn company(&self, at: usize, anchors: &[&str]) -> BTreeSet<&str> {
         const NEAR: usize = 2;
-        let told = |word: &&Word| is_content(word) && !anchors.contains(&&*word.text);
-        let before = self.words[..at].iter().rev().filter(told).take(NEAR);
-        before.chain(self.words[at + 1..].iter().filter(told).take(NEAR)).map(Word::sense).collect()
+        let is_anchor = |word: &&Word| anchors.contains(&&*word.text);
+        let (before, behind) = (&self.words[..at], &self.words[at + 1..]);
+        let before = before.iter().rev().skip_while(is_anchor);
+        let behind = behind.iter().skip_while(is_anchor);
+        let before = before.take_while(|word| !is_anchor(word)).filter(|word| is_content(word));
+        let behind = behind.take_while(|word| !is_anchor(word)).filter(|word| is_content(word));
+        before.take(NEAR).chain(behind.take(NEAR)).map(Word::sense).collect()
     }
 
     /// What stands between two places, as far as it may relate them.
