@@ -2,7 +2,7 @@
 //!
 //! The time runs from the whole body being there to the decision: copying the body into the
 //! filter, parsing, features, model. It is the filter's own clock, so what client, network and
-//! upstream take is not in it.
+//! upstream take is not in it. One worker, one connection, one request after another.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -22,18 +22,16 @@ mod support;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use http::Request;
 
-use support::client::{self, Protocol};
+use support::RUNTIME;
 use support::deployment::Deployment;
 use support::envoy::{Envoy, decision_of};
-use support::load::body;
-use support::recorder::Recorder;
+use support::load::{self, Connection};
 
 /// Body sizes in bytes, and how many requests are sent of each.
 const SIZES: [(usize, usize); 4] = [(512, 1500), (2048, 1500), (16_384, 800), (131_072, 200)];
 /// Requests of each size that only warm up.
-const WARM_UP: usize = 50;
+const WARM_UP: usize = 200;
 
 fn main() -> Result<()> {
     let wasm = support::wasm_module()?;
@@ -43,11 +41,11 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&logs)?;
     // An upstream that answers at once: retries and their pauses would let the processor idle
     // between decisions, and each would then find cold caches.
-    let upstream = Recorder::start("model")?;
+    let upstream = load::upstream()?;
     let mut deployment = Deployment::documented(&wasm)?;
-    deployment.set_upstream("cheap-cache", upstream.address)?;
-    deployment.set_upstream("strong-cache", upstream.address)?;
-    let envoy = Envoy::start(&binary, &deployment, &logs)?;
+    deployment.set_upstream("cheap-cache", upstream)?;
+    deployment.set_upstream("strong-cache", upstream)?;
+    let envoy = Envoy::start_with(&binary, &deployment, &logs, 1)?;
     println!(
         "ready after {:.2} s with a filter of {:.2} MB",
         envoy.ready_after.as_secs_f64(),
@@ -55,12 +53,11 @@ fn main() -> Result<()> {
     );
     let mut sent = BTreeMap::new();
     for (size, count) in SIZES {
-        let body = body(size)?;
+        let body = load::body(size)?;
+        let request = load::request(&body);
+        let mut connection = RUNTIME.block_on(Connection::open(envoy.listener))?;
         for _ in 0..count + WARM_UP {
-            let request = Request::post("/v1/chat/completions")
-                .header("content-type", "application/json")
-                .body(client::whole(body.clone()))?;
-            client::exchange(envoy.listener, Protocol::Http1, request)?;
+            RUNTIME.block_on(connection.exchange(&request))?;
         }
         sent.insert(body.len(), count);
     }
