@@ -93,6 +93,8 @@ fn levels(study: &Study, drift: bool, name: &str, value: fn(&Level) -> Mean) -> 
     let drawn = draw(|area| -> Result<(), Failure> {
         let shown = SHOWN.iter().flat_map(|(strategy, _)| of(strategy));
         let y = around(shown.flat_map(|level| ends(&level)));
+        // Room for the legend below all lines.
+        let y = y.start - 0.5 * (y.end - y.start)..y.end;
         let x = (first * 0.85..last * 1.2).log_scale();
         let mut chart = axes_named(area, ["requests in the period", name], x, y, &count)?;
         for (strategy, colour) in SHOWN {
