@@ -391,8 +391,9 @@ fn holds_whole(text: &str, piece: &str) -> bool {
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(piece).any(|(at, _)| {
         let (before, behind) = (&text[..at], &text[at + piece.len()..]);
-        !(joins(before.chars().next_back()) && joins(piece.chars().next()))
-            && !(joins(behind.chars().next()) && joins(piece.chars().next_back()))
+        let goes_on_before = joins(before.chars().next_back()) && joins(piece.chars().next());
+        let goes_on_behind = joins(behind.chars().next()) && joins(piece.chars().next_back());
+        !goes_on_before && !goes_on_behind
     })
 }
 
