@@ -233,10 +233,7 @@ impl Facts {
             return true;
         }
         let anchors = self.anchors(other);
-        if swapped(anchors.clone(), other.anchors(self))
-            && self.is_alike_beside(other, &anchors)
-            && !self.moves_by_clause(other, &anchors)
-        {
+        if swapped(anchors.clone(), other.anchors(self)) && self.is_alike_beside(other, &anchors) {
             return true;
         }
         let (here, there) = (self.relations(), other.relations());
@@ -271,55 +268,6 @@ impl Facts {
         };
         let (here, there) = (rest(self), rest(other));
         2 * here.intersection(&there).count() >= here.union(&there).count()
-    }
-
-    /// Whether anchors stand in another order because clauses did: each took its company along, and
-    /// nothing that stands between two of them here does so there. "To list files, call A with B"
-    /// is "call A with B to list files"; but in "is A larger than B" all have the same company.
-    fn moves_by_clause(&self, other: &Facts, anchors: &[&str]) -> bool {
-        let (here, there) = (self.places(anchors), other.places(anchors));
-        let crossed = here.iter().enumerate().flat_map(|(at, u)| {
-            let behind = here.iter().skip(at + 1);
-            let of = |anchor: &str| there.iter().find(|it| it.0 == anchor).map_or(0, |it| it.1);
-            behind.map(move |v| (u.1, v.1, of(u.0), of(v.0))).filter(|it| it.2 > it.3)
-        });
-        crossed.into_iter().all(|(u, v, u_there, v_there)| {
-            let shared = |at: usize, there: usize| {
-                let company = self.company(at, anchors);
-                company.intersection(&other.company(there, anchors)).count()
-            };
-            shared(u, u_there) > shared(u, v_there)
-                && shared(v, v_there) > shared(v, u_there)
-                && self
-                    .between(u, v, anchors)
-                    .is_disjoint(&other.between(v_there, u_there, anchors))
-        })
-    }
-
-    /// Where anchors stand.
-    fn places<'a>(&'a self, anchors: &[&str]) -> Vec<(&'a str, usize)> {
-        let words = self.words.iter().enumerate().map(|(at, word)| (&*word.text, at));
-        words.filter(|(text, _)| anchors.contains(text)).collect()
-    }
-
-    /// The nearest content on both sides, up to the next anchor. Anchors in a row are one.
-    fn company(&self, at: usize, anchors: &[&str]) -> BTreeSet<&str> {
-        const NEAR: usize = 2;
-        let is_anchor = |word: &&Word| anchors.contains(&&*word.text);
-        let (before, behind) = (&self.words[..at], &self.words[at + 1..]);
-        let before = before.iter().rev().skip_while(is_anchor);
-        let behind = behind.iter().skip_while(is_anchor);
-        let before = before.take_while(|word| !is_anchor(word)).filter(|word| is_content(word));
-        let behind = behind.take_while(|word| !is_anchor(word)).filter(|word| is_content(word));
-        before.take(NEAR).chain(behind.take(NEAR)).map(Word::sense).collect()
-    }
-
-    /// What stands between two places, as far as it may relate them.
-    fn between(&self, from: usize, to: usize, anchors: &[&str]) -> BTreeSet<&str> {
-        let relates = |word: &&Word| {
-            (is_content(word) || is_connective(&word.text)) && !anchors.contains(&&*word.text)
-        };
-        self.words[from + 1..to].iter().filter(relates).map(Word::sense).collect()
     }
 
     /// (what stands left, the connective, what stands right).

@@ -83,8 +83,8 @@ fn paraphrases_agree() {
         ("Who was Alan Turing?", "Tell me who Alan Turing was."),
         ("What Are The Benefits Of Green Tea", "What are the benefits of green tea?"),
         (
-            "How do I list the files of a bucket by calling `fs.ls` in a loop?",
-            "By calling fs.ls in a loop, how can I list the files of a bucket?",
+            "What does `fs.ls` return for an empty bucket?",
+            "What does fs.ls return for an empty bucket?",
         ),
         ("Why should I not forget to save my work?", "Why should I remember to save my work?"),
     ] {
