@@ -1,5 +1,7 @@
 //! Made-up rows for tests of fitting.
 
+use std::collections::BTreeMap;
+
 use super::metrics::Outcome;
 use super::network::Network;
 use super::row::{Row, SparseFeatures, Split};
@@ -26,6 +28,8 @@ pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
             cheap: f32::from(u8::from(cheap_ok)),
             strong: 1.0,
             weight: 1.0,
+            peers: BTreeMap::new(),
+            softened: None,
         }
     };
     (0..n).map(row).collect()

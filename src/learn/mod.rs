@@ -32,6 +32,7 @@ mod plan;
 mod row;
 mod scaler;
 mod split;
+mod teacher;
 mod train;
 mod trees;
 
@@ -44,7 +45,7 @@ pub use export::to_onnx;
 pub use initial::{Initial, InitialError};
 pub use model::{Head, Model, Part};
 pub use network::{Network, NetworkOptions};
-pub use objective::Objective;
+pub use objective::{Objective, Softened};
 pub use plan::{Algorithm, PartOptions};
 pub use row::{Reject, Row, ScoredModels, SparseFeatures, Split};
 pub(crate) use row::{RowParser, body_of};

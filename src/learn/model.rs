@@ -121,7 +121,7 @@ impl Head {
 }
 
 /// Solves a small symmetric positive definite system by Gaussian elimination.
-fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
+pub(super) fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     let n = b.len();
     for k in 0..n {
         let (above, below) = a.split_at_mut(k + 1);

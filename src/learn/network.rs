@@ -27,9 +27,11 @@ const SMALLEST_BATCH: usize = 16;
 pub struct NetworkOptions {
     /// Sizes of the hidden layers; none is logistic regression.
     pub hidden: Vec<usize>,
-    /// Hashed inputs are multiplied by this times the bucket's log count ratio (see
-    /// [`count_ratios`]).
+    /// Hashed inputs are multiplied by this.
     pub hashed_scale: f32,
+    /// And by their bucket's log count ratio (see [`count_ratios`]): better where single words tell,
+    /// worse where it is the kind of text.
+    pub count_ratios: bool,
     /// Strength `C` of the data against an L2 penalty on all weights, as scikit-learn has it.
     pub data_weight: f64,
     /// Step size of AdamW at the start; it falls to zero along a cosine.
@@ -45,6 +47,7 @@ impl Default for NetworkOptions {
         NetworkOptions {
             hidden: Vec::new(),
             hashed_scale: 10.0,
+            count_ratios: true,
             data_weight: 0.1,
             learning_rate: 0.02,
             dropout: 0.0,
@@ -136,9 +139,12 @@ pub fn fit(
     seed: u64,
 ) -> Result<Network> {
     let mut random = SmallRng::seed_from_u64(seed);
-    let scales = count_ratios(rows, train, options.objective)
-        .map(|ratio| ratio * options.hashed_scale)
-        .collect();
+    let scales = match options.count_ratios {
+        true => count_ratios(rows, train, options.objective)
+            .map(|ratio| ratio * options.hashed_scale)
+            .collect(),
+        false => vec![options.hashed_scale; BUCKETS],
+    };
     let weights = Weights::new(&options.hidden, scales, &mut random)?;
     let parameters = ParamsAdamW {
         lr: options.learning_rate,

@@ -15,9 +15,25 @@ pub enum Objective {
     Gain,
 }
 
+/// A row's targets after its peers had a say (see [`super::teacher`]), 0..=1 each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Softened {
+    pub sufficient: f32,
+    pub gain: f32,
+}
+
 impl Objective {
-    /// The value to predict for a row, 0..=1: high where the cheap model should answer.
+    /// What fitting aims at: the recorded value, or the softened one.
     pub(super) fn target(self, row: &Row) -> f32 {
+        match (self, row.softened) {
+            (Objective::Sufficient, Some(softened)) => softened.sufficient,
+            (Objective::Gain, Some(softened)) => softened.gain,
+            (_, None) => self.recorded(row),
+        }
+    }
+
+    /// The value to predict for a row, 0..=1: high where the cheap model should answer.
+    pub(super) fn recorded(self, row: &Row) -> f32 {
         match self {
             Objective::Sufficient => f32::from(u8::from(row.cheap_ok)),
             Objective::Gain => (1.0 + row.cheap - row.strong) / 2.0,

@@ -55,10 +55,16 @@ impl Algorithm {
     /// Hyper-parameters that a kind is tried with.
     pub(super) fn plans(self) -> Vec<PartOptions> {
         match self {
-            Algorithm::Logistic => [(10.0, 0.03), (10.0, 0.1), (30.0, 0.01)]
-                .map(|(scale, c)| PartOptions::Network(logistic(scale, c)))
-                .to_vec(),
-            Algorithm::Mlp => [0.0, 0.3].map(|p| PartOptions::Network(mlp(p))).to_vec(),
+            Algorithm::Logistic => [
+                logistic(COUNT_RATIOS, 0.03),
+                logistic(COUNT_RATIOS, 0.1),
+                logistic(PLAIN, 0.01),
+                logistic(PLAIN, 0.03),
+                logistic(PLAIN, 0.1),
+            ]
+            .map(PartOptions::Network)
+            .to_vec(),
+            Algorithm::Mlp => [mlp(COUNT_RATIOS), mlp(PLAIN)].map(PartOptions::Network).to_vec(),
             Algorithm::Trees => [(4, 0.06), (6, 0.04)]
                 .map(|(depth, rate)| PartOptions::Trees(trees(depth, rate)))
                 .to_vec(),
@@ -108,14 +114,13 @@ impl PartOptions {
 impl fmt::Display for PartOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            PartOptions::Network(o) if o.hidden.is_empty() => {
-                write!(formatter, "logistic, scale {}, C {}", o.hashed_scale, o.data_weight)
+            PartOptions::Network(o) => {
+                match o.hidden.as_slice() {
+                    [] => write!(formatter, "logistic, C {}", o.data_weight)?,
+                    hidden => write!(formatter, "mlp {hidden:?}, C {}", o.data_weight)?,
+                }
+                formatter.write_str(if o.count_ratios { ", count ratios" } else { ", plain" })
             }
-            PartOptions::Network(o) => write!(
-                formatter,
-                "mlp {:?}, scale {}, C {}, dropout {}",
-                o.hidden, o.hashed_scale, o.data_weight, o.dropout
-            ),
             PartOptions::Trees(o) => {
                 write!(formatter, "trees, depth {}, rate {}", o.depth, o.learning_rate)
             }
@@ -127,17 +132,25 @@ impl fmt::Display for PartOptions {
     }
 }
 
-fn logistic(hashed_scale: f32, data_weight: f64) -> NetworkOptions {
-    NetworkOptions { hashed_scale, data_weight, ..NetworkOptions::default() }
+/// How hashed inputs are scaled: a factor, and whether count ratios multiply it. Both ways leave
+/// inputs of about the same size.
+type HashedScale = (f32, bool);
+const COUNT_RATIOS: HashedScale = (10.0, true);
+const PLAIN: HashedScale = (3.0, false);
+
+fn logistic((hashed_scale, count_ratios): HashedScale, data_weight: f64) -> NetworkOptions {
+    NetworkOptions { hashed_scale, count_ratios, data_weight, ..NetworkOptions::default() }
 }
 
-fn mlp(dropout: f32) -> NetworkOptions {
+fn mlp((hashed_scale, count_ratios): HashedScale) -> NetworkOptions {
     NetworkOptions {
         // Every hidden unit costs the filter 32 KiB of weights, and sixteen sums fill four vector
         // registers: these and the logit of logistic regression.
         hidden: vec![15, 8],
+        hashed_scale,
+        count_ratios,
         data_weight: 0.03,
-        dropout,
+        dropout: 0.3,
         learning_rate: 0.005,
         epochs: 12,
         ..NetworkOptions::default()

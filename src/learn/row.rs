@@ -1,11 +1,12 @@
 //! One line of a dataset: its JSON layouts and what is kept of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::metrics::Outcome;
+use super::objective::Softened;
 use super::split;
 use crate::features::{ENGINEERED, Features, LEN, extract_into};
 use crate::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
@@ -41,6 +42,10 @@ pub struct Row {
     pub strong: f32,
     /// How much the row counts in fitting; 1 unless the row says otherwise.
     pub weight: f32,
+    /// Scores of models other than these two, 0..=1, by name.
+    pub peers: BTreeMap<String, f32>,
+    /// What is fitted in the place of the label, where peers tell more than it does.
+    pub softened: Option<Softened>,
 }
 
 impl Row {
@@ -112,6 +117,8 @@ struct Line {
     scores: Option<HashMap<String, Option<f64>>>,
     /// Scores of more models, in public routing data.
     models: Option<HashMap<String, Option<f64>>>,
+    strong_model: Option<String>,
+    cheap_model: Option<String>,
     label: Option<Label>,
     strong: Option<f64>,
     cheap: Option<f64>,
@@ -153,6 +160,25 @@ impl Line {
             scores.as_ref().and_then(|scores| scores.get(model).copied().flatten())
         };
         named(&self.scores).or_else(|| named(&self.models))
+    }
+
+    /// Scores of all models but the two that are compared.
+    fn peers(&self, compared: Option<&ScoredModels>) -> BTreeMap<String, f32> {
+        let pair = match compared {
+            Some(models) => [Some(models.cheap.as_str()), Some(models.strong.as_str()), None, None],
+            None => {
+                let (cheap, strong) = (self.cheap_model.as_deref(), self.strong_model.as_deref());
+                [Some("cheap"), Some("strong"), cheap, strong]
+            }
+        };
+        let scores = self.scores.iter().chain(&self.models).flatten();
+        let scored = scores.filter_map(|(name, score)| Some((name, (*score)?)));
+        scored
+            .filter(|(name, score)| {
+                !pair.contains(&Some(name.as_str())) && (0.0..=1.0).contains(score)
+            })
+            .map(|(name, score)| (name.clone(), score as f32))
+            .collect()
     }
 
     fn id(&self, position: &str) -> String {
@@ -206,6 +232,8 @@ impl RowParser {
         let weight = in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
         Ok(Row {
             id: line.id(position),
+            peers: line.peers(self.models.as_ref()),
+            softened: None,
             source: line.source.unwrap_or_default(),
             split: line.split.unwrap_or_else(|| split::by_stem(stem)),
             stem,
@@ -336,6 +364,16 @@ mod tests {
     fn scores_alone_make_a_label() {
         let row = parse(r#"{"prompt":"hi","scores":{"cheap":1.0,"strong":1.0}}"#).unwrap();
         assert!(row.cheap_ok);
+    }
+
+    #[test]
+    fn the_compared_models_are_not_among_the_peers() {
+        let peers = |line: &str| parse(line).unwrap().peers.into_keys().collect::<Vec<_>>();
+        let flat = r#"{"prompt":"hi","strong_model":"l","cheap_model":"s","strong":1,"cheap":0,
+            "models":{"l":1,"s":0,"m":0.5,"broken":null}}"#;
+        assert_eq!(peers(flat), ["m"]);
+        let scores = r#"{"prompt":"hi","scores":{"cheap":0,"strong":1,"medium":1,"off":7}}"#;
+        assert_eq!(peers(scores), ["medium"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::objective::Objective;
 use super::plan::{Algorithm, PartOptions};
 use super::row::{Row, Split};
 use super::scaler::Scaler;
+use super::teacher;
 use crate::classifier::Novelty;
 
 /// What is asked of training.
@@ -105,7 +106,7 @@ pub fn train(
     let rows = &dataset.rows;
     let train = checked(dataset, Split::Train, "train")?;
     let val = checked(dataset, Split::Val, "validation")?;
-    let weighted = weighted(rows, &train, options.balanced);
+    let fitted = fitted(rows, &train, options.balanced);
     let kinds = options.algorithm.kinds();
     let initial = options.initial.as_ref();
     let stacks = kinds.len() > 1 || initial.is_some();
@@ -120,12 +121,12 @@ pub fn train(
     };
     let mut best = Vec::new();
     for &kind in kinds {
-        let tried = cross::try_plans(&weighted, &train, kind.plans(), options.seed)?;
+        let tried = cross::try_plans(&fitted, &train, kind.plans(), options.seed)?;
         tried.iter().for_each(|one| report(one.candidate()));
         let better = |a: Tried, b: Tried| if b.merit() > a.merit() { b } else { a };
         let Some(one) = tried.into_iter().reduce(better) else { continue };
         let plan = vec![one.options.for_gain()];
-        for gain in cross::try_plans(&weighted, &train, plan, options.seed)? {
+        for gain in cross::try_plans(&fitted, &train, plan, options.seed)? {
             report(gain.candidate());
             best.push((kind, Objective::Gain, gain));
         }
@@ -172,7 +173,7 @@ pub fn train(
         objective: chosen.objective,
         seed: options.seed,
     };
-    let model = recipe.fit(rows, &weighted, &train, &val)?;
+    let model = recipe.fit(rows, &fitted, &train, &val)?;
     let outcomes = outcomes(&model, rows, &val);
     let threshold = metrics::best_threshold(&outcomes);
     Ok(Trained {
@@ -231,17 +232,17 @@ struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
-    /// Fits on the rows `train` as `weighted` has them, stops early and calibrates on `val`.
+    /// Fits on the rows `train` as `fitted` has them, stops early and calibrates on `val`.
     fn fit(
         &self,
         rows: &[Row],
-        weighted: &[Row],
+        fitted: &[Row],
         train: &[usize],
         val: &[usize],
     ) -> Result<Model, TrainError> {
         let scaler = Scaler::fit(rows, train);
         let fit =
-            |plan: &PartOptions| cross::fit_part(weighted, train, val, &scaler, plan, self.seed);
+            |plan: &PartOptions| cross::fit_part(fitted, train, val, &scaler, plan, self.seed);
         let mut parts = self.plans.par_iter().map(fit).collect::<Result<Vec<Part>, _>>()?;
         parts.extend(self.initial.clone().map(Part::Initial));
         let mut model = Model { scaler, parts, head: self.head.clone() };
@@ -331,8 +332,8 @@ pub fn learning_curve(
         if some.iter().all(|&i| rows[i].cheap_ok) || some.iter().all(|&i| !rows[i].cheap_ok) {
             continue;
         }
-        let weighted = weighted(rows, some, options.balanced);
-        let model = recipe.fit(rows, &weighted, some, &val)?;
+        let fitted = fitted(rows, some, options.balanced);
+        let model = recipe.fit(rows, &fitted, some, &val)?;
         let outcomes = outcomes(&model, rows, &val);
         let measured =
             metrics::measure(&outcomes, metrics::best_threshold(&outcomes), options.seed);
@@ -348,17 +349,19 @@ pub fn learning_curve(
     Ok(points)
 }
 
-/// The rows; when `balanced`, with weights that give both labels the same weight among the rows
-/// `train`.
-fn weighted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]> {
-    if !balanced {
-        return Cow::Borrowed(rows);
+/// The rows as they are fitted: softened where the train rows have peers, and when `balanced` with
+/// weights that give both labels the same weight among the train rows.
+fn fitted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]> {
+    let mut fitted = teacher::soften(rows, train);
+    if balanced {
+        let mut sums = [0.0_f32; 2];
+        train.iter().for_each(|&i| sums[usize::from(rows[i].cheap_ok)] += rows[i].weight);
+        let mean = (sums[0] + sums[1]) / 2.0;
+        for row in fitted.to_mut() {
+            row.weight *= mean / sums[usize::from(row.cheap_ok)];
+        }
     }
-    let mut sums = [0.0_f32; 2];
-    train.iter().for_each(|&i| sums[usize::from(rows[i].cheap_ok)] += rows[i].weight);
-    let mean = (sums[0] + sums[1]) / 2.0;
-    let factor = |row: &Row| mean / sums[usize::from(row.cheap_ok)];
-    rows.iter().map(|row| Row { weight: row.weight * factor(row), ..row.clone() }).collect()
+    fitted
 }
 
 /// Outcomes of some rows under a model.

@@ -1,6 +1,6 @@
 //! A classifier from the labels that a traffic has paid for so far.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Drift, Pool};
@@ -112,7 +112,8 @@ impl<'p> Trainer<'p> {
         let [cheap, strong] = label.drift.apply(item);
         let mixed = item.row.stem.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let split = if mixed.is_multiple_of(5) { Split::Val } else { Split::Train };
-        Row { cheap, strong, cheap_ok: cheap >= strong, split, ..item.row.clone() }
+        let peers = BTreeMap::new();
+        Row { cheap, strong, cheap_ok: cheap >= strong, split, peers, ..item.row.clone() }
     }
 
     /// The threshold that earns most on the rows that calibrate, as an operator would choose it;
