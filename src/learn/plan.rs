@@ -58,16 +58,13 @@ impl Algorithm {
             Algorithm::Logistic => [
                 logistic(COUNT_RATIOS, 0.03),
                 logistic(COUNT_RATIOS, 0.1),
-                logistic(PLAIN, 0.01),
                 logistic(PLAIN, 0.03),
                 logistic(PLAIN, 0.1),
             ]
             .map(PartOptions::Network)
             .to_vec(),
-            Algorithm::Mlp => [mlp(COUNT_RATIOS), mlp(PLAIN)].map(PartOptions::Network).to_vec(),
-            Algorithm::Trees => [(4, 0.06), (6, 0.04)]
-                .map(|(depth, rate)| PartOptions::Trees(trees(depth, rate)))
-                .to_vec(),
+            Algorithm::Mlp => [0.03, 0.1].map(|c| PartOptions::Network(mlp(c))).to_vec(),
+            Algorithm::Trees => [256, 512].map(|n| PartOptions::Trees(trees(n))).to_vec(),
             Algorithm::Auto | Algorithm::Stacked | Algorithm::Initial => Vec::new(),
         }
     }
@@ -96,8 +93,11 @@ impl PartOptions {
     pub(super) fn for_gain(&self) -> PartOptions {
         let objective = Objective::Gain;
         match self {
+            // Targets of half the spread have a quarter of the loss to gain: under the same penalty
+            // a perceptron's weights would all fall to zero.
             PartOptions::Network(o) => {
-                PartOptions::Network(NetworkOptions { objective, ..o.clone() })
+                let data_weight = 4.0 * o.data_weight;
+                PartOptions::Network(NetworkOptions { objective, data_weight, ..o.clone() })
             }
             PartOptions::Trees(o) => PartOptions::Trees(TreeOptions { objective, ..o.clone() }),
         }
@@ -122,7 +122,7 @@ impl fmt::Display for PartOptions {
                 formatter.write_str(if o.count_ratios { ", count ratios" } else { ", plain" })
             }
             PartOptions::Trees(o) => {
-                write!(formatter, "trees, depth {}, rate {}", o.depth, o.learning_rate)
+                write!(formatter, "trees, depth {}, {} n-grams", o.depth, o.buckets)
             }
         }?;
         match self.objective() {
@@ -142,14 +142,12 @@ fn logistic((hashed_scale, count_ratios): HashedScale, data_weight: f64) -> Netw
     NetworkOptions { hashed_scale, count_ratios, data_weight, ..NetworkOptions::default() }
 }
 
-fn mlp((hashed_scale, count_ratios): HashedScale) -> NetworkOptions {
+fn mlp(data_weight: f64) -> NetworkOptions {
     NetworkOptions {
         // Every hidden unit costs the filter 32 KiB of weights, and sixteen sums fill four vector
         // registers: these and the logit of logistic regression.
         hidden: vec![15, 8],
-        hashed_scale,
-        count_ratios,
-        data_weight: 0.03,
+        data_weight,
         dropout: 0.3,
         learning_rate: 0.005,
         epochs: 12,
@@ -157,16 +155,16 @@ fn mlp((hashed_scale, count_ratios): HashedScale) -> NetworkOptions {
     }
 }
 
-fn trees(depth: usize, learning_rate: f64) -> TreeOptions {
+fn trees(buckets: usize) -> TreeOptions {
     TreeOptions {
-        trees: 300,
-        depth,
-        learning_rate,
+        trees: 600,
+        depth: 6,
+        learning_rate: 0.04,
         shrinkage: 5.0,
         feature_share: 0.4,
         row_share: 0.7,
-        buckets: 256,
-        runs: 3,
+        buckets,
+        runs: 2,
         objective: Objective::Sufficient,
     }
 }
