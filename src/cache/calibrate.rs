@@ -189,7 +189,8 @@ pub fn calibrate(
         Weights::Kept => (matcher.calibration.weights, matcher.calibration.bias),
     };
     let judged = rows.iter().map(|row| Judged { similarity: row.similarity, guards: row.guards });
-    Ok((Calibration { weights, bias, threshold }, report, judged.collect()))
+    let embeddings = matcher.calibration.embeddings.clone();
+    Ok((Calibration { weights, bias, threshold, embeddings }, report, judged.collect()))
 }
 
 /// For each pair that is the same, the `count` nearest other questions of the list: pairs that are

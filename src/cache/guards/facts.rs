@@ -67,7 +67,7 @@ impl Facts {
         refuse(self.denies() != other.denies(), Disagreement::Negation)?;
         refuse(!self.holds_names_of(other) || !other.holds_names_of(self), Disagreement::Names)?;
         refuse(self.asks_other_than(other), Disagreement::Question)?;
-        refuse(self.points_outside() || other.points_outside(), Disagreement::Context)?;
+        refuse(self.points_outside(other), Disagreement::Context)?;
         refuse(self.opposes(other), Disagreement::Opposites)?;
         refuse(self.is_reordered(other), Disagreement::Order)?;
         refuse(self.is_substituted(other), Disagreement::Substitution)
@@ -185,9 +185,10 @@ impl Facts {
         None
     }
 
-    /// Whether it is about what is not in the text: "what does this mean".
-    fn points_outside(&self) -> bool {
-        self.frame.as_ref().is_some_and(|frame| frame.points_outside)
+    /// Whether one is about what is not in the text: "what does this mean". A long text tells.
+    fn points_outside(&self, other: &Facts) -> bool {
+        let points = |facts: &Facts| facts.frame.as_ref().is_some_and(|it| it.points_outside);
+        !self.is_long_as(other) && (points(self) || points(other))
     }
 
     /// Reasons are asked for in few words; other things in many: "who wrote …" is "the author of

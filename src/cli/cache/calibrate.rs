@@ -12,6 +12,8 @@ use crate::cache::{Calibration, Embedder, Matcher};
 use crate::cli::{BadInput, bytes_bar};
 use crate::learn::Lines;
 
+use super::embeddings::{self, knowing};
+
 /// Find the similarity from which an answer may serve another question
 ///
 /// Learns from pairs of questions, each labelled 1 when one answer serves both, how similar is
@@ -34,6 +36,8 @@ pub(super) struct Args {
     /// Find the threshold only, for the built-in weights: for pairs too few to learn weights from
     #[arg(long)]
     keep_weights: bool,
+    #[command(flatten)]
+    embeddings: embeddings::Args,
     /// Write the calibration to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -66,6 +70,8 @@ const SEED: u64 = 1;
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut pairs = read(&args.pairs)?;
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
+    let texts = pairs.iter().flat_map(|pair| [&*pair.a, &*pair.b]);
+    let matcher = knowing(matcher, args.embeddings.endpoint()?.as_ref(), texts)?;
     pairs.extend(nearest_others(&matcher, &pairs, args.nearest));
     let goal = args.false_alarms.map_or(Goal::FalseHits(args.false_hits), Goal::FalseAlarms);
     let weights = if args.keep_weights { Weights::Kept } else { Weights::Fitted };
