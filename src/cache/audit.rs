@@ -147,6 +147,18 @@ const RELATIONS: &[Group] = &[
     &["Why did {x} attack {y}?", "For what reason did {x} attack {y}?"],
     &["How is {x} derived from {y}?", "In what way is {x} derived from {y}?"],
     &["Translate this sentence from {x} to {y}", "Please translate the sentence from {x} into {y}"],
+    &[
+        "In the great war of the last century over trade and harbours, why did {x} attack {y}?",
+        "Why did {x} attack {y} in the great war of the last century over trade and harbours?",
+    ],
+    &[
+        "By the rules of the old league and its council, does {x} owe tribute and ships to {y}?",
+        "Does {x} owe tribute and ships to {y} by the rules of the old league and its council?",
+    ],
+    &[
+        "When both are taken in the first term of a science degree, does {x} help with {y}?",
+        "Does {x} help with {y} when both are taken in the first term of a science degree?",
+    ],
 ];
 
 const THINGS: &[(&str, &str)] = &[

@@ -187,8 +187,12 @@ impl Facts {
 
     /// Whether one is about what is not in the text: "what does this mean". A long text tells.
     fn points_outside(&self, other: &Facts) -> bool {
-        let points = |facts: &Facts| facts.frame.as_ref().is_some_and(|it| it.points_outside);
-        !self.is_long_as(other) && (points(self) || points(other))
+        const TOLD: usize = 6;
+        let points = |facts: &Facts| {
+            facts.frame.as_ref().is_some_and(|it| it.points_outside)
+                && facts.content().count() < TOLD
+        };
+        points(self) || points(other)
     }
 
     /// Reasons are asked for in few words; other things in many: "who wrote …" is "the author of
@@ -240,6 +244,11 @@ impl Facts {
         let clauses_moved =
             swapped(here.clone(), there.clone()) && self.moves_clauses(other, &here, &there);
         // Two words say the same in either order, mostly: "what X means", "the meaning of X".
+        // A short question has no clauses to move; a statement may be in the passive.
+        let ask = self.frame.is_some() && other.frame.is_some() && !self.is_long_as(other);
+        if ask && is_exchanged(&here, &there, |_| true) {
+            return true;
+        }
         let told = here.len() > 2 && swapped(here, there);
         if !clauses_moved && (told || swapped(self.affirmed(), other.affirmed())) {
             return true;
@@ -247,10 +256,11 @@ impl Facts {
         // A number does not change places with a name: "no, X is not in 2.0", "2.0 has no X".
         let anchors_moved = [Kind::Number, Kind::Name, Kind::Symbol].into_iter().any(|kind| {
             let anchors = self.anchors(other, kind);
-            !clauses_moved
+            let excused = clauses_moved && kind != Kind::Number && !self.is_long_as(other);
+            !excused
                 && swapped(anchors.clone(), other.anchors(self, kind))
                 && self.is_alike_beside(other, &anchors)
-                && !self.moves_by_clause(other, &anchors)
+                && (kind == Kind::Number || !self.moves_by_clause(other, &anchors))
         });
         if anchors_moved {
             return true;
@@ -296,32 +306,36 @@ impl Facts {
         2 * here.intersection(&there).count() >= here.union(&there).count()
     }
 
-    /// Whether anchors stand in another order because clauses do, in long texts: the rest moved too.
-    /// "To list the files …, call `ls` with …" is "call `ls` with … to list the files …".
+    /// Whether anchors stand in another order because clauses do, in long texts: the rest is not as
+    /// it was, and no two changed places around a word that both texts have between them. "To list
+    /// the files …, call `ls` with …" is "call `ls` with … to list the files …".
     fn moves_by_clause(&self, other: &Facts, anchors: &[&str]) -> bool {
-        if !self.is_long_as(other) {
-            return false;
-        }
-        let beside = |facts: &Facts, shared: &Facts| -> Vec<String> {
+        let beside = |facts: &Facts| -> Vec<String> {
             let words = facts.words.iter().filter(|word| is_content(word));
-            let words = words.filter(|word| !anchors.contains(&&*word.text)).map(Word::sense);
-            let known: BTreeSet<&str> = shared.content().collect();
-            words.filter(|word| known.contains(word)).map(str::to_owned).collect()
+            let words = words.filter(|word| !anchors.contains(&&*word.text));
+            words.map(|word| word.sense().to_owned()).collect()
         };
-        let (here, there) = (beside(self, other), beside(other, self));
-        !here.is_empty() && here != there
+        self.is_long_as(other)
+            && beside(self) != beside(other)
+            && !is_exchanged(&self.relating(), &other.relating(), |word| anchors.contains(&word))
+    }
+
+    /// Words that may stand between two things and relate them, and the things.
+    fn relating(&self) -> Vec<&str> {
+        let relates = |word: &&Word| is_content(word) || is_connective(&word.text);
+        self.words.iter().filter(relates).map(|word| &*word.text).collect()
     }
 
     /// Whether the same content stands in another order because clauses do, and not because two
     /// things changed places. One clause went to the other end: "the default of A is B", "B is the
-    /// default of A". In long texts it is any order that no exchange makes.
+    /// default of A". In long texts it is any order that no exchange made.
     fn moves_clauses(&self, other: &Facts, here: &[&str], there: &[&str]) -> bool {
         const CLAUSES: usize = 4;
         let rotated = here.len() >= CLAUSES
             && (1..here.len()).any(|at| {
                 here[at..] == there[..here.len() - at] && here[..at] == there[here.len() - at..]
             });
-        rotated || self.is_long_as(other) && !is_exchanged(here, there)
+        rotated || self.is_long_as(other) && !is_exchanged(here, there, |_| true)
     }
 
     /// Whether both texts are long.
@@ -393,20 +407,23 @@ fn same_bag(mut a: Vec<&str>, mut b: Vec<&str>) -> bool {
     a == b
 }
 
-/// Whether two pieces changed places around something that stayed: `A P B`, `B P A`.
-fn is_exchanged(here: &[&str], there: &[&str]) -> bool {
-    let alike = |(a, b): &(&&str, &&str)| a == b;
-    let before = here.iter().zip(there).take_while(alike).count();
-    let behind = here.iter().rev().zip(there.iter().rev()).take_while(alike).count();
-    if before + behind >= here.len() {
-        return false;
-    }
-    let (here, there) = (&here[before..here.len() - behind], &there[before..there.len() - behind]);
-    let length = here.len();
-    let ends = (1..length).filter(|a| here[..*a] == there[length - a..]);
-    let mut cuts = ends.flat_map(|a| (1..length - a).map(move |b| (a, b)));
-    cuts.any(|(a, b)| {
-        here[length - b..] == there[..b] && here[a..length - b] == there[b..length - a]
+/// Whether two of these words changed places around one that stayed between them: "A owes B", "B
+/// owes A". Words that one side has twice do not tell.
+fn is_exchanged(here: &[&str], there: &[&str], of: impl Fn(&str) -> bool) -> bool {
+    let place = |words: &[&str], wanted: &str| {
+        let mut places = (0..words.len()).filter(|at| words[*at] == wanted);
+        places.next().filter(|_| places.next().is_none())
+    };
+    let shared: Vec<(usize, usize, bool)> = here
+        .iter()
+        .filter_map(|word| Some((place(here, word)?, place(there, word)?, of(word))))
+        .collect();
+    shared.iter().enumerate().any(|(at, u)| {
+        let crossed = |v: &&(usize, usize, bool)| u.2 && v.2 && v.1 < u.1;
+        shared[at + 1..].iter().filter(crossed).any(|v| {
+            let stays = |w: &(usize, usize, bool)| u.0 < w.0 && w.0 < v.0 && v.1 < w.1 && w.1 < u.1;
+            shared.iter().any(stays)
+        })
     })
 }
 

@@ -34,6 +34,7 @@ const WHETHER: &[&str] = &[
 ];
 /// First words of a question that goes without its mark. "When" begins statements too.
 const OPENINGS: &[&str] = &["what", "which", "who", "whom", "whose", "why", "how"];
+const PREPOSITIONS: &[&str] = &["for", "in", "at", "on", "to", "from", "by", "with", "of", "under"];
 
 /// The small words of a question.
 #[derive(Clone, Debug)]
@@ -53,7 +54,9 @@ impl Frame {
         let whether = WHETHER.contains(&at(0))
             // "Can you tell me how …" and "is there a way to …" are no such questions.
             && !matches!(at(1), "you" | "there" | "someone" | "anyone");
-        let asks = OPENINGS.contains(&at(0)) || WHETHER.contains(&at(0));
+        // "For what reason", "in which year".
+        let first = if PREPOSITIONS.contains(&at(0)) { at(1) } else { at(0) };
+        let asks = OPENINGS.contains(&first) || WHETHER.contains(&at(0));
         if !asks && !text.contains('?') {
             return None;
         }

@@ -53,6 +53,18 @@ fn what_must_agree_is_told_by_kind() {
         ("What does `x` mean by itself?", "What does `y` mean by itself?", D::Code),
         ("Is x^2 convex?", "Is x^22 convex?", D::Code),
         (
+            "1 4 apples pears plums figs dates limes kiwis guavas",
+            "4 1 apples pears plums figs dates limes kiwis guavas",
+            D::Order,
+        ),
+        ("3 4 1 2", "1 2 3 4", D::Order),
+        ("why did sparta attack corinth", "for what reason did corinth attack sparta", D::Order),
+        (
+            "In the great war of the last century over trade, why did Sparta attack Corinth?",
+            "Why did Corinth attack Sparta in the great war of the last century over trade?",
+            D::Order,
+        ),
+        (
             "Does the red house of Alice cost more than the green hut of Bob?",
             "Does the green hut of Bob cost more than the red house of Alice?",
             D::Order,
