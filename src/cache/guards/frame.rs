@@ -5,7 +5,7 @@
 use super::facts::MEASURES;
 use super::words::Word;
 
-/// Words of which questions that mean the same have one of a row or none.
+/// Of two questions that mean the same, both have a word of a row or neither has.
 const ROWS: [&[&str]; 10] = [
     &["did", "was", "were", "had", "happened"],
     &["will", "would", "shall"],
