@@ -106,6 +106,7 @@ fn looks(arguments: &Arguments, matcher: &Matcher) -> Result<()> {
             exact: key(number),
             partition: PARTITION,
             question: Some(question(number).into()),
+            vector: None,
             content_type: "application/json".into(),
             body: Bytes::from(vec![b'x'; BODY_BYTES]),
             usage: None,
@@ -137,7 +138,7 @@ fn looks(arguments: &Arguments, matcher: &Matcher) -> Result<()> {
     let near = chosen.iter().map(|number| {
         let text = question(*number).replacen("How do I", "How can I", 1);
         let begun = Instant::now();
-        let near = tiers.near(PARTITION, &tiers.question(&text));
+        let near = tiers.near(PARTITION, &tiers.question(&text, None));
         let time = begun.elapsed();
         hits += usize::from(near.hit.is_some());
         time
@@ -179,7 +180,8 @@ fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
     let any: SocketAddr = "127.0.0.1:0".parse()?;
     let (sender, addresses) = channel();
     std::thread::spawn(move || {
-        let options = Options { targets: vec![(any, target)], admin: None, matcher };
+        let targets = vec![(any, target)];
+        let options = Options { targets, admin: None, matcher, embeddings: None };
         serve(options, |event| {
             if let Event::Listening(_, address) = event {
                 let _ = sender.send(address);

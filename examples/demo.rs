@@ -172,6 +172,7 @@ fn start_caches(models: &[(&'static str, SocketAddr)]) -> Result<Vec<(String, So
         targets: models.iter().map(|(name, model)| (any, target(name, model))).collect(),
         admin: None,
         matcher: Matcher::new(Embedder::built_in()?, Calibration::built_in()?),
+        embeddings: None,
     };
     let (sender, listening) = std::sync::mpsc::channel();
     // Ends with this process.

@@ -147,6 +147,18 @@ const RELATIONS: &[Group] = &[
     &["Why did {x} attack {y}?", "For what reason did {x} attack {y}?"],
     &["How is {x} derived from {y}?", "In what way is {x} derived from {y}?"],
     &["Translate this sentence from {x} to {y}", "Please translate the sentence from {x} into {y}"],
+    &[
+        "In the great war of the last century over trade and harbours, why did {x} attack {y}?",
+        "Why did {x} attack {y} in the great war of the last century over trade and harbours?",
+    ],
+    &[
+        "By the rules of the old league and its council, does {x} owe tribute and ships to {y}?",
+        "Does {x} owe tribute and ships to {y} by the rules of the old league and its council?",
+    ],
+    &[
+        "When both are taken in the first term of a science degree, does {x} help with {y}?",
+        "Does {x} help with {y} when both are taken in the first term of a science degree?",
+    ],
 ];
 
 const THINGS: &[(&str, &str)] = &[
@@ -171,8 +183,15 @@ const THINGS: &[(&str, &str)] = &[
     ("TCP", "UDP"),
 ];
 
-/// Makes `count` pairs, a quarter of each kind, and judges them. The same seed makes the same.
-pub fn audit(matcher: &Matcher, count: usize, seed: u64) -> Vec<KindResult> {
+/// Pairs that must not hit, of one kind.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    pub name: &'static str,
+    pub pairs: Vec<(String, String)>,
+}
+
+/// Makes `count` pairs, a quarter of each kind. The same seed makes the same.
+pub fn pairs(count: usize, seed: u64) -> Vec<Kind> {
     type Make = fn(&mut SmallRng) -> (String, String);
     let kinds: [(&'static str, Make); 4] = [
         ("number", changed_number),
@@ -181,12 +200,23 @@ pub fn audit(matcher: &Matcher, count: usize, seed: u64) -> Vec<KindResult> {
         ("relation", reversed_relation),
     ];
     let mut random = SmallRng::seed_from_u64(seed);
-    let results = kinds.iter().enumerate().map(|(at, (name, make))| {
+    let made = kinds.iter().enumerate().map(|(at, (name, make))| {
         let pairs = count / kinds.len() + usize::from(at < count % kinds.len());
-        let mut result = KindResult { name, pairs, similar: 0, refused: 0, hits: Vec::new() };
-        for _ in 0..pairs {
+        let pairs = (0..pairs).map(|_| {
             let (a, b) = make(&mut random);
-            let (a, b) = style(&mut random, a, b);
+            style(&mut random, a, b)
+        });
+        Kind { name, pairs: pairs.collect() }
+    });
+    made.collect()
+}
+
+/// Judges pairs.
+pub fn audit(matcher: &Matcher, kinds: Vec<Kind>) -> Vec<KindResult> {
+    let judge = |Kind { name, pairs }: Kind| {
+        let mut result =
+            KindResult { name, pairs: pairs.len(), similar: 0, refused: 0, hits: Vec::new() };
+        for (a, b) in pairs {
             let verdict = matcher.judge(&matcher.question(&a), &matcher.question(&b));
             result.similar += usize::from(verdict.similarity >= matcher.calibration.threshold);
             result.refused += usize::from(verdict.guards.is_err());
@@ -195,8 +225,8 @@ pub fn audit(matcher: &Matcher, count: usize, seed: u64) -> Vec<KindResult> {
             }
         }
         result
-    });
-    results.collect()
+    };
+    kinds.into_iter().map(judge).collect()
 }
 
 /// Two templates of one group; half of the time the same one.
@@ -254,7 +284,7 @@ mod tests {
     #[test]
     fn what_must_not_hit_does_not() {
         let matcher = Matcher::new(Embedder::built_in().unwrap(), Calibration::built_in().unwrap());
-        for kind in audit(&matcher, 2000, 42) {
+        for kind in audit(&matcher, pairs(2000, 42)) {
             assert!(kind.similar > 0, "{} pairs are no test: none is similar", kind.name);
             assert!(kind.hits.len() * 1000 <= kind.pairs, "{}: {:?}", kind.name, kind.hits);
         }

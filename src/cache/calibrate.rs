@@ -35,6 +35,15 @@ pub enum Goal {
     FalseAlarms(f64),
 }
 
+/// Where the weights of the similarity come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// Fitted to the pairs.
+    Fitted,
+    /// The matcher's own: only the threshold is learnt.
+    Kept,
+}
+
 /// What a calibration does on pairs that it was not made on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -95,7 +104,7 @@ pub struct Judged {
     pub guards: Result<(), Disagreement>,
 }
 
-/// Fits weights, and the lowest threshold that keeps to the goal. The same pairs and seed give the
+/// Fits weights, unless they are kept, and the lowest threshold that keeps to the goal. The same pairs and seed give the
 /// same calibration.
 ///
 /// # Errors
@@ -105,6 +114,7 @@ pub fn calibrate(
     matcher: &Matcher,
     pairs: &[Pair],
     goal: Goal,
+    weights: Weights,
     seed: u64,
 ) -> Result<(Calibration, Report, Vec<Judged>), CalibrateError> {
     let same = pairs.iter().filter(|pair| pair.same).count();
@@ -113,7 +123,8 @@ pub fn calibrate(
         return Err(CalibrateError::TooFew { same, other });
     }
     let mut rows: Vec<Scored> = pairs.par_iter().map(|pair| read(matcher, pair)).collect();
-    for fold in 0..FOLDS {
+    let folds = if weights == Weights::Fitted { 0..FOLDS } else { 0..0 };
+    for fold in folds {
         let (weights, bias) = fit(&rows, |row| row.fold != fold);
         for row in rows.iter_mut().filter(|row| row.fold == fold) {
             row.similarity = similarity(&weights, bias, &row.features);
@@ -173,9 +184,13 @@ pub fn calibrate(
         guards_refuse_other: refused(false),
         curve: ranking.curve(),
     };
-    let (weights, bias) = fit(&rows, |_| true);
+    let (weights, bias) = match weights {
+        Weights::Fitted => fit(&rows, |_| true),
+        Weights::Kept => (matcher.calibration.weights, matcher.calibration.bias),
+    };
     let judged = rows.iter().map(|row| Judged { similarity: row.similarity, guards: row.guards });
-    Ok((Calibration { weights, bias, threshold }, report, judged.collect()))
+    let embeddings = matcher.calibration.embeddings.clone();
+    Ok((Calibration { weights, bias, threshold, embeddings }, report, judged.collect()))
 }
 
 /// For each pair that is the same, the `count` nearest other questions of the list: pairs that are
@@ -210,7 +225,7 @@ fn read(matcher: &Matcher, pair: &Pair) -> Scored {
         cosine: verdict.cosine,
         features,
         fold: fold as usize % FOLDS,
-        similarity: 0.0,
+        similarity: verdict.similarity,
     }
 }
 
@@ -408,12 +423,15 @@ mod tests {
     fn the_threshold_keeps_false_hits_within_what_is_wanted() {
         let matcher = matcher();
         let (calibration, report, _) =
-            calibrate(&matcher, &pairs(), Goal::FalseHits(0.05), 1).unwrap();
+            calibrate(&matcher, &pairs(), Goal::FalseHits(0.05), Weights::Fitted, 1).unwrap();
         assert!(report.false_hits <= 0.05, "{report:?}");
         assert!(report.recall > 0.8, "{report:?}");
         let [low, high] = report.threshold_ci95;
         assert!(low <= report.threshold && report.threshold <= high, "{report:?}");
-        assert_eq!(calibrate(&matcher, &pairs(), Goal::FalseHits(0.05), 1).unwrap().0, calibration);
+        assert_eq!(
+            calibrate(&matcher, &pairs(), Goal::FalseHits(0.05), Weights::Fitted, 1).unwrap().0,
+            calibration
+        );
         let own = Matcher::new(Embedder::built_in().unwrap(), calibration);
         let ask = |text: &str| own.question(text);
         let hits = |a: &str, b: &str| own.hits(&own.judge(&ask(a), &ask(b)));
@@ -424,7 +442,8 @@ mod tests {
     #[test]
     fn too_few_pairs_are_refused() {
         let few = &pairs()[..10];
-        let error = calibrate(&matcher(), few, Goal::FalseHits(0.05), 1).unwrap_err();
+        let error =
+            calibrate(&matcher(), few, Goal::FalseHits(0.05), Weights::Fitted, 1).unwrap_err();
         assert_eq!(error, CalibrateError::TooFew { same: 5, other: 5 });
     }
 
@@ -434,7 +453,7 @@ mod tests {
         for (number, pair) in pairs.iter_mut().enumerate() {
             pair.same = number % 4 < 2;
         }
-        let error = calibrate(&matcher(), &pairs, Goal::FalseHits(0.001), 1);
+        let error = calibrate(&matcher(), &pairs, Goal::FalseHits(0.001), Weights::Fitted, 1);
         assert!(matches!(error, Err(CalibrateError::Unreachable { .. })), "{error:?}");
     }
 }

@@ -101,11 +101,7 @@ impl Embedder {
                 *sum += weight * value;
             }
         }
-        let norm = dot(&sum, &sum).sqrt();
-        if norm > 0.0 {
-            sum.iter_mut().for_each(|value| *value /= norm);
-        }
-        sum
+        unit(sum)
     }
 
     /// How much a token says, 0 for one that says nothing.
@@ -118,6 +114,15 @@ impl Embedder {
         let start = token as usize * DIMENSIONS;
         self.0.vectors.get(start..start + DIMENSIONS).unwrap_or_default()
     }
+}
+
+/// The vector at length one, unless it is zero.
+pub(super) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let norm = dot(&vector, &vector).sqrt();
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|value| *value /= norm);
+    }
+    vector
 }
 
 /// The dot product; the cosine for vectors of length one.

@@ -13,6 +13,8 @@ pub struct Entry {
     pub partition: Partition,
     /// The question, where another one may be answered with this.
     pub question: Option<Box<str>>,
+    /// The question's vector, where an [`Endpoint`](super::Endpoint) gave it: it is not asked again.
+    pub vector: Option<Box<[i8]>>,
     pub content_type: Box<str>,
     /// The body byte for byte, events and all.
     pub body: Bytes,
@@ -34,7 +36,15 @@ impl Entry {
     /// Memory, roughly, in bytes.
     pub fn size(&self) -> usize {
         let question = self.question.as_ref().map_or(0, |text| text.len());
-        OVERHEAD + question + self.content_type.len() + self.body.len()
+        // Here and in the index.
+        let vector = self.vector.as_ref().map_or(0, |vector| 2 * vector.len());
+        OVERHEAD + question + vector + self.content_type.len() + self.body.len()
+    }
+
+    /// The vector as it is stored.
+    pub(super) fn vector_bytes(&self) -> Option<Vec<u8>> {
+        let bytes = |vector: &[i8]| vector.iter().map(|number| number.cast_unsigned()).collect();
+        self.vector.as_deref().map(bytes)
     }
 
     /// A checksum of every field: what comes back from a disk is compared with it.
@@ -42,8 +52,10 @@ impl Entry {
         let mut hash = Sha256::new();
         let (input, output) = self.usage.map_or((0, 0), |usage| (usage.input, usage.output));
         let question = self.question.as_deref();
+        let vector = self.vector_bytes();
         for number in [
             u64::from(question.is_some()),
+            u64::from(vector.is_some()),
             u64::from(self.usage.is_some()),
             input,
             output,
@@ -52,10 +64,11 @@ impl Entry {
         ] {
             hash.update(number.to_le_bytes());
         }
-        let texts: [&[u8]; 5] = [
+        let texts: [&[u8]; 6] = [
             &self.exact.0,
             &self.partition.0,
             question.unwrap_or_default().as_bytes(),
+            vector.as_deref().unwrap_or_default(),
             self.content_type.as_bytes(),
             &self.body,
         ];
@@ -65,6 +78,11 @@ impl Entry {
         }
         Digest128::of(hash)
     }
+}
+
+/// A vector as it was stored.
+pub(super) fn vector_of(bytes: &[u8]) -> Box<[i8]> {
+    bytes.iter().map(|byte| byte.cast_signed()).collect()
 }
 
 /// The id of whatever has this key.

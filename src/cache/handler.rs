@@ -17,6 +17,7 @@ use super::entry::Entry;
 use super::flight::{Flight, Role, landed};
 use super::key::{Bypass, Digest128, Lookup, Scope, lookup};
 use super::metrics::{NotStored, Outcome, count};
+use super::question::Question;
 use super::recorder::{Recorder, Recording};
 use super::replay::{self, OUTCOME_HEADER};
 use super::target::Target;
@@ -33,6 +34,8 @@ struct Wanted {
     format: ApiFormat,
     lookup: Lookup,
     directives: Directives,
+    /// The question as the semantic tier compares it.
+    question: Option<Question>,
 }
 
 /// Answers a request, from the cache or from the model. Whatever is not understood is passed on.
@@ -55,13 +58,13 @@ pub(super) async fn answer(target: Arc<Target>, mut request: Request<Body>) -> R
         // The client broke off: nobody is left to answer.
         Err(_) => return status(StatusCode::BAD_REQUEST, "the body broke off"),
     };
-    let wanted = match wanted(&target, format, &head, &body, directives) {
+    let mut wanted = match wanted(&target, format, &head, &body, directives) {
         Ok(wanted) => wanted,
         Err(reason) => {
             return pass(&target, Request::from_parts(head, Body::from(body)), reason).await;
         }
     };
-    if let Some(hit) = look(&target, &wanted) {
+    if let Some(hit) = look(&target, &mut wanted).await {
         return hit;
     }
     if wanted.directives.only_if_cached {
@@ -137,9 +140,10 @@ fn wanted(
         tenant: &tenant.0,
         path: head.uri.path_and_query().map_or("", |path| path.as_str()),
         headers: &headers,
+        embeddings: target.embeddings(),
     };
     let lookup = lookup(format, body, &scope, &target.options.limits)?;
-    Ok(Wanted { format, lookup, directives })
+    Ok(Wanted { format, lookup, directives, question: None })
 }
 
 /// Who asks: what the trusted header says, or a hash of every credential.
@@ -177,12 +181,17 @@ fn answer_headers(headers: &HeaderMap) -> Vec<u8> {
     lines.concat()
 }
 
-/// Looks in both tiers.
-fn look(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
-    if wanted.directives.refresh {
-        return None;
+/// Looks in both tiers, unless a new answer is wanted. The question is read either way: it is kept
+/// with the answer.
+async fn look(target: &Target, wanted: &mut Wanted) -> Option<Response<Body>> {
+    let refresh = wanted.directives.refresh;
+    if !refresh && let Some(hit) = look_exact(target, wanted) {
+        return Some(hit);
     }
-    look_exact(target, wanted).or_else(|| look_near(target, wanted))
+    if let Some(text) = wanted.lookup.question.as_deref().filter(|_| target.options.semantic) {
+        wanted.question = target.read(text).await;
+    }
+    if refresh { None } else { look_near(target, wanted) }
 }
 
 fn look_exact(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
@@ -194,9 +203,7 @@ fn look_exact(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
 }
 
 fn look_near(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
-    let text = wanted.lookup.question.as_deref().filter(|_| target.options.semantic)?;
-    let question = target.tiers.question(text);
-    let near = target.tiers.near(wanted.lookup.partition, &question);
+    let near = target.tiers.near(wanted.lookup.partition, wanted.question.as_ref()?);
     near.refused.iter().for_each(|kind| target.metrics.refused(*kind));
     let (entry, similarity) = near.hit?;
     wanted.directives.accepts(&entry).then(|| {
@@ -280,7 +287,8 @@ fn keep(target: &Target, wanted: Wanted, keeping: Keeping, body: Bytes) -> Resul
     let entry = Entry {
         exact: wanted.lookup.exact,
         partition: wanted.lookup.partition,
-        question: wanted.lookup.question.filter(|_| target.options.semantic).map(Into::into),
+        vector: wanted.question.as_ref().and_then(|question| target.vector(question)),
+        question: wanted.lookup.question.filter(|_| wanted.question.is_some()).map(Into::into),
         usage: answer::usage(&keeping.content_type, &body),
         content_type: keeping.content_type,
         body,

@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use usearch::{IndexOptions, MetricKind, ScalarKind};
 
-use super::embedding::DIMENSIONS;
 use super::key::Partition;
 
 /// Vectors from which a partition becomes a graph: a scan of so many takes as long as a search.
@@ -35,7 +34,8 @@ enum Shelf {
 }
 
 impl Index {
-    /// Adds a vector of length [`DIMENSIONS`]. Returns whether there was memory for it.
+    /// Adds a vector, as long as the partition's others. Returns whether it was added: not when
+    /// its length is another, or there is no memory.
     pub fn insert(&self, partition: Partition, id: u64, vector: &[f32]) -> bool {
         let vector = quantise(vector);
         loop {
@@ -43,6 +43,9 @@ impl Index {
             let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(shelf) = shelves.get(&partition) {
                 let shared = shelf.read().unwrap_or_else(PoisonError::into_inner);
+                if !shared.takes(&vector) {
+                    return false;
+                }
                 if let Some(added) = shared.insert_shared(id, &vector) {
                     return added;
                 }
@@ -107,8 +110,8 @@ impl Default for Shelf {
     }
 }
 
-/// usearch reports errors as text; the only ones left here are about memory.
-struct OutOfMemory;
+/// A vector of another length, or no memory: usearch reports errors as text, and no others are left.
+struct NotAdded;
 
 impl Shelf {
     fn len(&self) -> usize {
@@ -118,15 +121,28 @@ impl Shelf {
         }
     }
 
-    fn insert(&mut self, id: u64, vector: &[i8]) -> Result<(), OutOfMemory> {
+    /// Whether a vector has the length of those that are here.
+    fn takes(&self, vector: &[i8]) -> bool {
+        match self {
+            Shelf::Scanned { ids, vectors } => {
+                ids.is_empty() || vectors.len() == ids.len() * vector.len()
+            }
+            Shelf::Graph(graph) => graph.dimensions() == vector.len(),
+        }
+    }
+
+    fn insert(&mut self, id: u64, vector: &[i8]) -> Result<(), NotAdded> {
+        if !self.takes(vector) {
+            return Err(NotAdded);
+        }
         if let Shelf::Scanned { ids, vectors } = self {
             if ids.len() < SCANNED {
                 ids.push(id);
                 vectors.extend_from_slice(vector);
                 return Ok(());
             }
-            let graph = graph()?;
-            for (id, vector) in ids.iter().zip(vectors.chunks_exact(DIMENSIONS)) {
+            let graph = graph(vector.len())?;
+            for (id, vector) in ids.iter().zip(vectors.chunks_exact(vector.len())) {
                 add(&graph, *id, vector)?;
             }
             *self = Shelf::Graph(graph);
@@ -153,9 +169,10 @@ impl Shelf {
             Shelf::Scanned { ids, vectors } => {
                 if let Some(at) = ids.iter().position(|known| *known == id) {
                     // The last takes its place.
+                    let length = vectors.len() / ids.len();
                     ids.swap_remove(at);
-                    let last = vectors.len() - DIMENSIONS;
-                    vectors.copy_within(last.., at * DIMENSIONS);
+                    let last = vectors.len() - length;
+                    vectors.copy_within(last.., at * length);
                     vectors.truncate(last);
                 }
             }
@@ -167,9 +184,12 @@ impl Shelf {
     }
 
     fn nearest(&self, vector: &[i8], count: usize) -> Vec<Neighbour> {
+        if !self.takes(vector) {
+            return Vec::new();
+        }
         match self {
             Shelf::Scanned { ids, vectors } => {
-                let rows = vectors.chunks_exact(DIMENSIONS);
+                let rows = vectors.chunks_exact(vector.len());
                 let mut all: Vec<Neighbour> = ids
                     .iter()
                     .zip(rows)
@@ -195,9 +215,9 @@ impl Shelf {
     }
 }
 
-fn graph() -> Result<usearch::Index, OutOfMemory> {
+fn graph(dimensions: usize) -> Result<usearch::Index, NotAdded> {
     let options = IndexOptions {
-        dimensions: DIMENSIONS,
+        dimensions,
         metric: MetricKind::Cos,
         quantization: ScalarKind::I8,
         connectivity: 16,
@@ -205,19 +225,19 @@ fn graph() -> Result<usearch::Index, OutOfMemory> {
         expansion_search: 48,
         multi: false,
     };
-    usearch::Index::new(&options).map_err(|_| OutOfMemory)
+    usearch::Index::new(&options).map_err(|_| NotAdded)
 }
 
-fn add(graph: &usearch::Index, id: u64, vector: &[i8]) -> Result<(), OutOfMemory> {
+fn add(graph: &usearch::Index, id: u64, vector: &[i8]) -> Result<(), NotAdded> {
     if graph.size() + THREADS >= graph.capacity() {
         let capacity = (graph.capacity() * 2).max(2 * SCANNED);
-        graph.reserve_capacity_and_threads(capacity, THREADS).map_err(|_| OutOfMemory)?;
+        graph.reserve_capacity_and_threads(capacity, THREADS).map_err(|_| NotAdded)?;
     }
-    graph.add(id, vector).map_err(|_| OutOfMemory)
+    graph.add(id, vector).map_err(|_| NotAdded)
 }
 
 /// To 8 bits a number; the scale does not matter to a cosine.
-fn quantise(vector: &[f32]) -> Vec<i8> {
+pub(super) fn quantise(vector: &[f32]) -> Vec<i8> {
     let largest = vector.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
     vector.iter().map(|value| (value / largest * 127.0).round() as i8).collect()
 }
@@ -238,6 +258,7 @@ mod tests {
     use super::super::key::Digest128;
     use super::*;
 
+    const DIMENSIONS: usize = 128;
     const ONE: Partition = Digest128([1; 16]);
     const TWO: Partition = Digest128([2; 16]);
 
@@ -274,6 +295,20 @@ mod tests {
             }
             assert_eq!(index.nearest(ONE, &vectors[1], 1)[0].id, 1);
             assert_eq!(index.len(), count - 2);
+        }
+    }
+
+    #[test]
+    fn vectors_of_another_length_do_not_meet_in_small_and_large_partitions() {
+        for count in [3, SCANNED + 500] {
+            let (index, vectors) = (Index::default(), vectors(count));
+            for (id, vector) in vectors.iter().enumerate() {
+                assert!(index.insert(ONE, id as u64, vector));
+            }
+            assert!(!index.insert(ONE, 1 << 40, &[1.0, 2.0]));
+            assert_eq!(index.nearest(ONE, &[1.0, 2.0], 3), []);
+            assert!(index.insert(TWO, 1, &[1.0, 2.0]));
+            assert_eq!(index.nearest(TWO, &[1.0, 2.0], 3).len(), 1);
         }
     }
 

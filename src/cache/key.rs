@@ -36,6 +36,9 @@ pub struct Scope<'a> {
     pub path: &'a str,
     /// Headers that change an answer, as `name: value` lines in a fixed order.
     pub headers: &'a [u8],
+    /// The model that makes vectors of questions; empty for the built-in one. Vectors of two
+    /// models never meet.
+    pub embeddings: &'a str,
 }
 
 /// What a request is looked up by.
@@ -182,11 +185,12 @@ fn only_text(content: &mut Value) -> Option<&mut String> {
 fn digest(scope: &Scope, body: &Value, question: Option<&str>) -> Digest128 {
     let mut hash = Sha256::new();
     let body = body.to_string();
-    let parts: [&[u8]; 6] = [
+    let parts: [&[u8]; 7] = [
         scope.target.as_bytes(),
         scope.tenant,
         scope.path.as_bytes(),
         scope.headers,
+        scope.embeddings.as_bytes(),
         body.as_bytes(),
         question.unwrap_or_default().as_bytes(),
     ];
@@ -261,6 +265,7 @@ mod tests {
             Scope { target: "a", tenant: b"bc", ..Scope::default() },
             Scope { target: "a", tenant: b"b", path: "c", ..Scope::default() },
             Scope { target: "a", tenant: b"b", headers: b"c", ..Scope::default() },
+            Scope { target: "a", tenant: b"b", embeddings: "c", ..Scope::default() },
             Scope::default(),
         ];
         let found: Vec<Lookup> =

@@ -96,6 +96,7 @@ pub struct Metrics {
     pub stored: AtomicU64,
     pub store_errors: AtomicU64,
     pub upstream_errors: AtomicU64,
+    pub embedding_errors: AtomicU64,
     pub coalesced: AtomicU64,
     pub suspected_false_hits: AtomicU64,
     saved_input: AtomicU64,
@@ -173,6 +174,11 @@ impl Metrics {
                 "upstream_errors_total",
                 "Requests that the upstream did not answer.",
                 &self.upstream_errors,
+            ),
+            one(
+                "embedding_errors_total",
+                "Questions without a vector, looked up in the exact tier only.",
+                &self.embedding_errors,
             ),
             one("coalesced_total", "Requests that waited for another's answer.", &self.coalesced),
             one(

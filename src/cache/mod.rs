@@ -26,6 +26,7 @@ pub mod calibrate;
 mod canonical;
 mod control;
 pub mod embedding;
+pub mod endpoint;
 pub mod entry;
 mod flight;
 pub mod guards;
@@ -44,6 +45,7 @@ pub mod tiers;
 mod upstream;
 
 pub use embedding::Embedder;
+pub use endpoint::Endpoint;
 pub use index::{Index, Neighbour};
 pub use key::{Bypass, ExactKey, Limits, Lookup, Partition, Scope, lookup};
 pub use question::{Calibration, Matcher, Question, Verdict};

@@ -1,15 +1,18 @@
 //! Two questions to a verdict: may the answer to the one serve the other?
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::embedding::{Embedder, Tokens, dot};
+use super::embedding::{Embedder, Tokens, dot, unit};
 use super::guards::{Disagreement, Facts};
 use super::pair::{FEATURES, PairFeatures};
 
 /// A question as it is compared.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// `f32[DIMENSIONS]`, of length one.
+    /// Of length one; zero when it says nothing.
     pub embedding: Vec<f32>,
     pub(super) tokens: Tokens,
     pub(super) facts: Facts,
@@ -40,6 +43,9 @@ pub struct Calibration {
     pub bias: f32,
     /// Similarity from which an answer serves.
     pub threshold: f32,
+    /// The model whose vectors it was made with; none for the built-in embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<String>,
 }
 
 impl Calibration {
@@ -59,19 +65,31 @@ impl Calibration {
 pub struct Matcher {
     embedder: Embedder,
     pub calibration: Calibration,
+    /// Vectors of texts that are known beforehand, instead of the built-in embedding's.
+    known: Arc<HashMap<String, Vec<f32>>>,
 }
 
 impl Matcher {
     pub fn new(embedder: Embedder, calibration: Calibration) -> Self {
-        Matcher { embedder, calibration }
+        Matcher { embedder, calibration, known: Arc::default() }
+    }
+
+    /// The same with vectors that an [`Endpoint`](super::Endpoint) gave for texts.
+    pub fn knowing(self, vectors: HashMap<String, Vec<f32>>) -> Self {
+        Matcher { known: Arc::new(vectors), ..self }
     }
 
     /// Reads a question. Tens of microseconds for a sentence.
     pub fn question(&self, text: &str) -> Question {
+        self.question_with(text, self.known.get(text).cloned())
+    }
+
+    /// Reads a question with this vector; with that of the built-in embedding when there is none.
+    pub fn question_with(&self, text: &str, vector: Option<Vec<f32>>) -> Question {
         let facts = Facts::of(text);
         // "How do I" and "what is a way to" say the same, but would be half of a short question.
         let tokens = self.embedder.tokens(&facts.content_text());
-        let embedding = self.embedder.embed_tokens(&tokens);
+        let embedding = vector.map_or_else(|| self.embedder.embed_tokens(&tokens), unit);
         Question { embedding, tokens, facts }
     }
 

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::endpoint::Endpoint;
 use super::question::Matcher;
 use super::target::{Target, TargetOptions};
 use super::upstream::BadUrl;
@@ -22,6 +23,8 @@ pub struct Options {
     /// Address of metrics, purge and feedback.
     pub admin: Option<SocketAddr>,
     pub matcher: Matcher,
+    /// Where vectors of questions come from, if not from the built-in embedding.
+    pub embeddings: Option<Arc<Endpoint>>,
 }
 
 /// What it tells as it starts.
@@ -53,7 +56,10 @@ pub enum ServerError {
 pub fn serve(options: Options, tell: impl Fn(Event)) -> Result<(), ServerError> {
     let mut targets = Vec::new();
     for (address, target) in options.targets {
-        targets.push((address, Arc::new(Target::new(target, options.matcher.clone())?)));
+        targets.push((
+            address,
+            Arc::new(Target::new(target, options.matcher.clone(), options.embeddings.clone())?),
+        ));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

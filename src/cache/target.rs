@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::endpoint::{Endpoint, PATIENCE};
 use super::entry::{Entry, id_of};
 use super::flight::Flights;
+use super::index::quantise;
 use super::key::Limits;
 use super::metrics::{Metrics, count};
-use super::question::Matcher;
+use super::question::{Matcher, Question};
 use super::store::{Change, File, News, Place, Reader, Store, Writer};
 use super::tiers::Tiers;
 use super::upstream::{BadUrl, Upstream};
@@ -47,6 +49,7 @@ pub(super) struct Target {
     pub(super) options: TargetOptions,
     pub(super) upstream: Upstream,
     pub(super) tiers: Tiers,
+    embeddings: Option<Arc<Endpoint>>,
     pub(super) flights: Flights,
     pub(super) metrics: Arc<Metrics>,
     writer: Arc<OnceLock<Writer>>,
@@ -54,7 +57,11 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(options: TargetOptions, matcher: Matcher) -> Result<Self, BadUrl> {
+    pub(super) fn new(
+        options: TargetOptions,
+        matcher: Matcher,
+        embeddings: Option<Arc<Endpoint>>,
+    ) -> Result<Self, BadUrl> {
         let writer: Arc<OnceLock<Writer>> = Arc::default();
         let metrics = Arc::<Metrics>::default();
         let (of_listener, counters) = (Arc::clone(&writer), Arc::clone(&metrics));
@@ -68,6 +75,7 @@ impl Target {
         Ok(Target {
             upstream: Upstream::new(&options.upstream)?,
             tiers: Tiers::new(matcher, options.max_bytes, evicted),
+            embeddings,
             flights: Flights::default(),
             metrics,
             writer,
@@ -131,6 +139,30 @@ impl Target {
             News::Change(Change::Clear) => self.tiers.clear(),
             News::Failed => count(&self.metrics.store_errors),
         }
+    }
+
+    /// The model whose vectors are compared; empty for the built-in one.
+    pub(super) fn embeddings(&self) -> &str {
+        self.embeddings.as_ref().map_or("", |endpoint| endpoint.model())
+    }
+
+    /// Reads a question for the semantic tier; nothing when its vector cannot be had.
+    pub(super) async fn read(&self, text: &str) -> Option<Question> {
+        let Some(endpoint) = &self.embeddings else {
+            return Some(self.tiers.question(text, None));
+        };
+        match endpoint.embed(&[text], PATIENCE).await {
+            Ok(mut vectors) => Some(self.tiers.question(text, vectors.pop())),
+            Err(_) => {
+                count(&self.metrics.embedding_errors);
+                None
+            }
+        }
+    }
+
+    /// What is kept of a question's vector.
+    pub(super) fn vector(&self, question: &Question) -> Option<Box<[i8]>> {
+        self.embeddings.is_some().then(|| quantise(&question.embedding).into())
     }
 
     pub(super) fn keep(&self, entry: Arc<Entry>) {

@@ -87,9 +87,10 @@ impl Tiers {
         self.entries.get(&id_of(key)).filter(|entry| entry.exact == key && is_fresh(entry))
     }
 
-    /// Reads a question for [`Tiers::near`].
-    pub fn question(&self, text: &str) -> Question {
-        self.matcher.question(text)
+    /// Reads a question for [`Tiers::near`], with its vector where the built-in embedding does not
+    /// make it.
+    pub fn question(&self, text: &str, vector: Option<Vec<f32>>) -> Question {
+        self.matcher.question_with(text, vector)
     }
 
     /// An entry of the partition whose answer serves this question too.
@@ -105,9 +106,8 @@ impl Tiers {
                 self.index.remove(partition, neighbour.id);
                 continue;
             };
-            let Some(text) = entry.question.as_deref() else { continue };
-            let Verdict { similarity, guards, .. } =
-                self.matcher.judge(question, &self.matcher.question(text));
+            let Some(known) = self.question_of(&entry) else { continue };
+            let Verdict { similarity, guards, .. } = self.matcher.judge(question, &known);
             if similarity < self.matcher.calibration.threshold {
                 continue;
             }
@@ -129,10 +129,15 @@ impl Tiers {
             self.index.remove(before.partition, id);
         }
         self.entries.insert(id, Arc::clone(&entry));
-        if let Some(question) = entry.question.as_deref() {
-            let vector = self.matcher.question(question).embedding;
-            self.index.insert(entry.partition, id, &vector);
+        if let Some(question) = self.question_of(&entry) {
+            self.index.insert(entry.partition, id, &question.embedding);
         }
+    }
+
+    fn question_of(&self, entry: &Entry) -> Option<Question> {
+        let vector = entry.vector.as_deref();
+        let vector = vector.map(|vector| vector.iter().copied().map(f32::from).collect());
+        Some(self.matcher.question_with(entry.question.as_deref()?, vector))
     }
 
     /// Takes out an entry, if it is there.

@@ -26,6 +26,12 @@ pub struct BadUrl {
     url: String,
 }
 
+impl BadUrl {
+    pub(super) fn of(url: &str) -> Self {
+        BadUrl { url: url.to_owned() }
+    }
+}
+
 /// Headers that are about one connection and not about the request (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
@@ -41,24 +47,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 impl Upstream {
     pub(super) fn new(url: &str) -> Result<Self, BadUrl> {
-        let bad = || BadUrl { url: url.to_owned() };
-        let parts = url.parse::<Uri>().map_err(|_| bad())?.into_parts();
-        let scheme = parts.scheme.filter(|it| *it == Scheme::HTTP || *it == Scheme::HTTPS);
-        let (Some(scheme), Some(authority)) = (scheme, parts.authority) else { return Err(bad()) };
-        let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
-        if parts.path_and_query.as_ref().is_some_and(|it| it.query().is_some()) {
-            return Err(bad());
-        }
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Upstream { client, scheme, authority, prefix: path.trim_end_matches('/').to_owned() })
+        let (scheme, authority, path) = parts(url)?;
+        let prefix = path.trim_end_matches('/').to_owned();
+        Ok(Upstream { client: client(), scheme, authority, prefix })
     }
 
     /// Sends a request on. The answer comes as it is, but for what is about the connection.
@@ -85,6 +76,31 @@ impl Upstream {
         strip_hop_by_hop(response.headers_mut());
         Ok(response)
     }
+}
+
+/// Scheme, host and path of a URL without a query.
+pub(super) fn parts(url: &str) -> Result<(Scheme, Authority, String), BadUrl> {
+    let bad = || BadUrl::of(url);
+    let parts = url.parse::<Uri>().map_err(|_| bad())?.into_parts();
+    let scheme = parts.scheme.filter(|it| *it == Scheme::HTTP || *it == Scheme::HTTPS);
+    let (Some(scheme), Some(authority)) = (scheme, parts.authority) else { return Err(bad()) };
+    if parts.path_and_query.as_ref().is_some_and(|it| it.query().is_some()) {
+        return Err(bad());
+    }
+    let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).to_owned();
+    Ok((scheme, authority, path))
+}
+
+pub(super) fn client() -> Client<HttpsConnector<HttpConnector>, Body> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Client::builder(TokioExecutor::new()).build(connector)
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {

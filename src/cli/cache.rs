@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -16,6 +17,7 @@ use crate::cache::{
 
 mod audit;
 mod calibrate;
+mod embeddings;
 
 /// Serve a target from a cache of its own; misses go to its model
 ///
@@ -91,6 +93,8 @@ struct Serve {
     /// or Valkey that replicas share, redis://[user:password@]host:port/database
     #[arg(long, value_name = "DIR|URL", env = "POINTSMAN_CACHE_STORE", hide_env_values = true)]
     store: Option<String>,
+    #[command(flatten)]
+    embeddings: embeddings::Args,
 }
 
 fn run_server(args: Serve) -> anyhow::Result<()> {
@@ -137,13 +141,16 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         };
         (*listen, options)
     });
+    let embeddings = args.embeddings.endpoint()?;
+    let calibration = read_calibration(args.calibration.as_deref())?;
     let options = Options {
         targets: targets.collect(),
         admin: args.admin,
         matcher: Matcher::new(
             Embedder::built_in()?,
-            read_calibration(args.calibration.as_deref())?,
+            embeddings::made_for(calibration, embeddings.as_ref())?,
         ),
+        embeddings: embeddings.map(Arc::new),
     };
     serve(options, tell).map_err(|error| match error {
         ServerError::Upstream(_) | ServerError::Listen { .. } => BadInput::new(error).into(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use assert_cmd::Command;
+use pointsman::cache::Calibration;
 use serde_json::{Value, json};
 
 use crate::model::Model;
@@ -16,7 +17,7 @@ fn pointsman(arguments: &[&str]) -> Command {
 }
 
 /// Pairs that are the same in other words, pairs that are not, and two lines that are no pairs.
-fn pairs() -> String {
+pub fn pairs() -> String {
     let things =
         ["a violin", "bread", "a tent", "leather", "a bicycle", "tomatoes", "coffee", "a kite"];
     let verbs = ["repair", "make", "clean", "draw"];
@@ -61,6 +62,12 @@ fn a_calibration_is_written_drawn_and_served_with() -> Result<()> {
     assert_eq!(answer["report"]["pairs"], 64);
     assert!(answer["report"]["false_hits"].as_f64().unwrap_or(1.0) <= 0.02);
     assert!(std::fs::read_to_string(&plot)?.starts_with("<svg"));
+    let kept = pointsman(&["calibrate", "--pairs", &from, "--keep-weights", "--json"]);
+    let kept: Value = serde_json::from_slice(&{ kept }.assert().success().get_output().stdout)?;
+    let built_in = Calibration::built_in()?;
+    let found: Calibration = serde_json::from_value(kept["calibration"].clone())?;
+    assert_eq!((found.weights, found.bias), (built_in.weights, built_in.bias));
+    assert_ne!(answer["calibration"]["weights"], kept["calibration"]["weights"]);
     let model = Model::start()?;
     let proxy = Proxy::start(model.address, &["--calibration", &to])?;
     assert_eq!(outcome(&proxy.ask("How do I mend a boat?")?), "miss");

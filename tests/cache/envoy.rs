@@ -1,6 +1,8 @@
 //! A cache for each target behind a real Envoy with the filter.
 
-use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
@@ -37,6 +39,7 @@ impl Stage {
         }
         let directory = tempfile::tempdir()?;
         let envoy = Envoy::start(&binary, &deployment, directory.path())?;
+        wait_for_caches(&envoy)?;
         Ok(Stage { envoy, caches, models, _directory: directory })
     }
 
@@ -51,6 +54,20 @@ impl Stage {
     fn asked(&self) -> [usize; 2] {
         [self.models[0].asked(), self.models[1].asked()]
     }
+}
+
+/// Waits until the caches have passed their first check: before, Envoy asks the models.
+fn wait_for_caches(envoy: &Envoy) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for name in ["cheap-cache", "strong-cache"] {
+        let healthy = format!("cluster.{name}.membership_healthy");
+        let wanted = format!("{healthy}: 1");
+        while !envoy.admin_get(&format!("/stats?filter={healthy}"))?.contains(&wanted) {
+            ensure!(Instant::now() < deadline, "{name} is never healthy");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
 }
 
 fn chat(system: &str, question: &str) -> Value {

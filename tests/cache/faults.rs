@@ -33,7 +33,7 @@ fn entries_outlive_a_restart_in_both_tiers() -> Result<()> {
 }
 
 /// Waits until the file of `cheap` grows or shrinks to what is wanted: its log changes.
-fn wait_for_rows(directory: &Path, rows: u64) -> Result<()> {
+pub fn wait_for_rows(directory: &Path, rows: u64) -> Result<()> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         // A copy, because the cache has the file for itself.

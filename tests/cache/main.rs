@@ -11,6 +11,7 @@
 
 mod answers;
 mod calibration;
+mod embeddings;
 mod envoy;
 mod faults;
 mod hits;

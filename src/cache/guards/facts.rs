@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Disagreement;
+use super::frame::Frame;
 use super::language::{Language, language};
 use super::lists::{FIRST, is_connective, is_negation, is_stopword, opposites};
 use super::words::{Kind, MARK, Word, sense, words};
@@ -11,6 +12,8 @@ use super::words::{Kind, MARK, Word, sense, words};
 #[derive(Clone, Debug)]
 pub struct Facts {
     language: Language,
+    /// What the small words say, of a question.
+    frame: Option<Frame>,
     /// Text between quotation marks, lower case.
     quotes: Vec<String>,
     words: Vec<Word>,
@@ -31,7 +34,7 @@ const QUESTIONS: &[(&str, &[&str])] = &[
     ("why", &["why", "reason", "reasons"]),
 ];
 /// After "how": a measure is asked for, and another measure is another question.
-const MEASURES: &[&str] =
+pub(super) const MEASURES: &[&str] =
     &["many", "much", "long", "old", "far", "often", "tall", "big", "fast", "deep", "high"];
 
 impl Facts {
@@ -42,7 +45,8 @@ impl Facts {
         let words = words(&without_code, &code);
         let lower = without_code.to_lowercase();
         let written = text.to_lowercase();
-        Facts { language: language(&without_code), quotes, words, lower, written }
+        let frame = Frame::of(&without_code, &words);
+        Facts { language: language(&without_code), frame, quotes, words, lower, written }
     }
 
     /// Whether the texts agree in all that must.
@@ -63,6 +67,7 @@ impl Facts {
         refuse(self.denies() != other.denies(), Disagreement::Negation)?;
         refuse(!self.holds_names_of(other) || !other.holds_names_of(self), Disagreement::Names)?;
         refuse(self.asks_other_than(other), Disagreement::Question)?;
+        refuse(self.points_outside(other), Disagreement::Context)?;
         refuse(self.opposes(other), Disagreement::Opposites)?;
         refuse(self.is_reordered(other), Disagreement::Order)?;
         refuse(self.is_substituted(other), Disagreement::Substitution)
@@ -97,14 +102,21 @@ impl Facts {
         other.quotes.iter().all(|quote| self.lower.contains(&**quote))
     }
 
-    /// Code and symbols may stand there without marks, and more or less often.
+    /// Code and symbols may stand there without marks, more or less often, and a path in its parts:
+    /// "the class `Sink` of `io`" is "`io.Sink`".
     fn holds_code_of(&self, other: &Facts) -> bool {
-        other.of_kind(Kind::Symbol).all(|symbol| holds_whole(&self.written, &symbol.to_lowercase()))
+        let in_parts = |symbol: &str| {
+            let stands =
+                |part: &str| self.words.iter().any(|it| it.text.eq_ignore_ascii_case(part));
+            symbol.contains('.') && symbol.split('.').all(|part| !part.is_empty() && stands(part))
+        };
+        let mut symbols = other.of_kind(Kind::Symbol).map(str::to_lowercase);
+        symbols.all(|symbol| holds_whole(&self.written, &symbol) || in_parts(&symbol))
     }
 
     /// The same numbers. In long texts "first" is more often a word than a number.
     fn counts_as(&self, other: &Facts) -> bool {
-        let long = self.content().count().min(other.content().count()) >= LONG;
+        let long = self.is_long_as(other);
         let numbers = |facts: &Facts| -> Vec<String> {
             let numbers = facts.of_kind(Kind::Number).filter(|number| !(long && *number == FIRST));
             numbers.map(str::to_owned).collect()
@@ -115,23 +127,43 @@ impl Facts {
         here == there
     }
 
-    /// "Not only" and "do not forget" deny nothing.
+    /// "Not only", "do not forget", "or not" and the "no" of an answer, "no, it is", deny nothing.
     fn denies(&self) -> bool {
-        let mut words = self.words.iter().peekable();
-        std::iter::from_fn(|| words.next().map(|word| (&*word.text, words.peek().copied()))).any(
-            |(word, next)| {
-                let asserts = next.is_some_and(|next| matches!(&*next.text, "only" | "forget"));
-                is_negation(word) && !asserts
-            },
-        )
+        let answers = self.lower.trim_start().starts_with("no,");
+        let at = |position: usize| self.words.get(position).map_or("", |word| &*word.text);
+        (usize::from(answers)..self.words.len()).any(|position| {
+            let asserts = matches!(at(position + 1), "only" | "forget")
+                || position.checked_sub(1).is_some_and(|before| at(before) == "or");
+            is_negation(at(position)) && !asserts
+        })
     }
 
-    /// Names may be written in lower case on one side, and be plural.
+    /// Names may be written in lower case on one side, be plural, be part of a path, or stand in
+    /// their initials.
     fn holds_names_of(&self, other: &Facts) -> bool {
-        other.of_kind(Kind::Name).all(|name| {
-            let name = sense(name);
-            self.words.iter().any(|word| sense(&word.text) == name)
-        })
+        let holds = |name: &str| {
+            let wanted = sense(name);
+            self.words.iter().any(|word| {
+                sense(&word.text) == wanted
+                    || word.kind == Kind::Symbol && word.text.split('.').any(|part| part == name)
+            })
+        };
+        let spelt_out = |name: &str| {
+            let mut initials = self.of_kind(Kind::Name).filter_map(|short| other.spells_out(short));
+            initials.any(|words| words.iter().any(|word| word.text == name))
+        };
+        let mut names = other.of_kind(Kind::Name);
+        names.all(|name| holds(name) || self.spells_out(name).is_some() || spelt_out(name))
+    }
+
+    /// The words that initials stand for: "natural language processing" of "nlp".
+    fn spells_out(&self, initials: &str) -> Option<&[Word]> {
+        let of = |words: &[Word]| {
+            words.iter().filter_map(|word| word.text.chars().next()).eq(initials.chars())
+        };
+        // Two may be anybody's.
+        let length = initials.chars().count().max(3);
+        self.words.windows(length).find(|words| of(words))
     }
 
     /// What the text asks for, where words say so. In a statement, "who" and "when" ask for
@@ -139,9 +171,6 @@ impl Facts {
     fn asks_for(&self) -> Option<&str> {
         const OPENING: usize = 4;
         let asking = if self.lower.contains('?') { self.words.len() } else { OPENING };
-        if self.words.first().is_some_and(|word| word.text == "should") {
-            return Some("should");
-        }
         for (position, word) in self.words.iter().enumerate().take(asking) {
             if let Some((kind, _)) = QUESTIONS.iter().find(|(_, all)| all.contains(&&*word.text)) {
                 return Some(kind);
@@ -156,42 +185,27 @@ impl Facts {
         None
     }
 
-    /// Whether the one who answers is asked about what they did: "how did you", "have you ever".
-    fn asks_for_experience(&self) -> bool {
-        self.words.array_windows::<2>().any(|[verb, who]| {
-            matches!(&*verb.text, "did" | "have" | "were" | "had") && who.text == "you"
-        })
+    /// Whether one is about what is not in the text: "what does this mean". A long text tells.
+    fn points_outside(&self, other: &Facts) -> bool {
+        const TOLD: usize = 6;
+        let points = |facts: &Facts| {
+            facts.frame.as_ref().is_some_and(|it| it.points_outside)
+                && facts.content().count() < TOLD
+        };
+        points(self) || points(other)
     }
 
-    /// Whether the answer is yes or no, by the first word.
-    fn asks_whether(&self) -> bool {
-        const VERBS: [&str; 14] = [
-            "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would",
-            "has", "have", "should",
-        ];
-        let mut words = self.words.iter().map(|word| &*word.text);
-        let whether = words.next().is_some_and(|first| VERBS.contains(&first));
-        // "Can you tell me how …" and "is there a way to …" are no such questions.
-        whether && !matches!(words.next(), Some("you" | "there" | "someone" | "anyone"))
-    }
-
-    fn asks_how(&self) -> bool {
-        self.words.first().is_some_and(|first| first.text == "how")
-    }
-
-    /// Reasons and advice are asked for in few words; other things in many: "who wrote …" is "the
-    /// author of …".
+    /// Reasons are asked for in few words; other things in many: "who wrote …" is "the author of
+    /// …".
     fn asks_other_than(&self, other: &Facts) -> bool {
-        const NEVER_IMPLIED: [&str; 2] = ["why", "should"];
-        if self.asks_for_experience() != other.asks_for_experience()
-            || self.asks_whether() && other.asks_how()
-            || self.asks_how() && other.asks_whether()
+        if let (Some(here), Some(there)) = (&self.frame, &other.frame)
+            && !here.asks_like(there)
         {
             return true;
         }
         match (self.asks_for(), other.asks_for()) {
             (Some(a), Some(b)) => a != b,
-            (Some(kind), None) | (None, Some(kind)) => NEVER_IMPLIED.contains(&kind),
+            (Some(kind), None) | (None, Some(kind)) => kind == "why",
             (None, None) => false,
         }
     }
@@ -225,15 +239,30 @@ impl Facts {
     /// that relates them.
     fn is_reordered(&self, other: &Facts) -> bool {
         let swapped = |here: Vec<&str>, there: Vec<&str>| here != there && same_bag(here, there);
+        let (here, there): (Vec<&str>, Vec<&str>) =
+            (self.content().collect(), other.content().collect());
+        let clauses_moved =
+            swapped(here.clone(), there.clone()) && self.moves_clauses(other, &here, &there);
         // Two words say the same in either order, mostly: "what X means", "the meaning of X".
-        let told = self.content().count() > 2;
-        if told && swapped(self.content().collect(), other.content().collect())
-            || swapped(self.affirmed(), other.affirmed())
-        {
+        // A short question has no clauses to move; a statement may be in the passive.
+        let ask = self.frame.is_some() && other.frame.is_some() && !self.is_long_as(other);
+        if ask && is_exchanged(&here, &there, |_| true) {
             return true;
         }
-        let anchors = self.anchors(other);
-        if swapped(anchors.clone(), other.anchors(self)) && self.is_alike_beside(other, &anchors) {
+        let told = here.len() > 2 && swapped(here, there);
+        if !clauses_moved && (told || swapped(self.affirmed(), other.affirmed())) {
+            return true;
+        }
+        // A number does not change places with a name: "no, X is not in 2.0", "2.0 has no X".
+        let anchors_moved = [Kind::Number, Kind::Name, Kind::Symbol].into_iter().any(|kind| {
+            let anchors = self.anchors(other, kind);
+            let excused = clauses_moved && kind != Kind::Number && !self.is_long_as(other);
+            !excused
+                && swapped(anchors.clone(), other.anchors(self, kind))
+                && self.is_alike_beside(other, &anchors)
+                && (kind == Kind::Number || !self.moves_by_clause(other, &anchors))
+        });
+        if anchors_moved {
             return true;
         }
         let (here, there) = (self.relations(), other.relations());
@@ -249,13 +278,20 @@ impl Facts {
         self.words().filter(|word| !is_negation(word)).collect()
     }
 
-    /// Names, numbers and code that both have, in the order that they have here. A name may be in
-    /// lower case on one side.
-    fn anchors(&self, other: &Facts) -> Vec<&str> {
-        let is_anchor = |word: &Word| matches!(word.kind, Kind::Name | Kind::Number | Kind::Symbol);
+    /// Names, numbers or code that both have, in the order that they have here. A name may be in
+    /// lower case on one side, and code without its marks.
+    fn anchors(&self, other: &Facts, kind: Kind) -> Vec<&str> {
+        let anchor = |word: &Word| match word.kind {
+            _ if word.text.starts_with(|c: char| c.is_ascii_digit()) => Kind::Number,
+            kind => kind,
+        };
         let shared = |word: &&Word| {
             let there = other.words.iter().find(|there| there.text == word.text);
-            there.is_some_and(|there| is_anchor(word) || is_anchor(there))
+            there.is_some_and(|there| {
+                let kinds = [anchor(word), anchor(there)];
+                // What is code on one side is no name.
+                kinds.contains(&kind) && (kind != Kind::Name || !kinds.contains(&Kind::Symbol))
+            })
         };
         self.words.iter().filter(shared).map(|word| &*word.text).collect()
     }
@@ -268,6 +304,43 @@ impl Facts {
         };
         let (here, there) = (rest(self), rest(other));
         2 * here.intersection(&there).count() >= here.union(&there).count()
+    }
+
+    /// Whether anchors stand in another order because clauses do, in long texts: the rest is not as
+    /// it was, and no two changed places around a word that both texts have between them. "To list
+    /// the files …, call `ls` with …" is "call `ls` with … to list the files …".
+    fn moves_by_clause(&self, other: &Facts, anchors: &[&str]) -> bool {
+        let beside = |facts: &Facts| -> Vec<String> {
+            let words = facts.words.iter().filter(|word| is_content(word));
+            let words = words.filter(|word| !anchors.contains(&&*word.text));
+            words.map(|word| word.sense().to_owned()).collect()
+        };
+        self.is_long_as(other)
+            && beside(self) != beside(other)
+            && !is_exchanged(&self.relating(), &other.relating(), |word| anchors.contains(&word))
+    }
+
+    /// Words that may stand between two things and relate them, and the things.
+    fn relating(&self) -> Vec<&str> {
+        let relates = |word: &&Word| is_content(word) || is_connective(&word.text);
+        self.words.iter().filter(relates).map(|word| &*word.text).collect()
+    }
+
+    /// Whether the same content stands in another order because clauses do, and not because two
+    /// things changed places. One clause went to the other end: "the default of A is B", "B is the
+    /// default of A". In long texts it is any order that no exchange made.
+    fn moves_clauses(&self, other: &Facts, here: &[&str], there: &[&str]) -> bool {
+        const CLAUSES: usize = 4;
+        let rotated = here.len() >= CLAUSES
+            && (1..here.len()).any(|at| {
+                here[at..] == there[..here.len() - at] && here[..at] == there[here.len() - at..]
+            });
+        rotated || self.is_long_as(other) && !is_exchanged(here, there, |_| true)
+    }
+
+    /// Whether both texts are long.
+    fn is_long_as(&self, other: &Facts) -> bool {
+        self.content().count().min(other.content().count()) >= LONG
     }
 
     /// (what stands left, the connective, what stands right).
@@ -332,6 +405,26 @@ fn same_bag(mut a: Vec<&str>, mut b: Vec<&str>) -> bool {
     a.sort_unstable();
     b.sort_unstable();
     a == b
+}
+
+/// Whether two of these words changed places around one that stayed between them: "A owes B", "B
+/// owes A". Words that one side has twice do not tell.
+fn is_exchanged(here: &[&str], there: &[&str], of: impl Fn(&str) -> bool) -> bool {
+    let place = |words: &[&str], wanted: &str| {
+        let mut places = (0..words.len()).filter(|at| words[*at] == wanted);
+        places.next().filter(|_| places.next().is_none())
+    };
+    let shared: Vec<(usize, usize, bool)> = here
+        .iter()
+        .filter_map(|word| Some((place(here, word)?, place(there, word)?, of(word))))
+        .collect();
+    shared.iter().enumerate().any(|(at, u)| {
+        let crossed = |v: &&(usize, usize, bool)| u.2 && v.2 && v.1 < u.1;
+        shared[at + 1..].iter().filter(crossed).any(|v| {
+            let stays = |w: &(usize, usize, bool)| u.0 < w.0 && w.0 < v.0 && v.1 < w.1 && w.1 < u.1;
+            shared.iter().any(stays)
+        })
+    })
 }
 
 /// Whether a text has this piece, with no letter or digit of its own before or behind it.

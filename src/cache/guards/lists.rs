@@ -131,12 +131,19 @@ const SYNONYMS: &str = "\
     college/university doctor/physician happy/glad phone/cellphone show/display \
     answer/response/reply quick/fast/rapid useful/advantageous/beneficial obtain/acquire \
     require/necessitate choose/select/pick modify/alter include/encompass build/construct \
-    share/distribute specify/indicate locate/discover fetch/retrieve keep/retain \
+    share/distribute specify/indicate/define locate/discover fetch/retrieve keep/retain \
     finish/complete/conclude simple/easy/straightforward main/primary/principal \
     photo/photograph/picture/image lawyer/attorney error/mistake weird/strange rich/wealthy \
     smart/intelligent/clever trip/journey garbage/trash/rubbish holiday/vacation advantage/benefit \
     drawback/disadvantage topic/subject sick/ill administration/management safe/secure \
-    determine/ascertain purpose/aim goal/objective";
+    determine/ascertain purpose/aim goal/objective \
+    convert/transform generate/produce add/append type/variety run/execute perform/conduct \
+    related/corresponding stage/phase evaluate/assess guide/tutorial remove/eliminate \
+    explain/clarify ensure/guarantee collect/gather occur/happen country/nation illness/disease \
+    author/writer baby/infant speak/talk cost/price teenager/teen/adolescent scared/afraid \
+    sad/unhappy exam/examination math/maths/mathematics ad/advert/advertisement tv/television \
+    bike/bicycle app/application info/information lab/laboratory mom/mum/mother dad/father \
+    plane/airplane/aeroplane taxi/cab internet/web couch/sofa salary/wage seek/search";
 
 const OPPOSITES: &str = "\
     able/unable above/below absent/present accept/refuse accept/reject acid/base add/delete \

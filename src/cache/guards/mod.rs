@@ -7,6 +7,7 @@
 //! The rules know English best; numbers, quoted strings, code and scripts hold in any language.
 
 mod facts;
+mod frame;
 mod language;
 mod lists;
 mod words;
@@ -33,8 +34,10 @@ pub enum Disagreement {
     Code,
     /// Another language.
     Language,
-    /// "When" and "where", "who" and "how many".
+    /// "When" and "where", "what is" and "what did you", "which" and "which is the best".
     Question,
+    /// One asks about what is not in its text: "what does this mean".
+    Context,
     /// One has a word whose opposite the other has.
     Opposites,
     /// The same words the other way around: "from A to B", "from B to A".
@@ -45,7 +48,7 @@ pub enum Disagreement {
 
 impl Disagreement {
     /// All kinds, in the order in which they are looked for.
-    pub const ALL: [Disagreement; 11] = [
+    pub const ALL: [Disagreement; 12] = [
         Disagreement::Language,
         Disagreement::Code,
         Disagreement::Quotes,
@@ -54,6 +57,7 @@ impl Disagreement {
         Disagreement::Negation,
         Disagreement::Names,
         Disagreement::Question,
+        Disagreement::Context,
         Disagreement::Opposites,
         Disagreement::Order,
         Disagreement::Substitution,
@@ -70,6 +74,7 @@ impl Disagreement {
             Disagreement::Code => "code",
             Disagreement::Language => "language",
             Disagreement::Question => "question",
+            Disagreement::Context => "context",
             Disagreement::Opposites => "opposites",
             Disagreement::Order => "order",
             Disagreement::Substitution => "substitution",

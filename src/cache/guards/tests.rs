@@ -33,6 +33,13 @@ fn what_must_agree_is_told_by_kind() {
         ("How did you become rich?", "How do I become rich?", D::Question),
         ("Can hummingbirds fly backwards?", "How do hummingbirds fly backwards?", D::Question),
         ("Is tea healthy?", "Is green tea healthy?", D::Substitution),
+        ("What is a parser?", "What does a parser do?", D::Question),
+        ("What is a parser?", "What is the best parser?", D::Question),
+        ("Why do you write parsers?", "Why would one write parsers?", D::Question),
+        ("Has anyone cured the flu?", "Can anyone cure the flu?", D::Question),
+        ("What happened to the Whigs?", "What happens to the Whigs?", D::Question),
+        ("Is it wise to lease a car?", "How wise is it to lease a car?", D::Question),
+        ("What does this symbol mean?", "What is the meaning of this symbol?", D::Context),
         ("What are the advantages of tea?", "What are the disadvantages of tea?", D::Opposites),
         ("How do I gain weight?", "How do I lose weight?", D::Opposites),
         ("Is it legal to fish here?", "Is it unlawful or illegal to fish here?", D::Opposites),
@@ -46,6 +53,18 @@ fn what_must_agree_is_told_by_kind() {
         ("What does `x` mean by itself?", "What does `y` mean by itself?", D::Code),
         ("Is x^2 convex?", "Is x^22 convex?", D::Code),
         (
+            "1 4 apples pears plums figs dates limes kiwis guavas",
+            "4 1 apples pears plums figs dates limes kiwis guavas",
+            D::Order,
+        ),
+        ("3 4 1 2", "1 2 3 4", D::Order),
+        ("why did sparta attack corinth", "for what reason did corinth attack sparta", D::Order),
+        (
+            "In the great war of the last century over trade, why did Sparta attack Corinth?",
+            "Why did Corinth attack Sparta in the great war of the last century over trade?",
+            D::Order,
+        ),
+        (
             "Does the red house of Alice cost more than the green hut of Bob?",
             "Does the green hut of Bob cost more than the red house of Alice?",
             D::Order,
@@ -58,6 +77,13 @@ fn what_must_agree_is_told_by_kind() {
         (
             "How much money does Alice owe Bob for the old car?",
             "How much money does Bob owe Alice for the old car?",
+            D::Order,
+        ),
+        (
+            "In a long letter about the war and the lost harvest of the year, did Sparta blame \
+             Corinth for the famine in the north?",
+            "In a long letter about the war and the lost harvest of the year, did Corinth blame \
+             Sparta for the famine in the north?",
             D::Order,
         ),
         (
@@ -81,6 +107,20 @@ fn paraphrases_agree() {
         ("How do I boil three eggs?", "What is the way to boil 3 eggs?"),
         ("What does \"ubiquitous\" mean?", "What is the meaning of ubiquitous?"),
         ("Who was Alan Turing?", "Tell me who Alan Turing was."),
+        ("How do you poach eggs?", "What's the best way to poach eggs?"),
+        ("Which flights go from Rome to Oslo?", "From Rome to Oslo, which flights go?"),
+        ("The default value of `retries` is `NONE`.", "`retries` has `NONE` as the default value."),
+        (
+            "By calling fs.ls in a loop, you list all the files that a bucket of the project holds.",
+            "You list all the files that a bucket of the project holds by calling fs.ls in a loop.",
+        ),
+        ("Version 2.1.0 does not have the page STREA.", "No, STREA has no page in version 2.1.0."),
+        ("Is `io.Sink` sealed?", "Is the class `Sink` of `io` sealed?"),
+        ("The hub holds models for natural language processing.", "The hub holds models for NLP."),
+        (
+            "The flag tells whether the nightly job of the project was finished in time or not.",
+            "Whether the nightly job of the project was finished in time is told by the flag.",
+        ),
         ("What Are The Benefits Of Green Tea", "What are the benefits of green tea?"),
         (
             "What does `fs.ls` return for an empty bucket?",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::super::entry::Entry;
+use super::super::entry::{Entry, vector_of};
 use super::super::key::Digest128;
 use super::{Change, Store};
 use crate::usage::Usage;
@@ -16,7 +16,7 @@ pub struct File {
 }
 
 /// Number of the table's layout; a file of another is not read.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 impl File {
     /// Opens or creates a file. One that is no store, or of another layout, is moved aside.
@@ -62,7 +62,8 @@ impl File {
             "CREATE TABLE IF NOT EXISTS entry (
                 exact BLOB PRIMARY KEY, partition BLOB NOT NULL, question TEXT,
                 content_type TEXT NOT NULL, body BLOB NOT NULL, input INTEGER, output INTEGER,
-                created INTEGER NOT NULL, expires INTEGER NOT NULL, checksum BLOB NOT NULL
+                created INTEGER NOT NULL, expires INTEGER NOT NULL, checksum BLOB NOT NULL,
+                vector BLOB
              ) WITHOUT ROWID",
         )?;
         connection.pragma_update(None, "user_version", LAYOUT)?;
@@ -77,7 +78,7 @@ impl File {
     pub fn load(&self, now_ms: u64, mut visit: impl FnMut(Entry)) -> rusqlite::Result<u64> {
         let mut select = self.connection.prepare(
             "SELECT exact, partition, question, content_type, body, input, output, created,
-                    expires, checksum FROM entry WHERE expires > ?1 ORDER BY created",
+                    expires, checksum, vector FROM entry WHERE expires > ?1 ORDER BY created",
         )?;
         let mut rows = select.query(params![now_ms as i64])?;
         let mut damaged = 0;
@@ -102,7 +103,8 @@ impl Store for File {
                 Change::Insert(entry) => {
                     transaction
                         .prepare(
-                            "INSERT OR REPLACE INTO entry VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+                            "INSERT OR REPLACE INTO entry
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                         )?
                         .execute(params![
                             entry.exact.0,
@@ -115,6 +117,7 @@ impl Store for File {
                             entry.created_ms as i64,
                             entry.expires_ms as i64,
                             entry.checksum().0,
+                            entry.vector_bytes(),
                         ])?;
                 }
                 Change::Remove(exact) | Change::Evict(exact) => {
@@ -147,6 +150,7 @@ fn entry_of(row: &rusqlite::Row) -> Option<Entry> {
         exact: digest(0)?,
         partition: digest(1)?,
         question: row.get::<_, Option<Box<str>>>(2).ok()?,
+        vector: row.get::<_, Option<Vec<u8>>>(10).ok()?.as_deref().map(vector_of),
         content_type: row.get::<_, Box<str>>(3).ok()?,
         body: Bytes::from(row.get::<_, Vec<u8>>(4).ok()?),
         usage,
@@ -167,6 +171,7 @@ mod tests {
             exact: Digest128([number; 16]),
             partition: Digest128([9; 16]),
             question: number.is_multiple_of(2).then(|| "What?".into()),
+            vector: number.is_multiple_of(2).then(|| [-127, 0, number.cast_signed()].into()),
             content_type: "application/json".into(),
             body: Bytes::from(vec![number; 100]),
             usage: Some(Usage { input: 1, output: u64::from(number) }),
@@ -199,8 +204,16 @@ mod tests {
     fn a_row_that_was_changed_is_not_served() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        let columns =
-            ["partition", "question", "content_type", "body", "input", "created", "expires"];
+        let columns = [
+            "partition",
+            "question",
+            "vector",
+            "content_type",
+            "body",
+            "input",
+            "created",
+            "expires",
+        ];
         for column in columns {
             let mut store = File::open(&path).unwrap();
             store.write(&[Change::Clear, Change::Insert(Arc::new(entry(2, 100)))]).unwrap();

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{Client, Connection, Pipeline, RedisResult, cmd, pipe};
 
-use super::super::entry::Entry;
+use super::super::entry::{Entry, vector_of};
 use super::super::key::{Digest128, ExactKey};
 use super::{Change, QUEUE, Store};
 use crate::usage::Usage;
@@ -209,6 +209,9 @@ fn put(transaction: &mut Pipeline, name: &str, entry: &Entry) {
     if let Some(question) = entry.question.as_deref() {
         transaction.arg("question").arg(question);
     }
+    if let Some(vector) = entry.vector_bytes() {
+        transaction.arg("vector").arg(vector);
+    }
     if let Some(usage) = &entry.usage {
         transaction.arg("input").arg(usage.input).arg("output").arg(usage.output);
     }
@@ -238,6 +241,7 @@ fn entry_of(mut fields: HashMap<String, Vec<u8>>) -> Option<Entry> {
         exact: digest(&fields, "exact")?,
         partition: digest(&fields, "partition")?,
         question: question.map(Into::into),
+        vector: fields.get("vector").map(|bytes| vector_of(bytes)),
         content_type: content_type.into(),
         created_ms: number(&fields, "created")?,
         expires_ms: number(&fields, "expires")?,

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::embeddings::{self, knowing};
 use super::read_calibration;
-use crate::cache::audit::audit;
+use crate::cache::audit::{audit, pairs};
 use crate::cache::{Embedder, Matcher};
 
 /// Count false hits among generated pairs that must not hit
@@ -22,6 +23,8 @@ pub(super) struct Args {
     /// What `pointsman cache calibrate` wrote; the built-in calibration when absent
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
+    #[command(flatten)]
+    embeddings: embeddings::Args,
     /// Print the pairs that hit
     #[arg(long)]
     show: bool,
@@ -32,8 +35,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let calibration = read_calibration(args.calibration.as_deref())?;
+    let endpoint = args.embeddings.endpoint()?;
+    let calibration = embeddings::made_for(calibration, endpoint.as_ref())?;
+    let kinds = pairs(args.pairs, args.seed);
+    let texts = kinds.iter().flat_map(|kind| &kind.pairs).flat_map(|(a, b)| [&**a, &**b]);
     let matcher = Matcher::new(Embedder::built_in()?, calibration);
-    let kinds = audit(&matcher, args.pairs, args.seed);
+    let matcher = knowing(matcher, endpoint.as_ref(), texts)?;
+    let kinds = audit(&matcher, kinds);
     if args.json {
         println!("{}", json!({"pairs": args.pairs, "kinds": kinds}));
         return Ok(());

@@ -6,11 +6,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::cache::calibrate::{
-    CalibrateError, Goal, Judged, Pair, Report, calibrate, nearest_others,
+    CalibrateError, Goal, Judged, Pair, Report, Weights, calibrate, nearest_others,
 };
 use crate::cache::{Calibration, Embedder, Matcher};
 use crate::cli::{BadInput, bytes_bar};
 use crate::learn::Lines;
+
+use super::embeddings::{self, knowing};
 
 /// Find the similarity from which an answer may serve another question
 ///
@@ -31,6 +33,11 @@ pub(super) struct Args {
     /// To each pair that is the same, add this many pairs that are not: the nearest other questions
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     nearest: usize,
+    /// Find the threshold only, for the built-in weights: for pairs too few to learn weights from
+    #[arg(long)]
+    keep_weights: bool,
+    #[command(flatten)]
+    embeddings: embeddings::Args,
     /// Write the calibration to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -63,10 +70,13 @@ const SEED: u64 = 1;
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut pairs = read(&args.pairs)?;
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
+    let texts = pairs.iter().flat_map(|pair| [&*pair.a, &*pair.b]);
+    let matcher = knowing(matcher, args.embeddings.endpoint()?.as_ref(), texts)?;
     pairs.extend(nearest_others(&matcher, &pairs, args.nearest));
     let goal = args.false_alarms.map_or(Goal::FalseHits(args.false_hits), Goal::FalseAlarms);
+    let weights = if args.keep_weights { Weights::Kept } else { Weights::Fitted };
     let (calibration, report, judged) =
-        calibrate(&matcher, &pairs, goal, SEED).map_err(|error| {
+        calibrate(&matcher, &pairs, goal, weights, SEED).map_err(|error| {
             let hint = match &error {
                 CalibrateError::TooFew { .. } => "label more pairs, of both kinds",
                 CalibrateError::Unreachable { .. } => {
