@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::BadInput;
 use crate::bandit::{Estimate, Estimates, Sample, estimate};
 use crate::learn::Lines;
-use crate::policy::bandit::Snapshot;
+use crate::policy::bandit::{Snapshot, segment_id};
 use crate::record::unpack;
 
 /// Estimate what a policy would have earned, from the log of another one
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// λ times the cost of each target, taken off the rewards; a snapshot's own when absent
     #[arg(long, value_delimiter = ',')]
     penalties: Option<Vec<f32>>,
+    /// Only decisions of this policy of the filter's configuration
+    #[arg(long, value_name = "NAME")]
+    segment: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,6 +52,8 @@ struct Line<'l> {
     propensity: Option<f64>,
     #[serde(borrow)]
     context: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    policy: Option<Cow<'l, str>>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +101,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if penalties.len() != targets.len() {
         return Err(BadInput::new("--penalties has not one number per target").into());
     }
-    let samples = read(&args.log, &targets, &penalties)?;
+    let mut samples = read(&args.log, &targets, &penalties)?;
+    if let Some(name) = &args.segment {
+        samples.retain(|sample| sample.segment == segment_id(name));
+    }
     let judged = policies.iter().map(|(name, policy)| judge(name, policy, &samples, targets.len()));
     let report = Report {
         decisions: samples.len(),
@@ -168,7 +176,8 @@ fn drawn(line: &Line, targets: &[String]) -> Option<Sample> {
     let target = targets.iter().position(|name| Some(name.as_str()) == line.target.as_deref())?;
     let context = unpack(line.context.as_deref()?)?;
     let propensity = line.propensity.filter(|p| *p > 0.0 && *p <= 1.0)?;
-    let sample = Sample { context, target, propensity, reward: 0.0 };
+    let segment = segment_id(line.policy.as_deref().unwrap_or_default());
+    let sample = Sample { context, target, propensity, reward: 0.0, segment };
     (line.source.as_deref() == Some("bandit")).then_some(sample)
 }
 
@@ -184,7 +193,9 @@ fn judge(
     targets: usize,
 ) -> anyhow::Result<Judged> {
     let probabilities = |sample: &Sample| match policy {
-        Policy::Snapshot(snapshot) => snapshot.probabilities(&sample.context, &vec![true; targets]),
+        Policy::Snapshot(snapshot) => {
+            snapshot.probabilities(sample.segment, &sample.context, &vec![true; targets])
+        }
         Policy::Target(target) => {
             (0..targets).map(|other| f64::from(u8::from(other == *target))).collect()
         }

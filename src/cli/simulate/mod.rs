@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// JSONL or gzipped JSONL with the scores of both models
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     data: Vec<PathBuf>,
+    /// Which rows: `val` for a model that was trained on the others
+    #[arg(long, value_enum, default_value = "all")]
+    split: evaluate::Part,
     /// Directory with model.onnx and manifest.json; the built-in model when absent
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -98,7 +101,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return study::run(args);
     }
     let classifier = evaluate::load(args.model.as_deref())?;
-    let pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
+    let mut pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
+    pool.items.retain(|item| args.split.holds(item.row.split));
     if pool.items.is_empty() {
         return Err(BadInput::new("no rows").into());
     }

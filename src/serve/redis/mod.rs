@@ -27,7 +27,7 @@ use super::Options;
 use super::learning::{self, Learner};
 use super::status::Shared;
 use super::writer::Handle;
-use crate::bandit::Controller;
+use crate::bandit::Learners;
 use crate::features::digest_of;
 
 /// All keys have the same hash tag: a script may touch keys of one slot only.
@@ -67,8 +67,8 @@ struct Server {
 }
 
 impl Server {
-    fn new(url: &str, controller: &Controller) -> RedisResult<Self> {
-        let snapshot = controller.snapshot();
+    fn new(url: &str, learners: &Learners) -> RedisResult<Self> {
+        let snapshot = learners.snapshot();
         let meaning =
             format!("{} {:?} {:?}", snapshot.context_hash, snapshot.targets, snapshot.penalties);
         let url = url.replacen("valkey://", "redis://", 1);
@@ -114,16 +114,16 @@ impl Server {
 pub fn start(
     url: &str,
     options: &Options,
-    controller: Controller,
+    learners: Learners,
     shared: &Arc<Shared>,
 ) -> Result<(Handle, Learner, Vec<JoinHandle<()>>), RedisStoreError> {
-    let server = Server::new(url, &controller)?;
+    let server = Server::new(url, &learners)?;
     let mut connection = server.connect()?;
     if let Some(weakness) = server.weakness(&mut connection) {
         shared.warn(format!("{weakness}: what was acknowledged may be lost when it dies"));
     }
     let (learner, tasks) = learning::channel();
-    let replica = replica::Replica::new(server.clone(), controller, Arc::clone(shared), tasks);
+    let replica = replica::Replica::new(server.clone(), learners, Arc::clone(shared), tasks);
     let (handle, jobs) = Handle::channel();
     let writer = writer::Writer::new(server, options.attribution, learner.clone());
     let threads =
