@@ -1,5 +1,6 @@
 //! The example deployments against published schemas, and in real Envoy where that is possible.
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,

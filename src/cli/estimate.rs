@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -123,10 +124,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             overlap.largest_weight
         );
     }
+    let mut out = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
-        print_table(&report);
+        print_table(&mut out, &report)?;
     }
     Ok(())
 }
@@ -207,18 +209,24 @@ fn judge(
     Ok(Judged { policy: name.to_owned(), estimates })
 }
 
-fn print_table(report: &Report) {
-    println!("{} decisions, mean reward {:.4}\n", report.decisions, report.logged.unwrap_or(0.0));
-    println!("{:24} {:5} {:>8}   95 % interval", "policy", "", "value");
+fn print_table(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{} decisions, mean reward {:.4}\n",
+        report.decisions,
+        report.logged.unwrap_or(0.0)
+    )?;
+    writeln!(out, "{:24} {:5} {:>8}   95 % interval", "policy", "", "value")?;
     for judged in &report.policies {
         let e = &judged.estimates;
         let mut name = judged.policy.as_str();
         for (estimator, Estimate { value, low, high }) in
             [("ips", e.ips), ("snips", e.snips), ("dm", e.dm), ("dr", e.dr)]
         {
-            println!("{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}");
+            writeln!(out, "{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}")?;
             name = "";
         }
-        println!("{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size);
+        writeln!(out, "{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size)?;
     }
+    Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 0.1)]
     canary: f64,
     /// What a new policy must earn more than the current one, at its lower bound
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.001)]
     margin: f64,
     /// Publish nothing by itself; a person promotes
     #[arg(long)]

@@ -49,7 +49,7 @@ impl ControllerOptions {
             memory: 50_000.0,
             window: 20_000,
             least: 500,
-            margin: 0.0,
+            margin: 0.001,
             bound: 2.6,
             canary_share: 0.1,
             canary_least: 300,
