@@ -29,6 +29,7 @@ use super::status::Shared;
 use super::writer::Handle;
 use crate::bandit::Learners;
 use crate::features::digest_of;
+use crate::policy::bandit::Snapshot;
 
 /// All keys have the same hash tag: a script may touch keys of one slot only.
 const LESSONS: &str = "{pointsman}:lessons";
@@ -43,6 +44,8 @@ const POLICY: &str = "{pointsman}:policy";
 const PENDING: &str = "{pointsman}:d:";
 const RECENT: &str = "{pointsman}:recent:";
 const ANSWERS: &str = "{pointsman}:answer:";
+/// Raised whenever lessons, sums or state look otherwise.
+const LAYOUT: u32 = 2;
 /// The consumer group of all replicas.
 const GROUP: &str = "learners";
 
@@ -68,9 +71,8 @@ struct Server {
 
 impl Server {
     fn new(url: &str, learners: &Learners) -> RedisResult<Self> {
-        let snapshot = learners.snapshot();
-        let meaning =
-            format!("{} {:?} {:?}", snapshot.context_hash, snapshot.targets, snapshot.penalties);
+        let Snapshot { context_hash, targets, penalties, .. } = learners.snapshot();
+        let meaning = format!("{LAYOUT} {context_hash} {targets:?} {penalties:?}");
         let url = url.replacen("valkey://", "redis://", 1);
         Ok(Server { client: Client::open(url)?, policy: digest_of(meaning.as_bytes()) })
     }
