@@ -29,7 +29,7 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 	target/release/examples/demo_bandit
 
 .PHONY: test
-test: lint deny build venv java envoy-versions prometheus debian-packages ## everything that CI runs
+test: lint deny build venv java envoy-versions prometheus debian-packages node-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: build
@@ -108,8 +108,12 @@ venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
 
 .PHONY: debian-packages
-debian-packages: ## what only some tests need: a headless browser, Redis
+debian-packages: ## what only some tests need: a headless browser, Redis, Node.js
 	@scripts/debian-packages.sh
+
+.PHONY: node-packages
+node-packages: debian-packages ## published schemas of the Kubernetes resources in deploy/, for tests
+	@scripts/node-packages.sh
 
 .PHONY: java
 java: ## a Java for the Spark test, through apt-get where we may; the test says so when there is none

@@ -19,7 +19,7 @@ use pointsman::bandit::{Controller, ControllerOptions, Prior};
 use pointsman::config::{Config, Sticky, Target};
 use pointsman::control::{Buffer, Live, Signer};
 use pointsman::features::{self, Features};
-use pointsman::policy::bandit::Explorer;
+use pointsman::policy::bandit::{EVERYTHING, Explorer};
 use pointsman::policy::sticky::{self, Key};
 use pointsman::prompt::{ApiFormat, Prompt};
 use pointsman::record::pack;
@@ -154,7 +154,7 @@ fn bandit(criterion: &mut Criterion) {
                 |decision| {
                     draw = (draw + 0.618_034) % 1.0;
                     let context = live.context(decision).unwrap();
-                    live.decide(decision, &context, draw, now).unwrap();
+                    live.decide(decision, EVERYTHING, &context, draw, now).unwrap();
                     pack(&context)
                 },
                 BatchSize::SmallInput,

@@ -91,31 +91,38 @@ fn main() -> Result<()> {
     // Rewards lag behind, so that their decisions are there.
     let lag = Duration::from_secs(1);
     let begun = Instant::now();
-    let over = begun + Duration::from_secs(arguments.seconds);
+    let lasts = Duration::from_secs(arguments.seconds);
     let tasks: Vec<_> = [(decisions, begun), (rewards, begun + lag)]
         .into_iter()
         .flat_map(|(kind, begin)| {
             let (signer, connections) = (Arc::clone(&signer), arguments.connections);
             (0..connections).map(move |connection| {
                 let signer = Arc::clone(&signer);
-                let posts = Posts { kind, begin, over, connection, connections };
-                RUNTIME.spawn(async move { (kind.path, posts.send(address, &signer).await) })
+                let posts = Posts { kind, begin, over: begin + lasts, connection, connections };
+                RUNTIME.spawn(async move {
+                    let sent = posts.send(address, &signer).await;
+                    (kind.path, begin.elapsed(), sent)
+                })
             })
         })
         .collect();
     let mut latencies: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
+    let mut lasted = [lasts; 2];
     for task in tasks {
-        let (path, taken) = RUNTIME.block_on(task)?;
-        latencies[usize::from(path == rewards.path)].extend(taken?);
+        let (path, took, sent) = RUNTIME.block_on(task)?;
+        let kind = usize::from(path == rewards.path);
+        latencies[kind].extend(sent?);
+        lasted[kind] = lasted[kind].max(took);
     }
-    let lasted = begun.elapsed();
     let sent = latencies[1].len() as u64 * u64::from(rewards.batch);
     let learnt_after = wait_until_learnt(address, sent, Instant::now())?;
     println!(
         "{:<14} {:>9} {:>11} {:>9} {:>9} {:>9}",
         "", "posts", "lines/s", "p50 ms", "p99 ms", "max ms"
     );
-    for (kind, latencies) in [decisions, rewards].into_iter().zip(&mut latencies) {
+    for ((kind, latencies), lasted) in
+        [decisions, rewards].into_iter().zip(&mut latencies).zip(lasted)
+    {
         latencies.sort_unstable();
         let at = |share: f64| {
             let rank = (latencies.len() as f64 * share).ceil() as usize;

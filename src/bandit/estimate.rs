@@ -214,7 +214,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
-    use crate::policy::bandit::{Explorer, Spread, draw};
+    use crate::policy::bandit::{EVERYTHING, Explorer, Spread, draw};
 
     /// Expected reward of each target, linear in the context `[1, a, b]`.
     const TRUTH: [[f32; 3]; 3] = [[0.3, 0.4, 0.1], [0.5, -0.1, 0.2], [0.6, 0.1, -0.4]];
@@ -238,7 +238,13 @@ mod tests {
                 let probabilities = explorer.probabilities(&guess, &[true; 3]);
                 let target = draw(&probabilities, rng.random()).unwrap();
                 let reward = f32::from(u8::from(rng.random_bool(mean(target, &context))));
-                Sample { propensity: probabilities[target], context, target, reward }
+                Sample {
+                    propensity: probabilities[target],
+                    context,
+                    target,
+                    reward,
+                    segment: EVERYTHING,
+                }
             })
             .collect()
     }

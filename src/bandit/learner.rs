@@ -225,9 +225,10 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::policy::bandit::EVERYTHING;
 
     fn sample(context: Vec<f32>, target: usize, reward: f32) -> Sample {
-        Sample { context, target, propensity: 1.0, reward }
+        Sample { context, target, propensity: 1.0, reward, segment: EVERYTHING }
     }
 
     fn prior(targets: usize, dimensions: usize) -> Prior {
@@ -266,6 +267,7 @@ mod tests {
             penalties,
             explorer: Explorer::EpsilonGreedy { epsilon: 0.0 },
             components: vec![warm.component("1")],
+            segments: Vec::new(),
         };
         for step in 0..=1000_u16 {
             let score = f32::from(step) / 1000.0;
@@ -273,7 +275,7 @@ mod tests {
                 continue;
             }
             let context = Context::new(2).of_engineered(&[], &[score]);
-            let draw = snapshot.choose(&context, &[true; 2], 0.5).unwrap();
+            let draw = snapshot.choose(EVERYTHING, &context, &[true; 2], 0.5).unwrap();
             assert_eq!(draw.target, usize::from(score < threshold), "{score}");
         }
     }

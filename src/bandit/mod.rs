@@ -16,6 +16,7 @@ mod controller;
 mod estimate;
 mod gate;
 mod learner;
+mod learners;
 mod triangle;
 
 pub use change::{Change, ChangeDetector};
@@ -23,6 +24,9 @@ pub use controller::{Controller, ControllerOptions, Event, Outcome, Stage};
 pub use estimate::{Estimate, Estimates, Overlap, estimate};
 pub use gate::{Difference, difference};
 pub use learner::{Prior, Statistics};
+pub use learners::Learners;
+
+use crate::policy::bandit::SegmentId;
 
 /// One decision with its reward: what is learnt from and what policies are judged on.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,4 +39,6 @@ pub struct Sample {
     pub propensity: f64,
     /// Quality of the answer, 0..=1.
     pub reward: f32,
+    /// What it is a part of.
+    pub segment: SegmentId,
 }

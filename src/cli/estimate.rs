@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::BadInput;
 use crate::bandit::{Estimate, Estimates, Sample, estimate};
 use crate::learn::Lines;
-use crate::policy::bandit::Snapshot;
+use crate::policy::bandit::{Snapshot, segment_id};
 use crate::record::unpack;
 
 /// Estimate what a policy would have earned, from the log of another one
@@ -31,6 +32,9 @@ pub(super) struct Args {
     /// λ times the cost of each target, taken off the rewards; a snapshot's own when absent
     #[arg(long, value_delimiter = ',')]
     penalties: Option<Vec<f32>>,
+    /// Only decisions of this policy of the filter's configuration
+    #[arg(long, value_name = "NAME")]
+    segment: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,6 +53,8 @@ struct Line<'l> {
     propensity: Option<f64>,
     #[serde(borrow)]
     context: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    policy: Option<Cow<'l, str>>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +102,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if penalties.len() != targets.len() {
         return Err(BadInput::new("--penalties has not one number per target").into());
     }
-    let samples = read(&args.log, &targets, &penalties)?;
+    let mut samples = read(&args.log, &targets, &penalties)?;
+    if let Some(name) = &args.segment {
+        samples.retain(|sample| sample.segment == segment_id(name));
+    }
     let judged = policies.iter().map(|(name, policy)| judge(name, policy, &samples, targets.len()));
     let report = Report {
         decisions: samples.len(),
@@ -115,10 +124,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             overlap.largest_weight
         );
     }
+    let mut out = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
-        print_table(&report);
+        print_table(&mut out, &report)?;
     }
     Ok(())
 }
@@ -168,7 +178,8 @@ fn drawn(line: &Line, targets: &[String]) -> Option<Sample> {
     let target = targets.iter().position(|name| Some(name.as_str()) == line.target.as_deref())?;
     let context = unpack(line.context.as_deref()?)?;
     let propensity = line.propensity.filter(|p| *p > 0.0 && *p <= 1.0)?;
-    let sample = Sample { context, target, propensity, reward: 0.0 };
+    let segment = segment_id(line.policy.as_deref().unwrap_or_default());
+    let sample = Sample { context, target, propensity, reward: 0.0, segment };
     (line.source.as_deref() == Some("bandit")).then_some(sample)
 }
 
@@ -184,7 +195,9 @@ fn judge(
     targets: usize,
 ) -> anyhow::Result<Judged> {
     let probabilities = |sample: &Sample| match policy {
-        Policy::Snapshot(snapshot) => snapshot.probabilities(&sample.context, &vec![true; targets]),
+        Policy::Snapshot(snapshot) => {
+            snapshot.probabilities(sample.segment, &sample.context, &vec![true; targets])
+        }
         Policy::Target(target) => {
             (0..targets).map(|other| f64::from(u8::from(other == *target))).collect()
         }
@@ -196,18 +209,24 @@ fn judge(
     Ok(Judged { policy: name.to_owned(), estimates })
 }
 
-fn print_table(report: &Report) {
-    println!("{} decisions, mean reward {:.4}\n", report.decisions, report.logged.unwrap_or(0.0));
-    println!("{:24} {:5} {:>8}   95 % interval", "policy", "", "value");
+fn print_table(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{} decisions, mean reward {:.4}\n",
+        report.decisions,
+        report.logged.unwrap_or(0.0)
+    )?;
+    writeln!(out, "{:24} {:5} {:>8}   95 % interval", "policy", "", "value")?;
     for judged in &report.policies {
         let e = &judged.estimates;
         let mut name = judged.policy.as_str();
         for (estimator, Estimate { value, low, high }) in
             [("ips", e.ips), ("snips", e.snips), ("dm", e.dm), ("dr", e.dr)]
         {
-            println!("{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}");
+            writeln!(out, "{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}")?;
             name = "";
         }
-        println!("{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size);
+        writeln!(out, "{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size)?;
     }
+    Ok(())
 }

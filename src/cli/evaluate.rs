@@ -77,7 +77,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn holds(self, split: Split) -> bool {
+    pub(super) fn holds(self, split: Split) -> bool {
         match self {
             Part::Val => split == Split::Val,
             Part::Train => split == Split::Train,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{BadInput, evaluate};
-use crate::bandit::{ControllerOptions, Prior};
-use crate::policy::bandit::Explorer;
+use crate::bandit::{ControllerOptions, Learners, Prior};
+use crate::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
 use crate::serve::{Options, ServeError, State, serve};
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
@@ -51,6 +51,9 @@ pub(super) struct Args {
     /// The explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
     #[arg(long, value_parser = super::simulate::explorer)]
     explorer: Option<Explorer>,
+    /// Policies of the filter's configuration that get a learner of their own; all others share one
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    segments: Vec<String>,
     /// Samples after which an old one counts for 1/e
     #[arg(long, default_value_t = 50_000.0)]
     memory: f64,
@@ -58,7 +61,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 0.1)]
     canary: f64,
     /// What a new policy must earn more than the current one, at its lower bound
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.001)]
     margin: f64,
     /// Publish nothing by itself; a person promotes
     #[arg(long)]
@@ -109,6 +112,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     controller.canary_share = args.canary;
     controller.margin = args.margin;
     controller.automatic = !args.manual;
+    let learners = Learners::new(controller, prior, &args.segments);
+    check_segments(&args.segments, learners.largest_snapshot())?;
     let options = Options {
         listen: args.listen,
         state: args.store.map_or(State::File(args.state), State::Redis),
@@ -117,8 +122,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         attribution: Duration::from_secs(args.attribution),
         pending: args.pending,
         rate: args.rate,
-        controller,
-        prior,
+        learners,
     };
     let ready = |address, warning: Option<String>| {
         if let Some(warning) = warning {
@@ -132,4 +136,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         }
         error => error.into(),
     })
+}
+
+fn check_segments(names: &[String], largest: usize) -> Result<(), BadInput> {
+    let mut distinct: Vec<&String> = names.iter().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < names.len() || names.iter().any(String::is_empty) {
+        return Err(BadInput::new("--segments: each name once, and none empty"));
+    }
+    if names.len() > MAX_SEGMENTS {
+        return Err(BadInput::new(format!("--segments: at most {MAX_SEGMENTS}")));
+    }
+    if largest > MAX_SNAPSHOT_BYTES {
+        let error = format!("a snapshot might have {largest} bytes, at most {MAX_SNAPSHOT_BYTES}");
+        let hint = "name fewer segments, or take an explorer that needs no standard errors";
+        return Err(BadInput::new(error).hint(hint));
+    }
+    Ok(())
 }

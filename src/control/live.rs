@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::decision::{Decision, Reason, Source};
-use crate::policy::bandit::{Context, Snapshot};
+use crate::policy::bandit::{Context, SegmentId, Snapshot};
 
 /// Why the classifier decides although the bandit should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +66,9 @@ impl Live {
             .then(|| self.context.of_engineered(&decision.context, &decision.scores))
     }
 
-    /// Draws a target where the classifier would have decided; `uniform` is in 0..1. What gates,
-    /// rules, stickiness or an override decided stays as it is.
+    /// Draws a target where the classifier would have decided, by the policy of the decision's
+    /// segment; `uniform` is in 0..1. What gates, rules, stickiness or an override decided stays
+    /// as it is.
     ///
     /// # Errors
     ///
@@ -75,6 +76,7 @@ impl Live {
     pub fn decide(
         &self,
         decision: &mut Decision,
+        segment: SegmentId,
         context: &[f32],
         uniform: f64,
         now: Instant,
@@ -88,7 +90,7 @@ impl Live {
         }
         let targets = 0..snapshot.targets.len();
         let eligible: Vec<bool> = targets.map(|target| decision.open.contains(target)).collect();
-        if let Some(draw) = snapshot.choose(context, &eligible, uniform) {
+        if let Some(draw) = snapshot.choose(segment, context, &eligible, uniform) {
             decision.target = draw.target;
             decision.propensity = draw.propensity as f32;
             decision.reason =
@@ -101,7 +103,7 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::bandit::{Component, Explorer};
+    use crate::policy::bandit::{Component, EVERYTHING, Explorer};
     use crate::policy::gates::TargetSet;
 
     fn live(max_age: u64) -> Live {
@@ -130,6 +132,7 @@ mod tests {
                 weights: vec![vec![0.0; strong.len()], strong],
                 factors: Vec::new(),
             }],
+            segments: Vec::new(),
         }
     }
 
@@ -139,14 +142,17 @@ mod tests {
         let now = Instant::now();
         let mut decided = decision(Reason::ScoreReachedThreshold);
         let context = live.context(&decided).unwrap();
-        assert_eq!(live.decide(&mut decided, &context, 0.5, now), Err(Missing::NoSnapshot));
+        assert_eq!(
+            live.decide(&mut decided, EVERYTHING, &context, 0.5, now),
+            Err(Missing::NoSnapshot)
+        );
         assert_eq!(decided.target, 0);
         live.replace(snapshot(), now);
         for (uniform, target, reason, propensity) in
             [(0.5, 1, Reason::BanditBest, 0.9), (0.05, 0, Reason::BanditExplored, 0.1)]
         {
             let mut decided = decision(Reason::ScoreReachedThreshold);
-            live.decide(&mut decided, &context, uniform, now).unwrap();
+            live.decide(&mut decided, EVERYTHING, &context, uniform, now).unwrap();
             assert_eq!((decided.target, decided.reason), (target, reason));
             assert!((decided.propensity - propensity).abs() < 1e-6);
         }
@@ -167,7 +173,7 @@ mod tests {
             held,
         ] {
             let mut decided = before.clone();
-            live.decide(&mut decided, &[], 0.5, now).unwrap();
+            live.decide(&mut decided, EVERYTHING, &[], 0.5, now).unwrap();
             assert_eq!(decided, before);
         }
     }
@@ -180,8 +186,11 @@ mod tests {
         let later = begin + Duration::from_secs(61);
         let mut decided = decision(Reason::ScoreReachedThreshold);
         let context = live.context(&decided).unwrap();
-        assert_eq!(live.decide(&mut decided, &context, 0.5, later), Err(Missing::StaleSnapshot));
+        assert_eq!(
+            live.decide(&mut decided, EVERYTHING, &context, 0.5, later),
+            Err(Missing::StaleSnapshot)
+        );
         live.confirm(later);
-        assert_eq!(live.decide(&mut decided, &context, 0.5, later), Ok(()));
+        assert_eq!(live.decide(&mut decided, EVERYTHING, &context, 0.5, later), Ok(()));
     }
 }

@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::control::{Answer, Buffer, DecisionId, Live, Missing, Signer, asked};
 use crate::decision::Decision;
 use crate::metrics;
-use crate::policy::bandit::{MAX_SNAPSHOT_BYTES, Snapshot};
+use crate::policy::bandit::{EVERYTHING, MAX_SNAPSHOT_BYTES, SegmentId, Snapshot, segment_id};
 use crate::prompt::Prompt;
 
 /// A call that was not answered by then counts as failed, and its decisions go again.
@@ -35,6 +35,8 @@ const ATTEMPTS: usize = 3;
 pub(super) struct Control {
     config: config::Control,
     targets: Vec<String>,
+    /// By policy of the configuration.
+    segments: Vec<SegmentId>,
     pub(super) signer: Signer,
     live: RefCell<Live>,
     buffer: RefCell<Buffer>,
@@ -76,6 +78,7 @@ impl Control {
             refused: counter(metrics::SNAPSHOTS_REFUSED)?,
             missing,
             targets,
+            segments: config.policies.iter().map(|policy| segment_id(&policy.name)).collect(),
             config: control.clone(),
         }))
     }
@@ -96,8 +99,9 @@ impl Control {
             snapshot: live.version().map(str::to_owned),
             fallback: None,
         };
+        let segment = self.segments.get(decision.policy).copied().unwrap_or(EVERYTHING);
         if self.config.bandit
-            && let Err(missing) = live.decide(decision, &context, uniform, Instant::now())
+            && let Err(missing) = live.decide(decision, segment, &context, uniform, Instant::now())
         {
             told.fallback = Some(missing.name());
             if let Some(&id) = self.missing.get(missing.name()) {

@@ -13,6 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::Options;
@@ -54,7 +55,7 @@ impl Api {
         let inner = Inner {
             signer,
             token: options.token.clone(),
-            targets: options.controller.targets.clone(),
+            targets: options.learners.options().targets.clone(),
             shared,
             writer,
             learner,
@@ -134,11 +135,21 @@ impl Api {
         }
     }
 
-    async fn order(&self, headers: &HeaderMap, command: Command) -> Response {
+    async fn order(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        command: fn(String) -> Command,
+    ) -> Response {
         if !self.admits(headers) {
             return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
         }
-        if self.inner.learner.order(command).await {
+        let place =
+            if body.is_empty() { Ok(Place::default()) } else { serde_json::from_slice(body) };
+        let Ok(Place { segment }) = place else {
+            return (StatusCode::BAD_REQUEST, "not {\"segment\": NAME}\n").into_response();
+        };
+        if self.inner.learner.order(command(segment)).await {
             (StatusCode::OK, "done\n").into_response()
         } else {
             (StatusCode::CONFLICT, "there is nothing to do\n").into_response()
@@ -186,12 +197,20 @@ async fn metrics(State(api): State<Api>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], api.inner.shared.metrics()).into_response()
 }
 
-async fn promote(State(api): State<Api>, headers: HeaderMap) -> Response {
-    api.order(&headers, Command::Promote).await
+/// The body of an order: where it holds; empty where no segment decides.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    #[serde(default)]
+    segment: String,
 }
 
-async fn roll_back(State(api): State<Api>, headers: HeaderMap) -> Response {
-    api.order(&headers, Command::RollBack).await
+async fn promote(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    api.order(&headers, &body, Command::Promote).await
+}
+
+async fn roll_back(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    api.order(&headers, &body, Command::RollBack).await
 }
 
 async fn dashboard() -> Response {

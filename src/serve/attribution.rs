@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::line::{Rank, Stored};
 use crate::bandit::Sample;
 use crate::control::DecisionId;
+use crate::policy::bandit::SegmentId;
 
 /// What became of lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,6 +49,7 @@ struct Pending {
     drawn: bool,
     propensity: f32,
     context: Box<[f32]>,
+    segment: SegmentId,
     at_ms: u64,
     rewarded: Option<(f32, Rank)>,
 }
@@ -89,7 +91,7 @@ impl Attribution {
     pub fn take(&mut self, line: &Stored, now_ms: u64, counts: &mut Counts) -> Option<Lesson> {
         self.expire(now_ms);
         match line {
-            Stored::Decision { id, target, drawn, propensity, context, .. } => {
+            Stored::Decision { id, target, drawn, propensity, context, segment, .. } => {
                 if self.pending.contains_key(id) {
                     counts.duplicate += 1;
                     return None;
@@ -100,6 +102,7 @@ impl Attribution {
                     drawn: *drawn,
                     propensity: *propensity,
                     context: context.as_slice().into(),
+                    segment: *segment,
                     at_ms: now_ms,
                     rewarded: None,
                 };
@@ -175,6 +178,7 @@ impl Pending {
             target: usize::from(self.target),
             propensity: f64::from(self.propensity),
             reward,
+            segment: self.segment,
         };
         Some(match before {
             Some((before, _)) => Lesson::Correct { sample: sample(before), reward },
@@ -186,6 +190,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::bandit::EVERYTHING;
 
     fn decision(id: u8) -> Stored {
         Stored::Decision {
@@ -195,6 +200,7 @@ mod tests {
             explored: false,
             propensity: 0.5,
             context: vec![1.0],
+            segment: EVERYTHING,
         }
     }
 
@@ -207,7 +213,7 @@ mod tests {
     }
 
     fn sample(reward: f32) -> Sample {
-        Sample { context: vec![1.0], target: 1, propensity: 0.5, reward }
+        Sample { context: vec![1.0], target: 1, propensity: 0.5, reward, segment: EVERYTHING }
     }
 
     #[test]
@@ -261,11 +267,10 @@ mod tests {
     #[test]
     fn a_decision_without_a_context_teaches_nothing() {
         let (mut attribution, mut counts) = (attribution(), Counts::default());
-        let Stored::Decision { id, target, drawn, explored, propensity, .. } = decision(1) else {
-            return;
-        };
-        let context = Vec::new();
-        let bare = Stored::Decision { id, target, drawn, explored, propensity, context };
+        let mut bare = decision(1);
+        if let Stored::Decision { context, .. } = &mut bare {
+            context.clear();
+        }
         attribution.take(&bare, 0, &mut counts);
         assert_eq!(attribution.take(&feedback(1, 1.0, Rank::Explicit), 1, &mut counts), None);
         assert_eq!(counts.accepted, 2);

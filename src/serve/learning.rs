@@ -12,7 +12,7 @@ use super::now_ms;
 use super::status::Shared;
 use super::store::{Store, StoreError};
 use super::writer::{Handle, Job};
-use crate::bandit::Controller;
+use crate::bandit::Learners;
 
 /// Time between two looks at what was learnt: half of what may pass until a snapshot is out.
 const STEP: Duration = Duration::from_secs(1);
@@ -34,11 +34,21 @@ pub fn channel() -> (Learner, Receiver<Task>) {
     (Learner { tasks, writer: Arc::default() }, receiver)
 }
 
-/// What a person may order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a person may order in a segment; without a name where none decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    Promote,
-    RollBack,
+    Promote(String),
+    RollBack(String),
+}
+
+impl Command {
+    /// Carries it out; says whether there was anything to do.
+    pub fn carry_out(&self, learners: &mut Learners) -> bool {
+        match self {
+            Command::Promote(segment) => learners.promote(segment),
+            Command::RollBack(segment) => learners.roll_back(segment),
+        }
+    }
 }
 
 /// Sends work to the thread.
@@ -73,9 +83,9 @@ impl Learner {
     }
 }
 
-/// A controller that knows the log up to a sequence number.
+/// Learners that know the log up to a sequence number.
 pub struct Resumed {
-    pub controller: Controller,
+    pub learners: Learners,
     pub sequence: i64,
 }
 
@@ -85,13 +95,13 @@ pub struct Resumed {
 ///
 /// When the file cannot be read or belongs to another policy.
 pub fn resume(
-    mut controller: Controller,
+    mut learners: Learners,
     store: &Store,
     attribution: &mut Attribution,
 ) -> Result<Resumed, StoreError> {
     let mut sequence = 0;
     if let Some((saved, state)) = store.saved()? {
-        controller.restore(&state).ok_or(StoreError::OtherPolicy)?;
+        learners.restore(&state).ok_or(StoreError::OtherPolicy)?;
         sequence = saved;
     }
     let learnt = sequence;
@@ -101,20 +111,20 @@ pub fn resume(
         for line in &batch.lines {
             let Some(lesson) = attribution.take(line, batch.at_ms, &mut counts) else { continue };
             if batch.sequence > learnt {
-                apply(&mut controller, lesson);
+                apply(&mut learners, lesson);
             } else if let Lesson::Learn { sample, drawn: true } = lesson {
                 // Learnt already, but policies are still judged on it.
-                controller.remember(sample);
+                learners.remember(sample);
             }
         }
     })?;
-    Ok(Resumed { controller, sequence })
+    Ok(Resumed { learners, sequence })
 }
 
-fn apply(controller: &mut Controller, lesson: Lesson) {
+fn apply(learners: &mut Learners, lesson: Lesson) {
     match lesson {
-        Lesson::Learn { sample, drawn } => controller.observe(sample, drawn),
-        Lesson::Correct { sample, reward } => controller.correct(&sample, reward),
+        Lesson::Learn { sample, drawn } => learners.observe(sample, drawn),
+        Lesson::Correct { sample, reward } => learners.correct(&sample, reward),
     }
 }
 
@@ -122,19 +132,19 @@ fn apply(controller: &mut Controller, lesson: Lesson) {
 pub fn start(resumed: Resumed, shared: Arc<Shared>) -> (Learner, JoinHandle<()>) {
     let (learner, receiver) = channel();
     let thread = Thread {
-        controller: resumed.controller,
+        learners: resumed.learners,
         sequence: resumed.sequence,
         writer: Arc::clone(&learner.writer),
         shared,
         stepped: Instant::now(),
         saved: Instant::now(),
     };
-    thread.shared.publish(&thread.controller);
+    thread.shared.publish(&thread.learners);
     (learner, std::thread::spawn(move || thread.run(&receiver)))
 }
 
 struct Thread {
-    controller: Controller,
+    learners: Learners,
     sequence: i64,
     writer: Arc<OnceLock<Handle>>,
     shared: Arc<Shared>,
@@ -147,17 +157,18 @@ impl Thread {
         loop {
             match receiver.recv_timeout(STEP / 4) {
                 Ok(Task::Lessons { sequence, lessons }) => {
-                    lessons.into_iter().for_each(|lesson| apply(&mut self.controller, lesson));
+                    lessons.into_iter().for_each(|lesson| apply(&mut self.learners, lesson));
                     self.sequence = sequence;
                 }
                 Ok(Task::Command { command, done }) => {
-                    let changed = self.carry_out(command);
+                    let changed = command.carry_out(&mut self.learners);
+                    self.tell();
                     self.save(Some((done, changed)));
                 }
                 Ok(Task::Finish) | Err(RecvTimeoutError::Disconnected) => {
-                    self.controller.step();
+                    self.learners.step();
                     self.tell();
-                    let state = self.controller.save();
+                    let state = self.learners.save();
                     if let Some(writer) = self.writer.get() {
                         let job = Job::Save { sequence: self.sequence, state, done: None };
                         writer.send_waiting(job);
@@ -167,7 +178,7 @@ impl Thread {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if self.stepped.elapsed() >= STEP {
-                let published = self.controller.step();
+                let published = self.learners.step();
                 self.stepped = Instant::now();
                 self.tell();
                 if published || self.saved.elapsed() >= SAVE {
@@ -177,28 +188,16 @@ impl Thread {
         }
     }
 
-    fn carry_out(&mut self, command: Command) -> bool {
-        let changed = match command {
-            Command::Promote => {
-                self.controller.promote();
-                true
-            }
-            Command::RollBack => self.controller.roll_back(),
-        };
-        self.tell();
-        changed
-    }
-
     fn tell(&mut self) {
-        let events = self.controller.take_events();
+        let events = self.learners.take_events();
         self.shared.record(events);
-        self.shared.publish(&self.controller);
+        self.shared.publish(&self.learners);
     }
 
     /// Hands a checkpoint to the writer. An order is answered when it is kept.
     fn save(&mut self, order: Option<(oneshot::Sender<bool>, bool)>) {
         self.saved = Instant::now();
-        let state = self.controller.save();
+        let state = self.learners.save();
         let Some(writer) = self.writer.get() else { return };
         let Some((answer, changed)) = order else {
             // A full queue means that the log is busy: the next checkpoint will do.

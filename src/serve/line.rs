@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::control::{DecisionId, Signer};
 use crate::decision::Source;
-use crate::policy::bandit::MAX_DIMENSIONS;
+use crate::policy::bandit::{MAX_DIMENSIONS, SegmentId, segment_id};
 use crate::record::unpack;
 
 /// One thing that happened.
@@ -21,6 +21,7 @@ pub enum Stored {
         propensity: f32,
         /// Empty when the classifier was not asked.
         context: Vec<f32>,
+        segment: SegmentId,
     },
     Feedback {
         id: DecisionId,
@@ -74,6 +75,8 @@ struct DecisionLine<'l> {
     propensity: f32,
     #[serde(borrow)]
     context: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    policy: Option<Cow<'l, str>>,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +113,7 @@ pub fn decision(line: &[u8], signer: &Signer, targets: &[String]) -> Result<Stor
         explored: line.reason == "bandit_explored",
         propensity: line.propensity,
         context,
+        segment: segment_id(line.policy.as_deref().unwrap_or_default()),
     })
 }
 
@@ -133,7 +137,7 @@ pub fn encode(batch: &[Stored]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(batch.len() * 128);
     for stored in batch {
         match stored {
-            Stored::Decision { id, target, drawn, explored, propensity, context } => {
+            Stored::Decision { id, target, drawn, explored, propensity, context, segment } => {
                 bytes.push(1);
                 bytes.extend_from_slice(id);
                 bytes.push(*target);
@@ -142,6 +146,7 @@ pub fn encode(batch: &[Stored]) -> Vec<u8> {
                 // At most MAX_DIMENSIONS.
                 bytes.push(context.len() as u8);
                 bytes.extend(context.iter().flat_map(|value| value.to_le_bytes()));
+                bytes.extend_from_slice(&segment.to_le_bytes());
             }
             Stored::Feedback { id, reward, rank } => {
                 bytes.push(2);
@@ -177,8 +182,9 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<Stored>> {
                 let propensity = float(&mut bytes)?;
                 let length = byte(&mut bytes)?;
                 let context = (0..length).map(|_| float(&mut bytes)).collect::<Option<_>>()?;
+                let segment = SegmentId::from_le_bytes(take(&mut bytes, 8)?.try_into().ok()?);
                 let (drawn, explored) = (flags & 1 != 0, flags & 2 != 0);
-                Stored::Decision { id, target, drawn, explored, propensity, context }
+                Stored::Decision { id, target, drawn, explored, propensity, context, segment }
             }
             2 => {
                 let reward = float(&mut bytes)?;
@@ -215,6 +221,7 @@ mod tests {
                 explored: true,
                 propensity: 0.25,
                 context: vec![1.0, -0.5],
+                segment: segment_id("tenant-a"),
             },
             Stored::Feedback { id: [2; 16], reward: 0.75, rank: Rank::AskedAgain },
         ];

@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::bandit::{Controller, ControllerOptions, Prior};
+use crate::bandit::Learners;
 use crate::control::Signer;
 
 pub use self::redis::RedisStoreError;
@@ -61,8 +61,8 @@ pub struct Options {
     pub pending: usize,
     /// Lines a second that are taken at most.
     pub rate: u32,
-    pub controller: ControllerOptions,
-    pub prior: Prior,
+    /// As on the first day.
+    pub learners: Learners,
 }
 
 /// Why `serve` ended.
@@ -91,12 +91,12 @@ pub fn serve(
     ready: impl FnOnce(SocketAddr, Option<String>),
 ) -> Result<(), ServeError> {
     let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
-    let controller = Controller::new(options.controller.clone(), options.prior.clone());
-    let shared = Arc::new(status::Shared::new(&controller));
+    let learners = options.learners.clone();
+    let shared = Arc::new(status::Shared::new(&learners));
     let (writer, learner, threads) = match &options.state {
-        State::File(path) => start(&options, path, controller, &shared)
+        State::File(path) => start(&options, path, learners, &shared)
             .map_err(|error| ServeError::State { path: path.display().to_string(), error })?,
-        State::Redis(url) => redis::start(url, &options, controller, &shared)?,
+        State::Redis(url) => redis::start(url, &options, learners, &shared)?,
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -125,12 +125,12 @@ pub fn serve(
 fn start(
     options: &Options,
     path: &Path,
-    controller: Controller,
+    learners: Learners,
     shared: &Arc<status::Shared>,
 ) -> Result<(writer::Handle, learning::Learner, Vec<JoinHandle<()>>), StoreError> {
     let store = Store::open(path)?;
     let mut attribution = attribution::Attribution::new(options.attribution, options.pending);
-    let resumed = learning::resume(controller, &store, &mut attribution)?;
+    let resumed = learning::resume(learners, &store, &mut attribution)?;
     let (learner, learning) = learning::start(resumed, Arc::clone(shared));
     let shared = Arc::clone(shared);
     let writer = writer::Writer { store, attribution, learner: learner.clone(), shared };

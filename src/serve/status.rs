@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::attribution::{Counts, Lesson};
 use super::line::Stored;
 use super::now_ms;
-use crate::bandit::{Controller, Event};
+use crate::bandit::{Event, Learners};
 use crate::features::digest_of;
-use crate::policy::bandit::Snapshot;
+use crate::policy::bandit::{Component, Snapshot};
 
 /// A snapshot as it is sent.
 #[derive(Clone, Debug)]
@@ -20,9 +20,11 @@ pub struct Published {
     pub body: String,
 }
 
-/// One policy and its share of the traffic.
+/// One policy and its share of the traffic of its segment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Version {
+    /// Empty where no segment decides.
+    pub segment: String,
     pub version: String,
     pub share: f64,
 }
@@ -54,6 +56,8 @@ pub struct Status {
     pub targets: Vec<String>,
     /// λ times the cost of each target.
     pub penalties: Vec<f32>,
+    /// Names of those that have a learner of their own.
+    pub segments: Vec<String>,
     pub snapshot: String,
     pub versions: Vec<Version>,
     pub samples: u64,
@@ -82,8 +86,8 @@ pub struct Shared {
 
 impl Shared {
     /// Before any traffic.
-    pub fn new(controller: &Controller) -> Self {
-        let options = controller.options();
+    pub fn new(learners: &Learners) -> Self {
+        let options = learners.options();
         let shared = Shared {
             published: RwLock::new(Arc::new(Published {
                 etag: String::new(),
@@ -92,6 +96,7 @@ impl Shared {
             status: Mutex::new(Status {
                 targets: options.targets.clone(),
                 penalties: options.penalties.clone(),
+                segments: learners.names(),
                 snapshot: String::new(),
                 versions: Vec::new(),
                 samples: 0,
@@ -104,7 +109,7 @@ impl Shared {
             }),
             refused: Mutex::default(),
         };
-        shared.publish(controller);
+        shared.publish(learners);
         shared
     }
 
@@ -117,9 +122,9 @@ impl Shared {
         Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends this controller's snapshot from now on.
-    pub fn publish(&self, controller: &Controller) {
-        self.publish_snapshot(controller.snapshot(), controller.seen());
+    /// Sends these learners' snapshot from now on.
+    pub fn publish(&self, learners: &Learners) {
+        self.publish_snapshot(learners.snapshot(), learners.seen());
     }
 
     /// Sends this snapshot from now on, which was learnt from so many samples.
@@ -130,11 +135,18 @@ impl Shared {
             if status.snapshot != snapshot.version {
                 status.snapshot.clone_from(&snapshot.version);
             }
-            let version = |c: &crate::policy::bandit::Component| Version {
-                version: c.version.clone(),
-                share: c.share,
+            let versions = |segment: &str, components: &[Component]| -> Vec<Version> {
+                let version = |it: &Component| Version {
+                    segment: segment.to_owned(),
+                    version: it.version.clone(),
+                    share: it.share,
+                };
+                components.iter().map(version).collect()
             };
-            status.versions = snapshot.components.iter().map(version).collect();
+            status.versions = versions("", &snapshot.components);
+            for segment in &snapshot.segments {
+                status.versions.extend(versions(&segment.name, &segment.components));
+            }
         }
         let body = snapshot.to_json();
         let etag = format!("\"{}\"", digest_of(body.as_bytes()));

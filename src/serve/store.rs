@@ -26,7 +26,7 @@ pub enum StoreError {
     OtherPolicy,
 }
 
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// A batch of the log.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::bandit::{Controller, ControllerOptions, Event, Prior, Sample};
 use crate::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
 use crate::features::extract;
 use crate::learn::{Algorithm, SparseFeatures};
-use crate::policy::bandit::{Context, Snapshot};
+use crate::policy::bandit::{Context, EVERYTHING, Snapshot};
 use crate::prompt::Prompt;
 
 /// Who decides.
@@ -179,7 +179,7 @@ impl Learned {
         if let Some(snapshot) = &self.snapshot {
             let score = score.unwrap_or(UNKNOWN);
             let context = Context::new(2).of_engineered(&seen.features.engineered, &[score]);
-            if let Some(draw) = snapshot.choose(&context, &[true; 2], uniform) {
+            if let Some(draw) = snapshot.choose(EVERYTHING, &context, &[true; 2], uniform) {
                 return draw.target;
             }
         }
@@ -326,7 +326,7 @@ impl Online {
             earned.events.extend(self.controller.take_events());
         }
         let uniform = self.rng.random();
-        let draw = self.controller.snapshot().choose(context, &[true; 2], uniform)?;
+        let draw = self.controller.snapshot().choose(EVERYTHING, context, &[true; 2], uniform)?;
         earned.explored += usize::from(draw.explored);
         if self.feedback_share >= 1.0 || self.rng.random_bool(self.feedback_share) {
             let sample = Sample {
@@ -334,6 +334,7 @@ impl Online {
                 target: draw.target,
                 propensity: draw.propensity,
                 reward: quality[draw.target],
+                segment: EVERYTHING,
             };
             self.late.push_back((at + self.delay, sample));
         }

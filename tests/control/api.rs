@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::plane::{KEY, Plane, TOKEN, decision, feedback, id};
 use pointsman::control::Signer;
+use pointsman::policy::bandit::{Context, EVERYTHING, Snapshot, segment_id};
 
 #[test]
 fn a_policy_is_sent_once_and_then_only_confirmed() {
@@ -135,8 +136,8 @@ fn a_target_that_earns_nothing_loses_its_traffic_through_a_canary() {
         for _ in 0..400 {
             number += 1;
             let score = rng.random_range(0.6..1.0);
-            let context = pointsman::policy::bandit::Context::new(2).of_engineered(&[], &[score]);
-            let draw = snapshot.choose(&context, &[true; 2], rng.random()).unwrap();
+            let context = Context::new(2).of_engineered(&[], &[score]);
+            let draw = snapshot.choose(EVERYTHING, &context, &[true; 2], rng.random()).unwrap();
             strong += draw.target;
             decisions.push(decision(number, draw.target, draw.propensity, score));
             rewards.push(feedback(number, draw.target as f32));
@@ -164,4 +165,83 @@ fn a_target_that_earns_nothing_loses_its_traffic_through_a_canary() {
     assert_eq!(plane.post("/v1/rollback", "").0, 200);
     let event = plane.status()["events"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&event["outcome"], &event["note"]), (&"rolled_back".into(), &"by hand".into()));
+}
+
+#[test]
+fn a_segment_is_told_from_the_others_and_can_be_promoted_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let explorer = r#"{"kind": "epsilon_greedy", "epsilon": 0.2}"#;
+    let arguments = ["--segments", "tenant-a,tenant-b", "--explorer", explorer];
+    let plane = Plane::start(&state, &arguments);
+    let mut rng = SmallRng::seed_from_u64(4);
+    let own = segment_id("tenant-a");
+    let first = plane.snapshot();
+    let (mut decisions, mut rewards) = (Vec::new(), Vec::new());
+    // The strong target is of no use to this tenant, whatever the classifier says.
+    for number in 0..3000 {
+        let score = rng.random_range(0.1..0.4);
+        let context = Context::new(2).of_engineered(&[], &[score]);
+        let draw = first.choose(own, &context, &[true; 2], rng.random()).unwrap();
+        let line = decision(number, draw.target, draw.propensity, score);
+        decisions.push(line.replacen('{', r#"{"policy":"tenant-a","#, 1));
+        rewards.push(feedback(number, 0.9));
+    }
+    plane.accepted("/v1/decisions", &decisions.join("\n"));
+    plane.accepted("/v1/feedback", &rewards.join("\n"));
+    let status = plane.wait_for("a canary for the tenant", |status| {
+        status["versions"].as_array().unwrap().iter().any(|it| it["segment"] == "tenant-a")
+    });
+    assert!(status["events"].as_array().unwrap().iter().all(|it| it["segment"] == "tenant-a"));
+    let promote =
+        |segment: &str| plane.post("/v1/promote", &format!(r#"{{"segment":"{segment}"}}"#)).0;
+    assert_eq!(promote("tenant-a"), 200);
+    assert_eq!(promote("nobody"), 409);
+    assert_eq!(plane.post("/v1/promote", r#"{"segment": 1}"#).0, 400);
+    let strong = |snapshot: &Snapshot, name: &str| {
+        let context = Context::new(2).of_engineered(&[], &[0.2]);
+        snapshot.probabilities(segment_id(name), &context, &[true; 2])[1]
+    };
+    let snapshot = plane.snapshot();
+    assert!(strong(&snapshot, "tenant-a") < 0.5, "{snapshot:?}");
+    assert!(strong(&snapshot, "tenant-b") > 0.5 && strong(&snapshot, "") > 0.5, "{snapshot:?}");
+    // It is so after a restart, too, and the log is the estimator's.
+    assert!(plane.terminate());
+    let plane = Plane::start(&state, &arguments);
+    assert_eq!(plane.snapshot(), snapshot);
+    let log = directory.path().join("log.jsonl");
+    std::fs::write(&log, [decisions, rewards].concat().join("\n")).unwrap();
+    let policy = directory.path().join("policy.json");
+    std::fs::write(&policy, snapshot.to_json()).unwrap();
+    let estimate = |segment: &str| {
+        assert_cmd::Command::cargo_bin("pointsman")
+            .unwrap()
+            .args(["estimate", "--json", "--segment", segment, "--log"])
+            .arg(&log)
+            .arg("--policy")
+            .arg(&policy)
+            .output()
+            .unwrap()
+    };
+    let report: serde_json::Value = serde_json::from_slice(&estimate("tenant-a").stdout).unwrap();
+    assert_eq!(report["decisions"], 3000);
+    let value = report["policies"][0]["dr"]["value"].as_f64().unwrap();
+    assert!(value > report["logged"].as_f64().unwrap() + 0.05, "{report}");
+    assert!(!estimate("tenant-b").status.success(), "it has no decisions");
+}
+
+#[test]
+fn segments_are_bounded_and_named_once() {
+    let refused = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .args(["serve", "--key", KEY, "--token", TOKEN, "--segments"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let names: Vec<String> = (0..17).map(|k| format!("tenant-{k}")).collect();
+    assert!(refused(&[&names.join(",")]).contains("at most 16"));
+    assert!(refused(&["a,b,a"]).contains("each name once"));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::Request;
-use pointsman::policy::bandit::Context;
+use pointsman::policy::bandit::{Context, Explorer, Segment};
 use pointsman::record::pack;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,6 +48,9 @@ impl Gateway {
         for (name, value) in further.as_object().unwrap() {
             configuration["control"][name] = value.clone();
         }
+        // Policies that routes may name.
+        configuration["policies"] = json!({"tenant-a": {}, "tenant-b": {}});
+        deployment.add_routes(vec![tenant_route("tenant-a"), tenant_route("tenant-b")]).unwrap();
         deployment.set_filter_configuration(&configuration.to_string()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let envoy = Envoy::start(&binary, &deployment, directory.path()).unwrap();
@@ -60,9 +63,14 @@ impl Gateway {
 
     /// Asks a question that the upstream answers as `reply` says.
     fn ask_for(&self, question: &str, reply: &str) -> Response {
+        self.ask_as("", question, reply)
+    }
+
+    fn ask_as(&self, tenant: &str, question: &str, reply: &str) -> Response {
         let body = json!({"model": "auto", "messages": [{"role": "user", "content": question}]});
         let request = Request::post("/v1/chat/completions")
             .header("content-type", "application/json")
+            .header("x-tenant", tenant)
             .header("x-reply", reply)
             .body(client::whole(body.to_string()))
             .unwrap();
@@ -96,6 +104,13 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// A route whose requests follow a policy of their own.
+fn tenant_route(name: &str) -> Value {
+    let header = json!({"name": "x-tenant", "string_match": {"exact": name}});
+    json!({"match": {"prefix": "/", "headers": [header]}, "route": {"cluster": "strong"},
+        "metadata": {"filter_metadata": {"pointsman": {"policy": name}}}})
 }
 
 fn decisions(status: &Value) -> u64 {
@@ -250,6 +265,70 @@ fn poisoned_and_oversized_snapshots_are_refused_and_a_good_one_is_taken_afterwar
     }
     assert_eq!(gateway.counter("snapshots_loaded"), 0);
     *answer.lock().unwrap() = good.into_bytes();
+    gateway.ask_until("bandit");
+}
+
+#[test]
+fn each_tenant_is_decided_for_by_its_segments_policy() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut snapshot = Plane::start(&directory.path().join("state"), &[]).snapshot();
+    snapshot.explorer = Explorer::EpsilonGreedy { epsilon: 0.0 };
+    // Everybody gets the strong target, and the first tenant the cheap one.
+    let always = |target: usize| {
+        let mut component = snapshot.components[0].clone();
+        component.weights.iter_mut().flatten().for_each(|weight| *weight = 0.0);
+        component.weights[target][0] = 1.0;
+        component
+    };
+    let own = Segment::new("tenant-a".into(), vec![always(0)]);
+    snapshot.components = vec![always(1)];
+    snapshot.segments = vec![own];
+    let answer = Arc::new(Mutex::new(snapshot.to_json().into_bytes()));
+    let gateway = Gateway::start(liar(answer), &json!({}));
+    gateway.ask_until("bandit");
+    for (tenant, target) in [("tenant-a", "cheap"), ("tenant-b", "strong"), ("", "strong")] {
+        let response = gateway.ask_as(tenant, "Is the sum of two even numbers even?", "");
+        assert_eq!(response.header("x-pointsman-target"), Some(target), "{tenant}");
+        let id = response.header("x-pointsman-decision-id").unwrap().to_owned();
+        let line = gateway
+            .envoy
+            .access_log_line(|line| {
+                decision_of(line).is_ok_and(|d| d["decision_id"] == id.as_str())
+            })
+            .unwrap();
+        let record = decision_of(&line).unwrap();
+        assert_eq!((&record["policy"], &record["source"]), (&tenant.into(), &"bandit".into()));
+    }
+}
+
+#[test]
+fn a_minute_without_a_control_plane_costs_no_request_and_every_decision_is_told_or_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let plane = Plane::start(&state, &[]);
+    let address = plane.address;
+    let small = json!({"buffer_bytes": 262_144});
+    let gateway = Gateway::start_with(address, &json!({}), &small);
+    gateway.ask_until("bandit");
+    drop(plane);
+    let (begun, mut asked, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+    while begun.elapsed() < Duration::from_secs(60) {
+        let at = Instant::now();
+        gateway.ask();
+        slowest = slowest.max(at.elapsed());
+        asked += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // A request that waited for the control plane would wait for its time-out.
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let dropped = gateway.counter("events_dropped");
+    assert!(dropped > 0, "{asked} decisions fit into the buffers of two workers");
+    let plane = Plane::start_at(&address.to_string(), &state, &[]);
+    // Those before the outage may come again, and are known.
+    let status = plane.wait_for("all that was kept arrives", |status| {
+        decisions(status) >= asked - gateway.counter("events_dropped")
+    });
+    assert_eq!(gateway.counter("events_dropped"), dropped, "there is room again: {status}");
     gateway.ask_until("bandit");
 }
 

@@ -20,5 +20,6 @@ mod dashboard;
 mod envoy;
 mod faults;
 mod plane;
+mod promotion;
 mod redis;
 mod simulation;

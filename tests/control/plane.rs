@@ -36,7 +36,12 @@ impl Plane {
 
     /// A replica whose state is in Redis.
     pub fn replica(url: &str) -> Plane {
-        Plane::launch("127.0.0.1:0", &["--store", url])
+        Plane::replica_with(url, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn replica_with(url: &str, arguments: &[&str]) -> Plane {
+        Plane::launch("127.0.0.1:0", &[&["--store", url], arguments].concat())
     }
 
     fn launch(listen: &str, arguments: &[&str]) -> Plane {

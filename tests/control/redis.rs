@@ -205,6 +205,28 @@ fn every_replica_serves_the_same_policy_and_takes_orders() {
 }
 
 #[test]
+fn replicas_learn_a_segment_together_and_promote_it_alone() {
+    let Some(server) = Redis::start() else { return };
+    let segments = ["--segments", "tenant-a"];
+    let planes: Vec<Plane> =
+        (0..2).map(|_| Plane::replica_with(&server.url(), &segments)).collect();
+    for number in 0..100 {
+        let plane = &planes[usize::from(number % 2 == 0)];
+        let line = decision(number, 0, 0.9, 0.7);
+        plane.accepted("/v1/decisions", &line.replacen('{', r#"{"policy":"tenant-a","#, 1));
+        plane.accepted("/v1/feedback", &feedback(number, 0.5));
+    }
+    planes[1].wait_for("all is learnt", |status: &Value| status["samples"] == 100);
+    assert_eq!(planes[1].post("/v1/promote", r#"{"segment": "tenant-a"}"#).0, 200);
+    let status = planes[0].wait_for("the canary is everywhere", |status: &Value| {
+        status["versions"].as_array().unwrap().len() == 3
+    });
+    assert_eq!(status["versions"][0]["segment"], "");
+    assert_eq!(status["versions"][2]["segment"], "tenant-a", "{status}");
+    assert_eq!(planes[0].policy(None), planes[1].policy(None));
+}
+
+#[test]
 fn a_redis_of_another_policy_is_refused_and_so_is_none() {
     let Some(server) = Redis::start() else { return };
     drop(Plane::replica(&server.url()));

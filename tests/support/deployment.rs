@@ -104,6 +104,12 @@ impl Deployment {
         self.set_plugin("configuration/value", json!(text))
     }
 
+    /// Replaces the whole filter by another deployment's, but for the module.
+    pub fn set_filter(&mut self, filter: Value, wasm: &Path) -> Result<()> {
+        self.set(&format!("{MANAGER}/http_filters/0"), filter)?;
+        self.set_plugin("vm_config/code/local/filename", json!(wasm))
+    }
+
     /// Lets request trailers of HTTP/1 through, which Envoy drops by default, so that the filter
     /// sees them on both protocols.
     pub fn enable_http1_trailers(&mut self) -> Result<()> {

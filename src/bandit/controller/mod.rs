@@ -3,6 +3,8 @@
 mod promotion;
 mod saved;
 
+pub(super) use saved::Saved;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -47,7 +49,7 @@ impl ControllerOptions {
             memory: 50_000.0,
             window: 20_000,
             least: 500,
-            margin: 0.0,
+            margin: 0.001,
             bound: 2.6,
             canary_share: 0.1,
             canary_least: 300,
@@ -91,6 +93,9 @@ pub struct Event {
     /// What it was estimated to earn more than the policy before, and the standard error.
     pub gain: Option<[f64; 2]>,
     pub note: String,
+    /// The segment; empty where none decides.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub segment: String,
 }
 
 /// Share of old statistics that a detected change leaves.
@@ -135,6 +140,7 @@ impl Controller {
             penalties: options.penalties.clone(),
             explorer: options.explorer,
             components: vec![current.clone()],
+            segments: Vec::new(),
         };
         Controller {
             fresh: statistics.clone(),
@@ -184,10 +190,30 @@ impl Controller {
     /// Learns from a sample. Only samples that the bandit drew belong in the window on which
     /// policies are judged: `drawn`.
     pub fn observe(&mut self, sample: Sample, drawn: bool) {
-        self.seen += 1;
-        self.fresh.add(&sample, 1.0);
-        self.fresh_count += 1;
+        self.learn_from(&sample);
         self.watch(sample, drawn);
+    }
+
+    /// Learns from a sample that another policy decided.
+    pub(super) fn learn_from(&mut self, sample: &Sample) {
+        self.seen += 1;
+        self.fresh.add(sample, 1.0);
+        self.fresh_count += 1;
+    }
+
+    /// Whether a version of its own was ever published.
+    pub(super) fn has_own_policy(&self) -> bool {
+        self.versions > 1
+    }
+
+    /// Believes what another knows, worth `precision` samples, and decides as that one does until
+    /// there is a policy of its own.
+    pub(super) fn follow(&mut self, other: &Controller, precision: f64) {
+        let wide = |weights: &Vec<f32>| weights.iter().map(|weight| f64::from(*weight)).collect();
+        self.prior = Prior { mean: other.model.weights.iter().map(wide).collect(), precision };
+        if !self.has_own_policy() {
+            self.current = other.current.clone();
+        }
     }
 
     /// Learns what others have summed up: `learnt` samples, and `corrected` ones.
@@ -261,7 +287,16 @@ impl Controller {
     ) {
         let gain = gain.map(|gain| [gain.mean, gain.error]);
         let note = note.to_owned();
-        self.events.push(Event { samples: self.seen, outcome, stage, version, gain, note });
+        let segment = String::new();
+        self.events.push(Event {
+            samples: self.seen,
+            outcome,
+            stage,
+            version,
+            gain,
+            note,
+            segment,
+        });
     }
 
     /// Fits a candidate, judges what is due, and says whether the snapshot is a new one.
@@ -299,6 +334,7 @@ impl Controller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::bandit::EVERYTHING;
 
     #[test]
     fn what_others_sum_up_teaches_the_same_as_the_samples() {
@@ -315,6 +351,7 @@ mod tests {
                 target,
                 propensity: 0.5,
                 reward: if target == 0 { 1.0 - score } else { score },
+                segment: EVERYTHING,
             };
             sums.add(&sample, 1.0);
             leader.watch(sample.clone(), true);

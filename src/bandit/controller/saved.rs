@@ -1,4 +1,4 @@
-//! What the next process needs, as bytes.
+//! What the next process needs.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,9 +8,9 @@ use super::Controller;
 use crate::bandit::Statistics;
 use crate::policy::bandit::{Component, Context, Snapshot};
 
-/// The layout of a checkpoint.
-#[derive(Serialize, Deserialize)]
-struct Saved {
+/// A controller in a checkpoint.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
     snapshot: String,
     previous: Option<String>,
     statistics: String,
@@ -21,26 +21,23 @@ struct Saved {
 impl Controller {
     /// All that the next process needs: statistics, policies, versions. The window is refilled
     /// from the log ([`Controller::remember`]).
-    pub fn save(&mut self) -> Vec<u8> {
+    pub fn save(&mut self) -> Saved {
         self.learn();
         let previous =
             self.previous.iter().cloned().map(|component| Component { share: 1.0, ..component });
         let previous = Snapshot { components: previous.collect(), ..self.snapshot.clone() };
-        let saved = Saved {
+        Saved {
             snapshot: self.snapshot.to_json(),
             previous: self.previous.as_ref().map(|_| previous.to_json()),
             statistics: BASE64_STANDARD.encode(self.statistics.to_bytes()),
             seen: self.seen,
             versions: self.versions,
-        };
-        // Strings and whole numbers cannot fail to serialise.
-        serde_json::to_vec(&saved).unwrap_or_default()
+        }
     }
 
     /// Takes up a saved state; `None`, and nothing changed, when it is for other targets,
     /// penalties or features.
-    pub fn restore(&mut self, state: &[u8]) -> Option<()> {
-        let saved: Saved = serde_json::from_slice(state).ok()?;
+    pub fn restore(&mut self, saved: &Saved) -> Option<()> {
         let snapshot = Snapshot::parse(saved.snapshot.as_bytes()).ok()?;
         if snapshot.targets != self.options.targets || snapshot.penalties != self.options.penalties
         {

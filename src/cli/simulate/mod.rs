@@ -1,5 +1,6 @@
 //! `pointsman simulate`: strategies side by side on recorded prompts.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
@@ -25,6 +26,9 @@ pub(super) struct Args {
     /// JSONL or gzipped JSONL with the scores of both models
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     data: Vec<PathBuf>,
+    /// Which rows: `val` for a model that was trained on the others
+    #[arg(long, value_enum, default_value = "all")]
+    split: evaluate::Part,
     /// Directory with model.onnx and manifest.json; the built-in model when absent
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -98,7 +102,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return study::run(args);
     }
     let classifier = evaluate::load(args.model.as_deref())?;
-    let pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
+    let mut pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
+    pool.items.retain(|item| args.split.holds(item.row.split));
     if pool.items.is_empty() {
         return Err(BadInput::new("no rows").into());
     }
@@ -111,10 +116,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         threshold,
         strategies: play_all(args, &pool, penalties, threshold),
     };
+    let mut out = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
-        print_table(&report);
+        print_table(&mut out, &report)?;
     }
     Ok(())
 }
@@ -176,30 +182,34 @@ fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Ve
     played
 }
 
-fn print_table(report: &Report) {
-    println!("{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored");
+fn print_table(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    writeln!(out, "{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored")?;
     for played in &report.strategies {
-        println!(
+        writeln!(
+            out,
             "{:14} {:>8.4} {:>6.1} % {:>7.1} %",
             played.name,
             played.reward,
             played.strong_share * 100.0,
             played.explored_share * 100.0
-        );
+        )?;
     }
-    println!(
+    writeln!(
+        out,
         "\nmean reward by {WINDOW} requests; threshold of the classifier {:.2}",
         report.threshold
-    );
+    )?;
     let names: Vec<&str> = report.strategies.iter().map(|played| played.name).collect();
-    println!(
+    writeln!(
+        out,
         "{:>8} {}",
         "from",
         names.iter().map(|name| format!("{name:>14}")).collect::<String>()
-    );
+    )?;
     for window in 0..report.requests.div_ceil(WINDOW) {
         let means: String =
             report.strategies.iter().map(|p| format!("{:>14.4}", p.windows[window])).collect();
-        println!("{:>8} {means}", window * WINDOW);
+        writeln!(out, "{:>8} {means}", window * WINDOW)?;
     }
+    Ok(())
 }

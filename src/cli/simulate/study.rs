@@ -1,5 +1,6 @@
 //! `pointsman simulate study`: the report.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
@@ -89,11 +90,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(directory) = &args.out {
         write(&study, directory)?;
     }
+    let mut out = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&study)?);
+        writeln!(out, "{}", serde_json::to_string(&study)?)?;
     } else {
-        print_levels(&study);
-        print_behind(&study);
+        print_levels(&mut out, &study)?;
+        print_behind(&mut out, &study)?;
     }
     Ok(())
 }
@@ -154,13 +156,15 @@ fn write(study: &Study, directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_levels(study: &Study) {
-    println!(
+fn print_levels(out: &mut impl Write, study: &Study) -> std::io::Result<()> {
+    writeln!(
+        out,
         "{:>9} {:8} {:22} {:>16} {:>16} {:>8} {:>7} {:>7}",
         "requests", "change", "strategy", "reward", "above strong", "accuracy", "strong", "labels"
-    );
+    )?;
     for level in &study.levels {
-        println!(
+        writeln!(
+            out,
             "{:>9} {:8} {:22} {:>7.4} ± {:.4} {:>7.4} ± {:.4} {:>8.3} {:>5.1} % {:>7.0}",
             level.requests,
             if level.drift == Drift::None { "no" } else { "yes" },
@@ -172,12 +176,14 @@ fn print_levels(study: &Study) {
             level.accuracy.mean,
             level.strong_share.mean * 100.0,
             level.labels
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn print_behind(study: &Study) {
-    println!(
+fn print_behind(out: &mut impl Write, study: &Study) -> std::io::Result<()> {
+    writeln!(
+        out,
         "\n{:22} {:6} {:>8} {:>7} {:>9} {:>7} {:>12} {:>7} {:>7}",
         "policy",
         "caches",
@@ -188,9 +194,10 @@ fn print_behind(study: &Study) {
         "$ a million",
         "mean s",
         "p95 s"
-    );
+    )?;
     for behind in &study.behind {
-        println!(
+        writeln!(
+            out,
             "{:22} {:6} {:>8.3} {:>5.1} % {:>7.1} % {:>5.2} % {:>12.0} {:>7.2} {:>7.2}",
             behind.policy,
             if behind.cached { "yes" } else { "no" },
@@ -201,6 +208,7 @@ fn print_behind(study: &Study) {
             behind.spend.mean,
             behind.seconds.mean,
             behind.seconds_p95.mean
-        );
+        )?;
     }
+    Ok(())
 }

@@ -13,7 +13,7 @@ mod wire;
 
 pub use context::{Context, MAX_DIMENSIONS};
 pub use explorer::{Explorer, Spread, draw};
-pub use snapshot::{Component, Snapshot};
+pub use snapshot::{Component, EVERYTHING, MAX_SEGMENTS, Segment, SegmentId, Snapshot, segment_id};
 pub use wire::{FORMAT, MAX_SNAPSHOT_BYTES, SnapshotError};
 
 /// A target that was drawn.

@@ -1,9 +1,24 @@
 //! A policy snapshot: what the control plane publishes and the filter decides with.
 
 use super::{Context, Draw, Explorer, MAX_DIMENSIONS, SnapshotError, Spread, draw};
+use crate::features::hash64;
 
-/// Most policies in one snapshot.
+/// Most policies of all traffic, or of one segment.
 const MAX_COMPONENTS: usize = 4;
+/// Most segments with policies of their own.
+pub const MAX_SEGMENTS: usize = 16;
+
+/// A segment by its name's hash: of one size, however long the name is.
+pub type SegmentId = u64;
+
+/// All traffic that no segment is known for.
+pub const EVERYTHING: SegmentId = 0;
+
+/// The id of a segment: the policy of the filter's configuration that its decisions follow. The
+/// main policy, which has no name, is no segment.
+pub fn segment_id(name: &str) -> SegmentId {
+    if name.is_empty() { EVERYTHING } else { hash64(&[b"segment", name.as_bytes()]) }
+}
 
 /// One linear policy and its share of the traffic.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +33,20 @@ pub struct Component {
     pub factors: Vec<Vec<f32>>,
 }
 
+/// Policies of the decisions that follow one policy of the filter's configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    pub name: String,
+    id: SegmentId,
+    pub components: Vec<Component>,
+}
+
+impl Segment {
+    pub fn new(name: String, components: Vec<Component>) -> Self {
+        Segment { id: segment_id(&name), name, components }
+    }
+}
+
 /// Policies with their shares, the explorer, and each target's penalty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -29,7 +58,9 @@ pub struct Snapshot {
     /// λ times the cost of each target, in units of reward.
     pub penalties: Vec<f32>,
     pub explorer: Explorer,
+    /// What decides where no segment does.
     pub components: Vec<Component>,
+    pub segments: Vec<Segment>,
 }
 
 impl Snapshot {
@@ -47,13 +78,17 @@ impl Snapshot {
             return Err(SnapshotError::Shape(format!("{targets} targets")));
         }
         shape("penalties", self.penalties.len(), targets)?;
-        if self.components.is_empty() || self.components.len() > MAX_COMPONENTS {
-            let found = self.components.len();
-            return Err(SnapshotError::Shape(format!(
-                "{found} components: must be 1 to {MAX_COMPONENTS}"
-            )));
+        let within = |what: &str, found: usize, least: usize, most: usize| {
+            if (least..=most).contains(&found) {
+                return Ok(());
+            }
+            Err(SnapshotError::Shape(format!("{found} {what}: must be {least} to {most}")))
+        };
+        within("segments", self.segments.len(), 0, MAX_SEGMENTS)?;
+        for components in self.mixtures() {
+            within("components", components.len(), 1, MAX_COMPONENTS)?;
         }
-        for component in &self.components {
+        for component in self.mixtures().flatten() {
             shape("rows of weights", component.weights.len(), targets)?;
             for weights in &component.weights {
                 shape("weights of a target", weights.len(), dimensions)?;
@@ -73,18 +108,30 @@ impl Snapshot {
         if let Some(problem) = self.explorer.problem() {
             return refuse(format!("explorer: {problem}"));
         }
-        let numbers = self.components.iter().flat_map(|c| c.weights.iter().chain(&c.factors));
+        let numbers = self.mixtures().flatten().flat_map(|c| c.weights.iter().chain(&c.factors));
         let mut all = numbers.flatten().chain(&self.penalties);
         // Predicted rewards are near 0..=1; weights of this size are a learner gone wrong.
         if let Some(number) = all.find(|number| !number.is_finite() || number.abs() > 1e4) {
             return refuse(format!("weight {number}: must be within ±10000"));
         }
-        let shares: f64 = self.components.iter().map(|component| component.share).sum();
-        let each = self.components.iter().all(|c| (0.0..=1.0).contains(&c.share));
-        if !each || (shares - 1.0).abs() > 1e-9 {
-            return refuse(format!("shares sum to {shares}: must be 1"));
+        for components in self.mixtures() {
+            let shares: f64 = components.iter().map(|component| component.share).sum();
+            let each = components.iter().all(|c| (0.0..=1.0).contains(&c.share));
+            if !each || (shares - 1.0).abs() > 1e-9 {
+                return refuse(format!("shares sum to {shares}: must be 1"));
+            }
         }
         Ok(())
+    }
+
+    fn mixtures(&self) -> impl Iterator<Item = &Vec<Component>> {
+        std::iter::once(&self.components).chain(self.segments.iter().map(|it| &it.components))
+    }
+
+    /// What decides in a segment.
+    pub fn components_of(&self, segment: SegmentId) -> &[Component] {
+        let own = self.segments.iter().find(|it| it.id == segment);
+        own.map_or(&self.components, |own| &own.components)
     }
 
     /// Values of the targets under one component.
@@ -102,10 +149,16 @@ impl Snapshot {
         component.weights.iter().zip(&self.penalties).enumerate().map(of).collect()
     }
 
-    /// The probability of each target, over all components; empty when none is eligible.
-    pub fn probabilities(&self, context: &[f32], eligible: &[bool]) -> Vec<f64> {
+    /// The probability of each target in a segment, over all its components; empty when none is
+    /// eligible.
+    pub fn probabilities(
+        &self,
+        segment: SegmentId,
+        context: &[f32],
+        eligible: &[bool],
+    ) -> Vec<f64> {
         let mut sum: Vec<f64> = Vec::new();
-        for component in self.components.iter().filter(|component| component.share > 0.0) {
+        for component in self.components_of(segment).iter().filter(|it| it.share > 0.0) {
             let values = self.values(component, context);
             let own = self.explorer.probabilities(&values, eligible);
             sum.resize(own.len(), 0.0);
@@ -114,12 +167,19 @@ impl Snapshot {
         sum
     }
 
-    /// Draws a target; `uniform` is in 0..1. `None` when none is eligible.
-    pub fn choose(&self, context: &[f32], eligible: &[bool], uniform: f64) -> Option<Draw> {
-        let probabilities = self.probabilities(context, eligible);
+    /// Draws a target in a segment; `uniform` is in 0..1. `None` when none is eligible.
+    pub fn choose(
+        &self,
+        segment: SegmentId,
+        context: &[f32],
+        eligible: &[bool],
+        uniform: f64,
+    ) -> Option<Draw> {
+        let probabilities = self.probabilities(segment, context, eligible);
         let target = draw(&probabilities, uniform)?;
         let propensity = probabilities.get(target).copied()?;
-        let main = self.components.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
+        let components = self.components_of(segment).iter();
+        let main = components.max_by(|a, b| a.share.total_cmp(&b.share))?;
         let values = self.values(main, context);
         let value = values.get(target)?.value;
         let better = |(other, spread): (usize, &Spread)| {
@@ -172,7 +232,25 @@ mod tests {
             penalties: vec![0.0, 0.2],
             explorer: Explorer::EpsilonGreedy { epsilon: 0.1 },
             components: shares.iter().enumerate().map(component).collect(),
+            segments: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_segment_has_its_own_policy_and_the_others_share_one() {
+        let mut snapshot = snapshot(&[1.0]);
+        let never_cheap = canary_alone();
+        snapshot.segments.push(Segment::new("tenant-a".into(), vec![never_cheap]));
+        let json = snapshot.to_json();
+        let snapshot = Snapshot::read(json.as_bytes(), &["cheap", "strong"]).unwrap();
+        for (name, target) in [("", 0), ("tenant-b", 0), ("tenant-a", 1)] {
+            let draw = snapshot.choose(segment_id(name), &context(0.9), &[true; 2], 0.5).unwrap();
+            assert_eq!((draw.target, draw.explored), (target, false), "{name}");
+        }
+    }
+
+    fn canary_alone() -> Component {
+        Component { share: 1.0, ..snapshot(&[0.9, 0.1]).components.remove(1) }
     }
 
     fn context(score: f32) -> Vec<f32> {
@@ -191,7 +269,7 @@ mod tests {
         let snapshot = snapshot(&[1.0]);
         // The strong target is worth 0.8 - 0.2.
         for (score, target) in [(0.65, 0), (0.55, 1)] {
-            let draw = snapshot.choose(&context(score), &[true; 2], 0.5).unwrap();
+            let draw = snapshot.choose(EVERYTHING, &context(score), &[true; 2], 0.5).unwrap();
             assert_eq!(draw.target, target, "{score}");
             assert!((draw.propensity - 0.95).abs() < 1e-12);
             assert!(!draw.explored);
@@ -202,18 +280,18 @@ mod tests {
     fn a_canary_gets_its_share_and_the_propensity_is_that_of_the_mixture() {
         let snapshot = snapshot(&[0.9, 0.1]);
         // The canary thinks nothing of the cheap target.
-        let probabilities = snapshot.probabilities(&context(0.9), &[true; 2]);
+        let probabilities = snapshot.probabilities(EVERYTHING, &context(0.9), &[true; 2]);
         assert!((probabilities[0] - (0.9 * 0.95 + 0.1 * 0.05)).abs() < 1e-12, "{probabilities:?}");
-        let explored = snapshot.choose(&context(0.9), &[true; 2], 0.99).unwrap();
+        let explored = snapshot.choose(EVERYTHING, &context(0.9), &[true; 2], 0.99).unwrap();
         assert!(explored.explored && explored.target == 1);
     }
 
     #[test]
     fn what_is_not_eligible_is_never_drawn() {
         let snapshot = snapshot(&[1.0]);
-        let draw = snapshot.choose(&context(0.99), &[false, true], 0.0).unwrap();
+        let draw = snapshot.choose(EVERYTHING, &context(0.99), &[false, true], 0.0).unwrap();
         assert_eq!((draw.target, draw.propensity, draw.explored), (1, 1.0, false));
-        assert_eq!(snapshot.choose(&context(0.99), &[false; 2], 0.0), None);
+        assert_eq!(snapshot.choose(EVERYTHING, &context(0.99), &[false; 2], 0.0), None);
     }
 
     #[test]
@@ -246,6 +324,12 @@ mod tests {
             "weight 1000000000: must be within ±10000"
         );
         assert_eq!(with(&|s| s.components[0].share = 0.5), "shares sum to 0.5: must be 1");
+        let segments = |s: &mut Snapshot, count: usize, share: f64| {
+            let own = vec![Component { share, ..s.components[0].clone() }];
+            s.segments = vec![Segment::new("a".into(), own); count];
+        };
+        assert_eq!(with(&|s| segments(s, 17, 1.0)), "17 segments: must be 0 to 16");
+        assert_eq!(with(&|s| segments(s, 1, 0.5)), "shares sum to 0.5: must be 1");
         assert_eq!(
             with(&|s| s.explorer = Explorer::SquareCb { gamma: -1.0 }),
             "explorer: gamma: a positive number"

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Context, Explorer, Snapshot};
+use super::{Component, Context, Explorer, Segment, Snapshot};
 use crate::record::{pack, unpack};
 
 /// Layout of a snapshot.
@@ -56,6 +56,15 @@ struct Wire {
     penalties: Vec<f32>,
     explorer: Explorer,
     components: Vec<WireComponent>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<WireSegment>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireSegment {
+    name: String,
+    components: Vec<WireComponent>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,8 +112,12 @@ impl Snapshot {
         if wire.context_hash != here {
             return Err(SnapshotError::OtherContext { snapshot: wire.context_hash, here });
         }
-        let components =
-            wire.components.into_iter().map(read_component).collect::<Result<_, _>>()?;
+        let read = |components: Vec<WireComponent>| -> Result<Vec<Component>, SnapshotError> {
+            components.into_iter().map(read_component).collect()
+        };
+        let components = read(wire.components)?;
+        let segment = |wire: WireSegment| Ok(Segment::new(wire.name, read(wire.components)?));
+        let segments = wire.segments.into_iter().map(segment).collect::<Result<_, _>>()?;
         let snapshot = Snapshot {
             version: wire.version,
             context_hash: wire.context_hash,
@@ -112,6 +125,7 @@ impl Snapshot {
             penalties: wire.penalties,
             explorer: wire.explorer,
             components,
+            segments,
         };
         snapshot.check()?;
         Ok(snapshot)
@@ -126,19 +140,27 @@ impl Snapshot {
             targets: self.targets.clone(),
             penalties: self.penalties.clone(),
             explorer: self.explorer,
-            components: self
-                .components
+            components: self.components.iter().map(write_component).collect(),
+            segments: self
+                .segments
                 .iter()
-                .map(|component| WireComponent {
-                    version: component.version.clone(),
-                    share: component.share,
-                    weights: component.weights.iter().map(|weights| pack(weights)).collect(),
-                    factors: component.factors.iter().map(|factor| pack(factor)).collect(),
+                .map(|segment| WireSegment {
+                    name: segment.name.clone(),
+                    components: segment.components.iter().map(write_component).collect(),
                 })
                 .collect(),
         };
         // Strings and finite numbers cannot fail to serialise.
         serde_json::to_string(&wire).unwrap_or_default()
+    }
+}
+
+fn write_component(component: &Component) -> WireComponent {
+    WireComponent {
+        version: component.version.clone(),
+        share: component.share,
+        weights: component.weights.iter().map(|weights| pack(weights)).collect(),
+        factors: component.factors.iter().map(|factor| pack(factor)).collect(),
     }
 }
 

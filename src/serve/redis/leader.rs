@@ -7,8 +7,9 @@ use redis::{Connection, RedisResult, Script, cmd};
 
 use super::lesson::{self, Sums};
 use super::{ANSWERS, EVENTS, GROUP, LEADER, LESSONS, ORDERS, SNAPSHOT, STATE, SUMS, TOTALS};
-use crate::bandit::Controller;
+use crate::bandit::Learners;
 use crate::serve::attribution::Lesson;
+use crate::serve::learning::Command;
 use crate::serve::now_ms;
 use crate::serve::status::Dated;
 
@@ -18,7 +19,7 @@ const ENTRIES: usize = 256;
 const STEP: isize = 512;
 
 pub struct Leader {
-    controller: Controller,
+    learners: Learners,
     /// The last entry that was looked at.
     last: String,
     /// Entries of the window with the number of their samples, and all of these.
@@ -29,17 +30,17 @@ pub struct Leader {
 
 impl Leader {
     /// Takes over from the leader before: its state, and the window from the stream.
-    pub fn begin(connection: &mut Connection, mut controller: Controller) -> RedisResult<Self> {
+    pub fn begin(connection: &mut Connection, mut learners: Learners) -> RedisResult<Self> {
         let state: Option<Vec<u8>> = cmd("GET").arg(STATE).query(connection)?;
         if let Some(state) = state {
             // The policy is ours, so that a state that cannot be taken up is another version's:
             // learning begins anew.
-            let _ = controller.restore(&state);
+            let _ = learners.restore(&state);
         }
         let mut pages: Vec<StreamId> = Vec::new();
         let mut end = "+".to_owned();
         let mut samples = 0;
-        while samples < controller.options().window {
+        while samples < learners.options().window {
             let mut read = cmd("XREVRANGE");
             read.arg(LESSONS).arg(&end).arg("-").arg("COUNT").arg(ENTRIES);
             let page: StreamRangeReply = read.query(connection)?;
@@ -49,7 +50,7 @@ impl Leader {
             pages.extend(page.ids);
         }
         let mut leader = Leader {
-            controller,
+            learners,
             last: "0-0".to_owned(),
             window: VecDeque::new(),
             samples: 0,
@@ -58,7 +59,7 @@ impl Leader {
         for entry in pages.into_iter().rev() {
             let samples = drawn(&entry);
             leader.keep(entry.id, samples.len());
-            samples.into_iter().for_each(|sample| leader.controller.remember(sample));
+            samples.into_iter().for_each(|sample| leader.learners.remember(sample));
         }
         Ok(leader)
     }
@@ -67,7 +68,7 @@ impl Leader {
         self.last.clone_from(&id);
         self.window.push_back((id, samples));
         self.samples += samples;
-        let limit = self.controller.options().window;
+        let limit = self.learners.options().window;
         while let Some((_, oldest)) = self.window.front()
             && (*oldest == 0 || self.samples - oldest >= limit)
         {
@@ -82,27 +83,29 @@ impl Leader {
         self.watch(connection)?;
         let sums: Vec<Vec<u8>> = cmd("LRANGE").arg(SUMS).arg(0).arg(STEP - 1).query(connection)?;
         let orders: Vec<String> = cmd("LRANGE").arg(ORDERS).arg(0).arg(15).query(connection)?;
-        let mut events = self.controller.take_events();
+        let mut events = self.learners.take_events();
         let published = cmd("EXISTS").arg(SNAPSHOT).query::<bool>(connection)?;
         if sums.is_empty() && orders.is_empty() && events.is_empty() && published {
             return Ok(true);
         }
-        let targets = self.controller.options().targets.len();
-        let dimensions = self.controller.dimensions();
+        let targets = self.learners.options().targets.len();
+        let dimensions = self.learners.dimensions();
         for sums in sums.iter().filter_map(|it| Sums::from_bytes(it, targets, dimensions)) {
-            self.controller.absorb(sums.statistics, sums.learnt, sums.corrected);
+            for (segment, part) in sums.0 {
+                self.learners.absorb(segment, part.statistics, part.learnt, part.corrected);
+            }
         }
-        self.controller.step();
+        self.learners.step();
         let answers: Vec<(&str, bool)> = orders.iter().map(|order| self.carry_out(order)).collect();
-        events.extend(self.controller.take_events());
-        let state = self.controller.save();
+        events.extend(self.learners.take_events());
+        let state = self.learners.save();
         let first = self.window.front().map_or(self.last.as_str(), |(id, _)| id);
         let mut publish = self.publish.prepare_invoke();
         for key in [LEADER, SUMS, ORDERS, STATE, SNAPSHOT, EVENTS, LESSONS, ANSWERS, TOTALS] {
             publish.key(key);
         }
-        publish.arg(name).arg(sums.len()).arg(state).arg(self.controller.snapshot().to_json());
-        publish.arg(GROUP).arg(first).arg(self.controller.seen()).arg(answers.len());
+        publish.arg(name).arg(sums.len()).arg(state).arg(self.learners.snapshot().to_json());
+        publish.arg(GROUP).arg(first).arg(self.learners.seen()).arg(answers.len());
         for (order, answer) in answers {
             publish.arg(order).arg(u8::from(answer));
         }
@@ -127,7 +130,7 @@ impl Leader {
                 self.keep(entry.id, drawn.count());
                 for lesson in lessons {
                     if let Lesson::Learn { sample, drawn } = lesson {
-                        self.controller.watch(sample, drawn);
+                        self.learners.watch(sample, drawn);
                     }
                 }
             }
@@ -139,13 +142,12 @@ impl Leader {
 
     /// Carries out an order; gives its name and whether there was anything to do.
     fn carry_out<'o>(&mut self, order: &'o str) -> (&'o str, bool) {
-        let (verb, name) = order.split_once(' ').unwrap_or((order, ""));
+        let mut words = order.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (verb, name, segment) = (word(), word(), word().to_owned());
         let done = match verb {
-            "promote" => {
-                self.controller.promote();
-                true
-            }
-            "roll_back" => self.controller.roll_back(),
+            "promote" => Command::Promote(segment).carry_out(&mut self.learners),
+            "roll_back" => Command::RollBack(segment).carry_out(&mut self.learners),
             _ => false,
         };
         (name, done)

@@ -27,8 +27,9 @@ use super::Options;
 use super::learning::{self, Learner};
 use super::status::Shared;
 use super::writer::Handle;
-use crate::bandit::Controller;
+use crate::bandit::Learners;
 use crate::features::digest_of;
+use crate::policy::bandit::Snapshot;
 
 /// All keys have the same hash tag: a script may touch keys of one slot only.
 const LESSONS: &str = "{pointsman}:lessons";
@@ -43,6 +44,8 @@ const POLICY: &str = "{pointsman}:policy";
 const PENDING: &str = "{pointsman}:d:";
 const RECENT: &str = "{pointsman}:recent:";
 const ANSWERS: &str = "{pointsman}:answer:";
+/// Raised whenever lessons, sums or state look otherwise.
+const LAYOUT: u32 = 2;
 /// The consumer group of all replicas.
 const GROUP: &str = "learners";
 
@@ -67,10 +70,9 @@ struct Server {
 }
 
 impl Server {
-    fn new(url: &str, controller: &Controller) -> RedisResult<Self> {
-        let snapshot = controller.snapshot();
-        let meaning =
-            format!("{} {:?} {:?}", snapshot.context_hash, snapshot.targets, snapshot.penalties);
+    fn new(url: &str, learners: &Learners) -> RedisResult<Self> {
+        let Snapshot { context_hash, targets, penalties, .. } = learners.snapshot();
+        let meaning = format!("{LAYOUT} {context_hash} {targets:?} {penalties:?}");
         let url = url.replacen("valkey://", "redis://", 1);
         Ok(Server { client: Client::open(url)?, policy: digest_of(meaning.as_bytes()) })
     }
@@ -114,16 +116,16 @@ impl Server {
 pub fn start(
     url: &str,
     options: &Options,
-    controller: Controller,
+    learners: Learners,
     shared: &Arc<Shared>,
 ) -> Result<(Handle, Learner, Vec<JoinHandle<()>>), RedisStoreError> {
-    let server = Server::new(url, &controller)?;
+    let server = Server::new(url, &learners)?;
     let mut connection = server.connect()?;
     if let Some(weakness) = server.weakness(&mut connection) {
         shared.warn(format!("{weakness}: what was acknowledged may be lost when it dies"));
     }
     let (learner, tasks) = learning::channel();
-    let replica = replica::Replica::new(server.clone(), controller, Arc::clone(shared), tasks);
+    let replica = replica::Replica::new(server.clone(), learners, Arc::clone(shared), tasks);
     let (handle, jobs) = Handle::channel();
     let writer = writer::Writer::new(server, options.attribution, learner.clone());
     let threads =

@@ -16,8 +16,9 @@ use super::lesson::{self, Sums};
 use super::{
     ANSWERS, EVENTS, GROUP, LEADER, LESSONS, ORDERS, RECENT, SNAPSHOT, SUMS, Server, TOTALS,
 };
-use crate::bandit::Controller;
+use crate::bandit::Learners;
 use crate::policy::bandit::Snapshot;
+use crate::serve::attribution::Lesson;
 use crate::serve::learning::{Command, Task};
 use crate::serve::status::{BUCKET_MS, BUCKETS, Shared};
 
@@ -36,7 +37,7 @@ pub struct Replica {
     server: Server,
     name: String,
     /// As on the first day: what a leader starts from when the server holds no state.
-    fresh: Controller,
+    fresh: Learners,
     shared: Arc<Shared>,
     tasks: Receiver<Task>,
     /// Orders that are not carried out yet, by name.
@@ -52,7 +53,7 @@ pub struct Replica {
 impl Replica {
     pub fn new(
         server: Server,
-        fresh: Controller,
+        fresh: Learners,
         shared: Arc<Shared>,
         tasks: Receiver<Task>,
     ) -> Self {
@@ -150,16 +151,15 @@ impl Replica {
         if entries.is_empty() {
             return Ok(true);
         }
-        let snapshot = self.fresh.snapshot();
-        let mut sums = Sums::new(snapshot.targets.len(), self.fresh.dimensions());
         let mut invocation = self.sum_up.prepare_invoke();
         invocation.key(LESSONS).key(SUMS).arg(GROUP).arg(&self.name);
-        for entry in &entries {
+        let lessons = |entry: &StreamId| {
             let bytes: Vec<u8> = entry.get("l").unwrap_or_default();
             // Bytes that nobody can read teach nothing, and must not come again for ever.
-            lesson::read(&bytes).unwrap_or_default().iter().for_each(|lesson| sums.add(lesson));
-        }
-        invocation.arg(sums.to_bytes());
+            lesson::read(&bytes).unwrap_or_default()
+        };
+        let lessons: Vec<Lesson> = entries.iter().flat_map(lessons).collect();
+        invocation.arg(Sums::of(lessons.iter(), &self.fresh).to_bytes());
         entries.iter().for_each(|entry| {
             invocation.arg(&entry.id);
         });
@@ -200,11 +200,12 @@ impl Replica {
         (command, done): (Command, oneshot::Sender<bool>),
     ) -> RedisResult<()> {
         let name = format!("{:016x}", RandomState::new().hash_one(&self.name));
-        let verb = match command {
-            Command::Promote => "promote",
-            Command::RollBack => "roll_back",
+        let (verb, segment) = match command {
+            Command::Promote(segment) => ("promote", segment),
+            Command::RollBack(segment) => ("roll_back", segment),
         };
-        cmd("RPUSH").arg(ORDERS).arg(format!("{verb} {name}")).exec(connection)?;
+        let order = format!("{verb} {name} {segment}");
+        cmd("RPUSH").arg(ORDERS).arg(order).exec(connection)?;
         self.orders.insert(name, done);
         Ok(())
     }

@@ -1,0 +1,157 @@
+//! The example deployments against published schemas, and in real Envoy where that is possible.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[path = "support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use http::Request;
+use serde_json::{Value, json};
+
+use support::client::{self, Protocol};
+use support::deployment::Deployment;
+use support::envoy::Envoy;
+use support::recorder::Recorder;
+use support::{installed_envoy, root, supported_versions, wasm_module};
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The resources of a YAML file.
+fn resources(file: &str) -> Vec<Value> {
+    read(file).split("\n---\n").map(|text| serde_saphyr::from_str(text).unwrap()).collect()
+}
+
+fn run(program: &mut Command, input: &str) -> Output {
+    let mut child = program
+        .current_dir(root().join("tests/deploy"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that failed early is told of by its output.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Whether what a test needs is there. On CI it must be.
+fn has(there: bool, what: &str, target: &str) -> bool {
+    if !there {
+        assert!(std::env::var_os("CI").is_none(), "no {what}: run `make {target}`");
+        eprintln!("skipped: no {what}; `make {target}` installs it");
+    }
+    there
+}
+
+/// What the schemas say of each resource: `None` where there is no schema. `None` in all when the
+/// packages are absent.
+fn verdicts(resources: &[Value]) -> Option<Vec<Option<String>>> {
+    let installed = root().join("tests/deploy/node_modules").is_dir();
+    has(installed, "schemas of Kubernetes resources", "node-packages").then(|| {
+        let output = run(Command::new("node").arg("kubernetes.mjs"), &json!(resources).to_string());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    })
+}
+
+#[test]
+fn kubernetes_resources_hold_by_their_published_schemas() {
+    let files = [
+        "deploy/istio/pointsman.yaml",
+        "deploy/istio/envoyfilter.yaml",
+        "deploy/envoy-gateway/pointsman.yaml",
+    ];
+    let resources: Vec<Value> = files.iter().flat_map(|file| resources(file)).collect();
+    let Some(verdicts) = verdicts(&resources) else { return };
+    let mut unchecked = Vec::new();
+    for (resource, verdict) in resources.iter().zip(verdicts) {
+        match verdict {
+            Some(problem) => assert_eq!(problem, "", "{}", resource["kind"]),
+            None => unchecked.push(resource["kind"].as_str().unwrap()),
+        }
+    }
+    // No package has Envoy Gateway's own schemas.
+    assert_eq!(unchecked, ["EnvoyExtensionPolicy", "EnvoyPatchPolicy"]);
+}
+
+#[test]
+fn a_broken_kubernetes_resource_is_refused_by_its_schema() {
+    let mut broken = Vec::new();
+    let mut damage = |file: &str, place: &str, value: Value| {
+        let all = resources(file);
+        let mut found = all.into_iter().filter_map(|mut resource| {
+            *resource.pointer_mut(place)? = value.clone();
+            Some(resource)
+        });
+        broken.push(found.next().unwrap());
+    };
+    let istio = "deploy/istio/pointsman.yaml";
+    damage(istio, "/spec/failStrategy", json!("FAIL_SOMETIMES"));
+    damage(istio, "/spec/url", json!(8080));
+    damage(istio, "/spec/http/0/route/0/destination", json!("cheap"));
+    damage("deploy/istio/envoyfilter.yaml", "/spec/configPatches/0/patch/operation", json!("PUT"));
+    damage("deploy/envoy-gateway/pointsman.yaml", "/spec/rules/0/backendRefs/0/port", json!("80"));
+    let Some(verdicts) = verdicts(&broken) else { return };
+    for (resource, verdict) in broken.iter().zip(verdicts) {
+        assert!(verdict.is_some_and(|problem| !problem.is_empty()), "accepted: {resource}");
+    }
+}
+
+#[test]
+fn the_compose_file_holds_by_the_compose_specification_and_a_broken_one_does_not() {
+    let python = root().join(".venv/bin/python");
+    let installed = Command::new(&python).args(["-c", "import compose_spec"]).output();
+    let installed = installed.is_ok_and(|output| output.status.success());
+    if !has(installed, "compose_spec in .venv", "venv") {
+        return;
+    }
+    let check = |text: &str| run(Command::new(&python).arg("compose.py"), text);
+    let documented = read("envoy/docker-compose.yaml");
+    let output = check(&documented);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (right, wrong) in [
+        ("restart: unless-stopped", "restart: sometimes"),
+        ("image: envoyproxy", "imag: envoyproxy"),
+        ("10000:10000\"", "10000:port\""),
+    ] {
+        assert!(documented.contains(right), "{right}");
+        let output = check(&documented.replace(right, wrong));
+        assert!(!output.status.success(), "accepted: {wrong}");
+    }
+}
+
+#[test]
+fn the_filter_of_the_envoy_filter_routes_in_real_envoy() {
+    let patch = resources("deploy/istio/envoyfilter.yaml").remove(0);
+    let filter = patch.pointer("/spec/configPatches/0/patch/value").unwrap().clone();
+    let wasm = wasm_module().unwrap();
+    let mut deployment = Deployment::documented(&wasm).unwrap();
+    for name in ["cheap", "strong"] {
+        let upstream = Recorder::start(name).unwrap().address;
+        deployment.set_upstream(&format!("{name}-cache"), upstream).unwrap();
+    }
+    deployment.set_filter(filter, &wasm).unwrap();
+    let binary = installed_envoy(&supported_versions().unwrap()[0]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = Envoy::start(&binary, &deployment, directory.path()).unwrap();
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]});
+    let request = Request::post("/v1/chat/completions")
+        .header("content-type", "application/json")
+        .body(client::whole(body.to_string()))
+        .unwrap();
+    let response = client::exchange(envoy.listener, Protocol::Http1, request).unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("x-pointsman-source"), Some("classifier"));
+}
