@@ -3,7 +3,7 @@
 //! Only the operators that a router model needs are mapped; linking tract's whole importer would
 //! more than double the filter. An operator that is missing here is refused by name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::iter::once;
 
 use prost::Message;
@@ -17,6 +17,7 @@ use tract_core::prelude::{
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
+use super::forest::{self, Found};
 use super::gather::Gather;
 use super::less::Less;
 use super::matmul::{SparseMatMul, WeightedRows};
@@ -28,8 +29,14 @@ pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
     let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
     let mut wiring = Wiring::new(&graph)?;
+    let mut forests = forest::find(&graph, &wiring.constants);
+    let within: HashSet<&str> =
+        forests.values().flat_map(|found| found.within.iter().copied()).collect();
     for node in &graph.node {
-        wiring.add(node)?;
+        let name = node.output.first().map_or("", String::as_str);
+        if !within.contains(name) {
+            wiring.add(node, name, forests.remove(name))?;
+        }
     }
     wiring.finish(&graph, targets)
 }
@@ -65,14 +72,21 @@ impl Wiring {
         Ok(Wiring { model, constants, wires })
     }
 
-    fn add(&mut self, proto: &NodeProto) -> Result<(), ModelError> {
-        let name = proto.output.first().map_or("", String::as_str);
+    fn add(
+        &mut self,
+        proto: &NodeProto,
+        name: &str,
+        forest: Option<Found>,
+    ) -> Result<(), ModelError> {
         let problem = |problem: String| ModelError::Node { node: name.to_owned(), problem };
         let [_] = proto.output.as_slice() else {
             return Err(problem("expected one output".to_owned()));
         };
-        let node = Node { proto, name, wiring: self };
-        let wire = node.wire().map_err(|refusal| match refusal {
+        let wire = match forest {
+            Some(found) => self.forest(name, found),
+            None => Node { proto, name, wiring: self }.wire(),
+        };
+        let wire = wire.map_err(|refusal| match refusal {
             Refusal::Operator => {
                 ModelError::Operator { operator: proto.op_type.clone(), node: name.to_owned() }
             }
@@ -80,6 +94,27 @@ impl Wiring {
         })?;
         self.wires.insert(name.to_owned(), wire);
         Ok(())
+    }
+
+    fn forest(&mut self, name: &str, found: Found) -> Result<OutletId, Refusal> {
+        let inputs = [self.wire(found.features)?, self.wire(found.summand)?];
+        let outlets = self.model.wire_node(name, found.forest, &inputs)?;
+        Ok(outlets.first().copied().ok_or("no outlet")?)
+    }
+
+    /// What has this name, as a wire; a constant becomes one.
+    fn wire(&mut self, name: &str) -> Result<OutletId, Refusal> {
+        if let Some(&wire) = self.wires.get(name) {
+            return Ok(wire);
+        }
+        let constant = self
+            .constants
+            .get(name)
+            .cloned()
+            .ok_or_else(|| format!("input \"{name}\" is made by no earlier node"))?;
+        let wire = self.model.add_const(name, constant)?;
+        self.wires.insert(name.to_owned(), wire);
+        Ok(wire)
     }
 
     fn finish(mut self, graph: &GraphProto, targets: usize) -> Result<Plan, ModelError> {
@@ -152,21 +187,9 @@ impl Node<'_> {
         Ok(name.ok_or_else(|| format!("input {index} is missing"))?)
     }
 
-    /// The input as a wire; a constant becomes one.
     fn input(&mut self, index: usize) -> Result<OutletId, Refusal> {
         let name = self.input_name(index)?.to_owned();
-        if let Some(&wire) = self.wiring.wires.get(&name) {
-            return Ok(wire);
-        }
-        let constant = self
-            .wiring
-            .constants
-            .get(&name)
-            .cloned()
-            .ok_or_else(|| format!("input \"{name}\" is made by no earlier node"))?;
-        let wire = self.wiring.model.add_const(&name, constant)?;
-        self.wiring.wires.insert(name, wire);
-        Ok(wire)
+        self.wiring.wire(&name)
     }
 
     fn constant_input(&self, index: usize) -> Result<&Tensor, Refusal> {

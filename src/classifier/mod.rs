@@ -10,6 +10,7 @@ use tract_core::prelude::{IntoTValue, SimplePlan, Tensor, TypedFact, TypedModel,
 use crate::features::{self, Features};
 
 mod error;
+mod forest;
 mod gather;
 mod graph;
 mod less;

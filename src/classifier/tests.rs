@@ -210,3 +210,85 @@ fn a_manifest_is_checked() {
     );
     assert!(matches!(refused(&text.replace("0.5", "1.5")), ModelError::Manifest(_)));
 }
+
+/// Three trees of two levels over the first features, as `pointsman train` writes them. What the
+/// leaves' numbers are made from goes by the name `entries`.
+fn forest(more: Vec<NodeProto>, entries: &str) -> Vec<u8> {
+    let mut columns = node("Gather", &["features", "columns"], "values");
+    let mut found = node("Gather", &["leaves", "flat"], "found");
+    let (mut bits, mut indices) =
+        (node("Cast", &["above"], "bits"), node("Cast", &[entries], "indices"));
+    for (node, name, value) in [
+        (&mut columns, "axis", 1),
+        (&mut found, "axis", 1),
+        (&mut bits, "to", DataType::Float as i64),
+        (&mut indices, "to", DataType::Int64 as i64),
+    ] {
+        node.attribute.push(tract_onnx::pb::AttributeProto {
+            name: name.to_owned(),
+            i: value,
+            ..Default::default()
+        });
+    }
+    let before = vec![
+        columns,
+        node("Less", &["cuts", "values"], "above"),
+        bits,
+        node("Reshape", &["bits", "levels_shape"], "levels"),
+        node("Gemm", &["powers", "levels", "starts"], "entries"),
+    ];
+    let after = vec![
+        indices,
+        node("Reshape", &["indices", "flat_shape"], "flat"),
+        found,
+        node("Gemm", &["found", "ones", "offset"], "sum"),
+        node("Sigmoid", &["sum"], "scores"),
+    ];
+    let leaves: Vec<f32> = (0..12).map(|leaf| leaf as f32 * 0.37 - 2.0).collect();
+    let constants = vec![
+        integers("columns", &[0, 1, 4, 1, 0, 0]),
+        floats("cuts", &[1, 6], &[1.5, 0.9, 0.5, 1.2, 2.5, f32::MAX]),
+        integers("levels_shape", &[2, 3]),
+        floats("powers", &[1, 2], &[1.0, 2.0]),
+        floats("starts", &[1, 3], &[0.0, 4.0, 8.0]),
+        integers("flat_shape", &[3]),
+        floats("leaves", &[1, 12], &leaves),
+        floats("ones", &[3, 1], &[1.0; 3]),
+        floats("offset", &[1, 1], &[0.25]),
+    ];
+    onnx([before, more, after].concat(), constants)
+}
+
+fn runs(classifier: &Classifier, operator: &str) -> bool {
+    classifier.plan.model().nodes.iter().any(|node| node.op.name() == operator)
+}
+
+#[test]
+fn trees_run_as_one_operator_and_give_what_their_graph_says() {
+    let fused = load(&forest(vec![], "entries")).unwrap();
+    let spelt_out = load(&forest(vec![node("Identity", &["entries"], "same")], "same")).unwrap();
+    assert!(runs(&fused, "Forest") && !runs(&fused, "Gather"));
+    assert!(runs(&spelt_out, "Gather") && !runs(&spelt_out, "Forest"));
+    let mut seen = std::collections::BTreeSet::new();
+    for text in ["", "a", "seven b", "one two three", "one\ntwo. Three. Four words\n\n\nmore here"]
+    {
+        let features = features::extract(&Prompt::from_text(text));
+        let score = fused.scores(&features).unwrap();
+        assert_eq!(score, spelt_out.scores(&features).unwrap(), "{text}");
+        seen.insert(score[0].to_bits());
+    }
+    assert!(seen.len() >= 3, "the texts find different leaves");
+}
+
+#[test]
+fn trees_whose_parts_something_else_needs_run_as_written() {
+    let more = vec![node("Gemm", &["powers", "levels", "starts"], "same")];
+    let classifier = load(&forest(more, "entries")).unwrap();
+    assert!(runs(&classifier, "Gather") && !runs(&classifier, "Forest"));
+}
+
+#[test]
+fn the_shipped_trees_run_as_one_operator() {
+    let classifier = Classifier::embedded().unwrap();
+    assert!(runs(&classifier, "Forest") && !runs(&classifier, "Gather"));
+}
