@@ -5,15 +5,19 @@
 //! `f32[1, T]`: for each non-strongest target, cheapest first, the probability that its answer
 //! is good enough.
 
-use tract_core::prelude::{IntoTValue, SimplePlan, Tensor, TypedFact, TypedModel, TypedOp, tvec};
+use std::sync::Arc;
+
+use tract_core::prelude::{
+    IntoTValue, SimplePlan, TValue, Tensor, TractError, TypedFact, TypedModel, TypedOp, tvec,
+};
 
 use crate::features::{self, Features};
 
+mod elementwise;
 mod error;
 mod forest;
 mod gather;
 mod graph;
-mod less;
 mod manifest;
 mod matmul;
 mod novelty;
@@ -86,12 +90,13 @@ impl Classifier {
     ///
     /// When the graph fails or gives something that is no probability.
     pub fn scores(&self, features: &Features) -> Result<Vec<f32>, ScoreError> {
-        let input = Tensor::from_shape(&[1, features::LEN], features.as_slice())
-            .map_err(|error| ScoreError::Graph(error.to_string()))?;
-        let outputs = self
-            .plan
-            .run(tvec!(input.into_tvalue()))
-            .map_err(|error| ScoreError::Graph(error.to_string()))?;
+        let graph_error = |error: TractError| ScoreError::Graph(error.to_string());
+        let occupied = Tensor::from_shape(&[1, features::OCCUPIED], features.occupied());
+        let inputs = tvec!(
+            TValue::Const(Arc::clone(features.tensor())),
+            occupied.map_err(graph_error)?.into_tvalue()
+        );
+        let outputs = self.plan.run(inputs).map_err(graph_error)?;
         let scores = outputs
             .first()
             .and_then(|output| output.as_slice::<f32>().ok())

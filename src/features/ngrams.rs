@@ -6,6 +6,13 @@ use std::sync::LazyLock;
 static LOG_COUNTS: LazyLock<[f32; 32]> =
     LazyLock::new(|| std::array::from_fn(|count| libm::log1pf(count as f32)));
 
+/// `ln(1 + count)`.
+pub(super) fn log1p(count: f32) -> f32 {
+    let whole = count as usize;
+    let known = LOG_COUNTS.get(whole).filter(|_| whole as f32 == count);
+    known.copied().unwrap_or_else(|| libm::log1pf(count))
+}
+
 /// Counts n-grams into a block of the feature vector.
 ///
 /// Finished, the block holds `ln(1 + count)` scaled to unit length, so that long prompts do not
@@ -37,27 +44,24 @@ impl<'f, const SIZE: usize> Buckets<'f, SIZE> {
         *distinct = filling.distinct;
     }
 
-    pub(super) fn finish(self) {
-        let touched = self.touched.get(..self.distinct).unwrap_or_default();
-        let logs = &*LOG_COUNTS;
+    /// Scales the counts; gives the buckets that are not empty.
+    pub(super) fn finish(mut self) -> Vec<u16> {
+        self.touched.truncate(self.distinct);
+        let touched = self.touched;
         let mut squares = 0.0_f32;
-        for &bucket in touched {
+        for &bucket in &touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
-                let whole = *count as usize;
-                let known = logs.get(whole).filter(|_| whole as f32 == *count).copied();
-                *count = known.unwrap_or_else(|| libm::log1pf(*count));
+                *count = log1p(*count);
                 squares += *count * *count;
             }
         }
-        if squares == 0.0 {
-            return;
-        }
         let scale = 1.0 / squares.sqrt();
-        for &bucket in touched {
+        for &bucket in &touched {
             if let Some(value) = self.block.get_mut(usize::from(bucket)) {
                 *value *= scale;
             }
         }
+        touched
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::focus::Excerpt;
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
-use super::ngrams::{Buckets, CharGrams, WordGrams};
+use super::ngrams::{Buckets, CharGrams, WordGrams, log1p};
 use super::schema::{SCHEMA, Slot};
 use super::{CHAR_BUCKETS, ENGINEERED, Features, WORD_BUCKETS};
 
@@ -11,7 +11,7 @@ pub(super) const ONE: u32 = 8;
 
 /// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
 pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
-    let Some((engineered, blocks)) = features.values.split_at_mut_checked(ENGINEERED) else {
+    let Some((engineered, blocks)) = features.values_mut().split_at_mut_checked(ENGINEERED) else {
         return;
     };
     let Some((words, characters)) = blocks.split_first_chunk_mut() else { return };
@@ -25,7 +25,9 @@ pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &m
             scanner.read_piece(piece);
         }
     }
-    scanner.finish(engineered);
+    let [words, characters] = scanner.finish(engineered);
+    features.occupy(ENGINEERED, &words);
+    features.occupy(ENGINEERED + WORD_BUCKETS, &characters);
 }
 
 /// Counts in eighths, one a slot of the schema.
@@ -340,7 +342,8 @@ impl<'f> Scanner<'f> {
         self.counts.bump(Slot::Punctuation, 1);
     }
 
-    fn finish(mut self, engineered: &mut [f32]) {
+    /// Fills the engineered features; gives the buckets of both blocks that are not empty.
+    fn finish(mut self, engineered: &mut [f32]) -> [Vec<u16>; 2] {
         self.weigh(ONE);
         let words = self.counts.get(Slot::Words);
         if self.bytes > 0
@@ -362,7 +365,7 @@ impl<'f> Scanner<'f> {
         let counts = self.counts.eighths;
         for ((cell, count), feature) in engineered.iter_mut().zip(counts).zip(&SCHEMA) {
             let count = count.min(ONE << 24) as f32 / ONE as f32;
-            *cell = if feature.range.1 > 1.0 { libm::log1pf(count) } else { count };
+            *cell = if feature.range.1 > 1.0 { log1p(count) } else { count };
         }
         let mut share = |slot: Slot, whole: usize| {
             let part = self.counts.get(slot) as f32 / whole.max(1) as f32;
@@ -391,8 +394,7 @@ impl<'f> Scanner<'f> {
         share(Slot::IndentedLines, lines);
         let choices = self.counts.get(Slot::ChoiceLines);
         share(Slot::NumericChoices, choices);
-        self.words.finish();
-        self.characters.finish();
+        [self.words.finish(), self.characters.finish()]
     }
 }
 
