@@ -21,7 +21,8 @@ use super::elementwise::{Limit, Pairwise};
 use super::forest::{self, Found};
 use super::gather::Gather;
 use super::matmul::{SparseMatMul, WeightedRows};
-use super::{ModelError, Plan, tensor};
+use super::plan::Plan;
+use super::{ModelError, tensor};
 use crate::features;
 
 /// Decodes and wires a model with `targets` outputs.
@@ -139,7 +140,7 @@ impl Wiring {
                 "the output is {fact:?}, expected f32[1, {targets}]: one score for each target of the manifest"
             )));
         }
-        self.model.into_runnable().map_err(graph_error)
+        Plan::new(&self.model).map_err(graph_error)
     }
 }
 

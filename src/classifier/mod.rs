@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use tract_core::prelude::{
-    IntoTValue, SimplePlan, TValue, Tensor, TractError, TypedFact, TypedModel, TypedOp, tvec,
-};
+use tract_core::prelude::{IntoTValue, TValue, Tensor, TractError};
 
 use crate::features::{self, Features};
 
@@ -21,16 +19,16 @@ mod graph;
 mod manifest;
 mod matmul;
 mod novelty;
+mod plan;
 mod tensor;
 
 pub use error::{ModelError, ScoreError};
 pub use manifest::{Manifest, ManifestTarget};
 pub use novelty::Novelty;
+use plan::Plan;
 
 /// Largest ONNX file that is looked at, in bytes: it is held in every worker's memory.
 pub const MAX_MODEL_BYTES: usize = 4 * 1024 * 1024;
-
-type Plan = SimplePlan<TypedFact, Box<dyn TypedOp>, TypedModel>;
 
 /// A loaded model, ready to score.
 pub struct Classifier {
@@ -92,15 +90,12 @@ impl Classifier {
     pub fn scores(&self, features: &Features) -> Result<Vec<f32>, ScoreError> {
         let graph_error = |error: TractError| ScoreError::Graph(error.to_string());
         let occupied = Tensor::from_shape(&[1, features::OCCUPIED], features.occupied());
-        let inputs = tvec!(
+        let inputs = [
             TValue::Const(Arc::clone(features.tensor())),
-            occupied.map_err(graph_error)?.into_tvalue()
-        );
-        let outputs = self.plan.run(inputs).map_err(graph_error)?;
-        let scores = outputs
-            .first()
-            .and_then(|output| output.as_slice::<f32>().ok())
-            .ok_or_else(|| ScoreError::Graph("no f32 output".to_owned()))?;
+            occupied.map_err(graph_error)?.into_tvalue(),
+        ];
+        let output = self.plan.run(inputs).map_err(graph_error)?;
+        let scores = output.as_slice::<f32>().map_err(graph_error)?;
         match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
             Some(&score) => Err(ScoreError::NoProbability(score)),
             None => Ok(scores.to_vec()),

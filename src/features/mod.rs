@@ -50,16 +50,19 @@ pub(crate) const FOCUS_TAIL_BYTES: usize = 8 * 1024;
 /// Words of [`Features::occupied`].
 pub(crate) const OCCUPIED: usize = LEN.div_ceil(64);
 
+/// A bit a position, the first ones in the lowest bits.
+type Occupied = [u64; OCCUPIED];
+
 /// A prompt as the classifier sees it: `f32[LEN]`.
 ///
 /// Most of a vector are n-grams that the prompt does not have. The others are marked, so that whoever
-/// reads or clears a vector need not look at all of it.
+/// reads a vector need not look at all of it.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// `f32[1, LEN]`: the classifier's own type, for it to read in place.
     values: Arc<Tensor>,
     /// A bit for each position that may be other than zero.
-    occupied: [u64; OCCUPIED],
+    occupied: Occupied,
 }
 
 impl Default for Features {
@@ -76,7 +79,7 @@ impl PartialEq for Features {
 }
 
 /// Marks of the engineered positions alone.
-const ENGINEERED_OCCUPIED: [u64; OCCUPIED] = {
+const ENGINEERED_OCCUPIED: Occupied = {
     let mut occupied = [0; OCCUPIED];
     let mut position = 0;
     while position < ENGINEERED {
@@ -86,7 +89,7 @@ const ENGINEERED_OCCUPIED: [u64; OCCUPIED] = {
     occupied
 };
 
-fn occupy(occupied: &mut [u64; OCCUPIED], position: usize) {
+fn occupy(occupied: &mut Occupied, position: usize) {
     if let Some(word) = occupied.get_mut(position / 64) {
         *word |= 1 << (position % 64);
     }
@@ -128,7 +131,7 @@ impl Features {
         &self.values
     }
 
-    /// Marks of what may be other than zero, a bit a position, the first ones in the lowest bits.
+    /// Marks of what may be other than zero: a bit a position, the first ones in the lowest bits.
     pub(crate) fn occupied(&self) -> &[u64] {
         &self.occupied
     }
@@ -163,23 +166,6 @@ impl Features {
         format!("{:016x}", digest.0)
     }
 
-    /// Marks these buckets of the block that begins at `start`.
-    fn occupy(&mut self, start: usize, buckets: &[u16]) {
-        for &bucket in buckets {
-            occupy(&mut self.occupied, start + usize::from(bucket));
-        }
-    }
-
-    fn clear(&mut self) {
-        let occupied = std::mem::replace(&mut self.occupied, ENGINEERED_OCCUPIED);
-        let values = self.values_mut();
-        for position in positions(&occupied) {
-            if let Some(value) = values.get_mut(position) {
-                *value = 0.0;
-            }
-        }
-    }
-
     fn set(&mut self, slot: Slot, value: f32) {
         if let Some(cell) = self.values_mut().get_mut(slot as usize) {
             *cell = value;
@@ -209,7 +195,8 @@ pub fn extract(prompt: &Prompt) -> Features {
 
 /// As [`extract`], reusing a vector. Linear in the bytes read; allocates two small lists.
 pub fn extract_into(prompt: &Prompt, features: &mut Features) {
-    features.clear();
+    features.values_mut().fill(0.0);
+    features.occupied = ENGINEERED_OCCUPIED;
     let focus = Focus::of(prompt);
     text::scan(focus.excerpts(), features);
     features.set_flag(Slot::FollowUp, focus.is_follow_up());

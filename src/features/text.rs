@@ -1,19 +1,21 @@
 //! One pass over the text in focus: engineered counts and n-grams together.
 
+use std::sync::Arc;
+
 use super::focus::Excerpt;
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
 use super::ngrams::{Buckets, CharGrams, WordGrams, log1p};
 use super::schema::{SCHEMA, Slot};
-use super::{CHAR_BUCKETS, ENGINEERED, Features, WORD_BUCKETS};
+use super::{CHAR_BUCKETS, ENGINEERED, Features, Occupied, WORD_BUCKETS};
 
 /// Counts are whole numbers of eighths, so that decayed ones stay exact on every host.
 pub(super) const ONE: u32 = 8;
 
 /// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
 pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
-    let Some((engineered, blocks)) = features.values_mut().split_at_mut_checked(ENGINEERED) else {
-        return;
-    };
+    let Features { values, occupied } = features;
+    let values = Arc::make_mut(values).as_slice_mut().unwrap_or_default();
+    let Some((engineered, blocks)) = values.split_at_mut_checked(ENGINEERED) else { return };
     let Some((words, characters)) = blocks.split_first_chunk_mut() else { return };
     let Some(characters) = characters.first_chunk_mut() else { return };
     let mut scanner = Scanner::new(Buckets::new(words), Buckets::new(characters));
@@ -25,9 +27,7 @@ pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &m
             scanner.read_piece(piece);
         }
     }
-    let [words, characters] = scanner.finish(engineered);
-    features.occupy(ENGINEERED, &words);
-    features.occupy(ENGINEERED + WORD_BUCKETS, &characters);
+    scanner.finish(engineered, occupied);
 }
 
 /// Counts in eighths, one a slot of the schema.
@@ -342,8 +342,7 @@ impl<'f> Scanner<'f> {
         self.counts.bump(Slot::Punctuation, 1);
     }
 
-    /// Fills the engineered features; gives the buckets of both blocks that are not empty.
-    fn finish(mut self, engineered: &mut [f32]) -> [Vec<u16>; 2] {
+    fn finish(mut self, engineered: &mut [f32], occupied: &mut Occupied) {
         self.weigh(ONE);
         let words = self.counts.get(Slot::Words);
         if self.bytes > 0
@@ -394,7 +393,8 @@ impl<'f> Scanner<'f> {
         share(Slot::IndentedLines, lines);
         let choices = self.counts.get(Slot::ChoiceLines);
         share(Slot::NumericChoices, choices);
-        [self.words.finish(), self.characters.finish()]
+        self.words.finish(occupied, ENGINEERED);
+        self.characters.finish(occupied, ENGINEERED + WORD_BUCKETS);
     }
 }
 
