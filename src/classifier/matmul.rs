@@ -72,7 +72,7 @@ impl SparseMatMul {
         let start = product.len();
         for panel in self.panels.as_slice::<f32>()?.chunks_exact(self.inner * self.width) {
             match self.width {
-                1 => product.push(row.iter().zip(panel).map(|(v, w)| v * w).sum()),
+                1 => product.extend(multiply_panel::<1>(row, marks, panel)),
                 4 => product.extend(multiply_panel::<4>(row, marks, panel)),
                 8 => product.extend(multiply_panel::<8>(row, marks, panel)),
                 12 => product.extend(multiply_panel::<12>(row, marks, panel)),

@@ -211,6 +211,34 @@ fn a_manifest_is_checked() {
     assert!(matches!(refused(&text.replace("0.5", "1.5")), ModelError::Manifest(_)));
 }
 
+#[test]
+fn a_product_of_the_features_leaves_nothing_out_that_is_not_zero() {
+    let weights: Vec<f32> = (0..LEN * 3).map(|at| (at % 17) as f32 * 0.01 - 0.05).collect();
+    let model = onnx(
+        vec![
+            node("Gemm", &["features", "weights", "bias"], "sums"),
+            node("MatMul", &["sums", "halves"], "logit"),
+            node("Sigmoid", &["logit"], "scores"),
+        ],
+        vec![
+            floats("weights", &[LEN, 3], &weights),
+            floats("bias", &[1, 3], &[0.5, 0.25, 0.125]),
+            floats("halves", &[3, 1], &[0.5, 0.5, -0.5]),
+        ],
+    );
+    let classifier = load(&model).unwrap();
+    let features =
+        features::extract(&Prompt::from_text("Compare 12 barges with 37 lamps, please."));
+    let column = |k: usize| {
+        let rows = features.as_slice().iter().zip(weights.chunks(3));
+        rows.map(|(value, row)| f64::from(*value) * f64::from(row[k])).sum::<f64>()
+    };
+    let logit = 0.5 * (column(0) + 0.5) + 0.5 * (column(1) + 0.25) - 0.5 * (column(2) + 0.125);
+    let expected = 1.0 / (1.0 + f64::exp(-logit));
+    let score = classifier.scores(&features).unwrap()[0];
+    assert!((f64::from(score) - expected).abs() < 1e-5, "{score} {expected}");
+}
+
 /// Three trees of two levels over the first features, as `pointsman train` writes them. What the
 /// leaves' numbers are made from goes by the name `entries`.
 fn forest(more: Vec<NodeProto>, entries: &str) -> Vec<u8> {

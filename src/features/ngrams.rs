@@ -16,9 +16,13 @@ static LOG_COUNTS: LazyLock<[f32; 128]> = LazyLock::new(|| {
 
 /// `ln(1 + count)`.
 pub(super) fn log1p(count: f32) -> f32 {
+    log1p_by(&LOG_COUNTS, count)
+}
+
+fn log1p_by(logs: &[f32; 128], count: f32) -> f32 {
     let bits = count.to_bits();
     let place = (bits >> FRACTION).wrapping_sub(SMALLEST) as usize;
-    match LOG_COUNTS.get(place) {
+    match logs.get(place) {
         Some(&known) if bits.trailing_zeros() >= FRACTION => known,
         _ => libm::log1pf(count),
     }
@@ -58,10 +62,11 @@ impl<'f, const SIZE: usize> Buckets<'f, SIZE> {
     /// Scales the counts, and marks the buckets that are not empty as positions from `start` on.
     pub(super) fn finish(self, occupied: &mut Occupied, start: usize) {
         let touched = self.touched.get(..self.distinct).unwrap_or_default();
+        let logs = &*LOG_COUNTS;
         let mut squares = 0.0_f32;
         for &bucket in touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
-                *count = log1p(*count);
+                *count = log1p_by(logs, *count);
                 squares += *count * *count;
             }
         }
