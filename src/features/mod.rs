@@ -79,6 +79,7 @@ impl PartialEq for Features {
 }
 
 /// Marks of the engineered positions alone.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within its own bounds")]
 const ENGINEERED_OCCUPIED: Occupied = {
     let mut occupied = [0; OCCUPIED];
     let mut position = 0;
