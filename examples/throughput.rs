@@ -83,17 +83,24 @@ struct Sides {
     filter: SocketAddr,
 }
 
+/// Different ones, more than a processor remembers the branches of.
+fn requests(body: usize) -> Result<Vec<Vec<u8>>> {
+    const COUNT: usize = 499;
+    Ok(load::bodies(body, COUNT)?.iter().map(|body| load::request(body)).collect())
+}
+
 /// One connection each, one request after another, plain and filter in turns.
 fn latency(sides: &Sides, arguments: &Arguments) -> Result<()> {
     const WARM_UP: usize = 200;
-    let request = load::request(&load::body(arguments.latency_body)?);
+    let requests = requests(arguments.latency_body)?;
     let mut plain = RUNTIME.block_on(Connection::open(sides.plain))?;
     let mut filter = RUNTIME.block_on(Connection::open(sides.filter))?;
     let mut times: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
     for pair in 0..arguments.pairs + WARM_UP {
+        let request = &requests[pair % requests.len()];
         for (connection, times) in [&mut plain, &mut filter].into_iter().zip(&mut times) {
             let begun = Instant::now();
-            let status = RUNTIME.block_on(connection.exchange(&request))?;
+            let status = RUNTIME.block_on(connection.exchange(request))?;
             let micros = begun.elapsed().as_secs_f64() * 1e6;
             ensure!(status == 200, "status {status}");
             if pair >= WARM_UP {
@@ -127,7 +134,7 @@ fn latency(sides: &Sides, arguments: &Arguments) -> Result<()> {
 
 /// As many requests as one worker can take, plain and filter in turns.
 fn throughput(sides: &Sides, worker: &Worker, arguments: &Arguments) -> Result<()> {
-    let requests = Arc::new(vec![load::request(&load::body(arguments.throughput_body)?)]);
+    let requests = Arc::new(requests(arguments.throughput_body)?);
     println!(
         "throughput, {} bytes of body, {} connections, turns of {} s:",
         arguments.throughput_body, arguments.connections, arguments.seconds

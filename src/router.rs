@@ -1,6 +1,7 @@
 //! The stages strung together: body bytes to a decision.
 
 use std::fmt;
+use std::sync::Mutex;
 
 use crate::classifier::{Classifier, ModelError};
 use crate::config::{Config, Target};
@@ -18,6 +19,8 @@ pub struct Router {
     classifier: Classifier,
     /// By policy, then by target.
     thresholds: Vec<Vec<f32>>,
+    /// A vector to fill again: a new one is 33 kB of zeros.
+    spare: Mutex<Option<Features>>,
 }
 
 /// Why a configuration cannot be put to work.
@@ -76,7 +79,7 @@ impl Router {
                 .collect()
         };
         let thresholds = config.policies.iter().map(thresholds).collect();
-        Ok(Router { config, classifier, thresholds })
+        Ok(Router { config, classifier, thresholds, spare: Mutex::default() })
     }
 
     /// The configuration.
@@ -135,14 +138,16 @@ impl Router {
 
     /// Decides on a parsed prompt: gates, then override, conversation, rules and classifier.
     pub fn decide_prompt(&self, prompt: &Prompt, facts: &Facts) -> Decision {
-        let features = features::extract(prompt);
+        let spare = self.spare.lock().ok().and_then(|mut spare| spare.take());
+        let mut features = spare.unwrap_or_default();
+        features::extract_into(prompt, &mut features);
         let evidence = Evidence { prompt, features: &features, facts };
         let decision = self.decide_on(&evidence);
-        Decision {
-            context: features.engineered().to_vec(),
-            prompt_tokens_estimate: prompt.tokens_estimate(),
-            ..decision
+        let context = features.engineered().to_vec();
+        if let Ok(mut spare) = self.spare.lock() {
+            *spare = Some(features);
         }
+        Decision { context, prompt_tokens_estimate: prompt.tokens_estimate(), ..decision }
     }
 
     fn decide_on(&self, evidence: &Evidence) -> Decision {

@@ -3,7 +3,7 @@
 //! Only the operators that a router model needs are mapped; linking tract's whole importer would
 //! more than double the filter. An operator that is missing here is refused by name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::iter::once;
 
 use prost::Message;
@@ -12,15 +12,17 @@ use tract_core::ops::array::{Slice, TypedConcat};
 use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
 use tract_core::ops::{cast, math, nn};
 use tract_core::prelude::{
-    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor2,
+    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor1,
 };
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
+use super::elementwise::{Limit, Pairwise};
+use super::forest::{self, Found};
 use super::gather::Gather;
-use super::less::Less;
 use super::matmul::{SparseMatMul, WeightedRows};
-use super::{ModelError, Plan, tensor};
+use super::plan::Plan;
+use super::{ModelError, tensor};
 use crate::features;
 
 /// Decodes and wires a model with `targets` outputs.
@@ -28,8 +30,14 @@ pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
     let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
     let mut wiring = Wiring::new(&graph)?;
+    let mut forests = forest::find(&graph, &wiring.constants);
+    let within: HashSet<&str> =
+        forests.values().flat_map(|found| found.within.iter().copied()).collect();
     for node in &graph.node {
-        wiring.add(node)?;
+        let name = node.output.first().map_or("", String::as_str);
+        if !within.contains(name) {
+            wiring.add(node, name, forests.remove(name))?;
+        }
     }
     wiring.finish(&graph, targets)
 }
@@ -43,6 +51,9 @@ struct Wiring {
     model: TypedModel,
     constants: HashMap<String, Tensor>,
     wires: HashMap<String, OutletId>,
+    features: OutletId,
+    /// A second input, which is not in the file: see [`features::Features::occupied`].
+    occupied: OutletId,
 }
 
 impl Wiring {
@@ -59,20 +70,30 @@ impl Wiring {
             return Err(graph_error("expected one input, f32[1, features]"));
         };
         let mut model = TypedModel::default();
-        let source =
+        let features =
             model.add_source(&input.name, f32::fact([1, features::LEN])).map_err(graph_error)?;
-        let wires = HashMap::from([(input.name.clone(), source)]);
-        Ok(Wiring { model, constants, wires })
+        let occupied = model
+            .add_source(format!("{}.occupied", input.name), u64::fact([1, features::OCCUPIED]))
+            .map_err(graph_error)?;
+        let wires = HashMap::from([(input.name.clone(), features)]);
+        Ok(Wiring { model, constants, wires, features, occupied })
     }
 
-    fn add(&mut self, proto: &NodeProto) -> Result<(), ModelError> {
-        let name = proto.output.first().map_or("", String::as_str);
+    fn add(
+        &mut self,
+        proto: &NodeProto,
+        name: &str,
+        forest: Option<Found>,
+    ) -> Result<(), ModelError> {
         let problem = |problem: String| ModelError::Node { node: name.to_owned(), problem };
         let [_] = proto.output.as_slice() else {
             return Err(problem("expected one output".to_owned()));
         };
-        let node = Node { proto, name, wiring: self };
-        let wire = node.wire().map_err(|refusal| match refusal {
+        let wire = match forest {
+            Some(found) => self.forest(name, found),
+            None => Node { proto, name, wiring: self }.wire(),
+        };
+        let wire = wire.map_err(|refusal| match refusal {
             Refusal::Operator => {
                 ModelError::Operator { operator: proto.op_type.clone(), node: name.to_owned() }
             }
@@ -80,6 +101,27 @@ impl Wiring {
         })?;
         self.wires.insert(name.to_owned(), wire);
         Ok(())
+    }
+
+    fn forest(&mut self, name: &str, found: Found) -> Result<OutletId, Refusal> {
+        let inputs = [self.wire(found.features)?, self.wire(found.summand)?];
+        let outlets = self.model.wire_node(name, found.forest, &inputs)?;
+        Ok(outlets.first().copied().ok_or("no outlet")?)
+    }
+
+    /// What has this name, as a wire; a constant becomes one.
+    fn wire(&mut self, name: &str) -> Result<OutletId, Refusal> {
+        if let Some(&wire) = self.wires.get(name) {
+            return Ok(wire);
+        }
+        let constant = self
+            .constants
+            .get(name)
+            .cloned()
+            .ok_or_else(|| format!("input \"{name}\" is made by no earlier node"))?;
+        let wire = self.model.add_const(name, constant)?;
+        self.wires.insert(name.to_owned(), wire);
+        Ok(wire)
     }
 
     fn finish(mut self, graph: &GraphProto, targets: usize) -> Result<Plan, ModelError> {
@@ -98,7 +140,7 @@ impl Wiring {
                 "the output is {fact:?}, expected f32[1, {targets}]: one score for each target of the manifest"
             )));
         }
-        self.model.into_runnable().map_err(graph_error)
+        Plan::new(&self.model).map_err(graph_error)
     }
 }
 
@@ -127,12 +169,12 @@ impl Node<'_> {
         match self.proto.op_type.as_str() {
             "Identity" => self.input(0),
             "Constant" => self.constant(),
-            "Add" => self.binary(math::add()),
-            "Sub" => self.binary(math::sub()),
-            "Mul" => self.binary(math::mul()),
-            "Div" => self.binary(math::div()),
-            "Less" => self.binary(Less),
-            "Relu" => self.relu(),
+            "Add" => self.binary(Pairwise::Add, math::add()),
+            "Sub" => self.binary(Pairwise::Sub, math::sub()),
+            "Mul" => self.binary(Pairwise::Mul, math::mul()),
+            "Div" => self.binary(Pairwise::Div, math::div()),
+            "Less" => self.binary(Pairwise::Less, Pairwise::Less),
+            "Relu" => self.unary(Limit { low: 0.0, high: f32::INFINITY }),
             "Sigmoid" => self.unary(nn::sigmoid()),
             "Tanh" => self.unary(math::tanh()),
             "Clip" => self.clip(),
@@ -152,21 +194,9 @@ impl Node<'_> {
         Ok(name.ok_or_else(|| format!("input {index} is missing"))?)
     }
 
-    /// The input as a wire; a constant becomes one.
     fn input(&mut self, index: usize) -> Result<OutletId, Refusal> {
         let name = self.input_name(index)?.to_owned();
-        if let Some(&wire) = self.wiring.wires.get(&name) {
-            return Ok(wire);
-        }
-        let constant = self
-            .wiring
-            .constants
-            .get(&name)
-            .cloned()
-            .ok_or_else(|| format!("input \"{name}\" is made by no earlier node"))?;
-        let wire = self.wiring.model.add_const(&name, constant)?;
-        self.wiring.wires.insert(name, wire);
-        Ok(wire)
+        self.wiring.wire(&name)
     }
 
     fn constant_input(&self, index: usize) -> Result<&Tensor, Refusal> {
@@ -189,6 +219,10 @@ impl Node<'_> {
 
     fn rank(&self, wire: OutletId) -> Result<usize, Refusal> {
         Ok(self.wiring.model.outlet_fact(wire)?.rank())
+    }
+
+    fn is_float(&self, wire: OutletId) -> Result<bool, Refusal> {
+        Ok(self.wiring.model.outlet_fact(wire)?.datum_type == f32::datum_type())
     }
 
     fn axis(&self, axis: i64, wire: OutletId) -> Result<usize, Refusal> {
@@ -221,34 +255,27 @@ impl Node<'_> {
         self.put("", op, &[input])
     }
 
-    fn binary(mut self, op: impl Into<Box<dyn TypedOp>>) -> Result<OutletId, Refusal> {
-        let inputs = [self.input(0)?, self.input(1)?];
-        self.put("", op, &inputs)
-    }
-
-    fn bound(
-        &mut self,
-        suffix: &str,
-        op: impl Into<Box<dyn TypedOp>>,
-        input: OutletId,
-        bound: f32,
+    /// `generic` takes what is no pair of `f32` tensors of the same shape.
+    fn binary(
+        mut self,
+        pairwise: Pairwise,
+        generic: impl Into<Box<dyn TypedOp>>,
     ) -> Result<OutletId, Refusal> {
-        let name = format!("{}{suffix}.bound", self.name);
-        let bound = self.wiring.model.add_const(name, tensor2(&[[bound]]))?;
-        self.put(suffix, op, &[input, bound])
+        let inputs = [self.input(0)?, self.input(1)?];
+        let [left, right] = inputs.map(|input| self.wiring.model.outlet_fact(input));
+        let (left, right) = (left?, right?);
+        let same = left.shape == right.shape && left.datum_type == right.datum_type;
+        if same && self.is_float(inputs[0])? {
+            self.put("", pairwise, &inputs)
+        } else {
+            self.put("", generic, &inputs)
+        }
     }
 
-    fn relu(mut self) -> Result<OutletId, Refusal> {
-        let input = self.input(0)?;
-        self.bound("", math::max(), input, 0.0)
-    }
-
-    fn clip(mut self) -> Result<OutletId, Refusal> {
+    fn clip(self) -> Result<OutletId, Refusal> {
         let low = *self.constant_input(1)?.to_scalar::<f32>()?;
         let high = *self.constant_input(2)?.to_scalar::<f32>()?;
-        let input = self.input(0)?;
-        let raised = self.bound(".low", math::max(), input, low)?;
-        self.bound("", math::min(), raised, high)
+        self.unary(Limit { low, high })
     }
 
     fn matmul(mut self) -> Result<OutletId, Refusal> {
@@ -269,9 +296,11 @@ impl Node<'_> {
     fn product(&mut self, summand: Option<OutletId>) -> Result<OutletId, Refusal> {
         let (input, inner, op, axis): (_, _, Box<dyn TypedOp>, _) = match self.constant_input(1) {
             Ok(weights) => {
-                let op =
-                    SparseMatMul::new(weights).ok_or("the second factor must be a float matrix")?;
-                (self.input(0)?, op.inner(), Box::new(op), 1)
+                let op = SparseMatMul::new(weights);
+                let mut op = op.ok_or("the second factor must be a float matrix")?;
+                let input = self.input(0)?;
+                op.marked = input == self.wiring.features;
+                (input, op.inner(), Box::new(op), 1)
             }
             Err(_) => {
                 let weights =
@@ -289,7 +318,9 @@ impl Node<'_> {
         if usize::try_from(size)? != inner {
             return Err(format!("the inner sizes of the product are {size} and {inner}").into());
         }
-        let product = self.put("", op, &once(input).chain(summand).collect::<Vec<_>>())?;
+        let marks = (axis == 1 && input == self.wiring.features).then_some(self.wiring.occupied);
+        let inputs: Vec<OutletId> = once(input).chain(marks).chain(summand).collect();
+        let product = self.put("", op, &inputs)?;
         if let Some(summand) = summand {
             let (rows, columns) = (self.size(product, 0)?, self.size(product, 1)?);
             let shape = self.wiring.model.outlet_fact(summand)?.shape.to_tvec();
@@ -324,6 +355,13 @@ impl Node<'_> {
         if !(0..end).contains(&start) {
             return Err(format!("{start}..{end} of {size}").into());
         }
+        if axis == 1 && self.rank(input)? == 2 && self.is_float(input)? {
+            // Neighbouring columns: the quicker operator of the two.
+            let picked: Vec<i64> = (start..end).collect();
+            let picked =
+                self.wiring.model.add_const(format!("{}.picked", self.name), tensor1(&picked))?;
+            return self.pick(input, picked, axis);
+        }
         self.put("", Slice::new(axis, start, end), &[input])
     }
 
@@ -344,8 +382,11 @@ impl Node<'_> {
     fn gather(mut self) -> Result<OutletId, Refusal> {
         let (data, indices) = (self.input(0)?, self.input(1)?);
         let axis = self.axis(self.integer_attribute("axis", 0), data)?;
-        let name = self.name.to_owned();
-        let outlets = self.wiring.model.wire_node(name, Gather { axis }, &[data, indices])?;
+        self.pick(data, indices, axis)
+    }
+
+    fn pick(self, data: OutletId, indices: OutletId, axis: usize) -> Result<OutletId, Refusal> {
+        let outlets = self.wiring.model.wire_node(self.name, Gather { axis }, &[data, indices])?;
         Ok(outlets.first().copied().ok_or("no outlet")?)
     }
 

@@ -8,14 +8,17 @@ use tract_core::internal::{
 };
 use tract_core::prelude::{DatumExt, IntoTValue};
 
+use crate::features;
+
 /// How many values are skipped together when all are zero.
 const BLOCK: usize = 8;
 
-/// `f32[m, k]` times a constant `f32[k, n]`, plus a second input `f32[1, n]` or `f32[m, n]` if
-/// there is one.
+/// `f32[m, k]` times a constant `f32[k, n]`, plus a last input `f32[1, n]` or `f32[m, n]` if there is
+/// one.
 ///
 /// tract's own product works on tiles of 4 by 4 in wasm, so a single row costs as much as four,
-/// and multiplies every zero of the hashed n-grams. Here a zero costs a comparison.
+/// and multiplies every zero of the hashed n-grams. Here a zero costs a comparison, or nothing where
+/// marks say where it is.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct SparseMatMul {
     /// Panels of the second factor, one after the other: `k` rows of `width`, the last panel
@@ -24,6 +27,9 @@ pub(super) struct SparseMatMul {
     width: usize,
     inner: usize,
     columns: usize,
+    /// The first factor is the one row of features, and the second input says which of them may be
+    /// other than zero.
+    pub(super) marked: bool,
 }
 
 impl SparseMatMul {
@@ -49,7 +55,7 @@ impl SparseMatMul {
             }
         }
         let panels = Arc::new(Tensor::from_shape(&[panels.len()], &panels).ok()?);
-        Some(SparseMatMul { panels, width, inner, columns })
+        Some(SparseMatMul { panels, width, inner, columns, marked: false })
     }
 
     /// Columns that the other factor must have.
@@ -57,15 +63,20 @@ impl SparseMatMul {
         self.inner
     }
 
-    fn multiply(&self, row: &[f32], product: &mut Vec<f32>) -> TractResult<()> {
+    fn multiply(
+        &self,
+        row: &[f32],
+        marks: Option<&[u64]>,
+        product: &mut Vec<f32>,
+    ) -> TractResult<()> {
         let start = product.len();
         for panel in self.panels.as_slice::<f32>()?.chunks_exact(self.inner * self.width) {
             match self.width {
-                1 => product.push(row.iter().zip(panel).map(|(v, w)| v * w).sum()),
-                4 => product.extend(multiply_panel::<4>(row, panel)),
-                8 => product.extend(multiply_panel::<8>(row, panel)),
-                12 => product.extend(multiply_panel::<12>(row, panel)),
-                _ => product.extend(multiply_panel::<16>(row, panel)),
+                1 => product.extend(multiply_panel::<1>(row, marks, panel)),
+                4 => product.extend(multiply_panel::<4>(row, marks, panel)),
+                8 => product.extend(multiply_panel::<8>(row, marks, panel)),
+                12 => product.extend(multiply_panel::<12>(row, marks, panel)),
+                _ => product.extend(multiply_panel::<16>(row, marks, panel)),
             }
         }
         product.truncate(start + self.columns);
@@ -74,9 +85,24 @@ impl SparseMatMul {
 }
 
 /// A width that is known when compiling keeps the sums in vector registers.
-fn multiply_panel<const WIDTH: usize>(row: &[f32], panel: &[f32]) -> [f32; WIDTH] {
+fn multiply_panel<const WIDTH: usize>(
+    row: &[f32],
+    marks: Option<&[u64]>,
+    panel: &[f32],
+) -> [f32; WIDTH] {
     let mut sums = [0.0; WIDTH];
     let (panel, _) = panel.as_chunks::<WIDTH>();
+    if let Some(marks) = marks {
+        for position in features::positions(marks) {
+            let (Some(value), Some(weights)) = (row.get(position), panel.get(position)) else {
+                break;
+            };
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum += value * weight;
+            }
+        }
+        return sums;
+    }
     for (values, weights) in row.chunks(BLOCK).zip(panel.chunks(BLOCK)) {
         // Most blocks of n-gram buckets are all zero, and a block is compared at once.
         if values.iter().fold(0, |bits, value| bits | value.to_bits()) == 0 {
@@ -107,14 +133,17 @@ impl EvalOp for SparseMatMul {
     }
 
     fn eval(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let Some(input) = inputs.first() else { return Ok(tvec!()) };
+        let mut inputs = inputs.iter();
+        let Some(input) = inputs.next() else { return Ok(tvec!()) };
+        let marks = if self.marked { inputs.next() } else { None };
+        let marks = marks.map(|marks| marks.as_slice::<u64>()).transpose()?;
         let rows = input.as_slice::<f32>()?.chunks_exact(self.inner);
         let count = rows.len();
         let mut product = Vec::with_capacity(count * (self.columns + self.width));
         for row in rows {
-            self.multiply(row, &mut product)?;
+            self.multiply(row, marks, &mut product)?;
         }
-        add(&mut product, inputs.get(1))?;
+        add(&mut product, inputs.next())?;
         Ok(tvec!(Tensor::from_shape(&[count, self.columns], &product)?.into_tvalue()))
     }
 }

@@ -5,27 +5,30 @@
 //! `f32[1, T]`: for each non-strongest target, cheapest first, the probability that its answer
 //! is good enough.
 
-use tract_core::prelude::{IntoTValue, SimplePlan, Tensor, TypedFact, TypedModel, TypedOp, tvec};
+use std::sync::Arc;
+
+use tract_core::prelude::{IntoTValue, TValue, Tensor, TractError};
 
 use crate::features::{self, Features};
 
+mod elementwise;
 mod error;
+mod forest;
 mod gather;
 mod graph;
-mod less;
 mod manifest;
 mod matmul;
 mod novelty;
+mod plan;
 mod tensor;
 
 pub use error::{ModelError, ScoreError};
 pub use manifest::{Manifest, ManifestTarget};
 pub use novelty::Novelty;
+use plan::Plan;
 
 /// Largest ONNX file that is looked at, in bytes: it is held in every worker's memory.
 pub const MAX_MODEL_BYTES: usize = 4 * 1024 * 1024;
-
-type Plan = SimplePlan<TypedFact, Box<dyn TypedOp>, TypedModel>;
 
 /// A loaded model, ready to score.
 pub struct Classifier {
@@ -85,16 +88,14 @@ impl Classifier {
     ///
     /// When the graph fails or gives something that is no probability.
     pub fn scores(&self, features: &Features) -> Result<Vec<f32>, ScoreError> {
-        let input = Tensor::from_shape(&[1, features::LEN], features.as_slice())
-            .map_err(|error| ScoreError::Graph(error.to_string()))?;
-        let outputs = self
-            .plan
-            .run(tvec!(input.into_tvalue()))
-            .map_err(|error| ScoreError::Graph(error.to_string()))?;
-        let scores = outputs
-            .first()
-            .and_then(|output| output.as_slice::<f32>().ok())
-            .ok_or_else(|| ScoreError::Graph("no f32 output".to_owned()))?;
+        let graph_error = |error: TractError| ScoreError::Graph(error.to_string());
+        let occupied = Tensor::from_shape(&[1, features::OCCUPIED], features.occupied());
+        let inputs = [
+            TValue::Const(Arc::clone(features.tensor())),
+            occupied.map_err(graph_error)?.into_tvalue(),
+        ];
+        let output = self.plan.run(inputs).map_err(graph_error)?;
+        let scores = output.as_slice::<f32>().map_err(graph_error)?;
         match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
             Some(&score) => Err(ScoreError::NoProbability(score)),
             None => Ok(scores.to_vec()),

@@ -210,3 +210,109 @@ fn a_manifest_is_checked() {
     );
     assert!(matches!(refused(&text.replace("0.5", "1.5")), ModelError::Manifest(_)));
 }
+
+#[test]
+fn a_product_of_the_features_leaves_nothing_out_that_is_not_zero() {
+    let weights: Vec<f32> = (0..LEN * 3).map(|at| (at % 17) as f32 * 0.01 - 0.05).collect();
+    let model = onnx(
+        vec![
+            node("Gemm", &["features", "weights", "bias"], "sums"),
+            node("MatMul", &["sums", "halves"], "logit"),
+            node("Sigmoid", &["logit"], "scores"),
+        ],
+        vec![
+            floats("weights", &[LEN, 3], &weights),
+            floats("bias", &[1, 3], &[0.5, 0.25, 0.125]),
+            floats("halves", &[3, 1], &[0.5, 0.5, -0.5]),
+        ],
+    );
+    let classifier = load(&model).unwrap();
+    let features =
+        features::extract(&Prompt::from_text("Compare 12 barges with 37 lamps, please."));
+    let column = |k: usize| {
+        let rows = features.as_slice().iter().zip(weights.chunks(3));
+        rows.map(|(value, row)| f64::from(*value) * f64::from(row[k])).sum::<f64>()
+    };
+    let logit = 0.5 * (column(0) + 0.5) + 0.5 * (column(1) + 0.25) - 0.5 * (column(2) + 0.125);
+    let expected = 1.0 / (1.0 + f64::exp(-logit));
+    let score = classifier.scores(&features).unwrap()[0];
+    assert!((f64::from(score) - expected).abs() < 1e-5, "{score} {expected}");
+}
+
+/// Three trees of two levels over the first features, as `pointsman train` writes them. What the
+/// leaves' numbers are made from goes by the name `entries`.
+fn forest(more: Vec<NodeProto>, entries: &str) -> Vec<u8> {
+    let mut columns = node("Gather", &["features", "columns"], "values");
+    let mut found = node("Gather", &["leaves", "flat"], "found");
+    let (mut bits, mut indices) =
+        (node("Cast", &["above"], "bits"), node("Cast", &[entries], "indices"));
+    for (node, name, value) in [
+        (&mut columns, "axis", 1),
+        (&mut found, "axis", 1),
+        (&mut bits, "to", DataType::Float as i64),
+        (&mut indices, "to", DataType::Int64 as i64),
+    ] {
+        node.attribute.push(tract_onnx::pb::AttributeProto {
+            name: name.to_owned(),
+            i: value,
+            ..Default::default()
+        });
+    }
+    let before = vec![
+        columns,
+        node("Less", &["cuts", "values"], "above"),
+        bits,
+        node("Reshape", &["bits", "levels_shape"], "levels"),
+        node("Gemm", &["powers", "levels", "starts"], "entries"),
+    ];
+    let after = vec![
+        indices,
+        node("Reshape", &["indices", "flat_shape"], "flat"),
+        found,
+        node("Gemm", &["found", "ones", "offset"], "sum"),
+        node("Sigmoid", &["sum"], "scores"),
+    ];
+    let leaves: Vec<f32> = (0..12).map(|leaf| leaf as f32 * 0.37 - 2.0).collect();
+    let constants = vec![
+        integers("columns", &[0, 1, 4, 1, 0, 0]),
+        floats("cuts", &[1, 6], &[1.5, 0.9, 0.5, 1.2, 2.5, f32::MAX]),
+        integers("levels_shape", &[2, 3]),
+        floats("powers", &[1, 2], &[1.0, 2.0]),
+        floats("starts", &[1, 3], &[0.0, 4.0, 8.0]),
+        integers("flat_shape", &[3]),
+        floats("leaves", &[1, 12], &leaves),
+        floats("ones", &[3, 1], &[1.0; 3]),
+        floats("offset", &[1, 1], &[0.25]),
+    ];
+    onnx([before, more, after].concat(), constants)
+}
+
+#[test]
+fn trees_run_as_one_operator_and_give_what_their_graph_says() {
+    let fused = load(&forest(vec![], "entries")).unwrap();
+    let spelt_out = load(&forest(vec![node("Identity", &["entries"], "same")], "same")).unwrap();
+    assert!(fused.plan.runs("Forest") && !fused.plan.runs("Gather"));
+    assert!(spelt_out.plan.runs("Gather") && !spelt_out.plan.runs("Forest"));
+    let mut seen = std::collections::BTreeSet::new();
+    for text in ["", "a", "seven b", "one two three", "one\ntwo. Three. Four words\n\n\nmore here"]
+    {
+        let features = features::extract(&Prompt::from_text(text));
+        let score = fused.scores(&features).unwrap();
+        assert_eq!(score, spelt_out.scores(&features).unwrap(), "{text}");
+        seen.insert(score[0].to_bits());
+    }
+    assert!(seen.len() >= 3, "the texts find different leaves");
+}
+
+#[test]
+fn trees_whose_parts_something_else_needs_run_as_written() {
+    let more = vec![node("Gemm", &["powers", "levels", "starts"], "same")];
+    let classifier = load(&forest(more, "entries")).unwrap();
+    assert!(classifier.plan.runs("Gather") && !classifier.plan.runs("Forest"));
+}
+
+#[test]
+fn the_shipped_trees_run_as_one_operator() {
+    let classifier = Classifier::embedded().unwrap();
+    assert!(classifier.plan.runs("Forest") && !classifier.plan.runs("Less"));
+}

@@ -10,7 +10,7 @@ use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_step};
 use super::ngrams::{Buckets, CharGrams, WordGrams};
 use super::schema::Slot;
 use super::{
-    CHAR_BUCKETS, ENGINEERED, Features, Focus, LEN, WORD_BUCKETS, describe_conversation,
+    CHAR_BUCKETS, ENGINEERED, Features, Focus, LEN, OCCUPIED, WORD_BUCKETS, describe_conversation,
     describe_request, extract_into,
 };
 use crate::prompt::Prompt;
@@ -84,11 +84,12 @@ pub fn measure(prompts: &[Prompt]) -> Option<[f64; 5]> {
         }
     });
     let (mut words, mut characters) = ([0.0; WORD_BUCKETS], [0.0; CHAR_BUCKETS]);
+    let mut occupied = [0; OCCUPIED];
     let word_grams = fastest(&hashes, |hashes| {
         words.fill(0.0);
         let (mut buckets, mut grams) = (Buckets::new(&mut words), WordGrams::default());
         hashes.iter().for_each(|&hash| grams.add(hash, &mut buckets));
-        buckets.finish();
+        buckets.finish(&mut occupied, 0);
     });
     let character_grams = fastest(prompts, |prompt| {
         characters.fill(0.0);
@@ -98,7 +99,7 @@ pub fn measure(prompts: &[Prompt]) -> Option<[f64; 5]> {
                 grams.add(piece.as_bytes(), &mut buckets);
             }
         }
-        buckets.finish();
+        buckets.finish(&mut occupied, 0);
     });
     let counts = (whole - request - word_lists - word_grams - character_grams).max(0.0);
     Some([counts, word_lists, request, word_grams, character_grams])

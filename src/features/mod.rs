@@ -8,6 +8,12 @@
 //! bits on every host: counts are integers, and logarithms come from the `libm` crate, not from the
 //! platform.
 
+use std::iter::successors;
+use std::num::NonZero;
+use std::sync::Arc;
+
+use tract_core::prelude::Tensor;
+
 use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -41,39 +47,110 @@ pub(crate) const FOCUS_HEAD_BYTES: usize = 24 * 1024;
 /// Bytes read from its end: instructions often follow the material.
 pub(crate) const FOCUS_TAIL_BYTES: usize = 8 * 1024;
 
+/// Words of [`Features::occupied`].
+pub(crate) const OCCUPIED: usize = LEN.div_ceil(64);
+
+/// A bit a position, the first ones in the lowest bits.
+type Occupied = [u64; OCCUPIED];
+
 /// A prompt as the classifier sees it: `f32[LEN]`.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Most of a vector are n-grams that the prompt does not have. The others are marked, so that whoever
+/// reads a vector need not look at all of it.
+#[derive(Clone, Debug)]
 pub struct Features {
-    values: Vec<f32>,
+    /// `f32[1, LEN]`: the classifier's own type, for it to read in place.
+    values: Arc<Tensor>,
+    /// A bit for each position that may be other than zero.
+    occupied: Occupied,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Features { values: vec![0.0; LEN] }
+        let values = Tensor::zero::<f32>(&[1, LEN]).unwrap_or_default();
+        Features { values: Arc::new(values), occupied: ENGINEERED_OCCUPIED }
     }
+}
+
+impl PartialEq for Features {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+/// Marks of the engineered positions alone.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within its own bounds")]
+const ENGINEERED_OCCUPIED: Occupied = {
+    let mut occupied = [0; OCCUPIED];
+    let mut position = 0;
+    while position < ENGINEERED {
+        occupied[position / 64] |= 1 << (position % 64);
+        position += 1;
+    }
+    occupied
+};
+
+fn occupy(occupied: &mut Occupied, position: usize) {
+    if let Some(word) = occupied.get_mut(position / 64) {
+        *word |= 1 << (position % 64);
+    }
+}
+
+/// Positions of the bits that are set, in ascending order.
+pub(crate) fn positions(occupied: &[u64]) -> impl Iterator<Item = usize> {
+    occupied.iter().enumerate().flat_map(|(place, &word)| {
+        let words =
+            successors(NonZero::new(word), |word| NonZero::new(word.get() & (word.get() - 1)));
+        words.map(move |word| 64 * place + word.trailing_zeros() as usize)
+    })
 }
 
 impl Features {
     /// Features with these values, `f32[LEN]`; `None` for another length.
     pub fn from_values(values: Vec<f32>) -> Option<Self> {
-        (values.len() == LEN).then_some(Features { values })
+        let mut features = Features::default();
+        let own = features.values_mut();
+        if own.len() != values.len() {
+            return None;
+        }
+        own.copy_from_slice(&values);
+        for (position, value) in values.iter().enumerate() {
+            if *value != 0.0 {
+                occupy(&mut features.occupied, position);
+            }
+        }
+        Some(features)
     }
 
     /// The whole vector, `f32[LEN]`.
     pub fn as_slice(&self) -> &[f32] {
+        self.values.as_slice().unwrap_or_default()
+    }
+
+    /// The whole vector as `f32[1, LEN]`.
+    pub(crate) fn tensor(&self) -> &Arc<Tensor> {
         &self.values
+    }
+
+    /// Marks of what may be other than zero: a bit a position, the first ones in the lowest bits.
+    pub(crate) fn occupied(&self) -> &[u64] {
+        &self.occupied
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        Arc::make_mut(&mut self.values).as_slice_mut().unwrap_or_default()
     }
 
     /// The engineered part, `f32[ENGINEERED]`, in the order of [`SCHEMA`].
     pub fn engineered(&self) -> &[f32] {
-        self.values.get(..ENGINEERED).unwrap_or_default()
+        self.as_slice().get(..ENGINEERED).unwrap_or_default()
     }
 
     /// A copy with some values set to zero: what is known without them.
     pub fn without(&self, positions: impl IntoIterator<Item = usize>) -> Self {
         let mut features = self.clone();
         for position in positions {
-            if let Some(value) = features.values.get_mut(position) {
+            if let Some(value) = features.values_mut().get_mut(position) {
                 *value = 0.0;
             }
         }
@@ -84,14 +161,14 @@ impl Features {
     /// two hosts computed the same vector, bit for bit.
     pub fn digest(&self) -> String {
         let mut digest = Fnv1a::default();
-        for value in &self.values {
+        for value in self.as_slice() {
             digest.write(&value.to_le_bytes());
         }
         format!("{:016x}", digest.0)
     }
 
     fn set(&mut self, slot: Slot, value: f32) {
-        if let Some(cell) = self.values.get_mut(slot as usize) {
+        if let Some(cell) = self.values_mut().get_mut(slot as usize) {
             *cell = value;
         }
     }
@@ -107,7 +184,7 @@ impl Features {
 
 /// `ln(1 + count)`, cut to the schema's range.
 fn log_count(count: usize) -> f32 {
-    libm::log1pf(count.min(1 << 24) as f32)
+    ngrams::log1p(count.min(1 << 24) as f32)
 }
 
 /// Computes the features of a prompt.
@@ -119,7 +196,8 @@ pub fn extract(prompt: &Prompt) -> Features {
 
 /// As [`extract`], reusing a vector. Linear in the bytes read; allocates two small lists.
 pub fn extract_into(prompt: &Prompt, features: &mut Features) {
-    features.values.fill(0.0);
+    features.values_mut().fill(0.0);
+    features.occupied = ENGINEERED_OCCUPIED;
     let focus = Focus::of(prompt);
     text::scan(focus.excerpts(), features);
     features.set_flag(Slot::FollowUp, focus.is_follow_up());

@@ -2,9 +2,31 @@
 
 use std::sync::LazyLock;
 
-/// `ln(1 + n)` of small counts, which nearly all are.
-static LOG_COUNTS: LazyLock<[f32; 32]> =
-    LazyLock::new(|| std::array::from_fn(|count| libm::log1pf(count as f32)));
+use super::{Occupied, occupy};
+
+/// Bits of an `f32` that are zero in most counts: whole numbers below 32, halves, quarters, eighths.
+const FRACTION: u32 = 19;
+/// The smallest count, an eighth, without these bits.
+const SMALLEST: u32 = 0.125_f32.to_bits() >> FRACTION;
+
+/// `ln(1 + n)` of the counts from an eighth to 31 whose last [`FRACTION`] bits are zero.
+static LOG_COUNTS: LazyLock<[f32; 128]> = LazyLock::new(|| {
+    std::array::from_fn(|place| libm::log1pf(f32::from_bits((SMALLEST + place as u32) << FRACTION)))
+});
+
+/// `ln(1 + count)`.
+pub(super) fn log1p(count: f32) -> f32 {
+    log1p_by(&LOG_COUNTS, count)
+}
+
+fn log1p_by(logs: &[f32; 128], count: f32) -> f32 {
+    let bits = count.to_bits();
+    let place = (bits >> FRACTION).wrapping_sub(SMALLEST) as usize;
+    match logs.get(place) {
+        Some(&known) if bits.trailing_zeros() >= FRACTION => known,
+        _ => libm::log1pf(count),
+    }
+}
 
 /// Counts n-grams into a block of the feature vector.
 ///
@@ -37,26 +59,23 @@ impl<'f, const SIZE: usize> Buckets<'f, SIZE> {
         *distinct = filling.distinct;
     }
 
-    pub(super) fn finish(self) {
+    /// Scales the counts, and marks the buckets that are not empty as positions from `start` on.
+    pub(super) fn finish(self, occupied: &mut Occupied, start: usize) {
         let touched = self.touched.get(..self.distinct).unwrap_or_default();
         let logs = &*LOG_COUNTS;
         let mut squares = 0.0_f32;
         for &bucket in touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
-                let whole = *count as usize;
-                let known = logs.get(whole).filter(|_| whole as f32 == *count).copied();
-                *count = known.unwrap_or_else(|| libm::log1pf(*count));
+                *count = log1p_by(logs, *count);
                 squares += *count * *count;
             }
-        }
-        if squares == 0.0 {
-            return;
         }
         let scale = 1.0 / squares.sqrt();
         for &bucket in touched {
             if let Some(value) = self.block.get_mut(usize::from(bucket)) {
                 *value *= scale;
             }
+            occupy(occupied, start + usize::from(bucket));
         }
     }
 }

@@ -202,3 +202,26 @@ fn values_stay_in_their_range_on_odd_text() {
         }
     }
 }
+
+#[test]
+fn exactly_what_is_not_zero_is_marked_also_when_a_vector_is_filled_again() {
+    let mut features = Features::default();
+    for text in ["many words, 1 2 3, and some of them again: many words", "few", "", "other words"]
+    {
+        extract_into(&Prompt::from_text(text), &mut features);
+        assert_eq!(features, of(text));
+        let marked: HashSet<usize> = positions(features.occupied()).collect();
+        let filled = (0..LEN).filter(|at| *at < ENGINEERED || features.as_slice()[*at] != 0.0);
+        assert_eq!(marked, filled.collect(), "{text}");
+        let same = Features::from_values(features.as_slice().to_vec()).unwrap();
+        assert_eq!(same.occupied(), features.occupied());
+    }
+}
+
+#[test]
+fn logarithms_of_counts_are_those_of_libm() {
+    for eighths in 0..=2048 {
+        let count = eighths as f32 / 8.0;
+        assert_eq!(ngrams::log1p(count).to_bits(), libm::log1pf(count).to_bits(), "{count}");
+    }
+}

@@ -1,19 +1,21 @@
 //! One pass over the text in focus: engineered counts and n-grams together.
 
+use std::sync::Arc;
+
 use super::focus::Excerpt;
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
-use super::ngrams::{Buckets, CharGrams, WordGrams};
+use super::ngrams::{Buckets, CharGrams, WordGrams, log1p};
 use super::schema::{SCHEMA, Slot};
-use super::{CHAR_BUCKETS, ENGINEERED, Features, WORD_BUCKETS};
+use super::{CHAR_BUCKETS, ENGINEERED, Features, Occupied, WORD_BUCKETS};
 
 /// Counts are whole numbers of eighths, so that decayed ones stay exact on every host.
 pub(super) const ONE: u32 = 8;
 
 /// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
 pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
-    let Some((engineered, blocks)) = features.values.split_at_mut_checked(ENGINEERED) else {
-        return;
-    };
+    let Features { values, occupied } = features;
+    let values = Arc::make_mut(values).as_slice_mut().unwrap_or_default();
+    let Some((engineered, blocks)) = values.split_at_mut_checked(ENGINEERED) else { return };
     let Some((words, characters)) = blocks.split_first_chunk_mut() else { return };
     let Some(characters) = characters.first_chunk_mut() else { return };
     let mut scanner = Scanner::new(Buckets::new(words), Buckets::new(characters));
@@ -25,7 +27,7 @@ pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &m
             scanner.read_piece(piece);
         }
     }
-    scanner.finish(engineered);
+    scanner.finish(engineered, occupied);
 }
 
 /// Counts in eighths, one a slot of the schema.
@@ -340,7 +342,7 @@ impl<'f> Scanner<'f> {
         self.counts.bump(Slot::Punctuation, 1);
     }
 
-    fn finish(mut self, engineered: &mut [f32]) {
+    fn finish(mut self, engineered: &mut [f32], occupied: &mut Occupied) {
         self.weigh(ONE);
         let words = self.counts.get(Slot::Words);
         if self.bytes > 0
@@ -362,7 +364,7 @@ impl<'f> Scanner<'f> {
         let counts = self.counts.eighths;
         for ((cell, count), feature) in engineered.iter_mut().zip(counts).zip(&SCHEMA) {
             let count = count.min(ONE << 24) as f32 / ONE as f32;
-            *cell = if feature.range.1 > 1.0 { libm::log1pf(count) } else { count };
+            *cell = if feature.range.1 > 1.0 { log1p(count) } else { count };
         }
         let mut share = |slot: Slot, whole: usize| {
             let part = self.counts.get(slot) as f32 / whole.max(1) as f32;
@@ -391,8 +393,8 @@ impl<'f> Scanner<'f> {
         share(Slot::IndentedLines, lines);
         let choices = self.counts.get(Slot::ChoiceLines);
         share(Slot::NumericChoices, choices);
-        self.words.finish();
-        self.characters.finish();
+        self.words.finish(occupied, ENGINEERED);
+        self.characters.finish(occupied, ENGINEERED + WORD_BUCKETS);
     }
 }
 

@@ -31,14 +31,57 @@ pub fn body(size: usize) -> Result<Vec<u8>> {
         "Her grandmother's letters mention a lighthouse keeper, a storm and 2 missing sailors.",
         "Compare the three proposals, list their costs in a table, and recommend exactly one.",
     ];
-    let frame = |text: &str| {
-        let message = json!({"role": "user", "content": text});
-        serde_json::to_vec(&json!({"model": "auto", "messages": [message]}))
-    };
-    let room = size.checked_sub(frame("")?.len()).context("the size leaves no room for text")?;
+    let empty = body_of("")?.len();
+    let room = size.checked_sub(empty).context("the size leaves no room for text")?;
     let text: String =
         sentences.iter().cycle().flat_map(|line| line.chars().chain([' '])).take(room).collect();
-    Ok(frame(&text)?)
+    body_of(&text)
+}
+
+/// Chat bodies of exactly `size` bytes, no text like another: what a processor learns from one, it
+/// cannot use for the next.
+pub fn bodies(size: usize, count: usize) -> Result<Vec<Vec<u8>>> {
+    let words: Vec<String> = String::from_utf8(body(4096)?)?
+        .split(|char: char| !char.is_ascii_alphabetic())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let empty = body_of("")?.len();
+    let room = size.checked_sub(empty).context("the size leaves no room for text")?;
+    let mut random = 1_u64;
+    let mut text = || {
+        let mut text = String::new();
+        while text.len() < room {
+            // A linear congruential generator with Knuth's constants: its upper bits are random enough.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let word = &words[(random >> 40) as usize % words.len()];
+            match random >> 33 & 15 {
+                0 => text += &format!("{word}? "),
+                1 => text += &format!("{word}, {} ", random >> 48 & 0x3ff),
+                2 => text += &format!("{word}.\n"),
+                _ => text += &format!("{word} "),
+            }
+        }
+        text
+    };
+    (0..count)
+        .map(|_| {
+            let mut text = text();
+            // A line feed takes two bytes in JSON.
+            while body_of(&text)?.len() > size {
+                text.pop();
+            }
+            while body_of(&text)?.len() < size {
+                text.push('x');
+            }
+            body_of(&text)
+        })
+        .collect()
+}
+
+fn body_of(text: &str) -> Result<Vec<u8>> {
+    let message = json!({"role": "user", "content": text});
+    Ok(serde_json::to_vec(&json!({"model": "auto", "messages": [message]}))?)
 }
 
 /// A chat completion request as it goes over the wire.
