@@ -8,7 +8,7 @@ use crate::decision::{Decision, Reason};
 use crate::features::{self, Features};
 use crate::policy::gates::{self, TargetSet};
 use crate::policy::sticky::{self, Key};
-use crate::policy::{Evidence, Facts, Policy};
+use crate::policy::{Evidence, Facts, Order, Policy};
 use crate::prompt::{ApiFormat, Prompt, PromptError};
 
 /// A configuration with its model: decides for one request at a time, any number of times.
@@ -18,6 +18,8 @@ pub struct Router {
     classifier: Classifier,
     /// By policy, then by target.
     thresholds: Vec<Vec<f32>>,
+    /// Whether the model scores these targets; with rules alone it need not.
+    scored: bool,
 }
 
 /// Why a configuration cannot be put to work.
@@ -37,7 +39,7 @@ impl fmt::Display for RouterError {
             RouterError::Model(error) => write!(formatter, "policy.classifier.model: {error}"),
             RouterError::Targets { model, config } => write!(
                 formatter,
-                "targets = {config} targets: must be {}, because the model scores {model} beside the strongest",
+                "targets = {config} targets: must be {}, because the model scores {model} beside the strongest; rules alone (policy.order: rules_only) decide among any number",
                 model + 1
             ),
             RouterError::NoNovelty => formatter.write_str(
@@ -62,7 +64,8 @@ impl Router {
         }
         .map_err(RouterError::Model)?;
         let scored = &classifier.manifest().targets;
-        if scored.len() + 1 != config.targets.len() {
+        let fits = scored.len() + 1 == config.targets.len();
+        if !fits && config.policies.iter().any(|policy| policy.order != Order::RulesOnly) {
             return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
         }
         if config.novelty_limit.is_some() && classifier.manifest().novelty.is_none() {
@@ -76,7 +79,7 @@ impl Router {
                 .collect()
         };
         let thresholds = config.policies.iter().map(thresholds).collect();
-        Ok(Router { config, classifier, thresholds })
+        Ok(Router { config, classifier, thresholds, scored: fits })
     }
 
     /// The configuration.
@@ -87,6 +90,14 @@ impl Router {
     /// The model.
     pub fn classifier(&self) -> &Classifier {
         &self.classifier
+    }
+
+    /// Scores of the non-strongest targets, cheapest first; none when the model has none for them.
+    pub fn scores(&self, features: &Features) -> Vec<f32> {
+        if !self.scored {
+            return Vec::new();
+        }
+        self.classifier.scores(features).unwrap_or_default()
     }
 
     /// Thresholds of the non-strongest targets under a policy, cheapest first.
@@ -179,11 +190,6 @@ impl Router {
         })
     }
 
-    /// Whether the client asks to be passed as if the filter were not there, and may.
-    pub fn is_skipped(&self, facts: &Facts) -> bool {
-        self.config.client.skip && (facts.header)(CLIENT_HEADER).is_some_and(|it| it == b"skip")
-    }
-
     /// Why the conversation stays where it was; `None` when the fresh decision holds. A switch is
     /// made upwards, or when it saves more than it costs, and never in the middle of a tool loop.
     fn stay(&self, prompt: &Prompt, before: usize, fresh: &Decision) -> Option<Reason> {
@@ -204,10 +210,7 @@ impl Router {
     /// probability, over that draw, of the target that was chosen.
     fn apply_policies(&self, evidence: &Evidence, eligible: TargetSet) -> Decision {
         let abstains = self.is_novel(evidence.features);
-        let scores = match abstains {
-            true => Vec::new(),
-            false => self.classifier.scores(evidence.features).unwrap_or_default(),
-        };
+        let scores = if abstains { Vec::new() } else { self.scores(evidence.features) };
         let apply = |position: usize| {
             let policy = self.config.policies.get(position)?;
             let thresholds = self.thresholds.get(position)?;

@@ -34,6 +34,8 @@ const ATTEMPTS: usize = 3;
 /// What the requests of one configuration share of the control plane.
 pub(super) struct Control {
     config: config::Control,
+    /// Whether the bandit decides; otherwise decisions are only told.
+    bandit: bool,
     targets: Vec<String>,
     pub(super) signer: Signer,
     live: RefCell<Live>,
@@ -61,10 +63,11 @@ impl Control {
             let id = counter(&metrics::bandit_fallback(reason))?;
             missing.insert(reason.name(), id);
         }
+        let max_age = config.bandit.map(|bandit| bandit.max_age).unwrap_or_default();
         let targets: Vec<String> = config.targets.iter().map(|t| t.name.clone()).collect();
         Ok(Some(Control {
             signer: Signer::new(&control.key).ok_or(Status::BadArgument)?,
-            live: RefCell::new(Live::new(targets.len(), control.max_age)),
+            live: RefCell::new(Live::new(targets.len(), max_age)),
             buffer: RefCell::new(Buffer::new(control.buffer_bytes)),
             rewards: RefCell::new(Buffer::new(control.buffer_bytes / REWARDS_SHARE)),
             calls: RefCell::default(),
@@ -76,6 +79,7 @@ impl Control {
             refused: counter(metrics::SNAPSHOTS_REFUSED)?,
             missing,
             targets,
+            bandit: config.bandit.is_some(),
             config: control.clone(),
         }))
     }
@@ -96,7 +100,7 @@ impl Control {
             snapshot: live.version().map(str::to_owned),
             fallback: None,
         };
-        if self.config.bandit
+        if self.bandit
             && let Err(missing) = live.decide(decision, &context, uniform, Instant::now())
         {
             told.fallback = Some(missing.name());
@@ -163,7 +167,7 @@ impl Control {
                 buffer.retry();
             }
         }
-        if self.config.bandit && !on_its_way(Call::Policy) {
+        if self.bandit && !on_its_way(Call::Policy) {
             let etag = self.etag.borrow().clone();
             self.call(Call::Policy, "GET", "/v1/policy", etag.as_deref(), &[]);
         }
