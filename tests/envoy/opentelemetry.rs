@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -28,11 +28,18 @@ pub const CASES: &[Case] = &[
 
 type Attributes = BTreeMap<String, String>;
 
-/// What came in: attributes by trace id.
+/// A log record, or a span.
+#[derive(Clone, Debug)]
+struct Item {
+    trace: Vec<u8>,
+    attributes: Attributes,
+}
+
+/// What came in, from every Envoy.
 #[derive(Default)]
 struct Received {
-    logs: Vec<(Vec<u8>, Attributes)>,
-    spans: Vec<(Vec<u8>, Attributes)>,
+    logs: Vec<Item>,
+    spans: Vec<Item>,
 }
 
 static RECEIVED: LazyLock<Mutex<Received>> = LazyLock::new(Mutex::default);
@@ -67,11 +74,13 @@ async fn export(
         match path.as_str() {
             "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => {
                 let log = LogRecord::decode(&*item)?;
-                received.logs.push((log.trace_id, attributes(log.attributes)));
+                let attributes = attributes(log.attributes);
+                received.logs.push(Item { trace: log.trace_id, attributes });
             }
             "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => {
                 let span = Span::decode(&*item)?;
-                received.spans.push((span.trace_id, attributes(span.attributes)));
+                let attributes = attributes(span.attributes);
+                received.spans.push(Item { trace: span.trace_id, attributes });
             }
             _ => bail!("no such method: {path}"),
         }
@@ -148,22 +157,17 @@ fn observed(stage: &Stage) -> Result<Arc<Stage>> {
     stage.variant("opentelemetry", |deployment| deployment.add_opentelemetry(collector, tags))
 }
 
-/// Waits for what was received of the request with this decision id.
-fn received(
-    of: impl Fn(&Received) -> &Vec<(Vec<u8>, Attributes)>,
-    is_it: impl Fn(&Attributes) -> bool,
-) -> Result<(Vec<u8>, Attributes)> {
+/// Waits for what was received of a request.
+fn received(of: impl Fn(&Received) -> &Vec<Item>, is_it: impl Fn(&Item) -> bool) -> Result<Item> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let received = RECEIVED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = of(&received).iter().find(|(_, attributes)| is_it(attributes)) {
+        if let Some(found) = of(&received).iter().find(|item| is_it(item)) {
             return Ok(found.clone());
         }
-        let other = of(&received).last().cloned();
+        let last = of(&received).last().cloned();
         drop(received);
-        if Instant::now() > deadline {
-            bail!("nothing of the request came; the last to come was {other:?}");
-        }
+        ensure!(Instant::now() < deadline, "it never came; the last to come was {last:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -179,13 +183,22 @@ fn expected(sent: &Sent) -> Result<Attributes> {
     names.iter().map(header).collect()
 }
 
+/// The log record of a request.
+fn logged(sent: &Sent) -> Result<Item> {
+    let id = sent.response.header("x-pointsman-decision-id").context("no decision")?;
+    let is_it =
+        |item: &Item| item.attributes.get("pointsman.decision_id").is_some_and(|known| known == id);
+    received(|it| &it.logs, is_it)
+}
+
 fn log_record(stage: &Stage) -> Result<()> {
     let stage = &*observed(stage)?;
     let sent = stage.chat(&chat_body("What is the capital of Mongolia?"))?;
-    let (_, log) = received(|it| &it.logs, |log| log.get("url.path") == Some(&sent.path))?;
+    let log = logged(&sent)?.attributes;
     for (name, value) in expected(&sent)? {
         assert_eq!(log.get(&name), Some(&value), "{name} in {log:?}");
     }
+    assert_eq!(log["url.path"], sent.path);
     assert_eq!(log["http.request.method"], "POST");
     assert_eq!(log["http.response.status_code"], "200");
     assert_eq!(log["pointsman.answered"], log["pointsman.target"]);
@@ -198,11 +211,10 @@ fn span(stage: &Stage) -> Result<()> {
     let tags = has_tags(stage);
     let stage = &*observed(stage)?;
     let sent = stage.chat(&chat_body("What is the capital of Mongolia?"))?;
-    let (trace, log) = received(|it| &it.logs, |log| log.get("url.path") == Some(&sent.path))?;
-    let ours =
-        |span: &Attributes| span.get("http.url").is_some_and(|url| url.ends_with(&sent.path));
-    let (id, span) = received(|it| &it.spans, ours)?;
-    assert_eq!((id.len(), &id), (16, &trace), "{log:?}");
+    let trace = logged(&sent)?.trace;
+    assert_eq!(trace.len(), 16);
+    let span = received(|it| &it.spans, |item| item.trace == trace)?.attributes;
+    assert!(span["http.url"].ends_with(&sent.path), "{span:?}");
     if tags {
         for (name, value) in expected(&sent)? {
             assert_eq!(span.get(&name), Some(&value), "{name} in {span:?}");
