@@ -108,7 +108,7 @@ venv: ## Python packages that tests need, in .venv/
 	@scripts/venv.sh $(VENV)
 
 .PHONY: debian-packages
-debian-packages: ## what only some tests need: a headless browser, Redis, Node.js
+debian-packages: ## what only some tests need: a headless browser, Redis, Node.js, gcc
 	@scripts/debian-packages.sh
 
 .PHONY: node-packages

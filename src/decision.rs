@@ -174,6 +174,11 @@ impl Decision {
         }
     }
 
+    /// Whether the bandit decides in the classifier's place, when there is one.
+    pub fn is_drawable(&self) -> bool {
+        self.source() == Source::Classifier && !self.open.is_empty()
+    }
+
     /// Who made it.
     pub fn source(&self) -> Source {
         self.reason.source()

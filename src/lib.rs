@@ -23,6 +23,7 @@ pub mod prompt;
 pub mod record;
 pub mod rewrite;
 pub mod router;
+pub mod scope;
 pub mod usage;
 
 #[cfg(target_arch = "wasm32")]

@@ -9,7 +9,7 @@ use crate::decision::{Decision, Reason};
 use crate::features::{self, Features};
 use crate::policy::gates::{self, TargetSet};
 use crate::policy::sticky::{self, Key};
-use crate::policy::{Evidence, Facts, Policy};
+use crate::policy::{Evidence, Facts, Order, Policy};
 use crate::prompt::{ApiFormat, Prompt, PromptError};
 
 /// A configuration with its model: decides for one request at a time, any number of times.
@@ -21,6 +21,8 @@ pub struct Router {
     thresholds: Vec<Vec<f32>>,
     /// A vector to fill again: a new one is 33 kB of zeros.
     spare: Mutex<Option<Features>>,
+    /// Whether the model scores these targets; with rules alone it need not.
+    scored: bool,
 }
 
 /// Why a configuration cannot be put to work.
@@ -40,7 +42,7 @@ impl fmt::Display for RouterError {
             RouterError::Model(error) => write!(formatter, "policy.classifier.model: {error}"),
             RouterError::Targets { model, config } => write!(
                 formatter,
-                "targets = {config} targets: must be {}, because the model scores {model} beside the strongest",
+                "targets = {config} targets: must be {}, because the model scores {model} beside the strongest; rules alone (policy.order: rules_only) decide among any number",
                 model + 1
             ),
             RouterError::NoNovelty => formatter.write_str(
@@ -65,7 +67,8 @@ impl Router {
         }
         .map_err(RouterError::Model)?;
         let scored = &classifier.manifest().targets;
-        if scored.len() + 1 != config.targets.len() {
+        let fits = scored.len() + 1 == config.targets.len();
+        if !fits && config.policies.iter().any(|policy| policy.order != Order::RulesOnly) {
             return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
         }
         if config.novelty_limit.is_some() && classifier.manifest().novelty.is_none() {
@@ -79,7 +82,7 @@ impl Router {
                 .collect()
         };
         let thresholds = config.policies.iter().map(thresholds).collect();
-        Ok(Router { config, classifier, thresholds, spare: Mutex::default() })
+        Ok(Router { config, classifier, thresholds, spare: Mutex::default(), scored: fits })
     }
 
     /// The configuration.
@@ -90,6 +93,14 @@ impl Router {
     /// The model.
     pub fn classifier(&self) -> &Classifier {
         &self.classifier
+    }
+
+    /// Scores of the non-strongest targets, cheapest first; none when the model has none for them.
+    pub fn scores(&self, features: &Features) -> Vec<f32> {
+        if !self.scored {
+            return Vec::new();
+        }
+        self.classifier.scores(features).unwrap_or_default()
     }
 
     /// Thresholds of the non-strongest targets under a policy, cheapest first.
@@ -184,11 +195,6 @@ impl Router {
         })
     }
 
-    /// Whether the client asks to be passed as if the filter were not there, and may.
-    pub fn is_skipped(&self, facts: &Facts) -> bool {
-        self.config.client.skip && (facts.header)(CLIENT_HEADER).is_some_and(|it| it == b"skip")
-    }
-
     /// Why the conversation stays where it was; `None` when the fresh decision holds. A switch is
     /// made upwards, or when it saves more than it costs, and never in the middle of a tool loop.
     fn stay(&self, prompt: &Prompt, before: usize, fresh: &Decision) -> Option<Reason> {
@@ -209,10 +215,7 @@ impl Router {
     /// probability, over that draw, of the target that was chosen.
     fn apply_policies(&self, evidence: &Evidence, eligible: TargetSet) -> Decision {
         let abstains = self.is_novel(evidence.features);
-        let scores = match abstains {
-            true => Vec::new(),
-            false => self.classifier.scores(evidence.features).unwrap_or_default(),
-        };
+        let scores = if abstains { Vec::new() } else { self.scores(evidence.features) };
         let apply = |position: usize| {
             let policy = self.config.policies.get(position)?;
             let thresholds = self.thresholds.get(position)?;

@@ -11,6 +11,7 @@
 
 #[path = "from_log/calibrate.rs"]
 mod calibrate;
+mod cases;
 #[path = "from_log/evaluate.rs"]
 mod evaluate;
 #[path = "from_log/explain.rs"]

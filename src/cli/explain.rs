@@ -7,17 +7,20 @@ use serde::Serialize;
 
 use super::BadInput;
 use crate::config::{Config, Target};
+use crate::control::Missing;
 use crate::decision::{Decision, Reason};
 use crate::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
 use crate::policy::gates::{TargetSet, obstacles};
 use crate::policy::rules::Rule;
 use crate::policy::{Evidence, Facts};
-use crate::prompt::{ApiFormat, Prompt};
+use crate::prompt::Prompt;
 use crate::router::Router;
+use crate::scope::{Header, Scope};
 
 /// Show how one request body would be routed, and which features speak for it
 ///
-/// Decides with the code that the filter runs; no model is called. A contribution is how much the
+/// Decides with the code that the filter runs, from the scope on; no model is called. A
+/// contribution is how much the
 /// cheap target's log-odds change when the feature is there instead of zero.
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -30,13 +33,13 @@ pub(super) struct Args {
     /// The request's path, which tells the API's format
     #[arg(long, default_value = "/v1/chat/completions")]
     path: String,
-    /// A request header, `name: value`; may be repeated
+    /// A request header, `name: value`; may be repeated. Without `content-type`, it is JSON
     #[arg(long = "header", value_name = "HEADER", value_parser = header)]
     headers: Vec<(String, String)>,
     /// The policy that the route's metadata names; the main one when absent
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
-    /// The target that the conversation went to before
+    /// The target that the conversation went to before, where `sticky` remembers it
     #[arg(long, value_name = "TARGET")]
     previous: Option<String>,
     /// Print one JSON object
@@ -47,16 +50,27 @@ pub(super) struct Args {
 const DEFAULT_CONFIG: &[u8] =
     br#"{"targets": [{"name": "cheap", "cluster": "cheap"}, {"name": "strong", "cluster": "strong"}]}"#;
 
-#[derive(Serialize)]
+/// What there is to say; what a decision did not come to is absent.
+#[derive(Default, Serialize)]
 struct Explanation<'a> {
-    format: &'static str,
-    target: &'a str,
-    cluster: &'a str,
-    source: &'static str,
-    reason: &'a str,
+    /// Why the request passes as if the filter were not there; else it is decided on.
+    passes: Option<&'static str>,
+    mode: &'static str,
+    format: Option<&'static str>,
+    target: Option<&'a str>,
+    cluster: Option<&'a str>,
+    source: Option<&'static str>,
+    reason: Option<&'a str>,
+    /// The policy that decided; empty for the main one.
+    policy: Option<&'a str>,
+    propensity: Option<f32>,
     score: Option<f32>,
     threshold: Option<f32>,
     model_version: &'a str,
+    /// The target that the conversation is remembered to have gone to.
+    previous: Option<&'a str>,
+    /// Why the classifier decides: there is no snapshot here for the bandit to draw from.
+    bandit_fallback: Option<&'static str>,
     /// How unlike the training data the prompt is; the classifier abstains above the limit.
     novelty: Option<f32>,
     novelty_limit: Option<f32>,
@@ -106,36 +120,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     })?;
     let router = Router::new(config).map_err(BadInput::new)?;
     let mut body = read(&args.body)?;
-    let limit = router.config().max_body_bytes;
-    let truncated = body.len() > limit;
-    body.truncate(limit);
-    let format = ApiFormat::of_path(args.path.as_bytes()).ok_or_else(|| {
-        let error = BadInput::new(format!("--path {}: requests there pass undecided", args.path));
-        error.hint("paths of ours end in /chat/completions, /completions, /responses, /v1/messages")
-    })?;
-    let (policies, targets) = (&router.config().policies, &router.config().targets);
-    let position = |found: Option<usize>, option: &str, name: &str| {
-        found.ok_or_else(|| BadInput::new(format!("{option} {name}: not in the configuration")))
-    };
-    let policy = match &args.policy {
-        Some(name) => position(policies.iter().position(|it| it.name == *name), "--policy", name)?,
-        None => 0,
-    };
-    let previous = args
-        .previous
-        .as_ref()
-        .map(|name| position(targets.iter().position(|it| it.name == *name), "--previous", name));
     let header = |name: &str| {
         let given = args.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value);
-        let value = given.or_else(|| (name == ":path").then_some(&args.path));
+        let value = given.map(String::as_str).or(match name {
+            ":method" => Some("POST"),
+            ":path" => Some(&args.path),
+            _ => None,
+        });
         value.map(|value| value.as_bytes().to_vec())
     };
-    let facts =
-        Facts { header: &header, policy, previous: previous.transpose()?, ..Facts::default() };
-    let explanation = match router.read(format, &mut body, truncated) {
-        Ok(prompt) => explain_prompt(format, &router, &prompt, &facts)?,
-        Err(error) => explain(format, &router, &router.fall_back(error.into()))?,
-    };
+    let explanation = explain(&router, args, &header, &mut body)?;
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -161,40 +155,90 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
 }
 
 fn explain<'a>(
-    format: ApiFormat,
+    router: &'a Router,
+    args: &Args,
+    header: Header,
+    body: &mut Vec<u8>,
+) -> anyhow::Result<Explanation<'a>> {
+    let config = router.config();
+    let position = |found: Option<usize>, option: &str, name: &str| {
+        found.ok_or_else(|| BadInput::new(format!("{option} {name}: not in the configuration")))
+    };
+    if let Some(name) = &args.policy {
+        let found = config.policies.iter().position(|policy| policy.name == *name);
+        position(found, "--policy", name)?;
+    }
+    let previous = args.previous.as_ref().map(|name| {
+        position(config.targets.iter().position(|it| it.name == *name), "--previous", name)
+    });
+    let previous = previous.transpose()?;
+    let explanation = Explanation {
+        mode: config.mode.name(),
+        model_version: &router.classifier().manifest().version,
+        novelty_limit: config.novelty_limit,
+        ..Explanation::default()
+    };
+    let route = |field: &str| args.policy.clone().filter(|_| field == "policy");
+    let ours = match Scope::of(config, header, &route, body.is_empty()) {
+        Scope::Passes(why) => return Ok(Explanation { passes: Some(why.name()), ..explanation }),
+        Scope::Ours(ours) => ours,
+    };
+    let explanation = Explanation { format: Some(ours.format.name()), ..explanation };
+    let truncated = body.len() > config.max_body_bytes;
+    body.truncate(config.max_body_bytes);
+    let prompt = match ours.unreadable {
+        Some(reason) => Err(reason),
+        None => router.read(ours.format, body, truncated).map_err(Reason::from),
+    };
+    match prompt {
+        Err(reason) => of_decision(explanation, router, &router.fall_back(reason)),
+        Ok(prompt) => {
+            let mut facts = Facts { header, policy: ours.policy, ..Facts::default() };
+            let remembered =
+                config.sticky.is_some() && router.conversation(&prompt, &facts).continues;
+            facts.previous = previous.filter(|_| remembered);
+            of_prompt(explanation, router, &prompt, &facts)
+        }
+    }
+}
+
+fn of_decision<'a>(
+    explanation: Explanation<'a>,
     router: &'a Router,
     decision: &Decision,
 ) -> anyhow::Result<Explanation<'a>> {
+    let config = router.config();
     let target =
         router.target(decision).ok_or_else(|| anyhow::anyhow!("the decision names no target"))?;
+    let bandit = config.bandit.filter(|_| decision.is_drawable());
     Ok(Explanation {
-        format: format.name(),
-        target: &target.name,
-        cluster: &target.cluster,
-        source: decision.source().name(),
-        reason: router.config().reason_name(decision.reason),
+        target: Some(&target.name),
+        cluster: Some(&target.cluster),
+        source: Some(decision.source().name()),
+        reason: Some(config.reason_name(decision.reason)),
+        policy: config.policies.get(decision.policy).map(|policy| policy.name.as_str()),
+        propensity: Some(decision.propensity),
         score: decision.score,
         threshold: decision.threshold,
-        model_version: &router.classifier().manifest().version,
-        novelty: None,
-        novelty_limit: router.config().novelty_limit,
+        bandit_fallback: bandit.map(|_| Missing::NoSnapshot.name()),
         prompt_tokens_estimate: decision.prompt_tokens_estimate,
-        targets: Vec::new(),
-        rules: Vec::new(),
-        contributions: Vec::new(),
+        ..explanation
     })
 }
 
-fn explain_prompt<'a>(
-    format: ApiFormat,
+fn of_prompt<'a>(
+    explanation: Explanation<'a>,
     router: &'a Router,
     prompt: &Prompt,
     facts: &Facts,
 ) -> anyhow::Result<Explanation<'a>> {
     let config = router.config();
     let features = features::extract(prompt);
-    let scores = router.classifier().scores(&features)?;
-    let thresholds = router.thresholds(facts.policy);
+    let decision = router.decide_prompt(prompt, facts);
+    // A canary's conversation is decided by another policy than the route's.
+    let policy = if decision.policy == 0 { facts.policy } else { decision.policy };
+    let scores = router.scores(&features);
+    let thresholds = router.thresholds(policy);
     let obstacles = obstacles(&config.targets, prompt, TargetSet::default());
     let prospect =
         |(position, (target, obstacle)): (usize, (&'a Target, Option<Reason>))| Prospect {
@@ -209,24 +253,27 @@ fn explain_prompt<'a>(
         target: config.targets.get(rule.target).map_or("", |target| &target.name),
         matches: rule.matches(&evidence),
     };
-    let policy = config.policies.get(facts.policy);
-    Ok(Explanation {
+    let rules = config.policies.get(policy).map_or(&[][..], |policy| &policy.rules);
+    let previous = facts.previous.and_then(|previous| config.targets.get(previous));
+    let explanation = Explanation {
+        previous: previous.map(|target| target.name.as_str()),
         novelty: router.classifier().manifest().novelty.as_ref().map(|it| it.of(&features)),
         targets: config.targets.iter().zip(obstacles).enumerate().map(prospect).collect(),
-        rules: policy.map_or(&[][..], |policy| &policy.rules).iter().map(hit).collect(),
-        contributions: contributions(router, &features)?,
-        ..explain(format, router, &router.decide_prompt(prompt, facts))?
-    })
+        rules: rules.iter().map(hit).collect(),
+        contributions: contributions(router, &features),
+        ..explanation
+    };
+    of_decision(explanation, router, &decision)
 }
 
-/// Contributions by occlusion: the log-odds with a feature minus those without it.
-fn contributions(router: &Router, features: &Features) -> anyhow::Result<Vec<Contribution>> {
-    let log_odds = |features: &Features| -> anyhow::Result<f32> {
-        let score = router.classifier().scores(features)?.first().copied().unwrap_or_default();
-        let score = score.clamp(1e-6, 1.0 - 1e-6);
-        Ok((score / (1.0 - score)).ln())
+/// Contributions by occlusion: the log-odds with a feature minus those without it. None when the
+/// model does not score these targets.
+fn contributions(router: &Router, features: &Features) -> Vec<Contribution> {
+    let log_odds = |features: &Features| {
+        let score = router.scores(features).first()?.clamp(1e-6, 1.0 - 1e-6);
+        Some((score / (1.0 - score)).ln())
     };
-    let whole = log_odds(features)?;
+    let Some(whole) = log_odds(features) else { return Vec::new() };
     let words = ENGINEERED..LEN - CHAR_BUCKETS;
     let characters = LEN - CHAR_BUCKETS..LEN;
     let engineered = SCHEMA.iter().enumerate().map(|(at, feature)| (feature.name, at..at + 1));
@@ -238,20 +285,45 @@ fn contributions(router: &Router, features: &Features) -> anyhow::Result<Vec<Con
         if filled == 0 {
             continue;
         }
-        let contribution = whole - log_odds(&features.without(range.clone()))?;
+        let without = log_odds(&features.without(range.clone()));
+        let contribution = without.map_or(0.0, |without| whole - without);
         let value = if range.len() == 1 { values[0] } else { filled as f32 };
         contributions.push(Contribution { feature, value, contribution });
     }
     contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
-    Ok(contributions)
+    contributions
 }
 
 fn print(explanation: &Explanation) {
-    let Explanation { target, cluster, source, reason, model_version, .. } = explanation;
-    println!("target    {target} (cluster {cluster})");
-    println!("decided   by {source}: {reason}");
+    let Explanation { mode, model_version, .. } = explanation;
+    if let Some(why) = explanation.passes {
+        println!("passes    untouched: {why} (mode {mode})");
+        return;
+    }
+    println!(
+        "target    {} (cluster {}, mode {mode})",
+        explanation.target.unwrap_or_default(),
+        explanation.cluster.unwrap_or_default()
+    );
+    println!(
+        "decided   by {}: {}",
+        explanation.source.unwrap_or_default(),
+        explanation.reason.unwrap_or_default()
+    );
+    if let Some(policy) = explanation.policy.filter(|policy| !policy.is_empty()) {
+        println!("policy    {policy}");
+    }
+    if let Some(propensity) = explanation.propensity.filter(|propensity| *propensity < 1.0) {
+        println!("share     {propensity} of such conversations go there");
+    }
     if let Some((score, threshold)) = explanation.score.zip(explanation.threshold) {
         println!("score     {score:.4}, threshold {threshold:.4}, model {model_version}");
+    }
+    if let Some(previous) = explanation.previous {
+        println!("before    the conversation went to {previous}");
+    }
+    if let Some(why) = explanation.bandit_fallback {
+        println!("bandit    {why}: with one, the filter draws");
     }
     println!("prompt    about {} tokens", explanation.prompt_tokens_estimate);
     if let Some(novelty) = explanation.novelty {

@@ -1,4 +1,4 @@
-//! `control`: the control plane, and what answers are worth when nobody says so.
+//! `control` and `policy.bandit`: the control plane, what answers are worth when nobody says so.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,6 +14,13 @@ pub(super) const SLOW_MS: RangeInclusive<u64> = 1..=3_600_000;
 pub(super) const AGAIN_SECONDS: RangeInclusive<u64> = 1..=86_400;
 pub(super) const COSTLY: RangeInclusive<f64> = 0.0..=1e6;
 
+/// The bandit decides where the classifier would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bandit {
+    /// A snapshot that was not confirmed for so long no longer decides.
+    pub max_age: Duration,
+}
+
 /// The control plane that decisions are told to and policy snapshots come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
@@ -27,10 +34,6 @@ pub struct Control {
     pub interval: Duration,
     /// Most bytes of decisions that wait to be posted.
     pub buffer_bytes: usize,
-    /// A snapshot that was not confirmed for so long no longer decides.
-    pub max_age: Duration,
-    /// Whether the bandit decides; otherwise decisions are only told.
-    pub bandit: bool,
     /// Rewards that the filter gives by itself.
     pub implicit: Option<Implicit>,
 }
@@ -63,16 +66,18 @@ pub struct Implicit {
 pub(super) const SIGNS: [&str; 6] =
     ["ok", "error", "truncated", "refused", "empty", "invalid_tool_call"];
 
-/// `control`, and `policy.bandit`, which has no meaning without it.
-pub(super) fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control> {
-    let policy = root.field("policy").and_then(|policy| policy.value.get("bandit"));
-    let bandit = policy.map(|value| Node { path: "policy.bandit".to_owned(), value });
-    let Some(node) = root.field("control") else {
-        if let Some(bandit) = bandit {
-            bandit.refuse("needs `control`, where its policy comes from", errors);
-        }
-        return None;
-    };
+/// `policy.bandit`.
+pub(super) fn read_bandit(root: &Fields, errors: &mut Errors) -> Option<Bandit> {
+    let value = root.field("policy")?.value.get("bandit")?;
+    let node = Node { path: "policy.bandit".to_owned(), value };
+    let fields = node.object(&["max_age_s"], errors)?;
+    let max_age =
+        fields.field("max_age_s").map_or(Some(300), |node| node.integer(MAX_AGE_S, errors));
+    Some(Bandit { max_age: Duration::from_secs(max_age? as u64) })
+}
+
+/// `control`.
+pub(super) fn read_control(node: &Node, errors: &mut Errors) -> Option<Control> {
     let known = ["cluster", "key", "token", "interval_ms", "buffer_bytes", "implicit"];
     let fields = node.object(&known, errors)?;
     let cluster = fields.required("cluster", errors).and_then(|node| node.cluster(errors));
@@ -83,10 +88,6 @@ pub(super) fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control
     };
     let interval = number("interval_ms", INTERVAL_MS, 1000);
     let buffer_bytes = number("buffer_bytes", BUFFER_BYTES, 1_048_576);
-    let max_age = bandit.as_ref().map_or(Some(300), |node| {
-        let fields = node.object(&["max_age_s"], errors)?;
-        fields.field("max_age_s").map_or(Some(300), |node| node.integer(MAX_AGE_S, errors))
-    });
     let implicit = fields.field("implicit").and_then(|node| read_implicit(&node, errors));
     Some(Control {
         cluster: cluster?,
@@ -94,8 +95,6 @@ pub(super) fn read_control(root: &Fields, errors: &mut Errors) -> Option<Control
         token: token?,
         interval: Duration::from_millis(interval? as u64),
         buffer_bytes: buffer_bytes?,
-        max_age: Duration::from_secs(max_age? as u64),
-        bandit: bandit.is_some(),
         implicit,
     })
 }

@@ -8,6 +8,7 @@ use crate::usage::Price;
 
 mod control;
 mod node;
+mod plugin;
 mod policies;
 mod read;
 mod rewrite;
@@ -15,8 +16,9 @@ mod rewrite;
 mod schema;
 mod targets;
 
-pub use control::{Control, Implicit};
+pub use control::{Bandit, Control, Implicit};
 pub use node::{ConfigError, ConfigErrors};
+pub use plugin::plugin_json;
 pub use rewrite::Rewrite;
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::json_schema;
@@ -44,7 +46,7 @@ pub struct Target {
     pub cluster: String,
     /// The score from which on it is chosen; the manifest's when not given.
     pub threshold: Option<f32>,
-    /// What its tokens cost; all targets have one, or none.
+    /// What its tokens cost.
     pub price: Option<Price>,
     /// The provider's name of the model.
     pub model: Option<String>,
@@ -156,6 +158,11 @@ impl Mode {
     pub const NAMES: [(&str, Mode); 3] =
         [("route", Mode::Route), ("observe", Mode::Observe), ("off", Mode::Off)];
 
+    /// The name of a mode.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
+    }
+
     /// The mode with a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, mode)| mode)
@@ -207,7 +214,10 @@ pub struct Config {
     pub rewrite_model: bool,
     pub response_headers: ResponseHeaders,
     pub mode: Mode,
+    /// Where decisions are told to, and the bandit's policy comes from.
     pub control: Option<Control>,
+    /// Without a control plane it never has a policy, and the classifier decides.
+    pub bandit: Option<Bandit>,
 }
 
 impl Config {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::control::read_control;
+use super::control::{read_bandit, read_control};
 use super::node::{ConfigErrors, Errors, Fields, Node};
 use super::policies::{read_canary, read_policies};
 use super::targets::{read_default, read_targets};
@@ -112,7 +112,8 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         rewrite_model,
         response_headers: response_headers.unwrap_or_default(),
         mode: mode.unwrap_or_default(),
-        control: read_control(&root, errors),
+        control: root.field("control").and_then(|node| read_control(&node, errors)),
+        bandit: read_bandit(&root, errors),
     })
 }
 

@@ -56,7 +56,6 @@ pub(super) fn read_targets(node: Node, rewrite: bool, errors: &mut Errors) -> Ve
         }
         targets.push(target);
     }
-    check_prices(&nodes, errors);
     targets
 }
 
@@ -121,17 +120,6 @@ fn read_price(node: Node, errors: &mut Errors) -> Option<Price> {
     let input = fields.required("input", errors).and_then(|node| node.amount(errors));
     let output = fields.required("output", errors).and_then(|node| node.amount(errors));
     Some(Price { input: input?, output: output? })
-}
-
-/// Savings compare each target's price with the strongest's, so a missing one hides them.
-fn check_prices(targets: &[Node], errors: &mut Errors) {
-    let priced = |node: &&Node| node.value.get("price").is_some();
-    if targets.iter().any(|node| priced(&node)) {
-        for node in targets.iter().filter(|node| !priced(node)) {
-            let path = format!("{}.price", node.path);
-            errors.add(&path, "", "is required, because another target has one");
-        }
-    }
 }
 
 pub(super) fn read_default(node: Option<Node>, targets: &[Target], errors: &mut Errors) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::decision::{Decision, Reason, Source};
+use crate::decision::{Decision, Reason};
 use crate::policy::bandit::{Context, SegmentId, Snapshot};
 
 /// Why the classifier decides although the bandit should.
@@ -81,7 +81,7 @@ impl Live {
         uniform: f64,
         now: Instant,
     ) -> Result<(), Missing> {
-        if decision.source() != Source::Classifier || decision.open.is_empty() {
+        if !decision.is_drawable() {
             return Ok(());
         }
         let Some((snapshot, confirmed)) = &self.snapshot else { return Err(Missing::NoSnapshot) };

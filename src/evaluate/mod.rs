@@ -67,6 +67,9 @@ pub struct Policy {
     pub standing: Standing,
 }
 
+/// Where rows count that name no source.
+const UNNAMED: &str = "unnamed";
+
 /// Evaluates a model, and `previous` when the rows carry its scores. `None` without rows.
 pub fn evaluate(
     rows: &[ScoredRow],
@@ -79,7 +82,8 @@ pub fn evaluate(
     let outcomes: Vec<Outcome> = rows.iter().map(ScoredRow::outcome).collect();
     let mut sources: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
     for row in rows {
-        sources.entry(row.source.clone()).or_default().push(row.outcome());
+        let source = if row.source.is_empty() { UNNAMED } else { &row.source };
+        sources.entry(source.to_owned()).or_default().push(row.outcome());
     }
     let by_source: BTreeMap<String, Metrics> = sources
         .into_iter()

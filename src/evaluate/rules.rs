@@ -18,15 +18,21 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     config.ok().and_then(|mut config| config.policies.pop()).unwrap_or_default().rules
 });
 
-/// The score from which on hand rules take the cheap target: no rule asks for the strong one.
+/// The score from which on hand rules take the cheap target.
 pub const HAND_RULES_THRESHOLD: f32 = 1.0;
 
-/// Score of the shipped rules, which look at features alone: 1 when none asks for the strong
-/// model, less with each that does.
+/// Score of the shipped rules, which look at features alone: 1 when the first that matches takes
+/// the cheap target, else less with each that asks for the strong one.
 pub fn hand_rules(features: &Features) -> f32 {
     let evidence = Evidence { prompt: &Prompt::default(), features, facts: &Facts::default() };
-    let hits = RULES.iter().filter(|rule| rule.target > 0 && rule.matches(&evidence)).count();
-    1.0 / (1.0 + hits as f32)
+    let mut matching = RULES.iter().filter(|rule| rule.matches(&evidence));
+    match matching.next() {
+        Some(first) if first.target > 0 => {
+            let more = matching.filter(|rule| rule.target > 0).count();
+            HAND_RULES_THRESHOLD / (2.0 + more as f32)
+        }
+        _ => HAND_RULES_THRESHOLD,
+    }
 }
 
 #[cfg(test)]
@@ -40,15 +46,37 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_rules_are_read_and_name_every_case() {
-        assert_eq!(RULES.len(), 10);
-        assert!(RULES.last().unwrap().when.is_empty(), "the last takes everything else");
+    fn the_shipped_rules_are_read_and_the_last_takes_everything_else() {
+        assert_eq!(RULES.len(), 16);
+        assert!(RULES.last().unwrap().when.is_empty());
     }
 
     #[test]
-    fn plain_questions_are_cheap_and_programs_are_not() {
-        assert_eq!(score("What is the capital of Mongolia?"), HAND_RULES_THRESHOLD);
-        assert!(score("```python\nprint(1)\n```\nWhy does this fail?") < HAND_RULES_THRESHOLD);
-        assert!(score(&"A long letter. ".repeat(200)) < HAND_RULES_THRESHOLD);
+    fn closed_questions_are_cheap_and_open_ended_work_is_not() {
+        for cheap in [
+            "What is the capital of Mongolia?",
+            "Which gas is lightest?\nA. argon\nB. helium\nC. neon\nD. xenon",
+            "Ann has 3 apples and buys 4 more each day. How many apples does she have in total?",
+        ] {
+            assert!(score(cheap) >= HAND_RULES_THRESHOLD, "{cheap}");
+        }
+        for strong in [
+            "```python\nprint(1)\n```\nWhy does this fail?",
+            "Write a short story about a lighthouse keeper.",
+            "Explain how vaccines work to a child.",
+            "Give me some advice for my first job interview.",
+            &"A long letter. ".repeat(200),
+        ] {
+            assert!(score(strong) < HAND_RULES_THRESHOLD, "{strong}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let options = "A. `x`\nB. `y`\nC. `z`";
+        let both = format!("Write down the right letter.\n{options}");
+        assert_eq!(score(&both), HAND_RULES_THRESHOLD, "a choice, although it asks to write");
+        let one = score("Write a poem.");
+        assert!(score("Write a poem. Give me advice on my style.") < one, "more rules, less score");
     }
 }

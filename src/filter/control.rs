@@ -34,6 +34,8 @@ const ATTEMPTS: usize = 3;
 /// What the requests of one configuration share of the control plane.
 pub(super) struct Control {
     config: config::Control,
+    /// Whether the bandit decides; otherwise decisions are only told.
+    bandit: bool,
     targets: Vec<String>,
     /// By policy of the configuration.
     segments: Vec<SegmentId>,
@@ -63,10 +65,11 @@ impl Control {
             let id = counter(&metrics::bandit_fallback(reason))?;
             missing.insert(reason.name(), id);
         }
+        let max_age = config.bandit.map(|bandit| bandit.max_age).unwrap_or_default();
         let targets: Vec<String> = config.targets.iter().map(|t| t.name.clone()).collect();
         Ok(Some(Control {
             signer: Signer::new(&control.key).ok_or(Status::BadArgument)?,
-            live: RefCell::new(Live::new(targets.len(), control.max_age)),
+            live: RefCell::new(Live::new(targets.len(), max_age)),
             buffer: RefCell::new(Buffer::new(control.buffer_bytes)),
             rewards: RefCell::new(Buffer::new(control.buffer_bytes / REWARDS_SHARE)),
             calls: RefCell::default(),
@@ -79,6 +82,7 @@ impl Control {
             missing,
             targets,
             segments: config.policies.iter().map(|policy| segment_id(&policy.name)).collect(),
+            bandit: config.bandit.is_some(),
             config: control.clone(),
         }))
     }
@@ -100,7 +104,7 @@ impl Control {
             fallback: None,
         };
         let segment = self.segments.get(decision.policy).copied().unwrap_or(EVERYTHING);
-        if self.config.bandit
+        if self.bandit
             && let Err(missing) = live.decide(decision, segment, &context, uniform, Instant::now())
         {
             told.fallback = Some(missing.name());
@@ -167,7 +171,7 @@ impl Control {
                 buffer.retry();
             }
         }
-        if self.config.bandit && !on_its_way(Call::Policy) {
+        if self.bandit && !on_its_way(Call::Policy) {
             let etag = self.etag.borrow().clone();
             self.call(Call::Policy, "GET", "/v1/policy", etag.as_deref(), &[]);
         }

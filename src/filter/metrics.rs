@@ -7,6 +7,7 @@ use proxy_wasm::hostcalls::{define_metric, increment_metric, record_metric};
 use proxy_wasm::types::{MetricType, Status};
 
 use crate::config::{Config, Target};
+use crate::control::Missing;
 use crate::decision::{Decision, Reason};
 use crate::metrics::{self, Direction};
 use crate::usage::{Price, Usage};
@@ -18,8 +19,10 @@ pub(super) struct Metrics {
     body_bytes: u32,
     score: u32,
     decisions: HashMap<(usize, Reason), u32>,
-    /// One a target, when the targets have prices.
+    /// One a target, when all targets have prices.
     spending: Vec<Spending>,
+    /// For a bandit that no control plane gives a policy.
+    no_snapshot: Option<u32>,
     /// Gauge of the workers that serve with this configuration.
     configuration: u32,
     serving: Cell<bool>,
@@ -51,11 +54,8 @@ impl Metrics {
                 decisions.insert((target, reason), id);
             }
         }
-        let strongest = config.targets.last().and_then(|target| target.price);
-        let spending = match strongest {
-            Some(price) => spending(&config.targets, price)?,
-            None => Vec::new(),
-        };
+        let no_snapshot = (config.bandit.is_some() && config.control.is_none())
+            .then(|| counter(&metrics::bandit_fallback(Missing::NoSnapshot)));
         let configuration = metrics::configuration(model_version, policy_version);
         Ok(Metrics {
             passed: counter(metrics::PASSED)?,
@@ -63,7 +63,8 @@ impl Metrics {
             body_bytes: define_metric(MetricType::Histogram, metrics::BODY_BYTES)?,
             score: define_metric(MetricType::Histogram, metrics::SCORE)?,
             decisions,
-            spending,
+            spending: spending(&config.targets)?,
+            no_snapshot: no_snapshot.transpose()?,
             configuration: define_metric(MetricType::Gauge, &configuration)?,
             serving: Cell::new(false),
         })
@@ -90,6 +91,13 @@ impl Metrics {
         if let Some(score) = decision.score {
             record(self.score, (score * 1000.0).round() as u64);
         }
+    }
+
+    /// Why the classifier decided, when it should have been a bandit that has no control plane.
+    pub(super) fn bandit_fallback(&self, decision: &Decision) -> Option<&'static str> {
+        let id = self.no_snapshot.filter(|_| decision.is_drawable())?;
+        count(id, 1);
+        Some(Missing::NoSnapshot.name())
     }
 
     /// Whether answers are read for what they cost.
@@ -121,11 +129,15 @@ impl Drop for Metrics {
     }
 }
 
-fn spending(targets: &[Target], strongest: Price) -> Result<Vec<Spending>, Status> {
-    let define = |target: &Target| {
+/// Savings compare each target's price with the strongest's, so one that is missing hides them.
+fn spending(targets: &[Target]) -> Result<Vec<Spending>, Status> {
+    let prices: Option<Vec<Price>> = targets.iter().map(|target| target.price).collect();
+    let prices = prices.unwrap_or_default();
+    let Some(&strongest) = prices.last() else { return Ok(Vec::new()) };
+    let define = |(target, &price): (&Target, &Price)| {
         let name = &target.name;
         Ok(Spending {
-            price: target.price.unwrap_or(strongest),
+            price,
             strongest,
             reported: counter(&metrics::answers(name, true))?,
             missing: counter(&metrics::answers(name, false))?,
@@ -135,7 +147,7 @@ fn spending(targets: &[Target], strongest: Price) -> Result<Vec<Spending>, Statu
             always_strongest: counter(&metrics::spend_always_strongest(name))?,
         })
     };
-    targets.iter().map(define).collect()
+    targets.iter().zip(&prices).map(define).collect()
 }
 
 pub(super) fn counter(name: &str) -> Result<u32, Status> {

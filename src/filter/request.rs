@@ -10,7 +10,7 @@ use proxy_wasm::types::Action;
 use super::control::{Control, Told};
 use super::response::Answer;
 use super::root::Service;
-use super::route::{Treatment, header};
+use super::route::header;
 use super::{
     CLUSTER_HEADER, DECISION_ID_HEADER, REASON_HEADER, RECORD_PROPERTY, SCORE_HEADER,
     SOURCE_HEADER, TARGET_HEADER, body, conversation, response, route,
@@ -19,24 +19,18 @@ use crate::config::Mode;
 use crate::control;
 use crate::decision::Decision;
 use crate::policy::Facts;
-use crate::prompt::ApiFormat;
 use crate::record::{self, Record};
 use crate::router::CLIENT_HEADER;
+use crate::scope::{Ours, Pass, Scope};
 
 /// How far a request has come.
 enum Stage {
     /// Not ours: never touched again.
     Passed,
     /// Headers are held back until the body is here.
-    Reading(Reading),
+    Reading(Ours),
     /// On its way.
     Decided { decision: Decision, id: String, at: Instant },
-}
-
-#[derive(Clone, Copy)]
-struct Reading {
-    format: ApiFormat,
-    treatment: Treatment,
 }
 
 /// How much of the body is buffered.
@@ -60,7 +54,7 @@ impl Request {
     }
 
     /// Decides on what is buffered of the body.
-    fn decide_on_body(&mut self, reading: Reading, extent: Extent) {
+    fn decide_on_body(&mut self, ours: Ours, extent: Extent) {
         let started = Instant::now();
         let service = Rc::clone(&self.service);
         let (router, config) = (&service.router, service.router.config());
@@ -68,13 +62,13 @@ impl Request {
         let body_bytes = body.len();
         let mut facts = Facts {
             header: &header,
-            policy: reading.treatment.policy,
+            policy: ours.policy,
             unavailable: service.watch.unavailable(milliseconds_since_epoch() / 1000),
             ..Facts::default()
         };
         let mut told = Told::default();
         let id = service.decision_id();
-        let decision = match router.read(reading.format, &mut body, extent.cut || !extent.ended) {
+        let decision = match router.read(ours.format, &mut body, extent.cut || !extent.ended) {
             Err(error) => router.fall_back(error.into()),
             Ok(prompt) => {
                 let talk = config.sticky.as_ref();
@@ -86,6 +80,8 @@ impl Request {
                     told = control.decide(&mut decision, service.uniform());
                     let now = u32::try_from(milliseconds_since_epoch() / 1000).unwrap_or(0);
                     control.asked(&prompt, header("authorization").as_deref(), &id, now);
+                } else {
+                    told.fallback = service.metrics.bandit_fallback(&decision);
                 }
                 if let (Some((sticky, key)), Some(target)) = (talk, router.target(&decision)) {
                     conversation::remember(sticky, key, target);
@@ -93,12 +89,12 @@ impl Request {
                 decision
             }
         };
-        if reading.treatment.mode == Mode::Route
+        if ours.mode == Mode::Route
             && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
         {
             body::write(target, config.max_body_bytes, extent.ended && !extent.cut);
         }
-        self.settle(decision, id, told, reading.treatment.mode, body_bytes, started);
+        self.settle(decision, id, told, ours.mode, body_bytes, started);
     }
 
     /// Puts a decision into effect: route, record, metrics.
@@ -181,45 +177,43 @@ impl HttpContext for Request {
             self.set_http_request_header(CLUSTER_HEADER, None);
         }
         let config = self.service.router.config();
-        let ours = route::format(config).map(|format| (format, Treatment::of_route(config)));
-        let Some((format, treatment)) = ours.filter(|(_, it)| it.mode != Mode::Off) else {
-            self.service.metrics.passed();
-            return Action::Continue;
+        let ours = match Scope::of(config, &header, &route::metadata, end_of_stream) {
+            Scope::Ours(ours) => ours,
+            Scope::Passes(why) => {
+                if why == Pass::Skipped {
+                    self.set_http_request_header(CLIENT_HEADER, None);
+                }
+                self.service.metrics.passed();
+                return Action::Continue;
+            }
         };
-        let skipped =
-            self.service.router.is_skipped(&Facts { header: &header, ..Facts::default() });
-        if skipped {
-            self.set_http_request_header(CLIENT_HEADER, None);
-            self.service.metrics.passed();
-            return Action::Continue;
-        }
-        if let Some(reason) = route::unreadable(end_of_stream) {
+        if let Some(reason) = ours.unreadable {
             let decision = self.service.router.fall_back(reason);
             let id = self.service.decision_id();
-            self.settle(decision, id, Told::default(), treatment.mode, 0, Instant::now());
+            self.settle(decision, id, Told::default(), ours.mode, 0, Instant::now());
             return Action::Continue;
         }
-        self.stage = Stage::Reading(Reading { format, treatment });
+        self.stage = Stage::Reading(ours);
         Action::Pause
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Stage::Reading(reading) = self.stage else {
+        let Stage::Reading(ours) = self.stage else {
             return Action::Continue;
         };
         let limit = self.service.router.config().max_body_bytes;
         if !end_of_stream && size < limit {
             return Action::Pause;
         }
-        self.decide_on_body(reading, Extent { ended: end_of_stream, cut: size > limit });
+        self.decide_on_body(ours, Extent { ended: end_of_stream, cut: size > limit });
         Action::Continue
     }
 
     /// With trailers the body callback never sees the end of the stream.
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        if let Stage::Reading(reading) = self.stage {
+        if let Stage::Reading(ours) = self.stage {
             // More than the limit would have been decided on before.
-            self.decide_on_body(reading, Extent { ended: true, cut: false });
+            self.decide_on_body(ours, Extent { ended: true, cut: false });
         }
         Action::Continue
     }

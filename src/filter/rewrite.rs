@@ -10,6 +10,7 @@ use super::route;
 use crate::config;
 use crate::prompt::ApiFormat;
 use crate::rewrite::{self, Edit};
+use crate::scope;
 
 /// What the requests on one way share.
 pub(super) struct Service {
@@ -54,7 +55,7 @@ impl HttpContext for Passage {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         // Other requests than the router's name models that it knows nothing of.
         let ours = route::header(":path").is_some_and(|path| ApiFormat::of_path(&path).is_some())
-            && route::unreadable(end_of_stream).is_none();
+            && scope::unreadable(&route::header, end_of_stream).is_none();
         self.reading = ours;
         if self.reading { Action::Pause } else { Action::Continue }
     }

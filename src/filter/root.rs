@@ -11,7 +11,7 @@ use super::control::Control;
 use super::metrics::Metrics;
 use super::request::Request;
 use super::rewrite::{self, Passage};
-use crate::config::{Config, Rewrite};
+use crate::config::{Config, Rewrite, plugin_json};
 use crate::features;
 use crate::policy::health::Watch;
 use crate::router::Router;
@@ -123,7 +123,7 @@ impl Context for Root {
 impl RootContext for Root {
     /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
     fn on_configure(&mut self, _size: usize) -> bool {
-        let json = self.get_plugin_configuration().unwrap_or_default();
+        let json = plugin_json(self.get_plugin_configuration().unwrap_or_default());
         match Role::configure(&json) {
             Ok(role) => {
                 if let Role::Router(service) = &role {

@@ -23,6 +23,32 @@ fn chat(text: &str) -> String {
 }
 
 #[test]
+fn rules_alone_decide_among_more_targets_than_the_model_scores() {
+    let json = |more: &str| {
+        format!(
+            r#"{{"targets": [{{"name": "small", "cluster": "a"}}, {{"name": "middle", "cluster": "b"}},
+                             {{"name": "large", "cluster": "c"}}],
+                "policy": {{"order": "rules_only", "rules": [
+                    {{"name": "short", "target": "small", "when": {{"words": {{"lte": 3}}}}}},
+                    {{"name": "proof", "target": "middle", "when": {{"user": {{"contains": "prove"}}}}}}]}}{more}}}"#
+        )
+    };
+    let read = |more: &str| Router::new(Config::from_json(json(more).as_bytes()).unwrap());
+    let router = read("").unwrap();
+    for (text, target, reason) in [
+        ("Hi", 0, "short"),
+        ("Please prove that there are infinitely many primes", 1, "proof"),
+        ("Something else that no rule knows of", 2, "no_rule_matched"),
+    ] {
+        let decision = decide(&router, &chat(text), &Facts::default());
+        assert_eq!(router.config().reason_name(decision.reason), reason);
+        assert_eq!((decision.target, decision.score), (target, None), "{reason}");
+    }
+    let error = read(r#", "policies": {"b": {"order": "rules_first"}}"#).unwrap_err();
+    assert_eq!(error, RouterError::Targets { model: 1, config: 3 });
+}
+
+#[test]
 fn a_routes_policy_has_its_own_thresholds() {
     let router = router("");
     let main = decide(&router, &chat("Hi"), &Facts::default());

@@ -19,11 +19,13 @@
 mod support;
 
 mod body;
+mod compose;
 mod configuration;
 mod failover;
 mod fallback;
 mod gateway;
 mod observability;
+mod opentelemetry;
 mod prometheus;
 mod reload;
 mod routing;
@@ -62,15 +64,16 @@ fn main() -> ExitCode {
         body::CASES,
         safety::CASES,
         observability::CASES,
+        opentelemetry::CASES,
         configuration::CASES,
         gateway::CASES,
         reload::CASES,
         failover::CASES,
     ]
     .concat();
-    // What tests another program's view of Envoy needs no more than one version.
-    let once =
-        prometheus::CASES.iter().flat_map(|case| versions.first().map(|v| (v.clone(), *case)));
+    // What tests another program's view of Envoy, or the default one, needs no more than one version.
+    let once = [prometheus::CASES, compose::CASES].concat();
+    let once = once.iter().flat_map(|case| versions.first().map(|v| (v.clone(), *case)));
     let trials = versions
         .iter()
         .flat_map(|version| cases.iter().map(move |case| (version.clone(), *case)))

@@ -7,7 +7,8 @@ use pointsman::prompt::ApiFormat;
 use pointsman::router::Router;
 use serde_json::{Value, json};
 
-use crate::{root, run, stderr, stdout};
+use crate::cases::{self, Expect};
+use crate::{path, root, run, stderr, stdout};
 
 fn explain(body: &[u8]) -> Value {
     serde_json::from_str(&stdout(&["explain", "--json"], body)).unwrap()
@@ -55,8 +56,104 @@ fn the_path_tells_the_format() {
         (&explained["format"], &explained["source"]),
         (&json!("messages"), &json!("classifier"))
     );
-    let output = run(&["explain", "--path", "/v1/embeddings"], b"{}");
-    assert_eq!(output.status.code(), Some(2));
+    let embeddings = ["explain", "--json", "--path", "/v1/embeddings"];
+    let explained: Value = serde_json::from_str(&stdout(&embeddings, b"{}")).unwrap();
+    assert_eq!(
+        (&explained["passes"], &explained["target"]),
+        (&json!("out_of_scope"), &Value::Null)
+    );
+}
+
+/// The same file that the filter is held to, in the bare host and natively.
+#[test]
+fn every_case_that_the_filter_decides_is_explained_alike() {
+    for (file, configuration, case) in cases::all() {
+        // A body on the command line is always posted.
+        if case.method != "POST" {
+            continue;
+        }
+        let config = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&config, configuration.to_string()).unwrap();
+        let headers = case.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let headers: Vec<String> = headers.flat_map(|it| ["--header".to_owned(), it]).collect();
+        let fixed = ["explain", "--json", "--path", &case.path, "--config"];
+        let mut arguments = [&fixed[..], &[path(config.path())]].concat();
+        arguments.extend(headers.iter().map(String::as_str));
+        let explained: Value =
+            serde_json::from_str(&stdout(&arguments, &case.body().unwrap_or_default())).unwrap();
+        let text = |field: &str| explained[field].as_str().unwrap().to_owned();
+        let found = match explained["passes"].is_null() {
+            false => Expect::Passed,
+            true => Expect::Decision {
+                target: text("target"),
+                source: text("source"),
+                reason: text("reason"),
+            },
+        };
+        assert_eq!(found, case.expect, "{file}: {}", case.name);
+    }
+}
+
+#[test]
+fn a_request_that_passes_says_why() {
+    let with = |more: Value, arguments: &[&str]| -> Value {
+        let mut config = json!({"targets": [{"name": "cheap", "cluster": "c"},
+                                            {"name": "strong", "cluster": "s"}]});
+        for (name, value) in more.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, config.to_string()).unwrap();
+        let body = br#"{"messages": [{"role": "user", "content": "Why?"}]}"#;
+        let fixed = ["explain", "--json", "--config", path(file.path())];
+        serde_json::from_str(&stdout(&[&fixed[..], arguments].concat(), body)).unwrap()
+    };
+    let skip = ["--header", "x-pointsman-target: skip"];
+    let off = with(json!({"mode": "off"}), &[]);
+    assert_eq!((&off["passes"], &off["mode"]), (&json!("mode_off"), &json!("off")));
+    assert_eq!(with(json!({"path_prefixes": ["/llm"]}), &[])["passes"], "out_of_scope");
+    assert_eq!(with(json!({"override": {"skip": true}}), &skip)["passes"], "skipped");
+    assert_eq!(with(json!({}), &skip)["passes"], Value::Null);
+    let observed = with(json!({"mode": "observe"}), &[]);
+    assert_eq!((&observed["mode"], &observed["source"]), (&json!("observe"), &json!("classifier")));
+    assert_eq!((&observed["policy"], &observed["propensity"]), (&json!(""), &json!(1.0)));
+}
+
+#[test]
+fn a_canarys_conversation_is_explained_by_the_canarys_thresholds_and_rules() {
+    let config = json!({
+        "targets": [{"name": "cheap", "cluster": "c", "threshold": 0.0},
+                    {"name": "strong", "cluster": "s"}],
+        "policies": {"careful": {"thresholds": {"cheap": 1.0},
+            "rules": [{"name": "long", "target": "strong", "when": {"words": {"gte": 500}}}]}},
+        "canary": {"policy": "careful", "share": 0.5},
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, config.to_string()).unwrap();
+    let mut policies = std::collections::BTreeSet::new();
+    for number in 0..12 {
+        let body = format!(r#"{{"messages": [{{"role": "user", "content": "Hi {number}"}}]}}"#);
+        let arguments = ["explain", "--json", "--config", path(file.path())];
+        let explained: Value = serde_json::from_str(&stdout(&arguments, body.as_bytes())).unwrap();
+        let policy = explained["policy"].as_str().unwrap();
+        assert_eq!(explained["targets"][0]["threshold"], explained["threshold"]);
+        assert_eq!(explained["rules"].as_array().unwrap().len(), usize::from(policy == "careful"));
+        assert_eq!(explained["propensity"], 0.5);
+        policies.insert(policy.to_owned());
+    }
+    assert_eq!(policies.len(), 2, "{policies:?}");
+}
+
+#[test]
+fn a_bandit_is_named_as_the_one_who_would_draw() {
+    let file = root().join("tests/support/partial.json");
+    let body = br#"{"messages": [{"role": "user", "content": "Why?"}]}"#;
+    let arguments = ["explain", "--json", "--config", path(&file)];
+    let explained: Value = serde_json::from_str(&stdout(&arguments, body)).unwrap();
+    assert_eq!(
+        (&explained["source"], &explained["bandit_fallback"]),
+        (&json!("classifier"), &json!("no_snapshot"))
+    );
 }
 
 #[test]
@@ -73,18 +170,19 @@ fn what_cannot_be_decided_is_explained_by_its_reason() {
 #[test]
 fn gates_rules_scores_and_what_headers_change_are_shown() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("config.json");
+    let file = directory.path().join("config.json");
     let config = json!({
         "targets": [{"name": "cheap", "cluster": "c", "images": false, "threshold": 0.0},
                     {"name": "strong", "cluster": "s"}],
+        "sticky": {"header": "x-talk"},
         "policy": {"classifier": {"novelty_limit": 8},
                    "rules": [{"name": "pro", "target": "strong",
                               "when": {"headers": {"x-tier": {"equals": "pro"}}}}]},
     });
-    fs::write(&path, config.to_string()).unwrap();
+    fs::write(&file, config.to_string()).unwrap();
     let explain = |more: &[&str], content: Value| -> Value {
         let body = json!({"messages": [{"role": "user", "content": content}]}).to_string();
-        let arguments = [&["explain", "--json", "--config", path.to_str().unwrap()], more].concat();
+        let arguments = [&["explain", "--json", "--config", path(&file)], more].concat();
         serde_json::from_str(&stdout(&arguments, body.as_bytes())).unwrap()
     };
     let plain = explain(&[], json!("Why?"));
@@ -95,14 +193,17 @@ fn gates_rules_scores_and_what_headers_change_are_shown() {
     assert!(plain["novelty"].as_f64().unwrap() < plain["novelty_limit"].as_f64().unwrap());
     let pro = explain(&["--header", "X-Tier: pro"], json!("Why?"));
     assert_eq!((&pro["reason"], &pro["rules"][0]["matches"]), (&json!("pro"), &json!(true)));
-    let stays = explain(&["--previous", "strong"], json!("Why?"));
+    let stays = explain(&["--previous", "strong", "--header", "x-talk: 7"], json!("Why?"));
     assert_eq!((&stays["target"], &stays["reason"]), (&json!("strong"), &json!("conversation")));
+    assert_eq!(stays["previous"], "strong");
+    let begins = explain(&["--previous", "strong"], json!("Why?"));
+    assert_eq!((&begins["target"], &begins["previous"]), (&json!("cheap"), &Value::Null));
     let image = json!([{"type": "image_url", "image_url": {"url": "data:,"}}]);
     let gated = explain(&[], image);
     assert_eq!(
         (&gated["source"], &gated["targets"][0]["gate"]),
         (&json!("gate"), &json!("images"))
     );
-    let wrong = run(&["explain", "--config", path.to_str().unwrap(), "--policy", "b"], b"{}");
+    let wrong = run(&["explain", "--config", path(&file), "--policy", "b"], b"{}");
     assert_eq!(wrong.status.code(), Some(2));
 }

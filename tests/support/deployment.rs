@@ -110,6 +110,34 @@ impl Deployment {
         self.set_plugin("vm_config/code/local/filename", json!(wasm))
     }
 
+    /// The same as a `Struct`, as YAML is written.
+    pub fn set_filter_struct(&mut self, configuration: &Value) -> Result<()> {
+        let kind = "type.googleapis.com/google.protobuf.Struct";
+        self.set_plugin("configuration", json!({"@type": kind, "value": configuration}))
+    }
+
+    /// Adds `envoy/opentelemetry.yaml`, with the collector at an address; tags of spans on request.
+    pub fn add_opentelemetry(&mut self, collector: SocketAddr, tags: bool) -> Result<()> {
+        let path = super::root().join("envoy/opentelemetry.yaml");
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let mut parts: Value = serde_saphyr::from_str(&text)?;
+        if !tags {
+            let tracing = parts["tracing"].as_object_mut().context("no tracing")?;
+            tracing.remove("custom_tags").context("no custom tags")?;
+        }
+        let manager = self.tree.pointer_mut(MANAGER).context("envoy.yaml has no HTTP manager")?;
+        manager["tracing"] = parts["tracing"].take();
+        for (whole, part) in [
+            (format!("{MANAGER}/access_log"), "access_log"),
+            ("/static_resources/clusters".to_owned(), "clusters"),
+        ] {
+            let more = parts[part].as_array_mut().with_context(|| format!("no {part}"))?;
+            let whole = self.tree.pointer_mut(&whole).and_then(Value::as_array_mut);
+            whole.with_context(|| format!("envoy.yaml has no {part}"))?.append(more);
+        }
+        self.set_upstream("otel-collector", collector)
+    }
+
     /// Lets request trailers of HTTP/1 through, which Envoy drops by default, so that the filter
     /// sees them on both protocols.
     pub fn enable_http1_trailers(&mut self) -> Result<()> {
