@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::BadInput;
+use super::{BadInput, open_error, print, print_with, report as report_problems, strict_error};
 use crate::bandit::{Estimate, Estimates, Sample, estimate};
-use crate::learn::Lines;
+use crate::input::{Lines, Problem, Problems};
 use crate::policy::bandit::Snapshot;
 use crate::record::unpack;
 
@@ -79,7 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         if !path.is_file() {
             continue;
         }
-        let json = std::fs::read(&path)?;
+        let json = std::fs::read(&path).map_err(open_error(&path))?;
         let snapshot =
             Snapshot::parse(&json).map_err(|error| BadInput::new(format!("{name}: {error}")))?;
         targets.clone_from(&snapshot.targets);
@@ -105,7 +106,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     for judged in report.policies.iter().filter(|judged| judged.estimates.overlap.poor) {
         let overlap = judged.estimates.overlap;
-        eprintln!(
+        tell!(
             "warning: {}: the log says little of this policy (effective sample size {:.0} of {}, \
              mean weight {:.2}, largest {:.1})",
             judged.policy,
@@ -116,28 +117,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        print(serde_json::to_string(&report)?)
     } else {
-        print_table(&report);
+        print_with(|out| table(out, &report))
     }
-    Ok(())
 }
 
 fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Result<Vec<Sample>> {
     let mut decisions: HashMap<String, Sample> = HashMap::new();
     let mut rewards: HashMap<String, f32> = HashMap::new();
     let mut order = Vec::new();
-    let mut bad = 0;
+    let mut problems = Problems::default();
     for path in paths {
-        let named = |error: std::io::Error| BadInput::new(format!("{}: {error}", path.display()));
-        let mut lines = Lines::open(path).map_err(named)?;
-        while let Some((_, text, _)) = lines.next_line().map_err(named)? {
-            if text.trim_ascii().is_empty() {
-                continue;
-            }
-            let Ok(line) = serde_json::from_slice::<Line>(text) else {
-                bad += 1;
-                continue;
+        let mut lines = Lines::open(path).map_err(open_error(path))?;
+        while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(strict_error)? {
+            let line = match serde_json::from_slice::<Line>(text) {
+                Ok(line) => line,
+                Err(error) => {
+                    let what = format!("neither a decision record nor a reward: {error}");
+                    problems.add(Problem::BrokenLine, path, number, what).map_err(strict_error)?;
+                    continue;
+                }
             };
             let id = line.decision_id.clone().into_owned();
             if let Some(reward) = line.reward.filter(|reward| reward.is_finite()) {
@@ -150,9 +150,7 @@ fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Res
             }
         }
     }
-    if bad > 0 {
-        eprintln!("warning: {bad} lines are neither a decision record nor a reward");
-    }
+    report_problems(&mut problems);
     let mut samples = Vec::new();
     for id in order {
         if let (Some(mut sample), Some(reward)) = (decisions.remove(&id), rewards.get(&id)) {
@@ -196,18 +194,24 @@ fn judge(
     Ok(Judged { policy: name.to_owned(), estimates })
 }
 
-fn print_table(report: &Report) {
-    println!("{} decisions, mean reward {:.4}\n", report.decisions, report.logged.unwrap_or(0.0));
-    println!("{:24} {:5} {:>8}   95 % interval", "policy", "", "value");
+fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{} decisions, mean reward {:.4}\n",
+        report.decisions,
+        report.logged.unwrap_or(0.0)
+    )?;
+    writeln!(out, "{:24} {:5} {:>8}   95 % interval", "policy", "", "value")?;
     for judged in &report.policies {
         let e = &judged.estimates;
         let mut name = judged.policy.as_str();
         for (estimator, Estimate { value, low, high }) in
             [("ips", e.ips), ("snips", e.snips), ("dm", e.dm), ("dr", e.dr)]
         {
-            println!("{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}");
+            writeln!(out, "{name:24} {estimator:5} {value:>8.4}   {low:.4} to {high:.4}")?;
             name = "";
         }
-        println!("{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size);
+        writeln!(out, "{:24} effective sample size {:.0}", "", e.overlap.effective_sample_size)?;
     }
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! `pointsman simulate`: strategies side by side on recorded prompts.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{BadInput, dataset_error, evaluate, style};
+use super::{BadInput, dataset_error, evaluate, print, print_with, style};
 use crate::bandit::{ControllerOptions, Event, Prior};
 use crate::policy::bandit::Explorer;
 use crate::simulate::{Drift, Pool, Run, Strategy, run as play};
@@ -112,11 +113,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         strategies: play_all(args, &pool, penalties, threshold),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        print(serde_json::to_string(&report)?)
     } else {
-        print_table(&report);
+        print_with(|out| table(out, &report))
     }
-    Ok(())
 }
 
 fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Vec<Played> {
@@ -176,30 +176,34 @@ fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Ve
     played
 }
 
-fn print_table(report: &Report) {
-    println!("{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored");
+fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
+    writeln!(out, "{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored")?;
     for played in &report.strategies {
-        println!(
+        writeln!(
+            out,
             "{:14} {:>8.4} {:>6.1} % {:>7.1} %",
             played.name,
             played.reward,
             played.strong_share * 100.0,
             played.explored_share * 100.0
-        );
+        )?;
     }
-    println!(
+    writeln!(
+        out,
         "\nmean reward by {WINDOW} requests; threshold of the classifier {:.2}",
         report.threshold
-    );
+    )?;
     let names: Vec<&str> = report.strategies.iter().map(|played| played.name).collect();
-    println!(
+    writeln!(
+        out,
         "{:>8} {}",
         "from",
         names.iter().map(|name| format!("{name:>14}")).collect::<String>()
-    );
+    )?;
     for window in 0..report.requests.div_ceil(WINDOW) {
         let means: String =
             report.strategies.iter().map(|p| format!("{:>14.4}", p.windows[window])).collect();
-        println!("{:>8} {means}", window * WINDOW);
+        writeln!(out, "{:>8} {means}", window * WINDOW)?;
     }
+    Ok(())
 }

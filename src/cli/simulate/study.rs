@@ -1,12 +1,13 @@
 //! `pointsman simulate study`: the report.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::super::{BadInput, dataset_error, style};
+use super::super::{BadInput, dataset_error, print, print_with, style};
 use crate::evaluate::report::{replace, write_plots};
 use crate::learn::Algorithm;
 use crate::simulate::{
@@ -90,12 +91,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         write(&study, directory)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string(&study)?);
+        print(serde_json::to_string(&study)?)
     } else {
-        print_levels(&study);
-        print_behind(&study);
+        print_with(|out| {
+            levels_table(out, &study)?;
+            behind_table(out, &study)
+        })
     }
-    Ok(())
 }
 
 fn study(
@@ -150,17 +152,19 @@ fn write(study: &Study, directory: &Path) -> anyhow::Result<()> {
     replace(&directory.join("study.json"), &serde_json::to_vec_pretty(study)?)?;
     let report = directory.join("report.html");
     replace(&report, study.html(&plots).as_bytes())?;
-    eprintln!("report: {}", report.display());
+    tell!("report: {}", report.display());
     Ok(())
 }
 
-fn print_levels(study: &Study) {
-    println!(
+fn levels_table(out: &mut dyn Write, study: &Study) -> std::io::Result<()> {
+    writeln!(
+        out,
         "{:>9} {:8} {:22} {:>16} {:>16} {:>8} {:>7} {:>7}",
         "requests", "change", "strategy", "reward", "above strong", "accuracy", "strong", "labels"
-    );
+    )?;
     for level in &study.levels {
-        println!(
+        writeln!(
+            out,
             "{:>9} {:8} {:22} {:>7.4} ± {:.4} {:>7.4} ± {:.4} {:>8.3} {:>5.1} % {:>7.0}",
             level.requests,
             if level.drift == Drift::None { "no" } else { "yes" },
@@ -172,12 +176,14 @@ fn print_levels(study: &Study) {
             level.accuracy.mean,
             level.strong_share.mean * 100.0,
             level.labels
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn print_behind(study: &Study) {
-    println!(
+fn behind_table(out: &mut dyn Write, study: &Study) -> std::io::Result<()> {
+    writeln!(
+        out,
         "\n{:22} {:6} {:>8} {:>7} {:>9} {:>7} {:>12} {:>7} {:>7}",
         "policy",
         "caches",
@@ -188,9 +194,10 @@ fn print_behind(study: &Study) {
         "$ a million",
         "mean s",
         "p95 s"
-    );
+    )?;
     for behind in &study.behind {
-        println!(
+        writeln!(
+            out,
             "{:22} {:6} {:>8.3} {:>5.1} % {:>7.1} % {:>5.2} % {:>12.0} {:>7.2} {:>7.2}",
             behind.policy,
             if behind.cached { "yes" } else { "no" },
@@ -201,6 +208,7 @@ fn print_behind(study: &Study) {
             behind.spend.mean,
             behind.seconds.mean,
             behind.seconds_p95.mean
-        );
+        )?;
     }
+    Ok(())
 }
