@@ -49,6 +49,9 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     Err(Error::new(ErrorKind::Unsupported, what))
 }
 
+/// A line with its number, from 1, and the bytes that were read for it.
+pub type Line<'a> = (usize, &'a [u8], u64);
+
 /// The lines of one file that are not blank, in one reused buffer.
 pub struct Lines {
     path: PathBuf,
@@ -69,13 +72,12 @@ impl Lines {
         Ok(Lines { path, reader, buffer: Vec::new(), number: 0, done: false })
     }
 
-    /// The next line with its number, from 1, and the bytes that were read for it; `None` at the
-    /// end.
+    /// The next line; `None` at the end.
     ///
     /// # Errors
     ///
     /// A line that is too long, or the rest of the file cannot be read.
-    pub fn next_line(&mut self) -> Result<Option<(usize, &[u8], u64)>> {
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>> {
         let read = self.advance()?;
         Ok(read.map(|bytes| (self.number, self.buffer.trim_ascii(), bytes)))
     }
@@ -88,7 +90,7 @@ impl Lines {
     pub fn next_whole(
         &mut self,
         problems: &mut Problems,
-    ) -> std::result::Result<Option<(usize, &[u8], u64)>, BadLine> {
+    ) -> std::result::Result<Option<Line<'_>>, BadLine> {
         loop {
             match self.advance() {
                 Ok(read) => {
@@ -139,7 +141,6 @@ impl Lines {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used, reason = "a test stops at the first surprise")]
 mod tests {
     use super::*;
     use std::io::Write;

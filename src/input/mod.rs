@@ -7,7 +7,7 @@ use serde::Serialize;
 
 mod lines;
 
-pub use lines::{Lines, open};
+pub use lines::{Line, Lines, open};
 
 /// Problems named one by one; the rest is only counted.
 const MAX_NAMED: u64 = 20;
