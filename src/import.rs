@@ -1,35 +1,32 @@
 //! Public routing sets, in their own file formats, as dataset rows.
 
-use std::io::{Read, Write};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use csv::StringRecord;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::input::{BadLine, Problem, Problems};
 use crate::label::row::{Label, Scores};
 
 /// Why a file cannot be converted.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    #[error("{path}: {source}", path = .path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("{path}: {source}", path = .path.display())]
-    Csv {
-        path: PathBuf,
-        #[source]
-        source: csv::Error,
-    },
+    /// The head line cannot be read.
+    #[error("{path}: {error}", path = .path.display())]
+    Csv { path: PathBuf, error: csv::Error },
     /// A column that is asked for is not there.
     #[error("{path}: no column `{column}`; there are: {present}", path = .path.display())]
     NoColumn { path: PathBuf, column: String, present: String },
-    /// A cell that is no score.
-    #[error("{path}:{line}: column `{column}`: {what}", path = .path.display())]
-    BadCell { path: PathBuf, line: u64, column: String, what: String },
+    /// The first bad line, where bad lines are not skipped.
+    #[error(transparent)]
+    BadLine(#[from] BadLine),
+    #[error("the rows cannot be written")]
+    Output(#[from] io::Error),
 }
 
 /// Which columns hold what. Other columns are ignored.
@@ -77,88 +74,143 @@ impl Columns {
 pub struct Imported {
     pub rows: u64,
     pub cheap_ok: u64,
-    /// Rows without a prompt or without one of the scores.
-    pub skipped: u64,
 }
 
 #[derive(Serialize)]
 struct Row<'a> {
-    id: &'a str,
-    prompt: &'a str,
+    id: Cow<'a, str>,
+    prompt: String,
     scores: Scores,
     label: Label<&'static str>,
     source: &'a str,
+    /// The id is the row's own.
+    #[serde(skip)]
+    named: bool,
+}
+
+impl Row<'_> {
+    fn name(&self) -> (String, String) {
+        (self.source.to_owned(), self.id.clone().into_owned())
+    }
 }
 
 /// Converts one CSV file. The label says whether the cheap answer scored at least as high as the
-/// strong one; the quality is the cheap answer's own score.
+/// strong one; the quality is the cheap answer's own score. Rows without a prompt or a score, and
+/// of rows with the same name all but the first, are counted in `problems` and left out.
 ///
 /// # Errors
-/// The file is no CSV, a column is missing, or a cell is no score.
+///
+/// The file is no CSV, a column is missing, or the output cannot be written; the first bad row
+/// where problems are strict.
 pub fn import(
     path: &Path,
     input: impl Read,
     columns: &Columns,
+    problems: &mut Problems,
     output: &mut dyn Write,
 ) -> Result<Imported, ImportError> {
-    let csv_error = |source| ImportError::Csv { path: path.into(), source };
     let mut reader = csv::Reader::from_reader(input);
-    let headers = reader.headers().map_err(csv_error)?.clone();
-    let position = |column: &str| {
-        let bare = |header: &str| header.trim_start_matches('\u{feff}') == column;
-        headers.iter().position(bare).ok_or_else(|| ImportError::NoColumn {
-            path: path.into(),
-            column: column.into(),
-            present: headers.iter().collect::<Vec<_>>().join(", "),
-        })
-    };
-    let optional = |column: &Option<String>| column.as_deref().map(position).transpose();
-    let (id, source) = (optional(&columns.id)?, optional(&columns.source)?);
-    let (prompt, cheap, strong) =
-        (position(&columns.prompt)?, position(&columns.cheap)?, position(&columns.strong)?);
+    let headers = reader.headers().map_err(|error| ImportError::Csv { path: path.into(), error });
+    let headers = headers?.clone();
+    let places = Places::find(path, &headers, columns)?;
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     let stem = stem.strip_suffix(".csv").unwrap_or(&stem).to_owned();
     let mut imported = Imported::default();
+    let mut names = HashSet::new();
+    let mut line = 1;
     for (number, record) in reader.records().enumerate() {
-        let record = record.map_err(csv_error)?;
-        let line = record.position().map_or(number as u64 + 2, |position| position.line());
-        let cell = |column: usize| record.get(column).unwrap_or_default();
-        let score = |column: usize, name: &str| {
-            parse_score(cell(column), columns.scale).map_err(|what| ImportError::BadCell {
-                path: path.into(),
-                line,
-                column: name.into(),
-                what,
-            })
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                let ends = error.is_io_error();
+                line = error.position().map_or(line + 1, csv::Position::line);
+                let kind = if ends { Problem::UnreadableFile } else { Problem::BrokenLine };
+                problems.add(kind, path, line as usize, error.to_string())?;
+                if ends {
+                    break;
+                }
+                continue;
+            }
         };
-        let (Some(cheap), Some(strong)) =
-            (score(cheap, &columns.cheap)?, score(strong, &columns.strong)?)
-        else {
-            imported.skipped += 1;
-            continue;
-        };
-        let text = unwrap_list(cell(prompt));
-        if text.trim().is_empty() {
-            imported.skipped += 1;
-            continue;
+        line = record.position().map_or(line + 1, csv::Position::line);
+        match places.row(&record, columns, &stem, number) {
+            Ok(row) if row.named && !names.insert(row.name()) => {
+                let what = format!("the id `{}` was there before", row.id);
+                problems.add(Problem::DuplicateId, path, line as usize, what)?;
+            }
+            Ok(row) => {
+                imported.rows += 1;
+                imported.cheap_ok += u64::from(row.label.cheap_ok);
+                serde_json::to_writer(&mut *output, &row).map_err(io::Error::from)?;
+                output.write_all(b"\n")?;
+            }
+            Err((kind, what)) => problems.add(kind, path, line as usize, what)?,
         }
-        let own = id.map(cell).filter(|id| !id.is_empty()).map(str::to_owned);
-        let row = Row {
-            id: &own.unwrap_or_else(|| format!("{stem}-{number}")),
-            prompt: &text,
-            scores: Scores { cheap, strong },
-            label: Label { cheap_ok: cheap >= strong, quality: cheap, evaluator: "imported" },
-            source: source.map(cell).filter(|source| !source.is_empty()).unwrap_or(&stem),
-        };
-        imported.rows += 1;
-        imported.cheap_ok += u64::from(row.label.cheap_ok);
-        let mut line = serde_json::to_vec(&row).unwrap_or_default();
-        line.push(b'\n');
-        output
-            .write_all(&line)
-            .map_err(|source| ImportError::Io { path: "<output>".into(), source })?;
     }
     Ok(imported)
+}
+
+/// Positions of the columns in a file.
+struct Places {
+    id: Option<usize>,
+    source: Option<usize>,
+    prompt: usize,
+    cheap: usize,
+    strong: usize,
+}
+
+impl Places {
+    fn find(path: &Path, headers: &StringRecord, columns: &Columns) -> Result<Places, ImportError> {
+        let position = |column: &str| {
+            headers.iter().position(|header| header == column).ok_or_else(|| {
+                ImportError::NoColumn {
+                    path: path.into(),
+                    column: column.into(),
+                    present: headers.iter().collect::<Vec<_>>().join(", "),
+                }
+            })
+        };
+        let optional = |column: &Option<String>| column.as_deref().map(position).transpose();
+        Ok(Places {
+            id: optional(&columns.id)?,
+            source: optional(&columns.source)?,
+            prompt: position(&columns.prompt)?,
+            cheap: position(&columns.cheap)?,
+            strong: position(&columns.strong)?,
+        })
+    }
+
+    /// The row of a record, or what is wrong with it.
+    fn row<'r>(
+        &self,
+        record: &'r StringRecord,
+        columns: &Columns,
+        stem: &'r str,
+        number: usize,
+    ) -> Result<Row<'r>, (Problem, String)> {
+        let cell = |column: usize| record.get(column).unwrap_or_default();
+        let score = |column: usize, name: &str| match parse_score(cell(column), columns.scale) {
+            Ok(Some(score)) => Ok(score),
+            Ok(None) => Err((Problem::MissingField, format!("column `{name}`: no score"))),
+            Err(what) => Err((Problem::BadValue, format!("column `{name}`: {what}"))),
+        };
+        let cheap = score(self.cheap, &columns.cheap)?;
+        let strong = score(self.strong, &columns.strong)?;
+        let prompt = unwrap_list(cell(self.prompt));
+        if prompt.trim().is_empty() {
+            let what = format!("column `{}`: no prompt", columns.prompt);
+            return Err((Problem::MissingField, what));
+        }
+        let own = self.id.map(cell).filter(|id| !id.is_empty());
+        Ok(Row {
+            id: own.map_or_else(|| format!("{stem}-{number}").into(), Cow::Borrowed),
+            prompt,
+            scores: Scores { cheap, strong },
+            label: Label { cheap_ok: cheap >= strong, quality: cheap, evaluator: "imported" },
+            source: self.source.map(cell).filter(|source| !source.is_empty()).unwrap_or(stem),
+            named: own.is_some(),
+        })
+    }
 }
 
 /// A score in 0..1; `None` for an empty cell.
@@ -230,11 +282,19 @@ fn python_strings(list: &str) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn convert(csv: &str, columns: &Columns) -> Result<(Vec<Value>, Imported), ImportError> {
+    fn convert_with(
+        csv: &[u8],
+        columns: &Columns,
+        problems: &mut Problems,
+    ) -> Result<(Vec<Value>, Imported), ImportError> {
         let mut output = Vec::new();
-        let imported = import(Path::new("set.csv"), csv.as_bytes(), columns, &mut output)?;
+        let imported = import(Path::new("set.csv"), csv, columns, problems, &mut output)?;
         let rows = serde_json::Deserializer::from_slice(&output).into_iter();
         Ok((rows.collect::<Result<_, _>>().unwrap_or_default(), imported))
+    }
+
+    fn convert(csv: &str, columns: &Columns) -> Result<(Vec<Value>, Imported), ImportError> {
+        convert_with(csv.as_bytes(), columns, &mut Problems::default())
     }
 
     #[test]
@@ -242,7 +302,7 @@ mod tests {
         let csv = "prompt,weak/model,strong-model,weak/model_response\n\"Is it?\nA. 1\",True,False,\"x, y\"\nWhy?,False,True,z\n";
         let (rows, imported) =
             convert(csv, &Columns::routellm("weak/model", "strong-model")).expect("converted");
-        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1, skipped: 0 });
+        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1 });
         assert_eq!(
             rows[0],
             serde_json::json!({"id": "set-0", "prompt": "Is it?\nA. 1", "source": "set",
@@ -256,7 +316,7 @@ mod tests {
     fn a_wide_routerbench_table_becomes_rows_of_two_models() {
         let csv = "sample_id,prompt,eval_name,m1,m2,m3,m1|model_response\nmmlu.1,\"['It\\'s A\\nor B?']\",mmlu,0.25,1.0,0,A\nmmlu.2,\"[\"\"two\"\", \"\"parts\"\"]\",mmlu,,1.0,0,A\narc.1,plain,arc,0.5,0.5,1,B\n";
         let (rows, imported) = convert(csv, &Columns::routerbench("m1", "m2")).expect("converted");
-        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1, skipped: 1 });
+        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1 });
         assert_eq!(rows[0]["prompt"], "It's A\nor B?");
         assert_eq!(rows[0]["id"], "mmlu.1");
         assert_eq!(rows[1]["source"], "arc");
@@ -270,11 +330,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let columns = Columns::routellm("c", "s");
-        let message = |csv: &str| convert(csv, &columns).expect_err("refused").to_string();
-        assert_eq!(message("prompt,c\nhi,1\n"), "set.csv: no column `s`; there are: prompt, c");
-        assert!(message("prompt,c,s\nhi,1,yes\n").starts_with("set.csv:2: column `s`: `yes`"));
-        assert!(message("prompt,c,s\nhi,7,1\n").contains("not in 0..1"));
+    fn what_is_wrong_with_a_row_is_named_and_skipped_or_ends_the_run() {
+        let columns = Columns { id: Some("id".into()), ..Columns::routellm("c", "s") };
+        let csv = b"id,prompt,c,s\na,one,1,yes\nb,two,7,1\nc,three,,1\nd,,1,1\n\
+            e,short,1\nf,\xff,1,1\ng,good,1,1\ng,again,0,1\nh,last,0,1\n";
+        let mut problems = Problems::default();
+        let (rows, imported) = convert_with(csv, &columns, &mut problems).expect("converted");
+        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1 });
+        assert_eq!((&rows[0]["id"], &rows[1]["id"]), (&"g".into(), &"h".into()));
+        let named = problems.take_named();
+        for (place, what) in [
+            ("set.csv:2: ", "column `s`: `yes` is neither"),
+            ("set.csv:3: ", "column `c`: 7 is not in 0..1"),
+            ("set.csv:4: ", "column `c`: no score"),
+            ("set.csv:5: ", "column `prompt`: no prompt"),
+            ("set.csv:6: ", "3 fields"),
+            ("set.csv:7: ", "UTF-8"),
+            ("set.csv:9: ", "the id `g` was there before"),
+        ] {
+            let found = named.iter().any(|line| line.starts_with(place) && line.contains(what));
+            assert!(found, "{place}{what}: {named:?}");
+        }
+        assert_eq!((named.len(), problems.total()), (7, 7));
+        let error = convert_with(csv, &columns, &mut Problems::new(true)).expect_err("strict");
+        assert!(error.to_string().starts_with("set.csv:2: column `s`"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_those_that_are_there() {
+        let error = convert("prompt,c\nhi,1\n", &Columns::routellm("c", "s")).expect_err("refused");
+        assert_eq!(error.to_string(), "set.csv: no column `s`; there are: prompt, c");
     }
 }

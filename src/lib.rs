@@ -40,6 +40,8 @@ pub mod evaluate;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod import;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod input;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod label;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod learn;

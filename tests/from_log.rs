@@ -18,6 +18,10 @@ mod evaluate;
 mod explain;
 #[path = "from_log/golden_chain.rs"]
 mod golden_chain;
+#[path = "from_log/output.rs"]
+mod output;
+#[path = "from_log/reading.rs"]
+mod reading;
 #[path = "from_log/spark.rs"]
 mod spark;
 #[path = "from_log/walkthrough.rs"]

@@ -160,10 +160,10 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
 
 fn tell(event: Event) {
     match event {
-        Event::Listening(name, address) => eprintln!("{name}: listening on http://{address}/"),
-        Event::Loaded(name, entries) => eprintln!("{name}: {entries} entries read"),
+        Event::Listening(name, address) => tell!("{name}: listening on http://{address}/"),
+        Event::Loaded(name, entries) => tell!("{name}: {entries} entries read"),
         Event::NoStore(name, error) => {
-            eprintln!("warning: {name}: entries are kept in memory only: {error}");
+            tell!("warning: {name}: entries are kept in memory only: {error}");
         }
     }
 }

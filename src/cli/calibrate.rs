@@ -7,8 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::evaluate::{self, Part};
-use super::{BadInput, DataArgs};
+use super::evaluate::{self, Part, Selection};
+use super::{BadInput, DataArgs, print};
 use crate::config::Config;
 use crate::label::{Price, Usage};
 use crate::learn::calibrate::{Calibration, Goal, Prices, calibrate};
@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Directory with model.onnx and manifest.json; the built-in model when absent
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t = Part::Val)]
+    #[arg(long, value_enum, default_value_t = Part::HeldOut)]
     split: Part,
     /// Keep at least this share of the strong model's mean quality, 0 to 1
     #[arg(long, group = "goal", value_parser = share)]
@@ -115,11 +115,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let classifier = evaluate::load(args.model.as_deref())?;
     let mut outcomes: Vec<Outcome> = Vec::new();
+    let selection = Selection {
+        data: &args.data.data,
+        strict: args.data.strict,
+        part: args.split,
+        models: None,
+    };
     evaluate::score_rows(
-        &args.data.data,
-        args.data.strict,
-        args.split,
-        None,
+        &selection,
+        &[&classifier],
         |row, features| {
             Ok(evaluate::scored(evaluate::score(&classifier, 0, row, features)?, row, features))
         },
@@ -128,28 +132,26 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             Ok(())
         },
     )?;
-    let calibration = calibrate(&outcomes, goal, prices, SEED).ok_or_else(|| {
-        BadInput::new("no rows of this split").hint("--split all takes every row")
-    })?;
+    let calibration = calibrate(&outcomes, goal, prices, SEED)
+        .ok_or_else(|| BadInput::new("no rows to calibrate on"))?;
     let name = classifier.manifest().targets.first().map_or("cheap", |target| &target.name);
     let config = config(args, name, calibration.threshold)?;
     let warnings = warnings(&calibration, goal, prices);
-    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    warnings.iter().for_each(|warning| tell!("warning: {warning}"));
     if args.json {
         let rows = outcomes.len();
         let answer =
             Answer { rows, calibration: &calibration, warnings: &warnings, config: &config };
-        println!("{}", serde_json::to_string(&answer)?);
-    } else {
-        let lines = describe(&calibration, outcomes.len(), args.requests);
-        if args.config_only {
-            eprintln!("{lines}");
-        } else {
-            println!("{lines}\n");
-        }
-        println!("{}", serde_json::to_string_pretty(&config)?);
+        return print(serde_json::to_string(&answer)?);
     }
-    Ok(())
+    let lines = describe(&calibration, outcomes.len(), args.requests);
+    let config = serde_json::to_string_pretty(&config)?;
+    if args.config_only {
+        tell!("{lines}");
+        print(config)
+    } else {
+        print(format_args!("{lines}\n\n{config}"))
+    }
 }
 
 fn prices(args: &Args) -> Result<Option<Prices>, BadInput> {

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::BadInput;
+use super::{BadInput, open_error, print, print_with, report as report_problems, strict_error};
 use crate::bandit::{Estimate, Estimates, Sample, estimate};
-use crate::learn::Lines;
+use crate::input::{Lines, Problem, Problems};
 use crate::policy::bandit::{Snapshot, segment_id};
 use crate::record::unpack;
 
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         if !path.is_file() {
             continue;
         }
-        let json = std::fs::read(&path)?;
+        let json = std::fs::read(&path).map_err(open_error(&path))?;
         let snapshot =
             Snapshot::parse(&json).map_err(|error| BadInput::new(format!("{name}: {error}")))?;
         targets.clone_from(&snapshot.targets);
@@ -114,7 +114,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     for judged in report.policies.iter().filter(|judged| judged.estimates.overlap.poor) {
         let overlap = judged.estimates.overlap;
-        eprintln!(
+        tell!(
             "warning: {}: the log says little of this policy (effective sample size {:.0} of {}, \
              mean weight {:.2}, largest {:.1})",
             judged.policy,
@@ -124,30 +124,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             overlap.largest_weight
         );
     }
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        print(serde_json::to_string(&report)?)
     } else {
-        print_table(&mut out, &report)?;
+        print_with(|out| table(out, &report))
     }
-    Ok(())
 }
 
 fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Result<Vec<Sample>> {
     let mut decisions: HashMap<String, Sample> = HashMap::new();
     let mut rewards: HashMap<String, f32> = HashMap::new();
     let mut order = Vec::new();
-    let mut bad = 0;
+    let mut problems = Problems::default();
     for path in paths {
-        let named = |error: std::io::Error| BadInput::new(format!("{}: {error}", path.display()));
-        let mut lines = Lines::open(path).map_err(named)?;
-        while let Some((_, text, _)) = lines.next_line().map_err(named)? {
-            if text.trim_ascii().is_empty() {
-                continue;
-            }
-            let Ok(line) = serde_json::from_slice::<Line>(text) else {
-                bad += 1;
-                continue;
+        let mut lines = Lines::open(path).map_err(open_error(path))?;
+        while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(strict_error)? {
+            let line = match serde_json::from_slice::<Line>(text) {
+                Ok(line) => line,
+                Err(error) => {
+                    let what = format!("neither a decision record nor a reward: {error}");
+                    problems.add(Problem::BrokenLine, path, number, what).map_err(strict_error)?;
+                    continue;
+                }
             };
             let id = line.decision_id.clone().into_owned();
             if let Some(reward) = line.reward.filter(|reward| reward.is_finite()) {
@@ -160,9 +158,7 @@ fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Res
             }
         }
     }
-    if bad > 0 {
-        eprintln!("warning: {bad} lines are neither a decision record nor a reward");
-    }
+    report_problems(&mut problems);
     let mut samples = Vec::new();
     for id in order {
         if let (Some(mut sample), Some(reward)) = (decisions.remove(&id), rewards.get(&id)) {
@@ -209,7 +205,7 @@ fn judge(
     Ok(Judged { policy: name.to_owned(), estimates })
 }
 
-fn print_table(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
     writeln!(
         out,
         "{} decisions, mean reward {:.4}\n",

@@ -1,11 +1,11 @@
 //! `pointsman explain`: why a request would go where it goes.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::BadInput;
+use super::{BadInput, print, print_with};
 use crate::config::{Config, Target};
 use crate::control::Missing;
 use crate::decision::{Decision, Reason};
@@ -131,11 +131,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let explanation = explain(&router, args, &header, &mut body)?;
     if args.json {
-        println!("{}", serde_json::to_string(&explanation)?);
+        print(serde_json::to_string(&explanation)?)
     } else {
-        print(&explanation);
+        print_with(|out| table(out, &explanation))
     }
-    Ok(())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -294,58 +293,60 @@ fn contributions(router: &Router, features: &Features) -> Vec<Contribution> {
     contributions
 }
 
-fn print(explanation: &Explanation) {
+fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> {
     let Explanation { mode, model_version, .. } = explanation;
     if let Some(why) = explanation.passes {
-        println!("passes    untouched: {why} (mode {mode})");
-        return;
+        return writeln!(out, "passes    untouched: {why} (mode {mode})");
     }
-    println!(
+    writeln!(
+        out,
         "target    {} (cluster {}, mode {mode})",
         explanation.target.unwrap_or_default(),
         explanation.cluster.unwrap_or_default()
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "decided   by {}: {}",
         explanation.source.unwrap_or_default(),
         explanation.reason.unwrap_or_default()
-    );
+    )?;
     if let Some(policy) = explanation.policy.filter(|policy| !policy.is_empty()) {
-        println!("policy    {policy}");
+        writeln!(out, "policy    {policy}")?;
     }
     if let Some(propensity) = explanation.propensity.filter(|propensity| *propensity < 1.0) {
-        println!("share     {propensity} of such conversations go there");
+        writeln!(out, "share     {propensity} of such conversations go there")?;
     }
     if let Some((score, threshold)) = explanation.score.zip(explanation.threshold) {
-        println!("score     {score:.4}, threshold {threshold:.4}, model {model_version}");
+        writeln!(out, "score     {score:.4}, threshold {threshold:.4}, model {model_version}")?;
     }
     if let Some(previous) = explanation.previous {
-        println!("before    the conversation went to {previous}");
+        writeln!(out, "before    the conversation went to {previous}")?;
     }
     if let Some(why) = explanation.bandit_fallback {
-        println!("bandit    {why}: with one, the filter draws");
+        writeln!(out, "bandit    {why}: with one, the filter draws")?;
     }
-    println!("prompt    about {} tokens", explanation.prompt_tokens_estimate);
+    writeln!(out, "prompt    about {} tokens", explanation.prompt_tokens_estimate)?;
     if let Some(novelty) = explanation.novelty {
         let limit = explanation.novelty_limit.map(|limit| format!(", limit {limit}"));
-        println!("novelty   {novelty:.2}{}", limit.unwrap_or_default());
+        writeln!(out, "novelty   {novelty:.2}{}", limit.unwrap_or_default())?;
     }
     for Prospect { target, gate, score, threshold } in &explanation.targets {
         let chance =
             score.zip(*threshold).map(|(score, at)| format!("score {score:.4} of {at:.4}"));
         let chance = chance.unwrap_or_else(|| "takes what the others do not".to_owned());
         let gate = gate.map_or("can serve it".to_owned(), |gate| format!("closed: {gate}"));
-        println!("{:9} {target}: {gate}, {chance}", "choice");
+        writeln!(out, "{:9} {target}: {gate}, {chance}", "choice")?;
     }
     for RuleHit { rule, target, matches } in &explanation.rules {
         let matches = if *matches { "matches" } else { "does not match" };
-        println!("{:9} {rule} (to {target}): {matches}", "rule");
+        writeln!(out, "{:9} {rule} (to {target}): {matches}", "rule")?;
     }
     const SHOWN: usize = 15;
     if !explanation.contributions.is_empty() {
-        println!("\n{:28} {:>8} {:>12}", "feature", "value", "contribution");
+        writeln!(out, "\n{:28} {:>8} {:>12}", "feature", "value", "contribution")?;
     }
     for line in explanation.contributions.iter().take(SHOWN) {
-        println!("{:28} {:>8.3} {:>+12.3}", line.feature, line.value, line.contribution);
+        writeln!(out, "{:28} {:>8.3} {:>+12.3}", line.feature, line.value, line.contribution)?;
     }
+    Ok(())
 }

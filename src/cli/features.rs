@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
-
-use super::{BadInput, bytes_bar, report_bad_lines};
-use crate::features::{ENGINEERED, Features, SCHEMA};
-use crate::learn::{BadLine, Lines, RowParser};
+use super::{BadInput, bytes_bar, open_error, report, strict_error};
+use crate::features::{ENGINEERED, Features, LEN, SCHEMA};
+use crate::input::{Lines, Problems};
+use crate::learn::RowParser;
 
 /// Print the features of prompts
 ///
@@ -38,82 +37,156 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(BadInput::new("--hashed needs --format jsonl").into());
     }
     let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
-    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let mut rows = Rows::new(out);
     if args.format == Format::Csv {
         let names: Vec<&str> = SCHEMA.iter().map(|feature| feature.name).collect();
-        writeln!(out, "id,{}", names.join(","))?;
+        writeln!(rows.out, "id,{}", names.join(","))?;
     }
     let bar = bytes_bar(&files);
     let mut parser = RowParser::default();
-    let mut bad = Vec::new();
+    let mut problems = Problems::new(args.strict);
     for file in &files {
-        let open = |error| BadInput::new(format!("{}: {error}", file.display()));
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut lines = Lines::open(file).map_err(open)?;
-        while let Some((number, line, bytes)) = lines.next_line().map_err(open)? {
+        let mut lines = Lines::open(file).map_err(open_error(file))?;
+        while let Some((number, line, bytes)) =
+            lines.next_whole(&mut problems).map_err(strict_error)?
+        {
             bar.inc(bytes);
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
             match parser.prompt(line, &format!("{name}:{number}")) {
-                Ok(id) => write_row(&mut out, args, &id, parser.features())?,
-                Err(reject) => {
-                    let line = BadLine { file: file.clone(), line: number, reject };
-                    if args.strict {
-                        return Err(BadInput::new(line).into());
-                    }
-                    bad.push(line);
-                }
+                Ok(id) => rows.write(args, &id, parser.features())?,
+                Err(reject) => problems
+                    .add(reject.problem(), file, number, reject.to_string())
+                    .map_err(strict_error)?,
             }
         }
     }
-    out.flush()?;
+    rows.out.flush()?;
     bar.finish_and_clear();
-    report_bad_lines(&bad);
+    report(&mut problems);
     Ok(())
 }
 
-fn write_row(
-    out: &mut impl Write,
-    args: &Args,
-    id: &str,
-    features: &Features,
-) -> std::io::Result<()> {
-    match args.format {
-        Format::Csv => {
-            write!(out, "{}", csv_field(id))?;
-            for value in features.engineered() {
-                write!(out, ",{value}")?;
+/// Writes rows. JSON is put together by hand: most of a row are a few hundred n-grams, which cost a
+/// serialiser more than all features cost to compute.
+struct Rows<W> {
+    out: W,
+    line: Vec<u8>,
+    /// `"name":` of each feature.
+    names: Vec<String>,
+    /// `[bucket,` of each bucket.
+    buckets: Vec<Text<7>>,
+    numbers: Numbers,
+}
+
+impl<W: Write> Rows<W> {
+    fn new(out: W) -> Self {
+        let names = SCHEMA.iter().map(|feature| format!("\"{}\":", feature.name)).collect();
+        let bucket = |bucket: usize| Text::of(format!("[{bucket},").as_bytes());
+        let buckets = (0..LEN - ENGINEERED).map(bucket).collect();
+        Rows { out, line: Vec::new(), names, buckets, numbers: Numbers::new() }
+    }
+
+    fn write(&mut self, args: &Args, id: &str, features: &Features) -> std::io::Result<()> {
+        self.line.clear();
+        match args.format {
+            Format::Csv => self.csv(id, features)?,
+            Format::Jsonl => self.json(id, features, args.hashed)?,
+        }
+        self.out.write_all(&self.line)
+    }
+
+    fn csv(&mut self, id: &str, features: &Features) -> std::io::Result<()> {
+        write!(self.line, "{}", csv_field(id))?;
+        for value in features.engineered() {
+            write!(self.line, ",{value}")?;
+        }
+        writeln!(self.line)
+    }
+
+    fn json(&mut self, id: &str, features: &Features, hashed: bool) -> std::io::Result<()> {
+        self.line.extend_from_slice(b"{\"id\":");
+        serde_json::to_writer(&mut self.line, id)?;
+        self.line.extend_from_slice(b",\"features\":{");
+        for (name, value) in self.names.iter().zip(features.engineered()) {
+            self.line.extend_from_slice(name.as_bytes());
+            self.numbers.write(&mut self.line, *value)?;
+            self.line.push(b',');
+        }
+        self.line.pop();
+        self.line.push(b'}');
+        if hashed {
+            self.line.extend_from_slice(b",\"hashed\":[");
+            let before = self.line.len();
+            let (blocks, _) = features.as_slice()[ENGINEERED..].as_chunks::<BLOCK>();
+            for (at, block) in blocks.iter().enumerate() {
+                // A bit for each that is filled: to ask one by one is to guess wrong at most.
+                let mut filled = u128::from_le_bytes(block.map(|value| u8::from(value != 0.0)));
+                while filled != 0 {
+                    let offset = filled.trailing_zeros() as usize / 8;
+                    filled &= filled - 1;
+                    self.buckets[at * BLOCK + offset].append_to(&mut self.line);
+                    self.numbers.write(&mut self.line, block[offset])?;
+                    self.line.extend_from_slice(b"],");
+                }
             }
-            writeln!(out)
+            if self.line.len() > before {
+                self.line.pop();
+            }
+            self.line.push(b']');
         }
-        Format::Jsonl => {
-            let hashed = args.hashed.then(|| {
-                let buckets = features.as_slice().iter().skip(ENGINEERED).copied().enumerate();
-                buckets.filter(|(_, value)| *value != 0.0).collect()
-            });
-            let row = Line { id, features: Named(features.engineered()), hashed };
-            serde_json::to_writer(&mut *out, &row)?;
-            out.write_all(b"\n")
-        }
+        self.line.extend_from_slice(b"}\n");
+        Ok(())
     }
 }
 
-/// One line of output, serialised as it is: a tree in between would cost more than the features.
-#[derive(Serialize)]
-struct Line<'a> {
-    id: &'a str,
-    features: Named<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hashed: Option<Vec<(usize, f32)>>,
+/// Buckets that are looked at together.
+const BLOCK: usize = 16;
+const _: () = assert!((LEN - ENGINEERED).is_multiple_of(BLOCK), "no bucket is left over");
+
+/// A short text of its own. All `N` bytes are copied and the rest is cut off, because a copy of
+/// fixed size needs no call.
+#[derive(Clone, Copy)]
+struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
 }
 
-/// Engineered features under their names.
-struct Named<'a>(&'a [f32]);
+impl<const N: usize> Text<N> {
+    fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; N];
+        bytes[..text.len()].copy_from_slice(text);
+        Text { bytes, len: text.len() as u8 }
+    }
 
-impl Serialize for Named<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(SCHEMA.iter().map(|spec| spec.name).zip(self.0))
+    fn append_to(&self, line: &mut Vec<u8>) {
+        let end = line.len() + usize::from(self.len);
+        line.extend_from_slice(&self.bytes);
+        line.truncate(end);
+    }
+}
+
+/// JSON of numbers, remembered by their bits: the n-grams of a prompt share a few values.
+struct Numbers {
+    recent: [(u32, Text<23>); 64],
+    text: Vec<u8>,
+}
+
+impl Numbers {
+    fn new() -> Self {
+        Numbers { recent: [(0, Text::of(b"0.0")); 64], text: Vec::new() }
+    }
+
+    fn write(&mut self, line: &mut Vec<u8>, value: f32) -> std::io::Result<()> {
+        let bits = value.to_bits();
+        let place = &mut self.recent[(bits.wrapping_mul(0x9e37_79b1) >> 26) as usize];
+        if place.0 != bits {
+            self.text.clear();
+            serde_json::to_writer(&mut self.text, &value)?;
+            *place = (bits, Text::of(&self.text));
+        }
+        place.1.append_to(line);
+        Ok(())
     }
 }
 

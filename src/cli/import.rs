@@ -1,14 +1,16 @@
 //! `pointsman import`: public routing sets as dataset rows.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use flate2::read::MultiGzDecoder;
+use serde::Serialize;
 
-use super::BadInput;
+use super::{BadInput, open_error, print, report, strict_error};
 use crate::import::{Columns, ImportError, Imported, import};
+use crate::input::{Problem, Problems, open};
+use crate::label::WholeFile;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -25,8 +27,8 @@ enum Format {
 /// The label is 1 where the cheap model's answer scored at least as high as the strong one's.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// CSV files, also gzip
-    #[arg(required = true, value_name = "CSV")]
+    /// CSV files, also gzip; standard input when none is given
+    #[arg(value_name = "CSV")]
     inputs: Vec<PathBuf>,
     /// The files' format
     #[arg(long, value_enum)]
@@ -52,75 +54,84 @@ pub(super) struct Args {
     /// Where to write; standard output without it
     #[arg(long, short)]
     out: Option<PathBuf>,
-    /// Print the counts as JSON on standard error
+    /// Stop at the first row that cannot be used, instead of skipping it
+    #[arg(long)]
+    strict: bool,
+    /// Print the counts as one JSON object: on standard output, or on standard error when the rows
+    /// are there
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Summary<'a> {
+    rows: u64,
+    cheap_ok: u64,
+    skipped: u64,
+    /// What was wrong with the rows that were skipped.
+    problems: &'a BTreeMap<Problem, u64>,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let imported = execute(args).map_err(|error| match error {
-        ImportError::Io { .. } => anyhow::Error::from(error),
-        error => BadInput::new(error).into(),
-    })?;
-    if args.json {
-        eprintln!("{}", serde_json::to_string(&imported)?);
-        return Ok(());
+    let mut problems = Problems::new(args.strict);
+    let imported = match &args.out {
+        Some(out) => {
+            let mut file = WholeFile::create(out)?;
+            let imported = convert(args, &mut problems, &mut file)?;
+            file.finish()?;
+            imported
+        }
+        None => convert(args, &mut problems, &mut BufWriter::new(io::stdout().lock()))?,
+    };
+    report(&mut problems);
+    let Imported { rows, cheap_ok } = imported;
+    let summary =
+        Summary { rows, cheap_ok, skipped: problems.total(), problems: problems.counts() };
+    match (args.json, &args.out) {
+        (true, Some(_)) => print(serde_json::to_string(&summary)?)?,
+        (true, None) => tell!("{}", serde_json::to_string(&summary)?),
+        (false, _) => {
+            let share = 100.0 * cheap_ok as f64 / rows.max(1) as f64;
+            tell!("{rows} rows, {share:.1} % cheap_ok; {} skipped", summary.skipped);
+        }
     }
-    let Imported { rows, cheap_ok, skipped } = imported;
-    let share = 100.0 * cheap_ok as f64 / rows.max(1) as f64;
-    eprintln!("{rows} rows, {share:.1} % cheap_ok; {skipped} skipped without prompt or score");
     Ok(())
 }
 
-fn execute(args: &Args) -> Result<Imported, ImportError> {
+fn columns(args: &Args) -> Columns {
     let (cheap, strong) = (&args.cheap, &args.strong);
     let base = match args.format {
         Format::Routellm | Format::Csv => Columns::routellm(cheap, strong),
         Format::Routerbench => Columns::routerbench(cheap, strong),
     };
-    let columns = Columns {
+    Columns {
         id: args.id.clone().or(base.id),
         prompt: args.prompt.clone().unwrap_or(base.prompt),
         source: args.source.clone().or(base.source),
         scale: args.scale,
         ..base
-    };
-    let Some(out) = &args.out else {
-        return convert(args, &columns, &mut BufWriter::new(io::stdout().lock()));
-    };
-    // Complete or not there at all.
-    let mut temporary = out.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    let io_error = |source| ImportError::Io { path: out.clone(), source };
-    let mut file = BufWriter::new(File::create(&temporary).map_err(io_error)?);
-    let imported = convert(args, &columns, &mut file)?;
-    file.into_inner()
-        .map_err(|error| error.into_error())
-        .and_then(|file| file.sync_all())
-        .and_then(|()| fs::rename(&temporary, out))
-        .map_err(io_error)?;
-    Ok(imported)
+    }
 }
 
 fn convert(
     args: &Args,
-    columns: &Columns,
+    problems: &mut Problems,
     output: &mut dyn Write,
-) -> Result<Imported, ImportError> {
+) -> anyhow::Result<Imported> {
+    let columns = columns(args);
+    let inputs = if args.inputs.is_empty() { &[PathBuf::from("-")][..] } else { &args.inputs };
     let mut all = Imported::default();
-    for path in &args.inputs {
-        let one = import(path, open(path)?, columns, output)?;
+    for path in inputs {
+        let input = open(path).map_err(open_error(path))?;
+        let imported = import(path, input, &columns, problems, output);
+        let one = imported.map_err(|error| match error {
+            ImportError::Output(_) => anyhow::Error::from(error),
+            ImportError::BadLine(line) => strict_error(line).into(),
+            error => BadInput::new(error).into(),
+        })?;
         all.rows += one.rows;
         all.cheap_ok += one.cheap_ok;
-        all.skipped += one.skipped;
     }
-    output.flush().map_err(|source| ImportError::Io { path: "<output>".into(), source })?;
+    output.flush().map_err(ImportError::Output)?;
     Ok(all)
-}
-
-fn open(path: &Path) -> Result<Box<dyn Read>, ImportError> {
-    let file = File::open(path).map_err(|source| ImportError::Io { path: path.into(), source })?;
-    let gzip = path.extension().is_some_and(|extension| extension == "gz");
-    Ok(if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }

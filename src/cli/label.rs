@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::BadInput;
+use super::{BadInput, print, print_with, report};
+use crate::input::{Problem, Problems};
 use crate::label::audit::{self, Audit};
 use crate::label::evaluators::Choice;
 use crate::label::filter::{self, FilterOptions};
 use crate::label::{
     self, EndpointOptions, Estimate, FieldMap, LabelError, Observer, Options, Outcome, Price,
-    Problems, Summary,
+    Summary,
 };
-use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The environment variables that hold the keys of the endpoints.
@@ -103,23 +103,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    execute(args).map_err(|error| match error {
-        error if error.is_bad_input() => match error.hint() {
-            Some(hint) => BadInput::new(error).hint(hint).into(),
-            None => BadInput::new(error).into(),
-        },
-        // A reader that has seen enough of a filter's output is no failure.
-        LabelError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-            source.into()
-        }
-        error => match error.hint() {
-            Some(hint) => anyhow!("{error}\nhint: {hint}"),
-            None => error.into(),
-        },
-    })
-}
-
-fn execute(args: Args) -> Result<(), LabelError> {
     if let Some(grades) = &args.audit {
         return run_audit(&args, grades);
     }
@@ -134,15 +117,18 @@ fn execute(args: Args) -> Result<(), LabelError> {
     };
     match outcome {
         Outcome::Labelled(summary) if json => print_json(&*summary),
-        Outcome::Labelled(summary) => print_summary(&summary),
+        Outcome::Labelled(summary) => {
+            tell_summary(&summary);
+            Ok(())
+        }
         Outcome::Estimate(estimate) if json => print_json(&estimate),
-        Outcome::Estimate(estimate) => print_estimate(&estimate),
+        Outcome::Estimate(estimate) => print_with(|out| estimate_table(out, &estimate)),
         Outcome::Page { page, pairs } => {
-            eprintln!("{pairs} pairs to compare: open {}", page.display());
-            eprintln!("then run the same command with --ratings FILE");
+            tell!("{pairs} pairs to compare: open {}", page.display());
+            tell!("then run the same command with --ratings FILE");
+            Ok(())
         }
     }
-    Ok(())
 }
 
 fn options(args: Args) -> Result<Options, LabelError> {
@@ -184,10 +170,10 @@ fn options(args: Args) -> Result<Options, LabelError> {
     })
 }
 
-fn run_filter(args: Args) -> Result<(), LabelError> {
+fn run_filter(args: Args) -> anyhow::Result<()> {
     if args.sample.is_some() {
         let what = "a line filter does not sample: give --out, or sample before it";
-        return Err(LabelError::BadInput(what.into()));
+        return Err(BadInput::new(what).into());
     }
     let inputs = if args.inputs.is_empty() { vec![PathBuf::from("-")] } else { args.inputs };
     let options = FilterOptions {
@@ -198,47 +184,35 @@ fn run_filter(args: Args) -> Result<(), LabelError> {
         strict: args.strict,
     };
     let mut output = io::BufWriter::new(io::stdout().lock());
-    let (tally, problems) = filter::run(&options, &mut output, &|line| eprintln!("{line}"))?;
-    eprintln!("{} rows labelled, {} good enough", tally.labelled, tally.cheap_ok);
-    print_problems(problems.counts());
+    let (tally, problems) = filter::run(&options, &mut output, &|line| tell!("{line}"))?;
+    tell!("{} rows labelled, {} good enough", tally.labelled, tally.cheap_ok);
+    tell_problems(problems.counts());
     Ok(())
 }
 
-fn run_audit(args: &Args, grades: &Path) -> Result<(), LabelError> {
+fn run_audit(args: &Args, grades: &Path) -> anyhow::Result<()> {
     if args.inputs.is_empty() {
-        return Err(LabelError::BadInput("give the labelled rows to audit".into()));
+        return Err(BadInput::new("give the labelled rows to audit").into());
     }
     let mut problems = Problems::new(args.strict);
-    let audit = audit::audit(&args.inputs, grades, &mut problems)?;
-    problems.take_named().iter().for_each(|line| eprintln!("{line}"));
-    if args.json {
-        print_json(&audit)
-    } else {
-        print_audit(&audit)
-    }
-    Ok(())
+    let audit = audit::audit(&args.inputs, grades, &mut problems);
+    report(&mut problems);
+    let audit = audit?;
+    if args.json { print_json(&audit) } else { print_with(|out| audit_table(out, &audit)) }
 }
 
-fn print_json(value: &impl serde::Serialize) {
-    match serde_json::to_string(value) {
-        Ok(text) => emit(&text),
-        Err(error) => eprintln!("error: {error}"),
-    }
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(serde_json::to_string(value)?)
 }
 
-/// Standard output; a closed pipe is the reader's choice.
-fn emit(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
-fn print_summary(summary: &Summary) {
+fn tell_summary(summary: &Summary) {
     let Summary { labelled, selected, cheap_ok, calls, .. } = summary;
-    eprintln!("{labelled} of {selected} rows labelled in {}", summary.out.display());
+    tell!("{labelled} of {selected} rows labelled in {}", summary.out.display());
     let share = 100.0 * *cheap_ok as f64 / (*labelled).max(1) as f64;
-    eprintln!("{cheap_ok} ({share:.1} %) good enough at threshold {}", summary.threshold);
+    tell!("{cheap_ok} ({share:.1} %) good enough at threshold {}", summary.threshold);
     for (evaluator, counts) in &summary.evaluators {
         let name = serde_json::to_string(evaluator).unwrap_or_default();
-        eprintln!(
+        tell!(
             "  {:<10} {} rows, {} good enough, mean quality {:.3}",
             name.trim_matches('"'),
             counts.rows,
@@ -246,7 +220,7 @@ fn print_summary(summary: &Summary) {
             counts.mean_quality
         );
     }
-    eprintln!(
+    tell!(
         "calls: {} made, {} from the journal, {} repeated attempts; {} + {} tokens, ${:.4} in all runs",
         calls.made,
         calls.reused,
@@ -256,52 +230,56 @@ fn print_summary(summary: &Summary) {
         calls.dollars
     );
     if let Some(disagreement) = summary.judge_disagreement {
-        eprintln!("the judge contradicted itself on {:.1} % of its rows", 100.0 * disagreement);
+        tell!("the judge contradicted itself on {:.1} % of its rows", 100.0 * disagreement);
     }
-    print_problems(&summary.problems);
+    tell_problems(&summary.problems);
 }
 
-fn print_problems(problems: &BTreeMap<label::Problem, u64>) {
+fn tell_problems(problems: &BTreeMap<Problem, u64>) {
     for (problem, count) in problems {
-        let name = serde_json::to_string(problem).unwrap_or_default();
-        eprintln!("  {} {count}", name.trim_matches('"'));
+        tell!("  {} {count}", problem.name());
     }
 }
 
-fn print_estimate(estimate: &Estimate) {
-    let line = |name: &str, value: &dyn Display| emit(&format!("{name:<24}{value}"));
-    line("rows", &estimate.rows);
-    line("already in the journal", &estimate.already_paid);
+fn estimate_table(out: &mut dyn Write, estimate: &Estimate) -> io::Result<()> {
+    let mut line = |name: &str, value: &dyn Display| writeln!(out, "{name:<24}{value}");
+    line("rows", &estimate.rows)?;
+    line("already in the journal", &estimate.already_paid)?;
     for (name, calls) in [("replay", estimate.replay), ("judge", estimate.judge)] {
-        line(&format!("{name} calls"), &calls.calls);
-        line(&format!("{name} input tokens"), &calls.input_tokens);
-        line(&format!("{name} output tokens"), &calls.output_tokens);
+        line(&format!("{name} calls"), &calls.calls)?;
+        line(&format!("{name} input tokens"), &calls.input_tokens)?;
+        line(&format!("{name} output tokens"), &calls.output_tokens)?;
     }
     if estimate.priced {
-        line("dollars", &format!("{:.4}", estimate.dollars));
+        line("dollars", &format!("{:.4}", estimate.dollars))?;
     } else {
-        eprintln!("hint: give --cheap-price INPUT,OUTPUT to see dollars");
+        tell!("hint: give --cheap-price INPUT,OUTPUT to see dollars");
     }
+    Ok(())
 }
 
-fn print_audit(audit: &Audit) {
-    emit("                     graded");
-    emit("labelled             equivalent   not equivalent   both wrong");
-    emit(&format!(
+fn audit_table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
+    writeln!(out, "                     graded")?;
+    writeln!(out, "labelled             equivalent   not equivalent   both wrong")?;
+    writeln!(
+        out,
         "cheap_ok             {:>10}   {:>14}   {:>10}",
         audit.ok_and_equivalent, audit.ok_but_not_equivalent, audit.both_wrong_ok
-    ));
-    emit(&format!(
+    )?;
+    writeln!(
+        out,
         "not cheap_ok         {:>10}   {:>14}   {:>10}",
         audit.not_ok_but_equivalent, audit.not_ok_and_not_equivalent, audit.both_wrong_not_ok
-    ));
-    emit(&format!(
+    )?;
+    writeln!(
+        out,
         "agreement {:.4} on {} rows (both wrong apart), precision {:.4}, recall {:.4}, kappa {:.4}",
         audit.agreement, audit.rows, audit.precision, audit.recall, audit.kappa
-    ));
+    )?;
     if audit.ungraded > 0 {
-        emit(&format!("{} labelled rows have no grade", audit.ungraded));
+        writeln!(out, "{} labelled rows have no grade", audit.ungraded)?;
     }
+    Ok(())
 }
 
 /// Progress on standard error: a bar on a terminal, a line every few seconds otherwise.
@@ -350,12 +328,12 @@ impl Observer for Terminal {
             let mut said = self.said.lock().unwrap_or_else(|e| e.into_inner());
             if said.elapsed() >= PLAIN_INTERVAL {
                 *said = Instant::now();
-                eprintln!("{}: {} rows", self.bar.message(), self.bar.position());
+                tell!("{}: {} rows", self.bar.message(), self.bar.position());
             }
         }
     }
 
     fn say(&self, line: &str) {
-        if self.is_terminal { self.bar.println(line) } else { eprintln!("{line}") }
+        if self.is_terminal { self.bar.println(line) } else { tell!("{line}") }
     }
 }

@@ -1,18 +1,28 @@
 //! The command line: one file a subcommand. Data goes to stdout, talk to stderr.
-#![allow(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a command line prints: data to stdout, talk to stderr"
-)]
 #![allow(clippy::indexing_slicing, reason = "no request is open here that a panic could cost")]
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::learn::{BadLine, DatasetError, Reading};
+use crate::input::{BadLine, Problems};
+use crate::label::LabelError;
+use crate::learn::DatasetError;
+
+/// Says something on stderr. Nobody may be listening there.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("{}\n", format_args!($($text)*)),
+        );
+    }};
+}
 
 mod cache;
 mod calibrate;
@@ -98,21 +108,41 @@ pub fn main() -> ExitCode {
         Command::Schema(schema::Args {}) => schema::run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
-    let io = error.downcast_ref::<std::io::Error>();
-    if io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    if causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
         // The reader of our output has seen enough: `pointsman features … | head`.
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
-    match error.downcast_ref::<BadInput>() {
-        Some(input) => {
-            if let Some(hint) = &input.hint {
-                eprintln!("hint: {hint}");
-            }
-            ExitCode::from(2)
-        }
-        None => ExitCode::FAILURE,
+    tell!("error: {}", with_causes(&error));
+    let bad_input = error.downcast_ref::<BadInput>();
+    let labelling = error.downcast_ref::<LabelError>();
+    let hint = bad_input.and_then(|error| error.hint.as_deref());
+    if let Some(hint) = hint.or_else(|| labelling?.hint()) {
+        tell!("hint: {hint}");
     }
+    match bad_input.is_some() || labelling.is_some_and(LabelError::is_bad_input) {
+        true => ExitCode::from(2),
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// An error with its causes; some say theirs themselves.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |told, cause| {
+        let cause = cause.to_string();
+        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+    })
+}
+
+/// Writes a result to stdout.
+fn print(text: impl Display) -> anyhow::Result<()> {
+    print_with(|out| writeln!(out, "{text}"))
+}
+
+/// As [`print`], piece by piece.
+fn print_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    write(&mut out).and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 /// A bar over the bytes of some files, on stderr. Gzipped files are longer inside, so that their
@@ -134,28 +164,29 @@ fn style(template: &str) -> ProgressStyle {
 
 fn dataset_error(error: DatasetError) -> anyhow::Error {
     match error {
-        DatasetError::BadLine(line) => {
-            BadInput::new(line).hint("without --strict such lines are counted and skipped").into()
-        }
+        DatasetError::BadLine(line) => strict_error(line).into(),
         error @ DatasetError::Io { .. } => BadInput::new(error).into(),
     }
 }
 
-/// Tells on stderr what was odd about the rows.
-fn report_reading(reading: &Reading) {
-    report_bad_lines(&reading.bad);
-    if reading.duplicate_ids > 0 {
-        eprintln!("warning: {} rows repeat an id of their source", reading.duplicate_ids);
-    }
+fn strict_error(line: BadLine) -> BadInput {
+    BadInput::new(line).hint("without --strict such lines are counted, named and skipped")
 }
 
-/// Names the first bad lines, and counts them all.
-fn report_bad_lines(bad: &[BadLine]) {
-    const NAMED: usize = 10;
-    for line in bad.iter().take(NAMED) {
-        eprintln!("warning: skipped {line}");
+/// A file of the user's cannot be opened.
+fn open_error(path: &Path) -> impl Fn(io::Error) -> BadInput {
+    move |error| BadInput::new(format!("{}: {error}", path.display()))
+}
+
+/// Names the first bad lines on stderr, and counts them all.
+fn report(problems: &mut Problems) {
+    for line in problems.take_named() {
+        tell!("warning: skipped {line}");
     }
-    if bad.len() > NAMED {
-        eprintln!("warning: {} lines were skipped", bad.len());
+    let counts = problems.counts().iter();
+    let counts: Vec<String> =
+        counts.map(|(problem, count)| format!("{} {count}", problem.name())).collect();
+    if !counts.is_empty() {
+        tell!("warning: {} lines were skipped: {}", problems.total(), counts.join(", "));
     }
 }

@@ -1,5 +1,6 @@
 //! `pointsman schema`: the JSON Schema of the filter's configuration.
 
+use super::print;
 use crate::config::json_schema;
 
 /// Print the JSON Schema of the filter's configuration
@@ -7,6 +8,5 @@ use crate::config::json_schema;
 pub(super) struct Args {}
 
 pub(super) fn run() -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(&json_schema())?);
-    Ok(())
+    print(serde_json::to_string_pretty(&json_schema())?)
 }

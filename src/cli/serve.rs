@@ -126,9 +126,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     };
     let ready = |address, warning: Option<String>| {
         if let Some(warning) = warning {
-            eprintln!("warning: {warning}");
+            tell!("warning: {warning}");
         }
-        eprintln!("listening on http://{address}/");
+        tell!("listening on http://{address}/");
     };
     serve(options, ready).map_err(|error| match error {
         ServeError::State { .. } | ServeError::Redis(_) | ServeError::Listen { .. } => {

@@ -1,15 +1,19 @@
 //! `pointsman train`: labelled rows to a model directory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use serde::Serialize;
 
-use super::{BadInput, DataArgs, bytes_bar, dataset_error, report_reading, style};
+use super::{BadInput, DataArgs, bytes_bar, dataset_error, print, report, style};
+use crate::input::Problem;
+use crate::learn::metrics::Metrics;
 use crate::learn::{
-    self, Algorithm, Dataset, FileDigest, Initial, Provenance, ScoredModels, Split, TrainError,
-    TrainOptions, Trained, TrainedTarget,
+    self, Algorithm, Dataset, FileDigest, Initial, Provenance, ReadOptions, Reading, ScoredModels,
+    Split, TrainError, TrainOptions, Trained, TrainedTarget,
 };
 
 /// Train a model on labelled rows
@@ -49,9 +53,34 @@ pub(super) struct Args {
     /// Markdown for the model's card: origin and licences of the data
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
+    /// Print what was trained as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Summary<'a> {
+    out: &'a Path,
+    version: &'a str,
+    seed: u64,
+    data: &'a [FileDigest],
+    targets: Vec<TargetSummary<'a>>,
+}
+
+#[derive(Serialize)]
+struct TargetSummary<'a> {
+    name: &'a str,
+    algorithm: Algorithm,
+    threshold: f32,
+    /// Measures on the validation rows.
+    validation: &'a Metrics,
+    /// Lines that were skipped, by what was wrong with them.
+    problems: &'a BTreeMap<Problem, u64>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    check_writable(&args.out)?;
     let notes = args.notes.as_deref().map(read_text).transpose()?;
     let initial = args.init.as_deref().map(read_initial).transpose()?.map(Arc::new);
     let options = TrainOptions {
@@ -72,17 +101,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             .collect(),
     };
     let mut targets = Vec::new();
-    let mut files = Vec::new();
+    let mut readings = Vec::new();
     for (name, models) in compared {
         if models.is_some() {
-            eprintln!("target {name}");
+            tell!("target {name}");
         }
-        let (target, read) = train_target(args, &options, name, models)?;
+        let (target, reading) = train_target(args, &options, name, models)?;
         targets.push(target);
-        files = read;
+        readings.push(reading);
     }
+    // Every target reads the same files.
+    let files = readings.last().map_or(&[][..], |reading| &reading.files);
     let provenance = Provenance {
-        files: &files,
+        files,
         seed: args.seed,
         initial: initial.as_ref().map(|initial| initial.version()),
         notes: notes.as_deref(),
@@ -91,7 +122,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write the model to {}", args.out.display()))?;
     for TrainedTarget { name, trained, .. } in &targets {
         let m = &trained.validation;
-        eprintln!(
+        tell!(
             "{name}, {}: on {} validation rows accuracy {:.3} (majority {:.3}), AUROC {:.3}, APGR \
              {}, threshold {:.3}",
             trained.algorithm,
@@ -103,8 +134,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             trained.threshold,
         );
     }
-    eprintln!("model {} written to {}", manifest.version, args.out.display());
-    Ok(())
+    tell!("model {} written to {}", manifest.version, args.out.display());
+    if !args.json {
+        return Ok(());
+    }
+    let target_summaries = targets.iter().zip(&readings).map(|(target, reading)| TargetSummary {
+        name: &target.name,
+        algorithm: target.trained.algorithm,
+        threshold: target.trained.threshold,
+        validation: &target.trained.validation,
+        problems: reading.problems.counts(),
+    });
+    print(serde_json::to_string(&Summary {
+        out: &args.out,
+        version: &manifest.version,
+        seed: args.seed,
+        data: files,
+        targets: target_summaries.collect(),
+    })?)
+}
+
+/// Refuses a place that no model can be written to, before the time for fitting is spent.
+fn check_writable(out: &Path) -> Result<(), BadInput> {
+    // What is not there yet will be made in the nearest directory that is.
+    let existing = out.ancestors().find(|path| path.exists()).filter(|path| *path != Path::new(""));
+    let directory = existing.unwrap_or(Path::new("."));
+    tempfile::tempfile_in(directory)
+        .map(drop)
+        .map_err(|error| BadInput::new(format!("--out {}: {error}", out.display())))
 }
 
 fn train_target(
@@ -112,13 +169,13 @@ fn train_target(
     options: &TrainOptions,
     name: String,
     models: Option<ScoredModels>,
-) -> anyhow::Result<(TrainedTarget, Vec<FileDigest>)> {
+) -> anyhow::Result<(TrainedTarget, Reading)> {
     let bar = bytes_bar(&args.data.data);
     let progress = |bytes| bar.inc(bytes);
-    let dataset = Dataset::read_compared(&args.data.data, args.data.strict, models, progress)
-        .map_err(dataset_error)?;
+    let read = ReadOptions { strict: args.data.strict, models, trained_on: None };
+    let mut dataset = Dataset::read(&args.data.data, &read, progress).map_err(dataset_error)?;
     bar.finish_and_clear();
-    report_reading(&dataset.reading);
+    report(&mut dataset.reading.problems);
     warn(&dataset);
     let bar = ProgressBar::no_length().with_style(style("{bar:30} {pos}/{len} {msg}"));
     bar.set_message("cross-validating");
@@ -126,7 +183,7 @@ fn train_target(
         bar.set_length(of as u64);
         bar.inc(1);
         let apgr = number(candidate.apgr);
-        bar.suspend(|| eprintln!("{}: AUROC {:.4}, APGR {apgr}", candidate.name, candidate.auroc));
+        bar.suspend(|| tell!("{}: AUROC {:.4}, APGR {apgr}", candidate.name, candidate.auroc));
     })
     .map_err(train_error)?;
     bar.finish_and_clear();
@@ -134,7 +191,7 @@ fn train_target(
         true => learning_curve(&dataset, &trained, options)?,
         false => Vec::new(),
     };
-    Ok((TrainedTarget { name, trained, learning_curve }, dataset.reading.files))
+    Ok((TrainedTarget { name, trained, learning_curve }, dataset.reading))
 }
 
 fn learning_curve(
@@ -143,7 +200,7 @@ fn learning_curve(
     options: &TrainOptions,
 ) -> anyhow::Result<Vec<learn::CurvePoint>> {
     let points = learn::learning_curve(dataset, trained, options, |point| {
-        eprintln!(
+        tell!(
             "{} train rows: accuracy {:.3}, AUROC {}, APGR {}",
             point.rows,
             point.accuracy,
@@ -164,20 +221,20 @@ fn warn(dataset: &Dataset) {
     const FEW: usize = 20;
     let leaked = dataset.leaked();
     if leaked > 0 {
-        eprintln!("warning: {leaked} validation rows ask a question of the train rows (leakage)");
+        tell!("warning: {leaked} validation rows ask a question of the train rows (leakage)");
     }
     for (split, name) in [(Split::Train, "train"), (Split::Val, "validation")] {
         let rows = dataset.indices(split);
         for (label, word) in [(true, "good enough"), (false, "not good enough")] {
             let count = rows.iter().filter(|&&i| dataset.rows[i].cheap_ok == label).count();
             if (1..FEW).contains(&count) {
-                eprintln!("warning: the cheap answer is {word} in only {count} {name} rows");
+                tell!("warning: the cheap answer is {word} in only {count} {name} rows");
             }
         }
     }
     let (train, val) = (dataset.indices(Split::Train).len(), dataset.indices(Split::Val).len());
     if val > train {
-        eprintln!("warning: more validation rows ({val}) than train rows ({train})");
+        tell!("warning: more validation rows ({val}) than train rows ({train})");
     }
 }
 

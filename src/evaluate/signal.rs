@@ -44,12 +44,15 @@ pub struct Signal {
     pub groups: Vec<GroupSignal>,
 }
 
+/// A request body in its format.
+type Body = (ApiFormat, Vec<u8>);
+
 /// Collects what [`Signal`] is made from, row by row.
 pub struct SignalReader {
     random: SmallRng,
     engineered: Vec<Vec<f32>>,
     /// Body, features and position of the rows drawn so far (reservoir sampling).
-    sample: Vec<(Vec<u8>, Features, usize)>,
+    sample: Vec<(Body, Features, usize)>,
 }
 
 impl Default for SignalReader {
@@ -61,7 +64,7 @@ impl Default for SignalReader {
 
 impl SignalReader {
     /// Takes a row's features, and its body if it is drawn.
-    pub fn add(&mut self, features: &Features, body: impl FnOnce() -> Option<Vec<u8>>) {
+    pub fn add(&mut self, features: &Features, body: impl FnOnce() -> Option<Body>) {
         let row = self.engineered.len();
         self.engineered.push(features.engineered().to_vec());
         let place = self.random.random_range(0..=row);
@@ -91,7 +94,7 @@ impl SignalReader {
         let prompts: Vec<Prompt> = self
             .sample
             .iter_mut()
-            .filter_map(|(body, ..)| Prompt::parse(ApiFormat::ChatCompletions, body, false).ok())
+            .filter_map(|((format, body), ..)| Prompt::parse(*format, body, false).ok())
             .collect();
         let Some(costs) = cost::measure(&prompts) else { return Ok(None) };
         drop(prompts);

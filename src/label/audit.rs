@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::LabelError;
-use super::log::{Problem, Problems};
 use super::record::each_object;
+use crate::input::{Problem, Problems};
 
 /// Agreement of labels with grades.
 ///
@@ -61,7 +61,8 @@ pub fn audit(
     each(grades, problems, |id, value| {
         let flag = |name: &str| match value.get(name)? {
             Value::Bool(flag) => Some(*flag),
-            Value::Number(number) => number.as_f64().map(|number| number >= 0.5),
+            Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
+            Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
             _ => None,
         };
         let grade = match (flag("strong_correct"), flag("cheap_correct"), flag("cheap_ok")) {
@@ -144,11 +145,11 @@ fn each(
         let id = match value.get("id") {
             Some(Value::String(id)) => id.clone(),
             Some(Value::Number(id)) => id.to_string(),
-            _ => return problems.add(Problem::MissingField, path, line, "no id"),
+            _ => return Ok(problems.add(Problem::MissingField, path, line, "no id")?),
         };
         match visit(id, value) {
             Ok(()) => Ok(()),
-            Err(what) => problems.add(Problem::MissingField, path, line, what),
+            Err(what) => Ok(problems.add(Problem::MissingField, path, line, what)?),
         }
     })
 }

@@ -14,12 +14,12 @@ use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, judge};
 use super::journal::{CallKey, CallKind, Journal, PaidCall};
-use super::log::{Problem, Problems};
 use super::price::{Purse, billed, estimate as estimate_usage};
 use super::record::Record;
 use super::scan::Plan;
 use super::summary::CallCounts;
 use super::{Observer, Options};
+use crate::input::{Problem, Problems};
 use crate::usage::{Price, Usage};
 
 /// When so many calls in a row came to nothing, the endpoint is down and not the rows at fault.

@@ -1,6 +1,8 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use crate::input::BadLine;
 
 /// Why labelling stopped.
 #[derive(Debug, Error)]
@@ -13,8 +15,8 @@ pub enum LabelError {
         source: std::io::Error,
     },
     /// The first bad record under `--strict`.
-    #[error("{path}:{line}: {what}", path = .path.display())]
-    BadRecord { path: PathBuf, line: u64, what: String },
+    #[error(transparent)]
+    BadLine(#[from] BadLine),
     /// Options that contradict each other, or a whole file that is not what it should be.
     #[error("{0}")]
     BadInput(String),
@@ -23,7 +25,7 @@ pub enum LabelError {
     Busy { path: PathBuf },
     /// The log is not the one that was scanned when the run began.
     #[error("{path}:{line}: the log changed while it was being labelled", path = .path.display())]
-    LogChanged { path: PathBuf, line: u64 },
+    LogChanged { path: PathBuf, line: usize },
     /// The endpoint refuses every call: nothing is gained by going on.
     #[error("{0}")]
     Endpoint(String),
@@ -38,13 +40,13 @@ pub enum LabelError {
 impl LabelError {
     /// Whether the input or the options are at fault (exit code 2) and not the run (exit code 1).
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, LabelError::BadRecord { .. } | LabelError::BadInput(_))
+        matches!(self, LabelError::BadLine(_) | LabelError::BadInput(_))
     }
 
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            LabelError::BadRecord { .. } => {
+            LabelError::BadLine(_) => {
                 Some("without --strict such records are counted, named and skipped")
             }
             LabelError::Budget { .. } => {
@@ -57,6 +59,11 @@ impl LabelError {
             LabelError::LogChanged { .. } => Some("label a copy of a log that is still written to"),
             LabelError::Io { .. } | LabelError::BadInput(_) => None,
         }
+    }
+
+    /// A file of the user's could not be opened.
+    pub(crate) fn input(path: &Path) -> impl FnOnce(std::io::Error) -> LabelError {
+        move |error| LabelError::BadInput(format!("{}: {error}", path.display()))
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> LabelError {

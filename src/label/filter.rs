@@ -1,6 +1,7 @@
 //! Scoring of recorded pairs as a line filter: nothing is sampled, nobody is called, one row comes
 //! out for one that goes in, so that partitions of a log give the same rows as the whole.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,10 @@ use rayon::prelude::*;
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Choice, Evaluator};
-use super::log::{Lines, Problem, Problems};
-use super::record::{BatchAnswers, FieldMap, Record, RecordError};
+use super::record::{BatchAnswers, FieldMap, Record};
+use super::sample::rank;
 use super::score::{Tally, line, score_pair};
+use crate::input::{Lines, Problem, Problems};
 
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 64;
@@ -44,24 +46,30 @@ pub fn run(
     }
     let mut problems = Problems::new(options.strict);
     let mut tally = Tally::default();
+    let mut ids = HashSet::new();
     let sandbox = Sandbox::new();
     let room = rayon::current_num_threads() * ROWS_PER_THREAD;
     for path in &options.inputs {
-        let mut lines = Lines::open(path)?;
+        let mut lines = Lines::open(path).map_err(LabelError::input(path))?;
         let mut end = false;
         while !end {
-            let mut chunk: Vec<(u64, Vec<u8>)> = Vec::new();
+            let mut chunk: Vec<(usize, Vec<u8>)> = Vec::new();
             while chunk.len() < room {
-                match lines.next(&mut problems)? {
-                    Some((number, bytes)) => chunk.push((number, bytes.to_vec())),
+                match lines.next_whole(&mut problems)? {
+                    Some((number, bytes, _)) => chunk.push((number, bytes.to_vec())),
                     None => {
                         end = true;
                         break;
                     }
                 }
             }
-            for (number, scored) in score_all(options, path, &chunk, &sandbox) {
+            for ScoredLine { number, id, scored } in score_all(options, path, &chunk, &sandbox) {
+                // The digest and not the id is kept: a log may have hundreds of millions.
                 match scored {
+                    _ if id.as_ref().is_some_and(|id| !ids.insert(rank(0, id))) => {
+                        let what = format!("the id `{}` was there before", id.unwrap_or_default());
+                        problems.add(Problem::DuplicateId, path, number, what)?;
+                    }
                     Ok(scored) => {
                         tally.add(scored.evaluator, scored.quality, options.threshold);
                         output.write_all(&scored.line).map_err(LabelError::io("<stdout>"))?;
@@ -82,36 +90,49 @@ struct Scored {
     line: Vec<u8>,
 }
 
-type ScoredLine = (u64, Result<Scored, (Problem, String)>);
+struct ScoredLine {
+    number: usize,
+    /// The record's own.
+    id: Option<String>,
+    scored: Result<Scored, (Problem, String)>,
+}
 
 fn score_all(
     options: &FilterOptions,
     path: &Path,
-    chunk: &[(u64, Vec<u8>)],
+    chunk: &[(usize, Vec<u8>)],
     sandbox: &Sandbox,
 ) -> Vec<ScoredLine> {
-    chunk.par_iter().map(|(n, bytes)| (*n, score(options, path, *n, bytes, sandbox))).collect()
+    chunk.par_iter().map(|(number, bytes)| score(options, path, *number, bytes, sandbox)).collect()
 }
 
 fn score(
     options: &FilterOptions,
     path: &Path,
-    number: u64,
+    number: usize,
     bytes: &[u8],
     sandbox: &Sandbox,
-) -> Result<Scored, (Problem, String)> {
+) -> ScoredLine {
     let place = || {
         let name = path.file_name().unwrap_or(path.as_os_str());
         format!("{}:{number}", name.to_string_lossy())
     };
-    let record = Record::parse(bytes, &options.map, &BatchAnswers::new(), place).map_err(|e| {
-        let kind = match e {
-            RecordError::Broken(_) => Problem::BrokenLine,
-            RecordError::Missing(_) => Problem::MissingField,
-            RecordError::Empty(_) => Problem::EmptyResponse,
-        };
-        (kind, e.to_string())
-    })?;
+    match Record::parse(bytes, &options.map, &BatchAnswers::new(), place) {
+        Ok(record) => {
+            let scored = score_record(options, &record, sandbox);
+            ScoredLine { number, id: record.has_own_id.then_some(record.id), scored }
+        }
+        Err(error) => {
+            ScoredLine { number, id: None, scored: Err((error.problem(), error.to_string())) }
+        }
+    }
+}
+
+fn score_record(
+    options: &FilterOptions,
+    record: &Record,
+    sandbox: &Sandbox,
+) -> Result<Scored, (Problem, String)> {
     let Some(cheap) = &record.cheap else {
         let what = format!("no cheap answer at {}", options.map.cheap.join(" or "));
         return Err((Problem::MissingField, what));
@@ -119,7 +140,7 @@ fn score(
     let unscorable = |why: super::evaluators::Unscorable| (Problem::Unscorable, why.to_string());
     let evaluator = Evaluator::select(options.evaluator, &record.request, &record.strong, false)
         .map_err(unscorable)?;
-    let quality = score_pair(evaluator, &record, cheap, sandbox).map_err(unscorable)?;
-    let line = line(&record, evaluator, quality, options.threshold, None);
+    let quality = score_pair(evaluator, record, cheap, sandbox).map_err(unscorable)?;
+    let line = line(record, evaluator, quality, options.threshold, None);
     Ok(Scored { evaluator, quality, line })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -22,7 +22,7 @@ pub fn beside(out: &Path, extension: &str) -> PathBuf {
 pub struct WholeFile {
     path: PathBuf,
     temporary: PathBuf,
-    sink: Sink,
+    sink: Option<Sink>,
 }
 
 enum Sink {
@@ -45,32 +45,49 @@ impl WholeFile {
         } else {
             Sink::Plain(file)
         };
-        Ok(WholeFile { path: path.into(), temporary, sink })
-    }
-
-    /// # Errors
-    /// The bytes cannot be written.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LabelError> {
-        match &mut self.sink {
-            Sink::Plain(file) => file.write_all(bytes),
-            Sink::Gzip(file) => file.write_all(bytes),
-        }
-        .map_err(LabelError::io(&self.temporary))
+        Ok(WholeFile { path: path.into(), temporary, sink: Some(sink) })
     }
 
     /// Waits until the bytes are on the disk and gives the file its name.
     ///
     /// # Errors
     /// The file cannot be written or renamed.
-    pub fn finish(self) -> Result<(), LabelError> {
-        let done = match self.sink {
-            Sink::Plain(file) => file.into_inner().map_err(|error| error.into_error()),
-            Sink::Gzip(file) => {
-                file.finish().and_then(|file| file.into_inner().map_err(|error| error.into_error()))
-            }
+    pub fn finish(mut self) -> Result<(), LabelError> {
+        let whole = |file: BufWriter<File>| file.into_inner().map_err(|error| error.into_error());
+        let done = match self.sink.take() {
+            Some(Sink::Plain(file)) => whole(file),
+            Some(Sink::Gzip(file)) => file.finish().and_then(whole),
+            None => return Ok(()),
         };
         done.and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&self.temporary, &self.path))
             .map_err(LabelError::io(&self.path))
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.sink {
+            Some(Sink::Plain(file)) => file.write(bytes),
+            Some(Sink::Gzip(file)) => file.write(bytes),
+            None => Ok(0),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Some(Sink::Plain(file)) => file.flush(),
+            Some(Sink::Gzip(file)) => file.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for WholeFile {
+    /// What was not finished leaves nothing behind.
+    fn drop(&mut self) {
+        if self.sink.take().is_some() {
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }

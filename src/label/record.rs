@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::error::LabelError;
-use super::log::{Lines, Problem, Problems};
 use super::request::Request;
+use crate::input::{Lines, Problem, Problems};
 
 /// Where a record's fields are: JSON pointers (RFC 6901).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct Record {
     pub cheap: Option<Answer>,
     /// The record's own `source` field, carried to the output.
     pub source: Option<String>,
+    /// Where the request was sent to, which tells its format; carried to the output.
+    pub path: Option<String>,
 }
 
 /// Why a line is no record.
@@ -124,7 +126,8 @@ impl Record {
             ),
             None => None,
         };
-        let source = value.get("source").and_then(Value::as_str).map(String::from);
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(String::from);
+        let (source, path) = (text("source"), text("path"));
         let request = take(&mut value, &map.request)
             .ok_or_else(|| missing("request", &map.request))
             .and_then(|request| {
@@ -137,7 +140,18 @@ impl Record {
             strong,
             cheap,
             source,
+            path,
         })
+    }
+}
+
+impl RecordError {
+    pub(super) fn problem(&self) -> Problem {
+        match self {
+            RecordError::Broken(_) => Problem::BrokenLine,
+            RecordError::Missing(_) => Problem::MissingField,
+            RecordError::Empty(_) => Problem::EmptyResponse,
+        }
     }
 }
 
@@ -168,13 +182,13 @@ pub(super) fn parse_object(line: &[u8]) -> Result<Value, RecordError> {
 pub(super) fn each_object(
     path: &Path,
     problems: &mut Problems,
-    mut visit: impl FnMut(u64, &Value, &mut Problems) -> Result<(), LabelError>,
+    mut visit: impl FnMut(usize, &Value, &mut Problems) -> Result<(), LabelError>,
 ) -> Result<(), LabelError> {
-    let mut lines = Lines::open(path)?;
-    while let Some((line, bytes)) = lines.next(problems)? {
+    let mut lines = Lines::open(path).map_err(LabelError::input(path))?;
+    while let Some((line, bytes, _)) = lines.next_whole(problems)? {
         match parse_object(bytes) {
             Ok(value) => visit(line, &value, problems)?,
-            Err(error) => problems.add(Problem::BrokenLine, path, line, error.to_string())?,
+            Err(error) => problems.add(error.problem(), path, line, error.to_string())?,
         }
     }
     Ok(())

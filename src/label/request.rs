@@ -28,6 +28,9 @@ impl Request {
         match body.get("messages").and_then(Value::as_array) {
             Some(messages) if !messages.is_empty() => Ok(Request { body }),
             Some(_) => Err("the request's messages are empty"),
+            None if body.get("input").is_some() || body.get("prompt").is_some() => {
+                Err("the request is no chat, and cannot be asked again as one")
+            }
             None => Err("the request has no messages"),
         }
     }
@@ -121,6 +124,11 @@ mod tests {
         }
         assert!(Request::from_recorded(json!({"model": "m"})).is_err());
         assert!(Request::from_recorded(json!({"messages": []})).is_err());
+        let responses = Request::from_recorded(json!({"input": "hi"}));
+        assert_eq!(
+            responses.unwrap_err(),
+            "the request is no chat, and cannot be asked again as one"
+        );
     }
 
     #[test]

@@ -37,8 +37,10 @@ pub struct Stratum {
 impl Stratum {
     /// The stratum of a record's request.
     pub fn of(record: &Record) -> Self {
-        let mut body = record.request.body().to_string().into_bytes();
-        let features = match Prompt::parse(ApiFormat::ChatCompletions, &mut body, false) {
+        let body = record.request.body().to_string();
+        let path = record.path.as_ref().and_then(|path| ApiFormat::of_path(path.as_bytes()));
+        let format = path.unwrap_or_else(|| ApiFormat::of_body(&body));
+        let features = match Prompt::parse(format, &mut body.into_bytes(), false) {
             Ok(prompt) => extract(&prompt),
             Err(_) => extract(&Prompt::from_text(&record.request.question())),
         };

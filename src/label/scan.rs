@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::error::LabelError;
 use super::evaluators::Evaluator;
-use super::log::{Lines, Problem, Problems};
 use super::record::{BatchAnswers, FieldMap, Record, RecordError, each_object, parse_object};
 use super::sample::{Stratum, allocate, rank};
 use super::{Observer, Options};
+use crate::input::{Lines, Problem, Problems};
 
 /// A row to be labelled.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     pub file: u32,
-    pub line: u64,
+    pub line: usize,
     pub evaluator: Evaluator,
     /// What a sampled row counts for, 1 on average; `None` when all rows were taken.
     pub weight: Option<f64>,
@@ -52,19 +52,14 @@ pub fn scan(
     observer.begin("reading the log", None);
     for file in 0..plan.files.len() {
         let path = plan.files[file].clone();
-        let mut lines = Lines::open(&path)?;
-        while let Some((line, bytes)) = lines.next(problems)? {
+        let mut lines = Lines::open(&path).map_err(LabelError::input(&path))?;
+        while let Some((line, bytes, _)) = lines.next_whole(problems)? {
             plan.lines += 1;
             observer.advance();
             let record = match plan.parse(file, line, bytes) {
                 Ok(record) => record,
                 Err(error) => {
-                    let kind = match error {
-                        RecordError::Broken(_) => Problem::BrokenLine,
-                        RecordError::Missing(_) => Problem::MissingField,
-                        RecordError::Empty(_) => Problem::EmptyResponse,
-                    };
-                    problems.add(kind, &path, line, error.to_string())?;
+                    problems.add(error.problem(), &path, line, error.to_string())?;
                     continue;
                 }
             };
@@ -110,7 +105,7 @@ pub fn scan(
 #[derive(Default)]
 struct Drawn {
     size: u64,
-    rows: BTreeMap<(u64, u32, u64), Row>,
+    rows: BTreeMap<(u64, u32, usize), Row>,
 }
 
 impl Drawn {
@@ -139,7 +134,7 @@ impl Plan {
         self.rows.sort_by_key(|row| (row.file, row.line));
     }
 
-    fn parse(&self, file: usize, line: u64, bytes: &[u8]) -> Result<Record, RecordError> {
+    fn parse(&self, file: usize, line: usize, bytes: &[u8]) -> Result<Record, RecordError> {
         let path = &self.files[file];
         Record::parse(bytes, &self.map, &self.batch, || {
             let name = path.file_name().unwrap_or(path.as_os_str());
@@ -153,7 +148,7 @@ impl Plan {
     }
 
     /// Where a row is.
-    pub fn place(&self, row: usize) -> (&Path, u64) {
+    pub fn place(&self, row: usize) -> (&Path, usize) {
         let row = self.rows[row];
         (&self.files[row.file as usize], row.line)
     }
@@ -184,12 +179,12 @@ impl RowReader<'_> {
         let path = &self.plan.files[row.file as usize];
         let changed = || LabelError::LogChanged { path: path.clone(), line: row.line };
         if self.open.as_ref().is_none_or(|(file, _)| *file != row.file) {
-            self.open = Some((row.file, Lines::open(path)?));
+            self.open = Some((row.file, Lines::open(path).map_err(LabelError::input(path))?));
         }
         let (_, lines) = self.open.as_mut().ok_or_else(changed)?;
         // Damage was counted in the first pass.
         let mut ignored = Problems::new(false);
-        while let Some((line, bytes)) = lines.next(&mut ignored)? {
+        while let Some((line, bytes, _)) = lines.next_whole(&mut ignored)? {
             if line == row.line {
                 let record = self.plan.parse(row.file as usize, line, bytes);
                 return record.map(|record| Some((index, record))).map_err(|_| changed());
@@ -211,10 +206,10 @@ fn sort_files(
         if !seen.insert(path) {
             return Err(LabelError::BadInput(format!("{}: given twice", path.display())));
         }
-        let mut lines = Lines::open(path)?;
-        let first = lines.next(&mut Problems::new(false))?;
+        let mut lines = Lines::open(path).map_err(LabelError::input(path))?;
+        let first = lines.next_whole(&mut Problems::new(false))?;
         let is_output =
-            first.and_then(|(_, bytes)| parse_object(bytes).ok()).is_some_and(|value| {
+            first.and_then(|(_, bytes, _)| parse_object(bytes).ok()).is_some_and(|value| {
                 value.get("custom_id").is_some()
                     && value.get("response").is_some()
                     && value.get("body").is_none()
@@ -243,7 +238,8 @@ fn read_batch_output(
         let id = value.get("custom_id").and_then(Value::as_str);
         let response = value.get("response").filter(|response| !response.is_null());
         let (Some(id), Some(response)) = (id, response) else {
-            return problems.add(Problem::MissingField, path, line, "no custom_id or no response");
+            let what = "no custom_id or no response";
+            return Ok(problems.add(Problem::MissingField, path, line, what)?);
         };
         if batch.insert(id.to_owned(), response.clone()).is_some() {
             let what = format!("the custom_id `{id}` was there before");

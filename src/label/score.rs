@@ -1,6 +1,7 @@
 //! From answers to labelled rows, in the order of the log.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -15,13 +16,13 @@ use super::evaluators::judge::{self, Verdict};
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, Unscorable};
 use super::journal::CallKey;
-use super::log::{Problem, Problems};
 use super::output::WholeFile;
 use super::record::Record;
 use super::row::{Label, Scores};
 use super::scan::Plan;
 use super::summary::EvaluatorCounts;
 use super::{Observer, Options};
+use crate::input::{Problem, Problems};
 
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 32;
@@ -35,6 +36,8 @@ struct LabelledRow<'a> {
     label: Label<Evaluator>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<f64>,
 }
@@ -55,6 +58,7 @@ pub fn line(
         scores: Scores { cheap: quality, strong: 1.0 },
         label: Label { cheap_ok: quality >= threshold, quality, evaluator },
         source: record.source.as_deref(),
+        path: record.path.as_deref(),
         weight,
     };
     let mut line = serde_json::to_vec(&row).unwrap_or_default();
@@ -139,7 +143,14 @@ impl Scorer<'_> {
                     Ok(quality) => {
                         let threshold = self.options.threshold;
                         let record = &answered.record;
-                        file.write(&line(record, row.evaluator, quality, threshold, row.weight))?;
+                        file.write_all(&line(
+                            record,
+                            row.evaluator,
+                            quality,
+                            threshold,
+                            row.weight,
+                        ))
+                        .map_err(LabelError::io(out))?;
                         tally.add(row.evaluator, quality, threshold);
                     }
                     Err(why) => {

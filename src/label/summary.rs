@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::Options;
 use super::calls::Made;
 use super::evaluators::Evaluator;
-use super::log::{Problem, Problems};
 use super::scan::Plan;
 use super::score::Tally;
+use crate::input::{Problem, Problems};
 use crate::usage::Usage;
 
 /// How a run ended.

@@ -2,28 +2,24 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::row::{Reject, Row, RowParser, ScoredModels, Split};
+use super::row::{Row, RowParser, ScoredModels, Split};
 use crate::features::Features;
+use crate::input::{BadLine, Lines, Problems};
 
-/// A line that could not be used.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BadLine {
-    pub file: PathBuf,
-    /// Counted from 1.
-    pub line: usize,
-    pub reject: Reject,
-}
-
-impl std::fmt::Display for BadLine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file.display(), self.line, self.reject)
-    }
+/// How rows are read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// The first bad line is an error; otherwise bad lines are counted and skipped.
+    pub strict: bool,
+    /// Labels compare these models, where rows hold the scores of several.
+    pub models: Option<ScoredModels>,
+    /// SHA-256 of the files that a model was trained on. To such a model, rows of any other file
+    /// that name no split are test rows; without a model, all of them are split by their question.
+    pub trained_on: Option<Vec<String>>,
 }
 
 /// Why a dataset could not be read.
@@ -32,8 +28,8 @@ pub enum DatasetError {
     #[error("{file}: {error}")]
     Io { file: String, error: std::io::Error },
     /// The first bad line, when bad lines are not skipped.
-    #[error("{0}")]
-    BadLine(BadLine),
+    #[error(transparent)]
+    BadLine(#[from] BadLine),
 }
 
 /// Where rows came from.
@@ -59,59 +55,35 @@ pub struct Dataset {
 pub struct Reading {
     pub files: Vec<FileDigest>,
     /// Lines that were skipped.
-    pub bad: Vec<BadLine>,
-    /// Rows whose `id` and `source` were seen before; they are kept.
-    pub duplicate_ids: usize,
+    pub problems: Problems,
 }
 
 /// Reads the rows of some files, one at a time. `visit` gets every row with the features that it
-/// was made from, and its line.
-///
-/// `strict` turns the first bad line into an error; otherwise bad lines are skipped. `progress` is
-/// called with the bytes of each line.
+/// was made from, and its line; `progress` the bytes of each line.
 ///
 /// # Errors
 ///
-/// Files that cannot be read, and with `strict` bad lines.
+/// Files that cannot be read, and bad lines where they are not skipped.
 pub fn read_rows(
     paths: &[PathBuf],
-    strict: bool,
-    progress: impl FnMut(u64),
-    visit: impl FnMut(Row, &Features, &[u8]),
-) -> Result<Reading, DatasetError> {
-    read_compared_rows(paths, strict, None, progress, visit)
-}
-
-/// As [`read_rows`], labelled by comparing two named models where rows hold the scores of several.
-///
-/// # Errors
-///
-/// As [`read_rows`].
-pub fn read_compared_rows(
-    paths: &[PathBuf],
-    strict: bool,
-    models: Option<ScoredModels>,
+    options: &ReadOptions,
     mut progress: impl FnMut(u64),
     mut visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
-    let mut parser = RowParser::of(models);
-    let mut reading = Reading::default();
-    let mut seen = HashSet::new();
+    let mut parser = RowParser::of(options.models.clone());
+    let mut reading = Reading { files: Vec::new(), problems: Problems::new(options.strict) };
     for path in paths {
         let io = |error| DatasetError::Io { file: path.display().to_string(), error };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (mut train_rows, mut val_rows) = (0, 0);
         let mut lines = Lines::open(path).map_err(io)?;
-        while let Some((number, line, bytes)) = lines.next_line().map_err(io)? {
+        let sha256 = digest(path).map_err(io)?;
+        let held_out = options.trained_on.as_ref().is_some_and(|known| !known.contains(&sha256));
+        let unsplit = if held_out { Some(Split::Test) } else { None };
+        while let Some((number, line, bytes)) = lines.next_whole(&mut reading.problems)? {
             progress(bytes);
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match parser.parse(line, &format!("{name}:{number}")) {
+            match parser.parse(line, &format!("{name}:{number}"), unsplit) {
                 Ok(row) => {
-                    if !seen.insert((row.source.clone(), row.id.clone())) {
-                        reading.duplicate_ids += 1;
-                    }
                     match row.split {
                         Split::Train => train_rows += 1,
                         Split::Val => val_rows += 1,
@@ -120,15 +92,10 @@ pub fn read_compared_rows(
                     visit(row, parser.features(), line);
                 }
                 Err(reject) => {
-                    let bad = BadLine { file: path.clone(), line: number, reject };
-                    if strict {
-                        return Err(DatasetError::BadLine(bad));
-                    }
-                    reading.bad.push(bad);
+                    reading.problems.add(reject.problem(), path, number, reject.to_string())?;
                 }
             }
         }
-        let sha256 = digest(path).map_err(io)?;
         reading.files.push(FileDigest { name, sha256, train_rows, val_rows });
     }
     Ok(reading)
@@ -142,26 +109,12 @@ impl Dataset {
     /// As [`read_rows`].
     pub fn read(
         paths: &[PathBuf],
-        strict: bool,
-        progress: impl FnMut(u64),
-    ) -> Result<Dataset, DatasetError> {
-        Self::read_compared(paths, strict, None, progress)
-    }
-
-    /// As [`Dataset::read`], of [`read_compared_rows`].
-    ///
-    /// # Errors
-    ///
-    /// As [`read_rows`].
-    pub fn read_compared(
-        paths: &[PathBuf],
-        strict: bool,
-        models: Option<ScoredModels>,
+        options: &ReadOptions,
         progress: impl FnMut(u64),
     ) -> Result<Dataset, DatasetError> {
         let mut rows = Vec::new();
         let keep = |row, _: &Features, _: &[u8]| rows.push(row);
-        let reading = read_compared_rows(paths, strict, models, progress, keep)?;
+        let reading = read_rows(paths, options, progress, keep)?;
         Ok(Dataset { rows, reading })
     }
 
@@ -176,39 +129,6 @@ impl Dataset {
         let train: HashSet<u64> =
             self.rows.iter().filter(|r| r.split == Split::Train).map(|r| r.stem).collect();
         self.rows.iter().filter(|r| r.split == Split::Val && train.contains(&r.stem)).count()
-    }
-}
-
-/// Lines of a file, plain or gzipped (told by its first bytes), in one reused buffer.
-pub(crate) struct Lines {
-    reader: Box<dyn BufRead>,
-    buffer: Vec<u8>,
-    number: usize,
-}
-
-impl Lines {
-    /// Opens a file; `-` is standard input.
-    pub(crate) fn open(path: &Path) -> std::io::Result<Lines> {
-        let source: Box<dyn Read> = if path == Path::new("-") {
-            Box::new(std::io::stdin())
-        } else {
-            Box::new(File::open(path)?)
-        };
-        let mut raw = BufReader::with_capacity(1 << 16, source);
-        let reader: Box<dyn BufRead> = if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw)))
-        } else {
-            Box::new(raw)
-        };
-        Ok(Lines { reader, buffer: Vec::new(), number: 0 })
-    }
-
-    /// The next line with its number (from 1) and its size in bytes, `None` at the end.
-    pub(crate) fn next_line(&mut self) -> std::io::Result<Option<(usize, &[u8], u64)>> {
-        self.buffer.clear();
-        let read = self.reader.read_until(b'\n', &mut self.buffer)?;
-        self.number += 1;
-        Ok((read > 0).then_some((self.number, self.buffer.as_slice(), read as u64)))
     }
 }
 
@@ -229,10 +149,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Problem;
     use std::io::Write;
 
     const GOOD: &str = r#"{"id":"a","prompt":"one","cheap_ok":1,"split":"train"}"#;
-    const OTHER: &str = r#"{"id":"a","prompt":"two","cheap_ok":0,"split":"val"}"#;
+    const OTHER: &str = r#"{"id":"b","prompt":"two","cheap_ok":0,"split":"val"}"#;
+
+    fn read(path: &Path, strict: bool) -> Result<Dataset, DatasetError> {
+        let options = ReadOptions { strict, ..ReadOptions::default() };
+        Dataset::read(&[path.to_owned()], &options, |_| ())
+    }
 
     fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -250,26 +176,49 @@ mod tests {
             bytes.extend(gz.finish().unwrap());
         }
         let (_dir, path) = write("rows", &bytes);
-        let data = Dataset::read(&[path], true, |_| ()).unwrap();
+        let data = read(&path, true).unwrap();
         assert_eq!(data.rows.len(), 2);
-        assert_eq!(data.reading.duplicate_ids, 1);
         assert_eq!((data.reading.files[0].train_rows, data.reading.files[0].val_rows), (1, 1));
     }
 
     #[test]
     fn bad_lines_are_counted_and_named() {
-        let (_dir, path) = write("rows.jsonl", format!("{GOOD}\n\nnot json\n{OTHER}").as_bytes());
-        let data = Dataset::read(std::slice::from_ref(&path), false, |_| ()).unwrap();
-        assert_eq!((data.rows.len(), data.reading.bad.len(), data.reading.bad[0].line), (2, 1, 3));
-        let error = Dataset::read(&[path], true, |_| ()).unwrap_err().to_string();
+        let text = format!("{GOOD}\n\nnot json\n{OTHER}\n{GOOD}");
+        let (_dir, path) = write("rows.jsonl", text.as_bytes());
+        let mut data = read(&path, false).unwrap();
+        let counts = [(Problem::BrokenLine, 1), (Problem::DuplicateId, 1)];
+        assert_eq!((data.rows.len(), data.reading.problems.counts()), (2, &counts.into()));
+        let named = data.reading.problems.take_named();
+        assert!(named[0].contains("rows.jsonl:3: not a row"), "{named:?}");
+        assert!(named[1].contains("rows.jsonl:5: the id `a` was there before"), "{named:?}");
+        let error = read(&path, true).unwrap_err().to_string();
         assert!(error.contains("rows.jsonl:3: not a row"), "{error}");
+    }
+
+    #[test]
+    fn rows_without_a_split_are_test_rows_unless_the_model_was_trained_on_their_file() {
+        let lines: String =
+            (0..50).map(|n| format!("{{\"prompt\":\"question {n}\",\"cheap_ok\":1}}\n")).collect();
+        let (_dir, path) = write("rows.jsonl", format!("{lines}{GOOD}").as_bytes());
+        let count = |trained_on: Option<Vec<String>>, split| {
+            let options = ReadOptions { trained_on, ..ReadOptions::default() };
+            let data = Dataset::read(std::slice::from_ref(&path), &options, |_| ()).unwrap();
+            data.indices(split).len()
+        };
+        let sha256 = digest(&path).unwrap();
+        let other = || Some(vec!["0".repeat(64)]);
+        assert_eq!((count(other(), Split::Test), count(other(), Split::Train)), (50, 1));
+        for trained_on in [None, Some(vec![sha256])] {
+            assert_eq!(count(trained_on.clone(), Split::Test), 0);
+            assert!((1..25).contains(&count(trained_on, Split::Val)));
+        }
     }
 
     #[test]
     fn validation_rows_that_repeat_a_train_question_are_leaked() {
         let copy = r#"{"prompt":"One!","cheap_ok":0,"split":"val"}"#;
         let (_dir, path) = write("rows.jsonl", format!("{GOOD}\n{OTHER}\n{copy}").as_bytes());
-        let data = Dataset::read(&[path], true, |_| ()).unwrap();
+        let data = read(&path, true).unwrap();
         assert_eq!(data.leaked(), 1);
     }
 }

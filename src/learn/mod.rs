@@ -29,25 +29,25 @@ mod model;
 mod network;
 mod objective;
 mod plan;
+mod reject;
 mod row;
 mod scaler;
+mod sparse;
 mod split;
 mod teacher;
 mod train;
 mod trees;
 
 pub use bundle::{BundleError, Provenance, TrainedTarget, write_model};
-pub(crate) use dataset::Lines;
-pub use dataset::{
-    BadLine, Dataset, DatasetError, FileDigest, Reading, read_compared_rows, read_rows,
-};
+pub use dataset::{Dataset, DatasetError, FileDigest, ReadOptions, Reading, read_rows};
 pub use export::to_onnx;
 pub use initial::{Initial, InitialError};
 pub use model::{Head, Model, Part};
 pub use network::{Network, NetworkOptions};
 pub use objective::{Objective, Softened};
 pub use plan::{Algorithm, PartOptions};
-pub use row::{Reject, Row, ScoredModels, SparseFeatures, Split};
+pub use reject::Reject;
+pub use row::{Row, ScoredModels, SparseFeatures, Split};
 pub(crate) use row::{RowParser, body_of};
 pub use scaler::Scaler;
 pub use split::stem_hash;

@@ -1,15 +1,21 @@
 //! One line of a dataset: its JSON layouts and what is kept of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::metrics::Outcome;
 use super::objective::Softened;
+use super::reject::Reject;
 use super::split;
-use crate::features::{ENGINEERED, Features, LEN, extract_into};
-use crate::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
+use crate::features::{Features, extract_into};
+use crate::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt};
+
+pub use super::sparse::SparseFeatures;
 
 /// Which part of a dataset a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -55,65 +61,19 @@ impl Row {
     }
 }
 
-/// [`Features`], with the hashed blocks as (index, value) pairs: a prompt fills a few hundred
-/// of their buckets.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SparseFeatures {
-    /// `f32[ENGINEERED]`.
-    pub engineered: Vec<f32>,
-    /// Buckets that are not zero, counted from the first word bucket, ascending.
-    pub buckets: Vec<(u32, f32)>,
-}
-
-impl From<&Features> for SparseFeatures {
-    fn from(features: &Features) -> Self {
-        let (engineered, hashed) = features.as_slice().split_at(ENGINEERED);
-        let buckets =
-            (0..).zip(hashed).filter(|(_, value)| **value != 0.0).map(|(i, v)| (i, *v)).collect();
-        SparseFeatures { engineered: engineered.to_vec(), buckets }
-    }
-}
-
-impl From<&SparseFeatures> for Features {
-    fn from(sparse: &SparseFeatures) -> Self {
-        let mut values = sparse.engineered.clone();
-        values.resize(LEN, 0.0);
-        for &(bucket, value) in &sparse.buckets {
-            values[ENGINEERED + bucket as usize] = value;
-        }
-        Features::from_values(values).expect("LEN values")
-    }
-}
-
-/// Why a line is no row.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Reject {
-    #[error("not UTF-8")]
-    NotUtf8,
-    #[error("not a row: {0}")]
-    Json(String),
-    #[error("neither `request` nor `prompt`")]
-    NoText,
-    #[error("`request` is no chat completion body: {0:?}")]
-    Request(PromptError),
-    #[error("`prompt` is empty")]
-    EmptyPrompt,
-    #[error("no label: give `label.cheap_ok`, `cheap_ok`, or the scores of both models")]
-    NoLabel,
-    #[error("no score of `{0}`")]
-    NoScore(String),
-    #[error("`{field}` is {value}; it must be within {rule}")]
-    OutOfRange { field: &'static str, value: f64, rule: &'static str },
-}
-
 /// The fields of both layouts: the dataset row, and the flat columns of public routing data.
 #[derive(Deserialize)]
-struct Line {
+struct Line<'a> {
     id: Option<Value>,
     source: Option<String>,
     split: Option<Split>,
-    request: Option<Value>,
-    prompt: Option<String>,
+    /// As it was sent: in another order of its fields it could be another conversation.
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
+    /// Where the request was sent to, which tells its format.
+    path: Option<String>,
+    #[serde(borrow)]
+    prompt: Option<Cow<'a, str>>,
     scores: Option<HashMap<String, Option<f64>>>,
     /// Scores of more models, in public routing data.
     models: Option<HashMap<String, Option<f64>>>,
@@ -141,16 +101,21 @@ enum Flag {
 }
 
 impl Flag {
-    fn is_set(self) -> bool {
+    fn is_set(self) -> Result<bool, Reject> {
         match self {
-            Flag::Bool(flag) => flag,
-            Flag::Number(number) => number >= 0.5,
+            Flag::Bool(flag) => Ok(flag),
+            Flag::Number(0.0) => Ok(false),
+            Flag::Number(1.0) => Ok(true),
+            Flag::Number(value) => {
+                let rule = "0, 1, false, true";
+                Err(Reject::OutOfRange { field: "cheap_ok", value, rule })
+            }
         }
     }
 }
 
-impl Line {
-    fn read(line: &[u8]) -> Result<Line, Reject> {
+impl Line<'_> {
+    fn read(line: &[u8]) -> Result<Line<'_>, Reject> {
         let text = std::str::from_utf8(line).map_err(|_| Reject::NotUtf8)?;
         serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))
     }
@@ -181,11 +146,22 @@ impl Line {
             .collect()
     }
 
-    fn id(&self, position: &str) -> String {
-        match &self.id {
-            Some(Value::String(id)) => id.clone(),
-            Some(Value::Null) | None => position.to_owned(),
-            Some(other) => other.to_string(),
+    /// The row's own name.
+    fn id(&self) -> Option<String> {
+        match self.id.as_ref()? {
+            Value::String(id) => Some(id.clone()),
+            Value::Null => None,
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// The request's format: its path knows, its shape tells.
+    fn format(&self, request: &RawValue) -> Result<ApiFormat, Reject> {
+        match &self.path {
+            Some(path) => {
+                ApiFormat::of_path(path.as_bytes()).ok_or_else(|| Reject::Path(path.clone()))
+            }
+            None => Ok(ApiFormat::of_body(request.get())),
         }
     }
 }
@@ -198,21 +174,25 @@ pub struct ScoredModels {
     pub strong: String,
 }
 
-/// The request body of a line; a plain-text row becomes a chat of one turn. `None` for no row.
-pub(crate) fn body_of(line: &[u8]) -> Option<Vec<u8>> {
+/// The request body of a line with its format; a plain-text row becomes a chat of one turn. `None`
+/// for no row.
+pub(crate) fn body_of(line: &[u8]) -> Option<(ApiFormat, Vec<u8>)> {
     let line = Line::read(line).ok()?;
-    let body = match (line.request, line.prompt) {
-        (Some(request), _) => request,
-        (None, prompt) => json!({"messages": [{"role": "user", "content": prompt?}]}),
-    };
-    serde_json::to_vec(&body).ok()
+    if let Some(request) = line.request {
+        return Some((line.format(request).ok()?, request.get().as_bytes().to_vec()));
+    }
+    let body = json!({"messages": [{"role": "user", "content": line.prompt?}]});
+    Some((ApiFormat::ChatCompletions, body.to_string().into_bytes()))
 }
 
-/// Turns lines into rows, reusing one feature vector.
+/// Turns lines into rows, reusing one feature vector. Of rows with one id and source the first
+/// counts.
 #[derive(Default)]
 pub(crate) struct RowParser {
     features: Features,
     models: Option<ScoredModels>,
+    /// Digests, because there may be hundreds of millions of ids.
+    seen: HashSet<u64>,
 }
 
 impl RowParser {
@@ -221,8 +201,14 @@ impl RowParser {
         RowParser { models, ..RowParser::default() }
     }
 
-    /// Parses one line. `position` names the row when it carries no `id`.
-    pub(super) fn parse(&mut self, line: &[u8], position: &str) -> Result<Row, Reject> {
+    /// Parses one line. `position` names the row when it carries no `id`, `unsplit` is its split
+    /// when it carries none; by its question when that is `None`, too.
+    pub(super) fn parse(
+        &mut self,
+        line: &[u8],
+        position: &str,
+        unsplit: Option<Split>,
+    ) -> Result<Row, Reject> {
         let line = Line::read(line)?;
         let stem = self.read_prompt(&line)?;
         let (cheap_ok, cheap, strong) = match &self.models {
@@ -231,11 +217,11 @@ impl RowParser {
         };
         let weight = in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
         Ok(Row {
-            id: line.id(position),
+            id: self.name(&line, position)?,
             peers: line.peers(self.models.as_ref()),
             softened: None,
             source: line.source.unwrap_or_default(),
-            split: line.split.unwrap_or_else(|| split::by_stem(stem)),
+            split: line.split.or(unsplit).unwrap_or_else(|| split::by_stem(stem)),
             stem,
             features: SparseFeatures::from(&self.features),
             cheap_ok,
@@ -249,7 +235,15 @@ impl RowParser {
     pub(crate) fn prompt(&mut self, line: &[u8], position: &str) -> Result<String, Reject> {
         let line = Line::read(line)?;
         self.read_prompt(&line)?;
-        Ok(line.id(position))
+        self.name(&line, position)
+    }
+
+    /// The row's id, or where it is.
+    fn name(&mut self, line: &Line, position: &str) -> Result<String, Reject> {
+        let Some(id) = line.id() else { return Ok(position.to_owned()) };
+        let mut hasher = DefaultHasher::new();
+        (line.source.as_deref().unwrap_or_default(), &id).hash(&mut hasher);
+        if self.seen.insert(hasher.finish()) { Ok(id) } else { Err(Reject::DuplicateId(id)) }
     }
 
     /// Features of the line that was parsed last.
@@ -259,14 +253,14 @@ impl RowParser {
 
     /// Fills `self.features` from the row's text; returns the text's stem.
     fn read_prompt(&mut self, line: &Line) -> Result<u64, Reject> {
-        match (&line.request, &line.prompt) {
+        match (line.request, &line.prompt) {
             (Some(request), _) => {
-                let mut body =
-                    serde_json::to_vec(request).map_err(|e| Reject::Json(e.to_string()))?;
-                let truncated = body.len() > MAX_BODY_BYTES;
-                body.truncate(MAX_BODY_BYTES);
-                let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, truncated)
-                    .map_err(Reject::Request)?;
+                let format = line.format(request)?;
+                let request = request.get().as_bytes();
+                let truncated = request.len() > MAX_BODY_BYTES;
+                let mut body = request[..request.len().min(MAX_BODY_BYTES)].to_vec();
+                let prompt = Prompt::parse(format, &mut body, truncated)
+                    .map_err(|error| Reject::Request { format, error })?;
                 extract_into(&prompt, &mut self.features);
                 Ok(split::prompt_stem(&prompt))
             }
@@ -295,7 +289,7 @@ fn labels(line: &Line) -> Result<(bool, f32, f32), Reject> {
     let label = line.label.as_ref();
     let strong = line.score("strong").or(line.strong);
     let cheap = line.score("cheap").or(line.cheap);
-    let flag = label.and_then(|l| l.cheap_ok).or(line.cheap_ok).map(Flag::is_set);
+    let flag = label.and_then(|l| l.cheap_ok).or(line.cheap_ok).map(Flag::is_set).transpose()?;
     let quality = label.and_then(|l| l.quality);
     let cheap_ok = match (flag, cheap, strong) {
         (Some(flag), _, _) => flag,
@@ -334,9 +328,10 @@ fn in_range(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::PromptError;
 
     fn parse(line: &str) -> Result<Row, Reject> {
-        RowParser::default().parse(line.as_bytes(), "f:1")
+        RowParser::default().parse(line.as_bytes(), "f:1", None)
     }
 
     #[test]
@@ -381,7 +376,9 @@ mod tests {
         let line = br#"{"prompt":"hi","scores":{"small":0.5,"large":1},"models":{"medium":1}}"#;
         let parse = |cheap: &str| {
             let models = ScoredModels { cheap: cheap.to_owned(), strong: "large".to_owned() };
-            RowParser::of(Some(models)).parse(line, "f:1").map(|row| (row.cheap_ok, row.cheap))
+            RowParser::of(Some(models))
+                .parse(line, "f:1", None)
+                .map(|row| (row.cheap_ok, row.cheap))
         };
         assert_eq!(parse("small"), Ok((false, 0.5)));
         assert_eq!(parse("medium"), Ok((true, 1.0)));
@@ -403,12 +400,27 @@ mod tests {
                 r#"{"prompt":"hi","cheap":3.0,"strong":1.0}"#,
                 Reject::OutOfRange { field: "cheap", value: 3.0, rule: "0..=1" },
             ),
+            (
+                r#"{"prompt":"hi","cheap_ok":7}"#,
+                Reject::OutOfRange { field: "cheap_ok", value: 7.0, rule: "0, 1, false, true" },
+            ),
+            (
+                r#"{"request":{"model":"m"},"cheap_ok":1}"#,
+                Reject::Request {
+                    format: ApiFormat::ChatCompletions,
+                    error: PromptError::NoPrompt,
+                },
+            ),
+            (
+                r#"{"request":{"messages":[]},"path":"/v1/embeddings","cheap_ok":1}"#,
+                Reject::Path("/v1/embeddings".to_owned()),
+            ),
         ];
         for (line, expected) in cases {
             assert_eq!(parse(line).unwrap_err(), expected, "{line}");
         }
         assert!(matches!(parse("{"), Err(Reject::Json(_))));
-        assert_eq!(RowParser::default().parse(b"\xff", "f:1").unwrap_err(), Reject::NotUtf8);
+        assert_eq!(RowParser::default().parse(b"\xff", "f:1", None).unwrap_err(), Reject::NotUtf8);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! JSON escapes force a copy.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::de::DeserializeSeed;
 use serde_json::error::Category;
@@ -17,6 +18,7 @@ mod json;
 mod message;
 mod messages;
 mod responses;
+mod shape;
 
 use body::Body;
 pub use envelope::{DEFAULT_TAGS, Envelopes};
@@ -155,6 +157,17 @@ pub enum PromptError {
     TooDeep,
     /// JSON, but without a message that could be read.
     NoPrompt,
+}
+
+impl fmt::Display for PromptError {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            PromptError::EmptyBody => formatter.write_str("it is empty"),
+            PromptError::MalformedJson => formatter.write_str("it is no JSON"),
+            PromptError::TooDeep => write!(formatter, "it nests deeper than {MAX_DEPTH} levels"),
+            PromptError::NoPrompt => formatter.write_str("no text could be read from it"),
+        }
+    }
 }
 
 impl<'a> Prompt<'a> {

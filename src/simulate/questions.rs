@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Pool, paraphrase};
-use crate::learn::Lines;
+use crate::input::Lines;
 
 /// Texts, and the question that each asks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,9 +63,6 @@ impl Questions {
         // The text that stands for each text's question, or for one that stands for it.
         let mut same: Vec<usize> = Vec::new();
         while let Some((number, line, _)) = lines.next_line().map_err(io)? {
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
             let pair: Pair = serde_json::from_slice(line).map_err(|error| PairsError::Line {
                 file: file.clone(),
                 line: number,

@@ -9,9 +9,9 @@ use rand::seq::SliceRandom;
 use crate::classifier::Classifier;
 use crate::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
 use crate::features::Features;
-use crate::learn::{DatasetError, Row, Split, body_of, read_rows};
+use crate::learn::{DatasetError, ReadOptions, Row, Split, body_of, read_rows};
 use crate::policy::bandit::Context;
-use crate::prompt::{ApiFormat, Prompt, Role};
+use crate::prompt::{Prompt, Role};
 
 /// A prompt with what both models earn on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Pool {
         let mut items = Vec::new();
         read_rows(
             paths,
-            false,
+            &ReadOptions::default(),
             |_| (),
             |row, features, line| {
                 if let Some(score) = score(features).filter(|_| row.split != Split::Test) {
@@ -132,8 +132,8 @@ impl Pool {
 }
 
 fn last_turn(line: &[u8]) -> Option<String> {
-    let mut body = body_of(line)?;
-    let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).ok()?;
+    let (format, mut body) = body_of(line)?;
+    let prompt = Prompt::parse(format, &mut body, false).ok()?;
     let turn = prompt.turns.iter().rfind(|turn| turn.role == Role::User)?;
     Some(turn.text.to_string())
 }

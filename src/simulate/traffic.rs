@@ -5,7 +5,7 @@ use std::path::Path;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use crate::learn::Lines;
+use crate::input::Lines;
 
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +69,7 @@ impl Trace {
         let mut lines = Lines::open(path).map_err(io)?;
         let (mut times, mut generated) = (Vec::new(), Vec::new());
         while let Some((number, line, _)) = lines.next_line().map_err(io)? {
-            if number == 1 || line.trim_ascii().is_empty() {
+            if number == 1 {
                 continue;
             }
             let read = std::str::from_utf8(line).ok().and_then(request);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pointsman::label::{Lines, Problems};
+use pointsman::input::Lines;
 use serde_json::Value;
 
 use crate::run::{pointsman, stderr};
@@ -22,9 +22,8 @@ fn logs() -> Option<PathBuf> {
 
 fn recorded(logs: &std::path::Path) -> HashMap<String, String> {
     let mut lines = Lines::open(&logs.join("gsm8k_cheap_recorded.jsonl.gz")).expect("opens");
-    let mut problems = Problems::new(true);
     let mut answers = HashMap::new();
-    while let Some((_, bytes)) = lines.next(&mut problems).expect("readable") {
+    while let Some((_, bytes, _)) = lines.next_line().expect("readable") {
         let row: Value = serde_json::from_slice(bytes).expect("JSON");
         let text = |field: &str| row[field].as_str().expect("text").to_owned();
         answers.insert(text("prompt"), text("content"));

@@ -150,6 +150,23 @@ fn a_line_filter_gives_the_same_rows_as_a_run_on_files_and_in_partitions() {
     assert_eq!(fs::read_to_string(case.out()).expect("the output"), whole);
 }
 
+#[test]
+fn a_line_filter_takes_the_first_of_two_rows_with_one_id() {
+    let log = pairs();
+    let case = Case::new(&format!("{log}{}\n", log.lines().next().expect("a line")));
+    let filter = |more: &[&str]| {
+        let mut command = pointsman();
+        command.args(["label", "--no-replay"]).arg(case.path("log.jsonl")).args(more);
+        command.output().expect("runs")
+    };
+    let output = filter(&[]);
+    let said = stderr(&output);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 50);
+    assert!(said.contains("log.jsonl:51: the id `0` was there before"), "{said}");
+    assert!(said.contains("duplicate_id 1"), "{said}");
+    assert_eq!(filter(&["--strict"]).status.code(), Some(2));
+}
+
 const OPEN: &str = "Tell me about the sea and its many wonders.";
 
 fn open_log(count: usize) -> String {
@@ -257,6 +274,15 @@ fn an_audit_prints_the_confusion_matrix_and_sets_both_wrong_apart() {
     assert_eq!(result["disagreements"], json!(["b"]));
     let text = String::from_utf8(audit(&[]).stdout).expect("UTF-8");
     assert!(text.contains("agreement 0.6667 on 3 rows"), "{text}");
+    let broken = "{\"id\":\"a\",\"cheap_ok\":7}\nnot json\n";
+    fs::write(case.path("grades.jsonl"), broken).expect("grades");
+    let output = audit(&[]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said.contains("grades.jsonl:1: ") && said.contains("grades.jsonl:2: not JSON"),
+        "{said}"
+    );
 }
 
 #[test]

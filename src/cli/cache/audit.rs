@@ -1,13 +1,15 @@
 //! `pointsman cache audit`: pairs that must not hit, and how many do.
 
+use std::io::{Result, Write};
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::embeddings::{self, knowing};
 use super::read_calibration;
-use crate::cache::audit::{audit, pairs};
+use crate::cache::audit::{KindResult, audit, pairs};
 use crate::cache::{Embedder, Matcher};
+use crate::cli::{print, print_with};
 
 /// Count false hits among generated pairs that must not hit
 ///
@@ -43,24 +45,29 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let matcher = knowing(matcher, endpoint.as_ref(), texts)?;
     let kinds = audit(&matcher, kinds);
     if args.json {
-        println!("{}", json!({"pairs": args.pairs, "kinds": kinds}));
-        return Ok(());
+        return print(json!({"pairs": args.pairs, "kinds": kinds}));
     }
-    println!(
+    print_with(|out| table(out, &kinds, args.show))
+}
+
+fn table(out: &mut dyn Write, kinds: &[KindResult], show: bool) -> Result<()> {
+    writeln!(
+        out,
         "{:<12} {:>7} {:>11} {:>15} {:>9}",
         "kind", "pairs", "similar", "guards refused", "hits"
-    );
-    for kind in &kinds {
-        println!(
+    )?;
+    for kind in kinds {
+        writeln!(
+            out,
             "{:<12} {:>7} {:>11} {:>15} {:>9}",
             kind.name,
             kind.pairs,
             kind.similar,
             kind.refused,
             kind.hits.len()
-        );
-        for (a, b) in kind.hits.iter().filter(|_| args.show) {
-            println!("    {a}\n    {b}");
+        )?;
+        for (a, b) in kind.hits.iter().filter(|_| show) {
+            writeln!(out, "    {a}\n    {b}")?;
         }
     }
     Ok(())

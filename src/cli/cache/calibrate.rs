@@ -9,8 +9,8 @@ use crate::cache::calibrate::{
     CalibrateError, Goal, Judged, Pair, Report, Weights, calibrate, nearest_others,
 };
 use crate::cache::{Calibration, Embedder, Matcher};
-use crate::cli::{BadInput, bytes_bar};
-use crate::learn::Lines;
+use crate::cli::{BadInput, bytes_bar, open_error, print, report, strict_error};
+use crate::input::{Lines, Problem, Problems};
 
 use super::embeddings::{self, knowing};
 
@@ -103,45 +103,35 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         write(path, &lines.collect::<String>())?;
     }
     if args.json {
-        println!("{}", json!({"calibration": calibration, "report": report}));
+        print(json!({"calibration": calibration, "report": report}))
     } else {
-        println!("{}", describe(&report));
+        print(describe(&report))
     }
-    Ok(())
 }
 
 fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Pair>> {
     let bar = bytes_bar(files);
-    let mut pairs = Vec::new();
+    let (mut pairs, mut problems) = (Vec::new(), Problems::default());
     for path in files {
-        let mut bad = Vec::new();
-        let io = |error: std::io::Error| BadInput::new(format!("{}: {error}", path.display()));
-        let mut lines = Lines::open(path).map_err(io)?;
-        while let Some((number, line, size)) = lines.next_line().map_err(io)? {
+        let mut lines = Lines::open(path).map_err(open_error(path))?;
+        while let Some((number, line, size)) =
+            lines.next_whole(&mut problems).map_err(strict_error)?
+        {
             bar.inc(size);
-            match serde_json::from_slice::<Line>(line) {
+            let (kind, why) = match serde_json::from_slice::<Line>(line) {
                 Ok(Line { text_a: a, text_b: b, label: label @ 0..=1 }) => {
                     pairs.push(Pair { a, b, same: label == 1 });
+                    continue;
                 }
-                Ok(_) => bad.push((number, "the label is neither 0 nor 1".to_owned())),
-                Err(error) => bad.push((number, error.to_string())),
-            }
+                Ok(_) => (Problem::BadValue, "the label is neither 0 nor 1".to_owned()),
+                Err(error) => (Problem::BrokenLine, error.to_string()),
+            };
+            problems.add(kind, path, number, why).map_err(strict_error)?;
         }
-        report(path, &bad);
     }
     bar.finish_and_clear();
+    report(&mut problems);
     Ok(pairs)
-}
-
-/// Names the first bad lines of a file, and counts them all.
-fn report(path: &Path, bad: &[(usize, String)]) {
-    const NAMED: usize = 10;
-    for (line, message) in bad.iter().take(NAMED) {
-        eprintln!("warning: skipped {}:{line}: {message}", path.display());
-    }
-    if bad.len() > NAMED {
-        eprintln!("warning: {}: {} lines were skipped", path.display(), bad.len());
-    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), BadInput> {

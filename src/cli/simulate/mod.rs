@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{BadInput, dataset_error, evaluate, style};
+use super::{BadInput, dataset_error, evaluate, print, print_with, style};
 use crate::bandit::{ControllerOptions, Event, Prior};
 use crate::policy::bandit::Explorer;
 use crate::simulate::{Drift, Pool, Run, Strategy, run as play};
@@ -116,13 +116,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         threshold,
         strategies: play_all(args, &pool, penalties, threshold),
     };
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        print(serde_json::to_string(&report)?)
     } else {
-        print_table(&mut out, &report)?;
+        print_with(|out| table(out, &report))
     }
-    Ok(())
 }
 
 fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Vec<Played> {
@@ -182,7 +180,7 @@ fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Ve
     played
 }
 
-fn print_table(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
     writeln!(out, "{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored")?;
     for played in &report.strategies {
         writeln!(

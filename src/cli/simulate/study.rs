@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::super::{BadInput, dataset_error, style};
+use super::super::{BadInput, dataset_error, print, print_with, style};
 use crate::evaluate::report::{replace, write_plots};
 use crate::learn::Algorithm;
 use crate::simulate::{
@@ -90,14 +90,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(directory) = &args.out {
         write(&study, directory)?;
     }
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&study)?)?;
+        print(serde_json::to_string(&study)?)
     } else {
-        print_levels(&mut out, &study)?;
-        print_behind(&mut out, &study)?;
+        print_with(|out| {
+            levels_table(out, &study)?;
+            behind_table(out, &study)
+        })
     }
-    Ok(())
 }
 
 fn study(
@@ -152,11 +152,11 @@ fn write(study: &Study, directory: &Path) -> anyhow::Result<()> {
     replace(&directory.join("study.json"), &serde_json::to_vec_pretty(study)?)?;
     let report = directory.join("report.html");
     replace(&report, study.html(&plots).as_bytes())?;
-    eprintln!("report: {}", report.display());
+    tell!("report: {}", report.display());
     Ok(())
 }
 
-fn print_levels(out: &mut impl Write, study: &Study) -> std::io::Result<()> {
+fn levels_table(out: &mut dyn Write, study: &Study) -> std::io::Result<()> {
     writeln!(
         out,
         "{:>9} {:8} {:22} {:>16} {:>16} {:>8} {:>7} {:>7}",
@@ -181,7 +181,7 @@ fn print_levels(out: &mut impl Write, study: &Study) -> std::io::Result<()> {
     Ok(())
 }
 
-fn print_behind(out: &mut impl Write, study: &Study) -> std::io::Result<()> {
+fn behind_table(out: &mut dyn Write, study: &Study) -> std::io::Result<()> {
     writeln!(
         out,
         "\n{:22} {:6} {:>8} {:>7} {:>9} {:>7} {:>12} {:>7} {:>7}",

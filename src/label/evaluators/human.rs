@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,8 @@ pub fn write_page(path: &Path, pairs: &[HumanPair]) -> Result<(), LabelError> {
     // `<` is escaped so that no answer can end the script it is written into.
     let json = serde_json::to_string(pairs).unwrap_or_default().replace('<', "\\u003c");
     let mut file = WholeFile::create(path)?;
-    file.write(PAGE.replacen(PAIRS_MARK, &json, 1).as_bytes())?;
+    let page = PAGE.replacen(PAIRS_MARK, &json, 1);
+    file.write_all(page.as_bytes()).map_err(LabelError::io(path))?;
     file.finish()
 }
 
@@ -77,7 +79,7 @@ impl Ratings {
     /// # Errors
     /// It cannot be read or is not what the page writes.
     pub fn read(path: &Path) -> Result<Self, LabelError> {
-        let text = fs::read(path).map_err(LabelError::io(path))?;
+        let text = fs::read(path).map_err(LabelError::input(path))?;
         match serde_json::from_slice(&text) {
             Ok(by_id) => Ok(Ratings { by_id }),
             Err(error) => Err(LabelError::BadInput(format!(

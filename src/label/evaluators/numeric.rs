@@ -21,7 +21,7 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
 /// Whether the text marks a number as its final answer, instead of merely ending in one.
 pub fn has_marked_number(text: &str) -> bool {
     let text = clean(text);
-    marked(&text).is_some_and(|part| first_or_result(part).is_some())
+    marked(&text).is_some_and(|(_, part)| first_or_result(part).is_some())
 }
 
 /// Whether the last line holds a number.
@@ -44,12 +44,27 @@ enum Unit {
 struct Number {
     value: f64,
     unit: Unit,
+    /// Of a bare number that is marked as the answer, the unit that it had when it was found: "She
+    /// earns 84 cents. #### 84".
+    found_in: Unit,
     /// Decimals as written; `None` for fractions and scaled numbers, which are exact.
     decimals: Option<u32>,
 }
 
 impl Number {
+    /// As they are written, or in the units in which they were found.
     fn agrees_with(self, other: Number) -> bool {
+        self.equals(other) || self.in_its_unit().equals(other.in_its_unit())
+    }
+
+    fn in_its_unit(self) -> Number {
+        match self.unit {
+            Unit::None => Number { unit: self.found_in, ..self },
+            _ => self,
+        }
+    }
+
+    fn equals(self, other: Number) -> bool {
         use Unit::{Cents, Money, None, Percent};
         let hundredth = |number: Number| number.value / 100.0;
         let as_written = same(self, self.value, other, other.value);
@@ -89,8 +104,11 @@ fn same(a: Number, a_value: f64, b: Number, b_value: f64) -> bool {
 /// last one.
 fn final_number(text: &str, truncated: bool) -> Option<Number> {
     let text = clean(text);
-    if let Some(number) = marked(&text).and_then(first_or_result) {
-        return Some(number);
+    if let Some((before, part)) = marked(&text)
+        && let Some(number) = first_or_result(part)
+    {
+        let found = numbers(before).filter(|found| found.value == number.value).last();
+        return Some(Number { found_in: found.map_or(Unit::None, |found| found.unit), ..number });
     }
     if truncated {
         return None;
@@ -140,13 +158,13 @@ fn clean(text: &str) -> String {
     REMOVED.replace_all(&text, "").into_owned()
 }
 
-/// The part of a text that is marked as its answer.
-fn marked(text: &str) -> Option<&str> {
+/// The part of a text that is marked as its answer, behind what comes before the mark.
+fn marked(text: &str) -> Option<(&str, &str)> {
     if let Some(start) = text.rfind("####") {
-        return text[start + 4..].lines().next();
+        return Some((&text[..start], text[start + 4..].lines().next()?));
     }
-    if let Some(inside) = boxed(text) {
-        return Some(inside);
+    if let Some(start) = text.rfind(BOXED) {
+        return Some((&text[..start], boxed(text)?));
     }
     static PHRASE: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?i)\b(?:answer|result|solution)\**\s*(?:is|was|are|=|:|would be|will be)\**:?\s*")
@@ -155,12 +173,14 @@ fn marked(text: &str) -> Option<&str> {
     let rest = &text[found.end()..];
     // A full stop between digits ends no sentence.
     let end = ["\n\n", ". ", ".\n"].iter().filter_map(|mark| rest.find(mark)).min();
-    Some(&rest[..end.unwrap_or(rest.len())])
+    Some((&text[..found.start()], &rest[..end.unwrap_or(rest.len())]))
 }
+
+const BOXED: &str = "\\boxed{";
 
 /// What the last `\boxed{…}` holds.
 pub(super) fn boxed(text: &str) -> Option<&str> {
-    let inside = &text[text.rfind("\\boxed{")? + 7..];
+    let inside = &text[text.rfind(BOXED)? + BOXED.len()..];
     let mut depth = 1;
     for (index, c) in inside.char_indices() {
         match c {
@@ -207,7 +227,7 @@ fn number_word(part: &str) -> Option<Number> {
     ];
     let mut words = part.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     let value = words.find_map(|word| WORDS.iter().position(|w| word.eq_ignore_ascii_case(w)))?;
-    Some(Number { value: value as f64, unit: Unit::None, decimals: Some(0) })
+    Some(Number { value: value as f64, unit: Unit::None, found_in: Unit::None, decimals: Some(0) })
 }
 
 /// All numbers of a text, in order.
@@ -221,6 +241,7 @@ fn numbers(text: &str) -> impl Iterator<Item = Number> {
             r"|(?P<plain>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)",
             r"(?P<power>[eE][+-]?\d{1,3}\b|\s?(?:\\times|×|x|\*)\s?10\^\{?-?\d{1,3}\}?)?)",
             r"\**\s?(?P<unit>%|percent\b|per cent\b|¢|cents?\b",
+            r"|dollars?\b|euros?\b",
             r"|(?:hundred|thousand|million|billion|trillion)\b|[kKMB]\b)?",
         ))
     });
@@ -231,7 +252,7 @@ fn number(text: &str, found: &Captures) -> Option<Number> {
     let part = |name| found.name(name).map(|part| part.as_str());
     let float = |name| part(name).and_then(|text| text.parse::<f64>().ok());
     let places = |text: &str| text.split_once('.').map_or(0, |(_, decimals)| decimals.len() as u32);
-    let mut number = Number { value: 0.0, unit: Unit::None, decimals: None };
+    let mut number = Number { value: 0.0, unit: Unit::None, found_in: Unit::None, decimals: None };
     if let (Some(whole), Some(above), Some(below)) =
         (float("whole"), float("mixed"), float("below"))
     {
@@ -265,6 +286,7 @@ fn number(text: &str, found: &Captures) -> Option<Number> {
         "trillion" => scale(1e12),
         "%" | "percent" | "per cent" => number.unit = Unit::Percent,
         "¢" | "cent" | "cents" => number.unit = Unit::Cents,
+        "dollar" | "dollars" | "euro" | "euros" => number.unit = Unit::Money,
         _ => {}
     }
     if part("currency").is_some() {
@@ -301,6 +323,12 @@ mod tests {
             ("**Answer:** 50%", "The answer is 0.5"),
             ("Answer: 50%", "the answer is 50"),
             ("a cost of 84 cents", "#### $0.84"),
+            ("3 stamps at 15 cents are 45 cents.\n#### 45", "3 * $0.15 = $0.45\n#### 0.45"),
+            ("That is $1.20 in all. The answer is 1.20", "It costs 120 cents."),
+            ("It costs 0.75 dollars.", "75 cents"),
+            ("A quarter: \\boxed{25\\%}", "The share is 25%, so the answer is 25."),
+            ("The fare is $20.00", "x = 20"),
+            ("Altogether 750 cents.", "So $750, in cents.\n#### 750"),
             ("The answer is \u{2212}15.", "#### -15"),
             ("The answer is five.", "5"),
             ("450 + 312 = 762 M&Ms.", "#### 762"),
@@ -328,6 +356,7 @@ mod tests {
             ("#### 18", "so 18 eggs, hence 9 * 2 = 17"),
             ("The answer is 50%", "The answer is 5"),
             ("$5", "5 cents"),
+            ("5 dollars", "5 cents"),
             ("$5", "5%"),
             ("#### 3", "#### -3"),
             ("\\boxed{1/3}", "\\boxed{1/4}"),

@@ -1,0 +1,127 @@
+//! What people give to the command line: lines of files, and what was wrong with them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+mod lines;
+
+pub use lines::{Line, Lines, open};
+
+/// Problems named one by one; the rest is only counted.
+const MAX_NAMED: u64 = 20;
+
+/// What can be wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// Not UTF-8, not JSON, not an object, too long.
+    BrokenLine,
+    /// No request, no messages, no response; no label, no score.
+    MissingField,
+    /// A field is there, but holds what it must not: a score of 7, a body that is no request.
+    BadValue,
+    /// The strong answer is empty.
+    EmptyResponse,
+    /// An id that an earlier row had.
+    DuplicateId,
+    /// The file ends in the middle of its compressed stream.
+    UnreadableFile,
+    /// No evaluator can compare with this strong answer.
+    Unscorable,
+    /// The endpoint gave no usable answer, after all retries.
+    CallFailed,
+}
+
+impl Problem {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Problem::BrokenLine => "broken_line",
+            Problem::MissingField => "missing_field",
+            Problem::BadValue => "bad_value",
+            Problem::EmptyResponse => "empty_response",
+            Problem::DuplicateId => "duplicate_id",
+            Problem::UnreadableFile => "unreadable_file",
+            Problem::Unscorable => "unscorable",
+            Problem::CallFailed => "call_failed",
+        }
+    }
+}
+
+/// The first bad line, where bad lines are not skipped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}:{line}: {what}", path = .path.display())]
+pub struct BadLine {
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    pub what: String,
+}
+
+/// Counts problems and names the first of them.
+#[derive(Debug, Default)]
+pub struct Problems {
+    strict: bool,
+    counts: BTreeMap<Problem, u64>,
+    named: Vec<String>,
+}
+
+impl Problems {
+    /// With `strict`, the first problem is an error.
+    pub fn new(strict: bool) -> Self {
+        Problems { strict, ..Problems::default() }
+    }
+
+    /// Counts a problem.
+    ///
+    /// # Errors
+    ///
+    /// Under `strict`.
+    pub fn add(
+        &mut self,
+        kind: Problem,
+        path: &Path,
+        line: usize,
+        what: impl Into<String>,
+    ) -> Result<(), BadLine> {
+        let bad = BadLine { path: path.into(), line, what: what.into() };
+        // An open question without a judge is no damage.
+        if self.strict && kind != Problem::Unscorable {
+            return Err(bad);
+        }
+        *self.counts.entry(kind).or_default() += 1;
+        if self.total() <= MAX_NAMED {
+            self.named.push(bad.to_string());
+        }
+        Ok(())
+    }
+
+    /// The sentences of problems not yet shown.
+    pub fn take_named(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.named)
+    }
+
+    /// How often each happened.
+    pub fn counts(&self) -> &BTreeMap<Problem, u64> {
+        &self.counts
+    }
+
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_the_name_that_it_is_serialised_by() {
+        for problem in [Problem::BrokenLine, Problem::BadValue, Problem::CallFailed] {
+            assert_eq!(serde_json::json!(problem), problem.name());
+        }
+    }
+}
