@@ -28,7 +28,10 @@ impl Inputs {
         let pair = |n: usize| {
             let (a, b) = (format!("What is the capital of country {n}?"), "How do I bake bread?");
             let b = if n.is_multiple_of(2) { a.clone() } else { format!("{b} ({n})") };
-            format!("{}\n", json!({"text_a": a, "text_b": b, "label": usize::from(n % 2 == 0)}))
+            format!(
+                "{}\n",
+                json!({"text_a": a, "text_b": b, "label": usize::from(n.is_multiple_of(2))})
+            )
         };
         file("pairs.jsonl", (0..400).map(pair).collect());
         let context = pointsman::record::pack(&[1.0; 3]);
