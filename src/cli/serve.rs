@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
+
 use super::{BadInput, evaluate};
 use crate::bandit::{ControllerOptions, Learners, Prior};
 use crate::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
@@ -75,6 +77,10 @@ pub(super) struct Args {
     /// Lines a second that are taken at most
     #[arg(long, default_value_t = 100_000)]
     rate: u32,
+    /// Admin address of a cache that is told of rewards for its answers: http://host:port; repeat
+    /// for more
+    #[arg(long, value_name = "URL", value_parser = cache)]
+    cache: Vec<Uri>,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
@@ -122,6 +128,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         attribution: Duration::from_secs(args.attribution),
         pending: args.pending,
         rate: args.rate,
+        caches: args.cache,
         learners,
     };
     let ready = |address, warning: Option<String>| {
@@ -136,6 +143,16 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         }
         error => error.into(),
     })
+}
+
+fn cache(url: &str) -> Result<Uri, String> {
+    let uri = url.parse::<Uri>().ok();
+    let bare = |uri: &Uri| {
+        uri.scheme_str() == Some("http")
+            && uri.authority().is_some()
+            && uri.path_and_query().is_none_or(|path| path == "/")
+    };
+    uri.filter(bare).ok_or_else(|| "not http://host:port".to_owned())
 }
 
 fn check_segments(names: &[String], largest: usize) -> Result<(), BadInput> {

@@ -112,7 +112,7 @@ impl Attribution {
                 self.order.push_back((now_ms, *id));
                 lesson
             }
-            Stored::Feedback { id, reward, rank } => {
+            Stored::Feedback { id, reward, rank, .. } => {
                 let Some(pending) = self.pending.get_mut(id) else {
                     self.keep_early(*id, *reward, *rank, now_ms, counts);
                     return None;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn feedback(id: u8, reward: f32, rank: Rank) -> Stored {
-        Stored::Feedback { id: [id; 16], reward, rank }
+        Stored::Feedback { id: [id; 16], reward, rank, cache_id: None }
     }
 
     fn attribution() -> Attribution {

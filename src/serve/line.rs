@@ -27,6 +27,9 @@ pub enum Stored {
         id: DecisionId,
         reward: f32,
         rank: Rank,
+        /// What a cache calls the entry that it answered from. Nothing is learnt from it, so it is
+        /// not kept.
+        cache_id: Option<u64>,
     },
 }
 
@@ -86,6 +89,8 @@ struct FeedbackLine<'l> {
     reward: f32,
     #[serde(borrow)]
     source: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    cache_id: Option<Cow<'l, str>>,
 }
 
 /// Reads a decision record.
@@ -129,7 +134,17 @@ pub fn feedback(line: &[u8], signer: &Signer) -> Result<Stored, Reject> {
         return Err(Reject::Invalid);
     }
     let rank = Rank::of(line.source.as_deref().unwrap_or("explicit"));
-    Ok(Stored::Feedback { id, reward: line.reward, rank })
+    let cache_id = match &line.cache_id {
+        Some(digits) => Some(cache_id(digits).ok_or(Reject::Invalid)?),
+        None => None,
+    };
+    Ok(Stored::Feedback { id, reward: line.reward, rank, cache_id })
+}
+
+/// Reads an `x-pointsman-cache-id`: 16 hexadecimal digits.
+fn cache_id(digits: &str) -> Option<u64> {
+    let whole = digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    whole.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
 /// Encodes a batch: a tag byte, the id, and the fields in little-endian order.
@@ -148,7 +163,7 @@ pub fn encode(batch: &[Stored]) -> Vec<u8> {
                 bytes.extend(context.iter().flat_map(|value| value.to_le_bytes()));
                 bytes.extend_from_slice(&segment.to_le_bytes());
             }
-            Stored::Feedback { id, reward, rank } => {
+            Stored::Feedback { id, reward, rank, .. } => {
                 bytes.push(2);
                 bytes.extend_from_slice(id);
                 bytes.extend_from_slice(&reward.to_le_bytes());
@@ -194,7 +209,7 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<Stored>> {
                     3 => Rank::Explicit,
                     _ => return None,
                 };
-                Stored::Feedback { id, reward, rank }
+                Stored::Feedback { id, reward, rank, cache_id: None }
             }
             _ => return None,
         });
@@ -223,7 +238,7 @@ mod tests {
                 context: vec![1.0, -0.5],
                 segment: segment_id("tenant-a"),
             },
-            Stored::Feedback { id: [2; 16], reward: 0.75, rank: Rank::AskedAgain },
+            Stored::Feedback { id: [2; 16], reward: 0.75, rank: Rank::AskedAgain, cache_id: None },
         ];
         let bytes = encode(&batch);
         assert_eq!(decode(&bytes), Some(batch));

@@ -15,6 +15,7 @@
 
 mod api;
 mod attribution;
+mod caches;
 mod learning;
 mod line;
 mod redis;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bandit::Learners;
@@ -61,6 +63,8 @@ pub struct Options {
     pub pending: usize,
     /// Lines a second that are taken at most.
     pub rate: u32,
+    /// Admin addresses of the caches that are told of rewards for their answers.
+    pub caches: Vec<Uri>,
     /// As on the first day.
     pub learners: Learners,
 }
@@ -93,10 +97,11 @@ pub fn serve(
     let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
     let learners = options.learners.clone();
     let shared = Arc::new(status::Shared::new(&learners));
+    let caches = caches::Caches::start(&options.caches, &shared);
     let (writer, learner, threads) = match &options.state {
-        State::File(path) => start(&options, path, learners, &shared)
+        State::File(path) => start(&options, path, learners, &shared, caches)
             .map_err(|error| ServeError::State { path: path.display().to_string(), error })?,
-        State::Redis(url) => redis::start(url, &options, learners, &shared)?,
+        State::Redis(url) => redis::start(url, &options, learners, &shared, caches)?,
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -127,13 +132,14 @@ fn start(
     path: &Path,
     learners: Learners,
     shared: &Arc<status::Shared>,
+    caches: caches::Caches,
 ) -> Result<(writer::Handle, learning::Learner, Vec<JoinHandle<()>>), StoreError> {
     let store = Store::open(path)?;
     let mut attribution = attribution::Attribution::new(options.attribution, options.pending);
     let resumed = learning::resume(learners, &store, &mut attribution)?;
     let (learner, learning) = learning::start(resumed, Arc::clone(shared));
     let shared = Arc::clone(shared);
-    let writer = writer::Writer { store, attribution, learner: learner.clone(), shared };
+    let writer = writer::Writer { store, attribution, learner: learner.clone(), shared, caches };
     let (writer, writing) = writer.start();
     Ok((writer, learner, vec![writing, learning]))
 }

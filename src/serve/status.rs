@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::attribution::{Counts, Lesson};
+use super::caches::Forwarded;
 use super::line::Stored;
 use super::now_ms;
 use crate::bandit::{Event, Learners};
@@ -82,6 +84,8 @@ pub struct Shared {
     status: Mutex<Status>,
     /// What was refused here and is not told to the store yet.
     refused: Mutex<Counts>,
+    /// Of this process alone: another replica tells the caches of what it took.
+    pub forwarded: Forwarded,
 }
 
 impl Shared {
@@ -108,6 +112,7 @@ impl Shared {
                 warning: None,
             }),
             refused: Mutex::default(),
+            forwarded: Forwarded::default(),
         };
         shared.publish(learners);
         shared
@@ -266,6 +271,7 @@ impl Shared {
             .map(|(name, count)| (format!("{{target=\"{name}\"}}"), *count as f64))
             .collect();
         put("counter", "pointsman_serve_decisions_total", "Decisions taken in.", &decisions);
+        let label = |result: &str| format!("{{result=\"{result}\"}}");
         let lines = status.lines;
         let results = [
             ("accepted", lines.accepted),
@@ -275,7 +281,7 @@ impl Shared {
             ("forged", lines.forged),
             ("invalid", lines.invalid),
         ]
-        .map(|(result, count)| (format!("{{result=\"{result}\"}}"), count as f64));
+        .map(|(result, count)| (label(result), count as f64));
         put("counter", "pointsman_serve_lines_total", "Lines by what became of them.", &results);
         let one = |value: f64| [(String::new(), value)];
         let explored = one(status.totals.explored as f64);
@@ -288,6 +294,11 @@ impl Shared {
         put("gauge", "pointsman_serve_waiting", "Decisions that may be rewarded.", &waiting);
         let samples = one(status.samples as f64);
         put("counter", "pointsman_serve_samples_total", "Samples learnt from.", &samples);
+        let Forwarded { sent, failed, dropped } = &self.forwarded;
+        let forwarded = [("sent", sent), ("failed", failed), ("dropped", dropped)]
+            .map(|(result, count)| (label(result), count.load(Ordering::Relaxed) as f64));
+        let name = "pointsman_serve_cache_feedback_total";
+        put("counter", name, "Rewards for caches by what became of them.", &forwarded);
         text
     }
 }

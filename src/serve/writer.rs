@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::attribution::{Attribution, Counts};
+use super::caches::Caches;
 use super::learning::Learner;
 use super::line::Stored;
 use super::now_ms;
@@ -70,6 +71,7 @@ pub struct Writer {
     pub attribution: Attribution,
     pub learner: Learner,
     pub shared: Arc<Shared>,
+    pub caches: Caches,
 }
 
 impl Writer {
@@ -160,9 +162,12 @@ impl Writer {
         let mut counts = Counts::default();
         let (mut lessons, mut taken) = (Vec::new(), Vec::new());
         for line in lines {
-            let before = counts.accepted;
+            let before = counts;
             lessons.extend(self.attribution.take(line, at_ms, &mut counts));
-            taken.extend((counts.accepted > before).then_some(line));
+            taken.extend((counts.accepted > before.accepted).then_some(line));
+            if counts.duplicate == before.duplicate {
+                self.caches.tell(line);
+            }
         }
         self.shared.count(&taken, &lessons, counts, self.attribution.waiting());
         self.learner.teach(sequence, lessons);

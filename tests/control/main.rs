@@ -16,6 +16,7 @@
 mod support;
 
 mod api;
+mod caches;
 mod dashboard;
 mod envoy;
 mod faults;
@@ -23,3 +24,10 @@ mod plane;
 mod promotion;
 mod redis;
 mod simulation;
+
+#[path = "../cache/model.rs"]
+#[allow(dead_code, reason = "the cache's own tests use the rest of it")]
+mod model;
+#[path = "../cache/proxy.rs"]
+#[allow(dead_code, reason = "the cache's own tests use the rest of it")]
+mod proxy;

@@ -3,17 +3,22 @@
 -- KEYS: 1 stream of lessons, 2 totals, 3 prefix of pending decisions, 4 prefix of recent buckets
 -- ARGV: 1 milliseconds that a decision waits for its reward, 2 length of a bucket in
 --       milliseconds, 3 buckets that are kept, then one line an argument (line.rs, `encode`)
--- Returns accepted, duplicate, early.
+-- Returns accepted, duplicate, early, and which lines are the duplicates, from 0.
 --
 -- A pending value is 1, reward (4 bytes), rank (0: none yet), target, flags, propensity (4),
 -- length, context; or, for a reward that came before its decision, 2, reward, rank.
 local lessons, totals = KEYS[1], KEYS[2]
 local ttl = tonumber(ARGV[1])
 local none = '\0\0\0\0'
-local found, out = {}, {}
+local found, out, again = {}, {}, {}
 
 local function count(name, by)
   found[name] = (found[name] or 0) + by
+end
+
+local function repeated(line)
+  count('duplicate', 1)
+  again[#again + 1] = line
 end
 
 local function number(reward)
@@ -40,7 +45,7 @@ for i = 4, #ARGV do
   if line:byte(1) == 1 then
     local decision = line:sub(18)
     if kept and kept:byte(1) == 1 then
-      count('duplicate', 1)
+      repeated(i - 4)
     else
       count('accepted', 1)
       count('target:' .. decision:byte(1), 1)
@@ -59,7 +64,7 @@ for i = 4, #ARGV do
       count('early', 1)
       redis.call('SET', key, '\2' .. line:sub(18, 22), 'PX', ttl)
     elseif kept:byte(6) >= rank then
-      count('duplicate', 1)
+      repeated(i - 4)
     elseif kept:byte(1) == 2 then
       count('early', 1)
       redis.call('SET', key, '\2' .. line:sub(18, 22), 'KEEPTTL')
@@ -84,4 +89,4 @@ for name, by in pairs(found) do
   end
 end
 redis.call('PEXPIRE', bucket, ARGV[2] * ARGV[3])
-return {found.accepted or 0, found.duplicate or 0, found.early or 0}
+return {found.accepted or 0, found.duplicate or 0, found.early or 0, again}

@@ -24,6 +24,7 @@ use std::time::Duration;
 use redis::{Client, Connection, RedisError, RedisResult, cmd};
 
 use super::Options;
+use super::caches::Caches;
 use super::learning::{self, Learner};
 use super::status::Shared;
 use super::writer::Handle;
@@ -118,6 +119,7 @@ pub fn start(
     options: &Options,
     learners: Learners,
     shared: &Arc<Shared>,
+    caches: Caches,
 ) -> Result<(Handle, Learner, Vec<JoinHandle<()>>), RedisStoreError> {
     let server = Server::new(url, &learners)?;
     let mut connection = server.connect()?;
@@ -127,7 +129,7 @@ pub fn start(
     let (learner, tasks) = learning::channel();
     let replica = replica::Replica::new(server.clone(), learners, Arc::clone(shared), tasks);
     let (handle, jobs) = Handle::channel();
-    let writer = writer::Writer::new(server, options.attribution, learner.clone());
+    let writer = writer::Writer::new(server, options.attribution, learner.clone(), caches);
     let threads =
         vec![std::thread::spawn(move || writer.run(&jobs)), std::thread::spawn(|| replica.run())];
     Ok((handle, learner, threads))

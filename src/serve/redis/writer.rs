@@ -7,6 +7,7 @@ use redis::{Connection, Script, pipe};
 
 use super::{LESSONS, PENDING, RECENT, RedisStoreError, Server, TOTALS};
 use crate::serve::attribution::Counts;
+use crate::serve::caches::Caches;
 use crate::serve::learning::Learner;
 use crate::serve::line::{Stored, encode};
 use crate::serve::status::{BUCKET_MS, BUCKETS};
@@ -20,12 +21,14 @@ pub struct Writer {
     window_ms: u64,
     learner: Learner,
     script: Script,
+    caches: Caches,
 }
 
 impl Writer {
-    pub fn new(server: Server, window: Duration, learner: Learner) -> Self {
+    pub fn new(server: Server, window: Duration, learner: Learner, caches: Caches) -> Self {
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
-        Writer { server, window_ms, learner, script: Script::new(include_str!("attribute.lua")) }
+        let script = Script::new(include_str!("attribute.lua"));
+        Writer { server, window_ms, learner, script, caches }
     }
 
     /// Works until it is told to stop. What the server did not confirm is not acknowledged; ids
@@ -87,12 +90,18 @@ impl Writer {
             }
             pipeline.invoke_script(&invocation);
         }
-        let answers: Vec<[u64; 3]> = pipeline.query(connection)?;
+        let answers: Vec<(u64, u64, u64, Vec<usize>)> = pipeline.query(connection)?;
         let mut answers = answers.into_iter();
         let counts = batches.iter().map(|lines| {
             let mut counts = Counts::default();
-            for [accepted, duplicate, early] in answers.by_ref().take(lines.len().div_ceil(RUN)) {
+            for (run, answer) in lines.chunks(RUN).zip(answers.by_ref()) {
+                let (accepted, duplicate, early, again) = answer;
                 counts += Counts { accepted, duplicate, early, ..Counts::default() };
+                for (at, line) in run.iter().enumerate() {
+                    if again.binary_search(&at).is_err() {
+                        self.caches.tell(line);
+                    }
+                }
             }
             counts
         });
