@@ -1,10 +1,12 @@
-//! Operators that make one number out of one or two, in place.
+//! Operators that make one number out of one or two.
 
 use tract_core::internal::{
-    EvalOp, Op, StaticName, TValue, TVec, TractError, TractResult, TypedFact, TypedOp, as_op,
+    EvalOp, Op, StaticName, TVec, TractError, TractResult, TypedFact, TypedOp, as_op,
     op_as_typed_op, tvec,
 };
-use tract_core::prelude::{DatumExt, IntoTValue, IntoTensor};
+use tract_core::prelude::DatumExt;
+
+use super::plan::Kernel;
 
 /// An operator on two `f32` tensors of the same shape.
 ///
@@ -33,24 +35,21 @@ impl EvalOp for Pairwise {
     fn is_stateless(&self) -> bool {
         true
     }
+}
 
-    fn eval(&self, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let (Some(right), Some(left), true) = (inputs.pop(), inputs.pop(), inputs.is_empty())
-        else {
-            return Err(TractError::msg("two tensors are expected"));
-        };
-        let mut result = left.into_tensor();
-        let pairs = result.as_slice_mut::<f32>()?.iter_mut().zip(right.as_slice::<f32>()?);
+impl Kernel for Pairwise {
+    fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
+        let &[left, right] = inputs else { return None };
+        let pairs = output.iter_mut().zip(left).zip(right);
         match self {
-            Pairwise::Add => pairs.for_each(|(left, right)| *left += right),
-            Pairwise::Sub => pairs.for_each(|(left, right)| *left -= right),
-            Pairwise::Mul => pairs.for_each(|(left, right)| *left *= right),
-            Pairwise::Div => pairs.for_each(|(left, right)| *left /= right),
-            Pairwise::Less => {
-                pairs.for_each(|(left, right)| *left = f32::from(u8::from(*left < *right)));
-            }
+            Pairwise::Add => pairs.for_each(|((result, left), right)| *result = left + right),
+            Pairwise::Sub => pairs.for_each(|((result, left), right)| *result = left - right),
+            Pairwise::Mul => pairs.for_each(|((result, left), right)| *result = left * right),
+            Pairwise::Div => pairs.for_each(|((result, left), right)| *result = left / right),
+            Pairwise::Less => pairs
+                .for_each(|((result, left), right)| *result = f32::from(u8::from(left < right))),
         }
-        Ok(tvec!(result.into_tvalue()))
+        Some(())
     }
 }
 
@@ -84,15 +83,16 @@ impl EvalOp for Limit {
     fn is_stateless(&self) -> bool {
         true
     }
+}
 
-    fn eval(&self, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs.pop().ok_or_else(|| TractError::msg("a tensor is expected"))?;
-        let mut result = input.into_tensor();
-        for value in result.as_slice_mut::<f32>()? {
+impl Kernel for Limit {
+    fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
+        let [input] = inputs else { return None };
+        for (limited, value) in output.iter_mut().zip(*input) {
             // Not `clamp`, which panics on limits the wrong way round.
-            *value = value.max(self.low).min(self.high);
+            *limited = value.max(self.low).min(self.high);
         }
-        Ok(tvec!(result.into_tvalue()))
+        Some(())
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use tract_core::internal::{
-    Arc, EvalOp, Op, StaticName, TValue, TVec, Tensor, TractError, TractResult, TypedFact, TypedOp,
-    as_op, op_as_typed_op, tvec,
+    Arc, EvalOp, Op, StaticName, TVec, Tensor, TractError, TractResult, TypedFact, TypedOp, as_op,
+    op_as_typed_op, tvec,
 };
-use tract_core::prelude::{DatumExt, IntoTValue};
+use tract_core::prelude::DatumExt;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::plan::Kernel;
 
 /// Trees of one depth, all nodes of a level asking the same question; the sum of the leaves that
 /// `f32[1, k]` finds, plus a second input `f32[1, 1]`.
@@ -96,16 +98,13 @@ impl EvalOp for Forest {
     fn is_stateless(&self) -> bool {
         true
     }
+}
 
-    fn eval(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let [features, summand] = inputs.as_slice() else {
-            return Err(TractError::msg("features and a summand are expected"));
-        };
-        let sum = self.sum(features.as_slice::<f32>()?);
-        let sum = sum.ok_or_else(|| TractError::msg("a column is out of range"))?;
-        let summands = summand.as_slice::<f32>()?.iter();
-        let sums: Vec<f32> = summands.map(|summand| sum + summand).collect();
-        Ok(tvec!(Tensor::from_shape(&[1, 1], &sums)?.into_tvalue()))
+impl Kernel for Forest {
+    fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
+        let [features, [summand]] = inputs else { return None };
+        *output.first_mut()? = self.sum(features)? + summand;
+        Some(())
     }
 }
 

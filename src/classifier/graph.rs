@@ -12,11 +12,12 @@ use tract_core::ops::array::{Slice, TypedConcat};
 use tract_core::ops::change_axes::{AxisOp, wire_with_rank_broadcast};
 use tract_core::ops::{cast, math, nn};
 use tract_core::prelude::{
-    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp, tensor1,
+    Datum, DatumExt, DatumType, OutletId, TDim, Tensor, TypedModel, TypedOp,
 };
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
+use super::columns::Columns;
 use super::elementwise::{Limit, Pairwise};
 use super::forest::{self, Found};
 use super::gather::Gather;
@@ -52,8 +53,6 @@ struct Wiring {
     constants: HashMap<String, Tensor>,
     wires: HashMap<String, OutletId>,
     features: OutletId,
-    /// A second input, which is not in the file: see [`features::Features::occupied`].
-    occupied: OutletId,
 }
 
 impl Wiring {
@@ -72,11 +71,8 @@ impl Wiring {
         let mut model = TypedModel::default();
         let features =
             model.add_source(&input.name, f32::fact([1, features::LEN])).map_err(graph_error)?;
-        let occupied = model
-            .add_source(format!("{}.occupied", input.name), u64::fact([1, features::OCCUPIED]))
-            .map_err(graph_error)?;
         let wires = HashMap::from([(input.name.clone(), features)]);
-        Ok(Wiring { model, constants, wires, features, occupied })
+        Ok(Wiring { model, constants, wires, features })
     }
 
     fn add(
@@ -318,8 +314,7 @@ impl Node<'_> {
         if usize::try_from(size)? != inner {
             return Err(format!("the inner sizes of the product are {size} and {inner}").into());
         }
-        let marks = (axis == 1 && input == self.wiring.features).then_some(self.wiring.occupied);
-        let inputs: Vec<OutletId> = once(input).chain(marks).chain(summand).collect();
+        let inputs: Vec<OutletId> = once(input).chain(summand).collect();
         let product = self.put("", op, &inputs)?;
         if let Some(summand) = summand {
             let (rows, columns) = (self.size(product, 0)?, self.size(product, 1)?);
@@ -356,11 +351,7 @@ impl Node<'_> {
             return Err(format!("{start}..{end} of {size}").into());
         }
         if axis == 1 && self.rank(input)? == 2 && self.is_float(input)? {
-            // Neighbouring columns: the quicker operator of the two.
-            let picked: Vec<i64> = (start..end).collect();
-            let picked =
-                self.wiring.model.add_const(format!("{}.picked", self.name), tensor1(&picked))?;
-            return self.pick(input, picked, axis);
+            return self.pick(input, start..end, size);
         }
         self.put("", Slice::new(axis, start, end), &[input])
     }
@@ -382,12 +373,24 @@ impl Node<'_> {
     fn gather(mut self) -> Result<OutletId, Refusal> {
         let (data, indices) = (self.input(0)?, self.input(1)?);
         let axis = self.axis(self.integer_attribute("axis", 0), data)?;
-        self.pick(data, indices, axis)
-    }
-
-    fn pick(self, data: OutletId, indices: OutletId, axis: usize) -> Result<OutletId, Refusal> {
+        let listed = self.constant_input(1).is_ok_and(|indices| indices.rank() == 1);
+        if listed && axis == 1 && self.rank(data)? == 2 && self.is_float(data)? {
+            let (positions, size) = (self.integers(1)?, self.size(data, axis)?);
+            return self.pick(data, positions, size);
+        }
         let outlets = self.wiring.model.wire_node(self.name, Gather { axis }, &[data, indices])?;
         Ok(outlets.first().copied().ok_or("no outlet")?)
+    }
+
+    /// Columns of a matrix that has `of` of them.
+    fn pick(
+        mut self,
+        data: OutletId,
+        positions: impl IntoIterator<Item = i64>,
+        of: i64,
+    ) -> Result<OutletId, Refusal> {
+        let columns = Columns::new(positions, usize::try_from(of)?);
+        self.put("", columns.ok_or_else(|| format!("a column is out of {of}"))?, &[data])
     }
 
     fn cast(mut self) -> Result<OutletId, Refusal> {

@@ -8,6 +8,7 @@ use tract_core::internal::{
 };
 use tract_core::prelude::{DatumExt, IntoTValue};
 
+use super::plan::Kernel;
 use crate::features;
 
 /// How many values are skipped together when all are zero.
@@ -27,8 +28,7 @@ pub(super) struct SparseMatMul {
     width: usize,
     inner: usize,
     columns: usize,
-    /// The first factor is the one row of features, and the second input says which of them may be
-    /// other than zero.
+    /// The first factor is the one row of features.
     pub(super) marked: bool,
 }
 
@@ -63,25 +63,24 @@ impl SparseMatMul {
         self.inner
     }
 
-    fn multiply(
-        &self,
-        row: &[f32],
-        marks: Option<&[u64]>,
-        product: &mut Vec<f32>,
-    ) -> TractResult<()> {
-        let start = product.len();
-        for panel in self.panels.as_slice::<f32>()?.chunks_exact(self.inner * self.width) {
+    fn multiply(&self, row: &[f32], marks: Option<&[u64]>, product: &mut [f32]) -> Option<()> {
+        let panels = self.panels.as_slice::<f32>().ok()?.chunks_exact(self.inner * self.width);
+        for (panel, product) in panels.zip(product.chunks_mut(self.width)) {
             match self.width {
-                1 => product.extend(multiply_panel::<1>(row, marks, panel)),
-                4 => product.extend(multiply_panel::<4>(row, marks, panel)),
-                8 => product.extend(multiply_panel::<8>(row, marks, panel)),
-                12 => product.extend(multiply_panel::<12>(row, marks, panel)),
-                _ => product.extend(multiply_panel::<16>(row, marks, panel)),
+                1 => put(multiply_panel::<1>(row, marks, panel), product),
+                4 => put(multiply_panel::<4>(row, marks, panel), product),
+                8 => put(multiply_panel::<8>(row, marks, panel), product),
+                12 => put(multiply_panel::<12>(row, marks, panel), product),
+                _ => put(multiply_panel::<16>(row, marks, panel), product),
             }
         }
-        product.truncate(start + self.columns);
-        Ok(())
+        Some(())
     }
+}
+
+/// The last panel is wider than what is left of the product.
+fn put<const WIDTH: usize>(sums: [f32; WIDTH], product: &mut [f32]) {
+    product.iter_mut().zip(sums).for_each(|(place, sum)| *place = sum);
 }
 
 /// A width that is known when compiling keeps the sums in vector registers.
@@ -131,20 +130,19 @@ impl EvalOp for SparseMatMul {
     fn is_stateless(&self) -> bool {
         true
     }
+}
 
-    fn eval(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut inputs = inputs.iter();
-        let Some(input) = inputs.next() else { return Ok(tvec!()) };
-        let marks = if self.marked { inputs.next() } else { None };
-        let marks = marks.map(|marks| marks.as_slice::<u64>()).transpose()?;
-        let rows = input.as_slice::<f32>()?.chunks_exact(self.inner);
-        let count = rows.len();
-        let mut product = Vec::with_capacity(count * (self.columns + self.width));
-        for row in rows {
-            self.multiply(row, marks, &mut product)?;
+impl Kernel for SparseMatMul {
+    fn run(&self, inputs: &[&[f32]], marks: &[u64], output: &mut [f32]) -> Option<()> {
+        let (input, summand) = inputs.split_first()?;
+        let rows = input.chunks_exact(self.inner);
+        for (row, product) in rows.zip(output.chunks_exact_mut(self.columns)) {
+            self.multiply(row, self.marked.then_some(marks), product)?;
         }
-        add(&mut product, inputs.next())?;
-        Ok(tvec!(Tensor::from_shape(&[count, self.columns], &product)?.into_tvalue()))
+        if let Some(summand) = summand.first() {
+            add(output, summand);
+        }
+        Some(())
     }
 }
 
@@ -201,7 +199,9 @@ impl EvalOp for WeightedRows {
                 *sum += weight * value;
             }
         }
-        add(&mut sums, inputs.get(1))?;
+        if let Some(summand) = inputs.get(1) {
+            add(&mut sums, summand.as_slice::<f32>()?);
+        }
         Ok(tvec!(Tensor::from_shape(&[1, columns], &sums)?.into_tvalue()))
     }
 }
@@ -216,12 +216,8 @@ impl TypedOp for WeightedRows {
 }
 
 /// Adds the summand, once or to every row.
-fn add(product: &mut [f32], summand: Option<&TValue>) -> TractResult<()> {
-    if let Some(summand) = summand {
-        let summand = summand.as_slice::<f32>()?;
-        for row in product.chunks_mut(summand.len().max(1)) {
-            row.iter_mut().zip(summand).for_each(|(value, summand)| *value += summand);
-        }
+fn add(product: &mut [f32], summand: &[f32]) {
+    for row in product.chunks_mut(summand.len().max(1)) {
+        row.iter_mut().zip(summand).for_each(|(value, summand)| *value += summand);
     }
-    Ok(())
 }

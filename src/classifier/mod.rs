@@ -5,12 +5,11 @@
 //! `f32[1, T]`: for each non-strongest target, cheapest first, the probability that its answer
 //! is good enough.
 
-use std::sync::Arc;
-
-use tract_core::prelude::{IntoTValue, TValue, Tensor, TractError};
+use tract_core::prelude::TractError;
 
 use crate::features::{self, Features};
 
+mod columns;
 mod elementwise;
 mod error;
 mod forest;
@@ -89,16 +88,10 @@ impl Classifier {
     /// When the graph fails or gives something that is no probability.
     pub fn scores(&self, features: &Features) -> Result<Vec<f32>, ScoreError> {
         let graph_error = |error: TractError| ScoreError::Graph(error.to_string());
-        let occupied = Tensor::from_shape(&[1, features::OCCUPIED], features.occupied());
-        let inputs = [
-            TValue::Const(Arc::clone(features.tensor())),
-            occupied.map_err(graph_error)?.into_tvalue(),
-        ];
-        let output = self.plan.run(inputs).map_err(graph_error)?;
-        let scores = output.as_slice::<f32>().map_err(graph_error)?;
+        let scores = self.plan.run(features).map_err(graph_error)?;
         match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
             Some(&score) => Err(ScoreError::NoProbability(score)),
-            None => Ok(scores.to_vec()),
+            None => Ok(scores),
         }
     }
 }

@@ -1,50 +1,78 @@
 //! The operators of a model, one after the other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::ops::Range;
 
-use tract_core::internal::{Arc, SessionState};
+use tract_core::internal::{Arc, Op, SessionState};
 use tract_core::ops::konst::Const;
 use tract_core::prelude::{
-    OutletId, TValue, TVec, Tensor, TractError, TractResult, TypedModel, TypedOp,
+    Datum, OutletId, TValue, TVec, Tensor, TractError, TractResult, TypedModel, TypedOp,
 };
 
-/// A model, ready to run.
+use super::columns::Columns;
+use super::elementwise::{Limit, Pairwise};
+use super::forest::Forest;
+use super::matmul::SparseMatMul;
+use crate::features::Features;
+
+/// An operator of ours on `f32` tensors, which a plan runs without making tensors of them.
 ///
-/// tract's own plan sets up a session for every run. That is little beside a large model, but as much
-/// as all of a router's small operators.
+/// What tract's own way of calling adds to an operator, a handful of allocations, is more than most
+/// of a router's operators compute.
+pub(super) trait Kernel: Op {
+    /// `marks` says which of the features may be other than zero, should they be an input.
+    /// `None` for inputs that do not fit.
+    fn run(&self, inputs: &[&[f32]], marks: &[u64], output: &mut [f32]) -> Option<()>;
+}
+
+/// Most inputs that a kernel has.
+const KERNEL_INPUTS: usize = 2;
+
+/// A model, ready to run.
 #[derive(Debug)]
 pub(super) struct Plan {
     steps: Vec<Step>,
     output: Source,
+    /// Numbers that all steps together leave.
+    scratch: usize,
+    /// Tensors that are no numbers, which some of tract's operators leave.
+    values: usize,
 }
 
-/// An operator with one output, which is found behind the model's inputs and the outputs of the steps
-/// before.
+/// An operator with one output.
 #[derive(Debug)]
 struct Step {
-    op: Box<dyn TypedOp>,
+    operator: Operator,
     inputs: Vec<Source>,
+    output: Source,
+}
+
+#[derive(Debug)]
+enum Operator {
+    Ours(Box<dyn Kernel>),
+    Tract(Box<dyn TypedOp>),
 }
 
 #[derive(Clone, Debug)]
 enum Source {
+    Features,
     Constant(Arc<Tensor>),
+    /// `f32` of this shape, behind what earlier steps left.
+    Scratch(Range<usize>, TVec<usize>),
     Value(usize),
-    /// A value that nothing needs afterwards, so that the operator may write over it.
-    LastUse(usize),
 }
 
 impl Plan {
-    /// Of a model with one output, whose operators have one output each and keep no state.
+    /// Of a model that takes the features and has one `f32` output, whose operators have one output
+    /// each and keep no state.
     pub(super) fn new(model: &TypedModel) -> TractResult<Self> {
-        let inputs = model.inputs.iter().enumerate();
-        let mut sources: HashMap<usize, Source> =
-            inputs.map(|(place, input)| (input.node, Source::Value(place))).collect();
+        let input = model.inputs.first().ok_or_else(|| TractError::msg("no input"))?;
+        let mut sources = HashMap::from([(input.node, Source::Features)]);
         let find = |sources: &HashMap<usize, Source>, outlet: &OutletId| {
             let source = sources.get(&outlet.node).cloned();
             source.ok_or_else(|| TractError::msg("an operator runs before what it needs"))
         };
-        let mut steps = Vec::new();
+        let (mut steps, mut scratch, mut values) = (Vec::new(), 0, 0);
         for id in model.eval_order()? {
             let node = model.node(id);
             if sources.contains_key(&id) {
@@ -55,53 +83,123 @@ impl Plan {
                 continue;
             }
             let inputs = node.inputs.iter().map(|outlet| find(&sources, outlet));
-            let inputs = inputs.collect::<TractResult<_>>()?;
-            sources.insert(id, Source::Value(model.inputs.len() + steps.len()));
-            steps.push(Step { op: node.op.clone(), inputs });
+            let inputs = inputs.collect::<TractResult<Vec<_>>>()?;
+            let fact = model.outlet_fact(OutletId::new(id, 0))?;
+            let shape = fact.shape.as_concrete().filter(|_| fact.datum_type == f32::datum_type());
+            let output = if let Some(shape) = shape {
+                let start = scratch;
+                scratch += shape.iter().product::<usize>();
+                Source::Scratch(start..scratch, shape.into())
+            } else {
+                values += 1;
+                Source::Value(values - 1)
+            };
+            sources.insert(id, output.clone());
+            let operator = match kernel(node.op.as_ref()) {
+                Some(kernel) => Operator::Ours(kernel),
+                None => Operator::Tract(node.op.clone()),
+            };
+            steps.push(Step { operator, inputs, output });
         }
         let outlet = model.outputs.first().ok_or_else(|| TractError::msg("no output"))?;
-        let mut plan = Plan { steps, output: find(&sources, outlet)? };
-        plan.mark_last_uses();
-        Ok(plan)
+        Ok(Plan { steps, output: find(&sources, outlet)?, scratch, values })
     }
 
-    fn mark_last_uses(&mut self) {
-        let mut used = HashSet::new();
-        let inputs = self.steps.iter_mut().rev().flat_map(|step| step.inputs.iter_mut().rev());
-        for source in std::iter::once(&mut self.output).chain(inputs) {
-            if let Source::Value(place) = *source
-                && used.insert(place)
-            {
-                *source = Source::LastUse(place);
+    /// The output for these features.
+    pub(super) fn run(&self, features: &Features) -> TractResult<Vec<f32>> {
+        let mut scratch = vec![0.0; self.scratch];
+        let mut values: Vec<Option<TValue>> = vec![None; self.values];
+        for (number, step) in self.steps.iter().enumerate() {
+            match (&step.operator, &step.output) {
+                (Operator::Ours(kernel), Source::Scratch(range, _)) => {
+                    let (before, after) = scratch.split_at_mut_checked(range.start).unwrap_or_default();
+                    let mut inputs: [&[f32]; KERNEL_INPUTS] = [&[]; KERNEL_INPUTS];
+                    for (input, source) in inputs.iter_mut().zip(&step.inputs) {
+                        *input = source.numbers(features, before)?;
+                    }
+                    let inputs = inputs.get(..step.inputs.len());
+                    let output = after.get_mut(..range.len());
+                    let done = inputs.zip(output).and_then(|(inputs, output)| {
+                        kernel.run(inputs, features.occupied(), output)
+                    });
+                    done.ok_or_else(|| TractError::msg("an operator's inputs do not fit"))?;
+                }
+                (Operator::Tract(op), output) => {
+                    let inputs = step.inputs.iter();
+                    let inputs = inputs.map(|source| source.value(features, &scratch, &values));
+                    let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
+                    let outputs = op.eval_with_session(number, &SessionState::default(), inputs)?;
+                    let made = outputs.into_iter().next().ok_or_else(missing)?;
+                    match output {
+                        Source::Scratch(range, _) => {
+                            let place = scratch.get_mut(range.clone()).ok_or_else(missing)?;
+                            let made = made.as_slice::<f32>()?;
+                            if made.len() != place.len() {
+                                return Err(TractError::msg("an operator gave another shape"));
+                            }
+                            place.copy_from_slice(made);
+                        }
+                        Source::Value(place) => {
+                            *values.get_mut(*place).ok_or_else(missing)? = Some(made);
+                        }
+                        Source::Features | Source::Constant(_) => return Err(missing()),
+                    }
+                }
+                (Operator::Ours(_), _) => return Err(missing()),
             }
         }
-    }
-
-    /// The output for these inputs, in the model's order.
-    pub(super) fn run(&self, inputs: impl IntoIterator<Item = TValue>) -> TractResult<TValue> {
-        let session = SessionState::default();
-        let mut values: Vec<Option<TValue>> = inputs.into_iter().map(Some).collect();
-        for (number, step) in self.steps.iter().enumerate() {
-            let inputs = step.inputs.iter().map(|source| source.take(&mut values));
-            let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
-            values.push(step.op.eval_with_session(number, &session, inputs)?.pop());
-        }
-        self.output.take(&mut values)
+        Ok(self.output.numbers(features, &scratch)?.to_vec())
     }
 
     #[cfg(test)]
     pub(super) fn runs(&self, operator: &str) -> bool {
-        self.steps.iter().any(|step| step.op.name() == operator)
+        self.steps.iter().any(|step| match &step.operator {
+            Operator::Ours(kernel) => kernel.name() == operator,
+            Operator::Tract(op) => op.name() == operator,
+        })
     }
 }
 
+fn missing() -> TractError {
+    TractError::msg("a value is missing")
+}
+
+/// An operator as a kernel, if it is one.
+fn kernel(op: &dyn TypedOp) -> Option<Box<dyn Kernel>> {
+    fn own<K: Kernel + TypedOp + Clone>(op: &dyn TypedOp) -> Option<Box<dyn Kernel>> {
+        op.downcast_ref::<K>().map(|kernel| Box::new(kernel.clone()) as _)
+    }
+    own::<SparseMatMul>(op)
+        .or_else(|| own::<Forest>(op))
+        .or_else(|| own::<Pairwise>(op))
+        .or_else(|| own::<Limit>(op))
+        .or_else(|| own::<Columns>(op))
+}
+
 impl Source {
-    fn take(&self, values: &mut [Option<TValue>]) -> TractResult<TValue> {
-        let value = match self {
-            Source::Constant(constant) => Some(TValue::Const(Arc::clone(constant))),
-            Source::Value(place) => values.get(*place).cloned().flatten(),
-            Source::LastUse(place) => values.get_mut(*place).and_then(Option::take),
-        };
-        value.ok_or_else(|| TractError::msg("a value is missing"))
+    fn numbers<'s>(&'s self, features: &'s Features, scratch: &'s [f32]) -> TractResult<&'s [f32]> {
+        match self {
+            Source::Features => Ok(features.as_slice()),
+            Source::Constant(constant) => constant.as_slice::<f32>(),
+            Source::Scratch(range, _) => scratch.get(range.clone()).ok_or_else(missing),
+            Source::Value(_) => Err(TractError::msg("numbers are expected")),
+        }
+    }
+
+    fn value(
+        &self,
+        features: &Features,
+        scratch: &[f32],
+        values: &[Option<TValue>],
+    ) -> TractResult<TValue> {
+        match self {
+            Source::Features => Ok(TValue::Const(Arc::clone(features.tensor()))),
+            Source::Constant(constant) => Ok(TValue::Const(Arc::clone(constant))),
+            Source::Scratch(range, shape) => {
+                let numbers = scratch.get(range.clone()).ok_or_else(missing)?;
+                Ok(TValue::Const(Arc::new(Tensor::from_shape(shape, numbers)?)))
+            }
+            Source::Value(place) => values.get(*place).cloned().flatten().ok_or_else(missing),
+        }
     }
 }
