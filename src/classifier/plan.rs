@@ -112,7 +112,8 @@ impl Plan {
         for (number, step) in self.steps.iter().enumerate() {
             match (&step.operator, &step.output) {
                 (Operator::Ours(kernel), Source::Scratch(range, _)) => {
-                    let (before, after) = scratch.split_at_mut_checked(range.start).unwrap_or_default();
+                    let (before, after) =
+                        scratch.split_at_mut_checked(range.start).unwrap_or_default();
                     let mut inputs: [&[f32]; KERNEL_INPUTS] = [&[]; KERNEL_INPUTS];
                     for (input, source) in inputs.iter_mut().zip(&step.inputs) {
                         *input = source.numbers(features, before)?;
