@@ -18,6 +18,7 @@ mod graph;
 mod manifest;
 mod matmul;
 mod novelty;
+mod operators;
 mod plan;
 mod tensor;
 

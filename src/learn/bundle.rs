@@ -8,9 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::curve::CurvePoint;
 use super::dataset::{FileDigest, hex};
 use super::model::Model;
-use super::train::{CurvePoint, Trained};
+use super::train::Trained;
 use super::{card, to_onnx};
 use crate::classifier::{Classifier, Manifest, ManifestTarget, ModelError, ScoreError};
 use crate::features::{self, extract};

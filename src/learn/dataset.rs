@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::row::{Row, RowParser, ScoredModels, Split};
+use super::line::ScoredModels;
+use super::row::{Row, RowParser, Split};
 use crate::features::Features;
 use crate::input::{BadLine, Lines, Problems};
 

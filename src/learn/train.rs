@@ -223,18 +223,18 @@ fn contender(
 }
 
 /// How the chosen model is made from rows.
-struct Recipe<'a> {
-    plans: &'a [PartOptions],
-    initial: Option<Arc<Initial>>,
+pub(super) struct Recipe<'a> {
+    pub(super) plans: &'a [PartOptions],
+    pub(super) initial: Option<Arc<Initial>>,
     /// As cross-validation left it.
-    head: &'a Head,
-    objective: Objective,
-    seed: u64,
+    pub(super) head: &'a Head,
+    pub(super) objective: Objective,
+    pub(super) seed: u64,
 }
 
 impl Recipe<'_> {
     /// Fits on the rows `train` as `fitted` has them, stops early and calibrates on `val`.
-    fn fit(
+    pub(super) fn fit(
         &self,
         rows: &[Row],
         fitted: &[Row],
@@ -286,73 +286,9 @@ fn novelty(scaler: &Scaler, rows: &[Row], val: &[usize]) -> Novelty {
     novelty
 }
 
-/// One point of a learning curve: validation measures of a model fitted on some train rows.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct CurvePoint {
-    pub rows: usize,
-    pub accuracy: f64,
-    pub auroc: Option<f64>,
-    pub apgr: Option<f64>,
-}
-
-/// How validation measures grow with the train rows: each point has twice the rows of the one
-/// before, and keeps them. The plans are those that were chosen on all rows.
-///
-/// # Errors
-///
-/// A failure of the optimiser.
-pub fn learning_curve(
-    dataset: &Dataset,
-    trained: &Trained,
-    options: &TrainOptions,
-    mut done: impl FnMut(&CurvePoint),
-) -> Result<Vec<CurvePoint>, TrainError> {
-    /// Fewest rows that are tried.
-    const FEWEST: usize = 50;
-    let rows = &dataset.rows;
-    let val = dataset.indices(Split::Val);
-    let mut order = dataset.indices(Split::Train);
-    order.sort_by_key(|&i| super::split::shuffled(rows[i].stem, options.seed));
-    let recipe = Recipe {
-        plans: &trained.plans,
-        initial: trained.model.parts.iter().find_map(|part| match part {
-            Part::Initial(initial) => Some(Arc::clone(initial)),
-            _ => None,
-        }),
-        head: &trained.model.head,
-        objective: trained.objective,
-        seed: options.seed,
-    };
-    let mut points = Vec::new();
-    let mut sizes: Vec<usize> = std::iter::successors(Some(order.len()), |n| Some(n / 2))
-        .take_while(|n| *n >= FEWEST)
-        .collect();
-    sizes.reverse();
-    for size in sizes {
-        let some = &order[..size];
-        if some.iter().all(|&i| rows[i].cheap_ok) || some.iter().all(|&i| !rows[i].cheap_ok) {
-            continue;
-        }
-        let fitted = fitted(rows, some, options.balanced);
-        let model = recipe.fit(rows, &fitted, some, &val)?;
-        let outcomes = outcomes(&model, rows, &val);
-        let measured =
-            metrics::measure(&outcomes, metrics::best_threshold(&outcomes), options.seed);
-        let point = CurvePoint {
-            rows: size,
-            accuracy: measured.accuracy,
-            auroc: measured.auroc,
-            apgr: measured.apgr,
-        };
-        done(&point);
-        points.push(point);
-    }
-    Ok(points)
-}
-
 /// The rows as they are fitted: softened where the train rows have peers, and when `balanced` with
 /// weights that give both labels the same weight among the train rows.
-fn fitted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]> {
+pub(super) fn fitted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]> {
     let mut fitted = teacher::soften(rows, train);
     if balanced {
         let mut sums = [0.0_f32; 2];
@@ -366,7 +302,7 @@ fn fitted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]
 }
 
 /// Outcomes of some rows under a model.
-fn outcomes(model: &Model, rows: &[Row], indices: &[usize]) -> Vec<Outcome> {
+pub(super) fn outcomes(model: &Model, rows: &[Row], indices: &[usize]) -> Vec<Outcome> {
     indices.par_iter().map(|&i| rows[i].outcome(model.score(&rows[i].features))).collect()
 }
 
