@@ -304,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn the_built_in_weights_refuse_statements_with_another_word_or_order() {
+        let matcher = matcher();
+        for (a, b) in [
+            ("The parser drops blank lines.", "The parser keeps blank lines."),
+            ("The cat sees the red fox.", "The fox sees the red cat."),
+        ] {
+            let verdict = matcher.judge(&matcher.question(a), &matcher.question(b));
+            assert!(verdict.guards.is_ok() && verdict.similarity < 0.01, "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn too_few_pairs_are_refused() {
         let few = &pairs()[..10];
         let error =

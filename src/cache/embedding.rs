@@ -173,6 +173,13 @@ mod tests {
     }
 
     #[test]
+    fn forms_and_synonyms_are_alike() {
+        let alike = |a: &str, b: &str| Embedder::built_in().unwrap().are_alike(a, b);
+        assert!(alike("lawyer", "attorney") && alike("movies", "films") && alike("big", "huge"));
+        assert!(!alike("rice", "pasta") && !alike("tea", "coffee") && !alike("", ""));
+    }
+
+    #[test]
     fn a_text_that_says_nothing_is_near_nothing() {
         assert_eq!(cosine("", "anything"), 0.0);
         assert_eq!(cosine("", ""), 0.0);

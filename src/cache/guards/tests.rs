@@ -174,6 +174,28 @@ fn paraphrases_agree() {
     }
 }
 
+#[test]
+fn order_and_a_word_are_weighed_of_statements_only() {
+    let retold = |a: &str, b: &str| Facts::of(a).retold(&Facts::of(b), |_, _| false);
+    let (a, b) = ("The parser drops blank lines.", "The parser keeps blank lines.");
+    assert_eq!((agree(a, b), retold(a, b)), (Ok(()), [false, true]));
+    let (a, b) = ("The cat sees the red fox.", "The fox sees the red cat.");
+    assert_eq!((agree(a, b), retold(a, b)), (Ok(()), [true, false]));
+    for (a, b) in [
+        ("Define rice.", "Define pasta."),
+        ("My parser drops blank lines.", "My parser keeps blank lines."),
+        ("the parser drops blank lines", "the parser keeps blank lines"),
+        ("Please tell of the rice.", "Please tell of the pasta."),
+        ("In the rain, does the parser drop lines.", "In the rain, does the parser keep lines."),
+    ] {
+        assert_eq!(
+            (agree(a, b), retold(a, b)),
+            (Err(Disagreement::Substitution), [false; 2]),
+            "{a}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn a_text_agrees_with_itself_and_no_text_panics(a in "\\PC{0,80}", b in "\\PC{0,80}") {
