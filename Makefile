@@ -73,6 +73,10 @@ bench-cache: ## a look into the cache with a million entries: time, memory, hits
 	cargo build $(CARGO_FLAGS) --quiet --bins --examples
 	target/release/examples/cache
 
+.PHONY: kill-cache
+kill-cache: ## kill -9 a cache in the middle of writes 2,000 times, and check whatever it serves after
+	POINTSMAN_KILL_CYCLES=2000 cargo test $(CARGO_FLAGS) --test cache -- --nocapture a_killed_cache
+
 .PHONY: throughput
 throughput: wasm envoy ## what the filter costs: latency and throughput, paired with the same Envoy without it
 	cargo build $(CARGO_FLAGS) --quiet --bins --examples

@@ -5,6 +5,9 @@
 //! wanted share of the hits is false, guards included. What is printed of it is therefore what
 //! new pairs of the same kind can expect.
 
+mod ranking;
+mod regression;
+
 use std::collections::HashSet;
 
 use rand::rngs::SmallRng;
@@ -17,6 +20,8 @@ use super::index::Index;
 use super::key::Digest128;
 use super::pair::{FEATURES, PairFeatures};
 use super::question::{Calibration, Matcher};
+use ranking::{Ranking, interval};
+use regression::{fit, similarity};
 
 /// Two questions, and whether one answer serves both.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,8 +89,6 @@ pub enum CalibrateError {
 
 const LEAST: usize = 20;
 const FOLDS: usize = 5;
-/// Hits below which a share of false ones is not believed.
-const LEAST_HITS: usize = 20;
 const RESAMPLES: usize = 200;
 
 struct Scored {
@@ -104,8 +107,8 @@ pub struct Judged {
     pub guards: Result<(), Disagreement>,
 }
 
-/// Fits weights, unless they are kept, and the lowest threshold that keeps to the goal. The same pairs and seed give the
-/// same calibration.
+/// Fits weights, unless they are kept, and the lowest threshold that keeps to the goal. The same
+/// pairs and seed give the same calibration.
 ///
 /// # Errors
 ///
@@ -125,7 +128,7 @@ pub fn calibrate(
     let mut rows: Vec<Scored> = pairs.par_iter().map(|pair| read(matcher, pair)).collect();
     let folds = if weights == Weights::Fitted { 0..FOLDS } else { 0..0 };
     for fold in folds {
-        let (weights, bias) = fit(&rows, |row| row.fold != fold);
+        let (weights, bias) = fit(&learnt(&rows, |row| row.fold != fold));
         for row in rows.iter_mut().filter(|row| row.fold == fold) {
             row.similarity = similarity(&weights, bias, &row.features);
         }
@@ -134,10 +137,8 @@ pub fn calibrate(
     let by_similarity = |rows: &[&Scored]| {
         let hits =
             rows.iter().filter(|row| row.guards.is_ok()).map(|row| (row.similarity, row.same));
-        {
-            let same = rows.iter().filter(|row| row.same).count();
-            Ranking::new(hits.collect(), same, rows.len() - same)
-        }
+        let same = rows.iter().filter(|row| row.same).count();
+        Ranking::new(hits.collect(), same, rows.len() - same)
     };
     let ranking = by_similarity(&all);
     let Some(at) = ranking.last_within(goal) else {
@@ -185,7 +186,7 @@ pub fn calibrate(
         curve: ranking.curve(),
     };
     let (weights, bias) = match weights {
-        Weights::Fitted => fit(&rows, |_| true),
+        Weights::Fitted => fit(&learnt(&rows, |_| true)),
         Weights::Kept => (matcher.calibration.weights, matcher.calibration.bias),
     };
     let judged = rows.iter().map(|row| Judged { similarity: row.similarity, guards: row.guards });
@@ -213,6 +214,11 @@ pub fn nearest_others(matcher: &Matcher, pairs: &[Pair], count: usize) -> Vec<Pa
     same.par_iter().flat_map_iter(others).collect()
 }
 
+/// What a fit learns from.
+fn learnt(rows: &[Scored], chosen: impl Fn(&Scored) -> bool) -> Vec<([f32; FEATURES], bool)> {
+    rows.iter().filter(|row| chosen(row)).map(|row| (row.features, row.same)).collect()
+}
+
 fn read(matcher: &Matcher, pair: &Pair) -> Scored {
     let (a, b) = (matcher.question(&pair.a), matcher.question(&pair.b));
     let verdict = matcher.judge(&a, &b);
@@ -227,148 +233,6 @@ fn read(matcher: &Matcher, pair: &Pair) -> Scored {
         fold: fold as usize % FOLDS,
         similarity: verdict.similarity,
     }
-}
-
-fn similarity(weights: &[f32; FEATURES], bias: f32, features: &[f32; FEATURES]) -> f32 {
-    let logit = bias + weights.iter().zip(features).map(|(w, x)| w * x).sum::<f32>();
-    1.0 / (1.0 + (-logit).exp())
-}
-
-/// Pairs by falling score: the first `k` are the hits of some threshold.
-struct Ranking {
-    scores: Vec<f32>,
-    /// True hits among the first `k + 1`.
-    right: Vec<usize>,
-    /// Pairs that are the same, and that are not, refused ones included.
-    same: usize,
-    other: usize,
-}
-
-impl Ranking {
-    fn new(mut pairs: Vec<(f32, bool)>, same: usize, other: usize) -> Self {
-        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let right = pairs.iter().scan(0, |right, (_, same)| {
-            *right += usize::from(*same);
-            Some(*right)
-        });
-        let right = right.collect();
-        Ranking { scores: pairs.into_iter().map(|(score, _)| score).collect(), right, same, other }
-    }
-
-    /// The places at which a threshold can cut: behind the last of equal scores.
-    fn cuts(&self) -> impl DoubleEndedIterator<Item = usize> {
-        let next = |at: usize| self.scores.get(at + 1);
-        (LEAST_HITS - 1..self.scores.len()).filter(move |at| next(*at) != self.scores.get(*at))
-    }
-
-    fn false_share(&self, at: usize) -> f64 {
-        1.0 - self.right[at] as f64 / (at + 1) as f64
-    }
-
-    fn recall(&self, at: usize) -> f64 {
-        self.right[at] as f64 / self.same.max(1) as f64
-    }
-
-    fn threshold(&self, at: usize) -> f32 {
-        self.scores[at]
-    }
-
-    fn false_alarms(&self, at: usize) -> f64 {
-        (at + 1 - self.right[at]) as f64 / self.other.max(1) as f64
-    }
-
-    fn last_within(&self, goal: Goal) -> Option<usize> {
-        self.cuts().rev().find(|at| match goal {
-            Goal::FalseHits(most) => self.false_share(*at) <= most,
-            Goal::FalseAlarms(most) => self.false_alarms(*at) <= most,
-        })
-    }
-
-    fn fewest_false(&self) -> (f64, f32) {
-        let cuts = self.cuts().map(|at| (self.false_share(at), self.threshold(at)));
-        cuts.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((1.0, 1.0))
-    }
-
-    /// (recall, false hits) of a threshold.
-    fn at(&self, threshold: f32) -> (f64, f64) {
-        match self.scores.partition_point(|score| *score >= threshold).checked_sub(1) {
-            Some(at) => (self.recall(at), self.false_share(at)),
-            None => (0.0, 0.0),
-        }
-    }
-
-    fn curve(&self) -> Vec<[f64; 2]> {
-        let cuts: Vec<usize> = self.cuts().collect();
-        let step = cuts.len().div_ceil(200).max(1);
-        cuts.iter().step_by(step).map(|at| [self.recall(*at), self.false_share(*at)]).collect()
-    }
-}
-
-fn interval(values: impl Iterator<Item = f64>) -> [f64; 2] {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
-    [at(0.025), at(0.975)]
-}
-
-/// Logistic regression by Newton's method, with a little pull of the weights towards zero.
-fn fit(rows: &[Scored], chosen: impl Fn(&Scored) -> bool) -> ([f32; FEATURES], f32) {
-    const SIZE: usize = FEATURES + 1;
-    const RIDGE: f64 = 1.0;
-    const STEPS: usize = 12;
-    let chosen: Vec<&Scored> = rows.iter().filter(|row| chosen(row)).collect();
-    let mut weights = [0.0_f64; SIZE];
-    for _ in 0..STEPS {
-        let mut gradient = [0.0; SIZE];
-        let mut curvature = [[0.0; SIZE]; SIZE];
-        for row in &chosen {
-            let x: [f64; SIZE] =
-                std::array::from_fn(|k| row.features.get(k).map_or(1.0, |x| f64::from(*x)));
-            let logit: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
-            let p = 1.0 / (1.0 + (-logit).exp());
-            let error = f64::from(u8::from(row.same)) - p;
-            for i in 0..SIZE {
-                gradient[i] += error * x[i];
-                for j in 0..=i {
-                    curvature[i][j] += p * (1.0 - p) * x[i] * x[j];
-                }
-            }
-        }
-        for k in 0..FEATURES {
-            gradient[k] -= RIDGE * weights[k];
-            curvature[k][k] += RIDGE;
-        }
-        // All rows may be told apart without doubt: then there is no curvature in the bias.
-        curvature[FEATURES][FEATURES] += 1e-6;
-        let step = solve(&mut curvature, gradient);
-        for (weight, step) in weights.iter_mut().zip(step) {
-            *weight += step;
-        }
-    }
-    (std::array::from_fn(|k| weights[k] as f32), weights[FEATURES] as f32)
-}
-
-/// Solves a symmetric positive definite system, of which the lower half is given (Cholesky).
-fn solve<const N: usize>(matrix: &mut [[f64; N]; N], mut right: [f64; N]) -> [f64; N] {
-    for i in 0..N {
-        for j in 0..=i {
-            let inner: f64 = (0..j).map(|k| matrix[i][k] * matrix[j][k]).sum();
-            matrix[i][j] = if i == j {
-                (matrix[i][i] - inner).max(1e-12).sqrt()
-            } else {
-                (matrix[i][j] - inner) / matrix[j][j]
-            };
-        }
-    }
-    for i in 0..N {
-        let inner: f64 = (0..i).map(|k| matrix[i][k] * right[k]).sum();
-        right[i] = (right[i] - inner) / matrix[i][i];
-    }
-    for i in (0..N).rev() {
-        let inner: f64 = (i + 1..N).map(|k| matrix[k][i] * right[k]).sum();
-        right[i] = (right[i] - inner) / matrix[i][i];
-    }
-    right
 }
 
 #[cfg(test)]
@@ -437,6 +301,18 @@ mod tests {
         let hits = |a: &str, b: &str| own.hits(&own.judge(&ask(a), &ask(b)));
         assert!(hits("How do I mend a boat?", "What is the best way to mend a boat?"));
         assert!(!hits("How do I mend a boat?", "Where can bread be bought cheaply?"));
+    }
+
+    #[test]
+    fn the_built_in_weights_refuse_statements_with_another_word_or_order() {
+        let matcher = matcher();
+        for (a, b) in [
+            ("The parser drops blank lines.", "The parser keeps blank lines."),
+            ("The cat sees the red fox.", "The fox sees the red cat."),
+        ] {
+            let verdict = matcher.judge(&matcher.question(a), &matcher.question(b));
+            assert!(verdict.guards.is_ok() && verdict.similarity < 0.01, "{verdict:?}");
+        }
     }
 
     #[test]

@@ -104,6 +104,20 @@ impl Embedder {
         unit(sum)
     }
 
+    /// Whether one word may stand for the other: a form of it, or a synonym. Pairs of Quora's with
+    /// one word replaced, by the cosine of the two words: of those from 0.8 on, 19 in 20 are
+    /// labelled as the same, as many as of the surest hits; from 0.5 to 0.6 it is half.
+    pub fn are_alike(&self, a: &str, b: &str) -> bool {
+        const ALIKE: f32 = 0.8;
+        let vector = |word: &str| match *self.tokens(word) {
+            [token] => Some(self.vector(token)),
+            // A mean of pieces says too little.
+            _ => None,
+        };
+        let vectors = vector(a).zip(vector(b));
+        vectors.is_some_and(|(a, b)| dot(a, b) >= ALIKE * (dot(a, a) * dot(b, b)).sqrt())
+    }
+
     /// How much a token says, 0 for one that says nothing.
     pub fn weight(&self, token: u32) -> f32 {
         self.0.weights.get(token as usize).copied().unwrap_or_default()
@@ -156,6 +170,13 @@ mod tests {
         let far = cosine(question, "What is the boiling point of ethanol?");
         assert!(near > 0.7 && far < 0.4, "{near} {far}");
         assert!((cosine(question, question) - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn forms_and_synonyms_are_alike() {
+        let alike = |a: &str, b: &str| Embedder::built_in().unwrap().are_alike(a, b);
+        assert!(alike("lawyer", "attorney") && alike("movies", "films") && alike("big", "huge"));
+        assert!(!alike("rice", "pasta") && !alike("tea", "coffee") && !alike("", ""));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::embedding::{Embedder, dot};
 use super::question::Question;
 
 /// How many numbers [`PairFeatures`] holds.
-pub const FEATURES: usize = 15;
+pub const FEATURES: usize = 17;
 
 /// `f32[FEATURES]`, each within 0..=1 or close; the same whichever question comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,12 +33,16 @@ impl PairFeatures {
         "order",
         "same_content",
         "content_words",
+        "reordered",
+        "substituted",
     ];
 
     pub(super) fn of(embedder: &Embedder, a: &Question, b: &Question) -> Self {
         let cosine = dot(&a.embedding, &b.embedding);
         let (of_a, of_b) = (Coverage::of(embedder, a, b), Coverage::of(embedder, b, a));
         let (content_words, same_content) = a.facts.content_against(&b.facts);
+        let retold = a.facts.retold(&b.facts, |x, y| embedder.are_alike(x, y));
+        let [reordered, substituted] = retold.map(|it| f32::from(u8::from(it)));
         let least = |x: f32, y: f32| x.min(y);
         let (long, short) = (of_a.weight.max(of_b.weight).max(1e-6), of_a.weight.min(of_b.weight));
         let union = of_a.weight + of_b.weight - (of_a.matched + of_b.matched) / 2.0;
@@ -58,6 +62,8 @@ impl PairFeatures {
             order(&a.tokens, &b.tokens),
             f32::from(u8::from(same_content)),
             content_words.min(12) as f32 / 12.0,
+            reordered,
+            substituted,
         ])
     }
 }

@@ -15,6 +15,7 @@ mod embeddings;
 mod envoy;
 mod faults;
 mod hits;
+mod kill;
 mod model;
 mod proxy;
 mod redis;

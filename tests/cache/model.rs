@@ -153,6 +153,12 @@ fn answer(mut stream: &TcpStream, reply: &str, number: usize, body: &[u8]) -> bo
             (whole("200 OK", "", &json.replace("answer", &filler)), true)
         }
         "echo" => (whole("200 OK", "", &String::from_utf8_lossy(body)), true),
+        // Says which question it is to, and which answer, before and behind it.
+        "stamped" => {
+            let question = String::from_utf8_lossy(body);
+            let text = format!("{{\"number\":{number},\"to\":{question},\"again\":{number}}}");
+            (whole("200 OK", "", &text), true)
+        }
         "slow" => {
             std::thread::sleep(SLOW);
             (whole("200 OK", "", &json), true)

@@ -45,6 +45,24 @@ fn what_must_agree_is_told_by_kind() {
         ("Is it legal to fish here?", "Is it unlawful or illegal to fish here?", D::Opposites),
         ("Which flights go from Rome to Oslo?", "Which flights go from Oslo to Rome?", D::Order),
         ("Is a cat bigger than a fox?", "Is a fox bigger than a cat?", D::Order),
+        ("Does stress cause insomnia?", "Is stress caused by insomnia?", D::Order),
+        (
+            "Did Sparta attack Corinth and Athens attack Thebes?",
+            "Did Sparta attack Athens and Corinth attack Thebes?",
+            D::Order,
+        ),
+        ("Is the form mandatory?", "Is the form optional?", D::Opposites),
+        ("Is the form not mandatory?", "Is the form not optional?", D::Opposites),
+        ("Is it not possible to swim there?", "Is it possible to swim there?", D::Negation),
+        ("Why dont cats swim?", "Why do cats swim?", D::Negation),
+        ("How fast do 2-year-old horses run?", "How fast do 3-year-old horses run?", D::Numbers),
+        (
+            "What is the salary of an ML engineer?",
+            "What is the salary of an HR engineer?",
+            D::Names,
+        ),
+        ("How many hours are in 3 days?", "How many minutes do 3 days have?", D::Units),
+        ("What is `cache_dir`?", "What is `cache_file`?", D::Code),
         ("convert miles to km", "convert km to miles", D::Order),
         ("Who is the father of the bride?", "Who might the bride of the father be?", D::Order),
         ("how do i cook rice", "how do i cook pasta", D::Substitution),
@@ -107,6 +125,27 @@ fn paraphrases_agree() {
         ("How do I boil three eggs?", "What is the way to boil 3 eggs?"),
         ("What does \"ubiquitous\" mean?", "What is the meaning of ubiquitous?"),
         ("Who was Alan Turing?", "Tell me who Alan Turing was."),
+        ("Is the form not mandatory?", "Is the form optional?"),
+        ("Why is it not possible to swim there?", "Why is it impossible to swim there?"),
+        ("Is Mars a planet?", "Is Mars a planet? Why or why not?"),
+        ("Why don't cats swim?", "Why dont cats swim?"),
+        (
+            "What is the difference between tea and coffee?",
+            "What is the difference between coffee and tea?",
+        ),
+        (
+            "How do I change my Facebook profile name?",
+            "How do I change my profile name in Facebook?",
+        ),
+        ("How is the volume of a cone determined?", "How do you determine the volume of a cone?"),
+        ("Why are natural dyes important?", "Why natural dyes are important?"),
+        ("What is \"\"power\"\" in politics?", "What is power in politics?"),
+        ("1. Is water wet?", "Is water wet?"),
+        ("What does ML mean for a farm?", "What does Machine Learning mean for a farm?"),
+        ("How do 4-digit codes work?", "How do 4 digit codes work?"),
+        ("What Is The plan that Most people follow?", "What is the plan that most people follow?"),
+        ("What is the default of `cache_dir`?", "What is the default of the cache dir?"),
+        ("What is on the HuggingFace hub?", "What is on the Hugging Face hub?"),
         ("How do you poach eggs?", "What's the best way to poach eggs?"),
         ("Which flights go from Rome to Oslo?", "From Rome to Oslo, which flights go?"),
         ("The default value of `retries` is `NONE`.", "`retries` has `NONE` as the default value."),
@@ -132,6 +171,28 @@ fn paraphrases_agree() {
         ),
     ] {
         assert_eq!(agree(a, b), Ok(()), "{a} / {b}");
+    }
+}
+
+#[test]
+fn order_and_a_word_are_weighed_of_statements_only() {
+    let retold = |a: &str, b: &str| Facts::of(a).retold(&Facts::of(b), |_, _| false);
+    let (a, b) = ("The parser drops blank lines.", "The parser keeps blank lines.");
+    assert_eq!((agree(a, b), retold(a, b)), (Ok(()), [false, true]));
+    let (a, b) = ("The cat sees the red fox.", "The fox sees the red cat.");
+    assert_eq!((agree(a, b), retold(a, b)), (Ok(()), [true, false]));
+    for (a, b) in [
+        ("Define rice.", "Define pasta."),
+        ("My parser drops blank lines.", "My parser keeps blank lines."),
+        ("the parser drops blank lines", "the parser keeps blank lines"),
+        ("Please tell of the rice.", "Please tell of the pasta."),
+        ("In the rain, does the parser drop lines.", "In the rain, does the parser keep lines."),
+    ] {
+        assert_eq!(
+            (agree(a, b), retold(a, b)),
+            (Err(Disagreement::Substitution), [false; 2]),
+            "{a}"
+        );
     }
 }
 

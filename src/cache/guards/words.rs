@@ -1,6 +1,7 @@
 //! A text as the words that guards compare: lower case, split, with what spelling says of each.
 
 use super::lists;
+use super::tidy::{is_enumerator, tidy};
 
 /// What a word is, by its spelling and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,9 @@ pub(super) fn words(text: &str, code: &[String]) -> Vec<Word> {
             push(&mut words, "-", Kind::Symbol);
             continue;
         }
+        if sentence_start && is_enumerator(chunk, chunks.get(position + 1)) {
+            continue;
+        }
         let before = words.len();
         if chunk.contains(MARK) {
             let pieces = chunk.matches(MARK).filter_map(|_| code.next());
@@ -69,6 +73,7 @@ pub(super) fn words(text: &str, code: &[String]) -> Vec<Word> {
         }
     }
     words.extend(owner);
+    tidy(&mut words);
     words
 }
 
@@ -118,6 +123,14 @@ fn read_chunk(chunk: &str, sentence_start: bool, titled: bool, words: &mut Vec<W
             push(words, unit, Kind::Unit);
         }
         return;
+    }
+    // "2-year-old" counts years.
+    if let Some((count, rest)) = core.split_once('-')
+        && quantity(count).is_some()
+        && rest.chars().all(|c| c.is_alphabetic() || c == '-')
+    {
+        read_chunk(count, false, titled, words);
+        return rest.split('-').for_each(|part| read_word(part, false, titled, words));
     }
     let has_digit = core.chars().any(|c| c.is_ascii_digit());
     let dotted = core.split('.').filter(|part| part.len() > 1).count() > 1;
@@ -174,6 +187,12 @@ fn quantity(core: &str) -> Option<(String, Units)> {
     Some((number, Units { prefix, suffix }))
 }
 
+/// What "nt" denies in haste: "dont", "cant".
+const DENIABLE: &[&str] = &[
+    "do", "does", "did", "is", "are", "was", "were", "ca", "wo", "could", "should", "would", "has",
+    "have", "had",
+];
+
 fn read_word(part: &str, sentence_start: bool, titled: bool, words: &mut Vec<Word>) {
     let part = part.trim_matches(|c: char| !c.is_alphanumeric() && c != '\'' && c != '\u{2019}');
     let lower = part.to_lowercase().replace('\u{2019}', "'");
@@ -181,7 +200,9 @@ fn read_word(part: &str, sentence_start: bool, titled: bool, words: &mut Vec<Wor
     if lower.is_empty() {
         return;
     }
-    if let Some(stem) = lower.strip_suffix("n't") {
+    let hasty = |lower: &'_ str| lower.strip_suffix("nt").is_some_and(|it| DENIABLE.contains(&it));
+    let denied = if hasty(lower) { lower.strip_suffix("nt") } else { lower.strip_suffix("n't") };
+    if let Some(stem) = denied {
         let verb = match stem {
             "ca" => "can",
             "wo" => "will",
@@ -209,10 +230,12 @@ fn read_word(part: &str, sentence_start: bool, titled: bool, words: &mut Vec<Wor
     let kind = if let Some(number) = lists::number(word) {
         push(words, number, Kind::Number);
         None
-    } else if let Some(unit) = lists::unit(word) {
+    } else if let Some(unit) = lists::unit(word).filter(|_| !is_abbreviation(&spelled, words)) {
         push(words, unit, Kind::Unit);
         None
-    } else if lists::is_name(word) || is_name(&spelled, sentence_start, titled) {
+    } else if lists::is_name(word)
+        || !is_small(word, &spelled) && is_name(&spelled, sentence_start, titled)
+    {
         Some(Kind::Name)
     } else {
         Some(Kind::Plain)
@@ -223,6 +246,19 @@ fn read_word(part: &str, sentence_start: bool, titled: bool, words: &mut Vec<Wor
     if let Some(ending) = ending {
         push(words, ending, Kind::Plain);
     }
+}
+
+/// Whether two capitals are a name's and no unit's: "ML", but not "5 ML".
+fn is_abbreviation(spelled: &str, before: &[Word]) -> bool {
+    let counted = before.last().is_some_and(|word| word.kind == Kind::Number);
+    spelled.len() == 2 && spelled.bytes().all(|byte| byte.is_ascii_uppercase()) && !counted
+}
+
+/// Whether this is a small word, capitalised or not: "The", but neither "IT" nor "May".
+fn is_small(word: &str, spelled: &str) -> bool {
+    lists::is_stopword(word)
+        && !matches!(word, "may" | "will")
+        && spelled.chars().any(char::is_lowercase)
 }
 
 /// Whether the spelling says that this is a name.
@@ -295,6 +331,8 @@ mod tests {
     fn numbers_and_units_are_canonical() {
         assert_eq!(only("1,000.50 and $5, 3rd, twelve", Kind::Number), ["1000.5", "5", "3", "12"]);
         assert_eq!(only("5km is 5 kilometres, $3, 10%", Kind::Unit), ["km", "km", "usd", "%"]);
+        assert_eq!(only("How many hours are in 3 days?", Kind::Unit), ["h", "d"]);
+        assert_eq!(only("When is the best time of year?", Kind::Unit), Vec::<String>::new());
         assert_eq!(
             only("x^2 in node.js on gpt-4 with a_b()", Kind::Symbol),
             ["x^2", "node.js", "gpt-4", "a_b"]
