@@ -8,6 +8,9 @@ use crate::policy::bandit::{Component, Snapshot};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     pub n: usize,
+    /// Samples that show what the challenger would do otherwise: it prefers another target than
+    /// the champion, and that one was drawn.
+    pub tried: usize,
     pub mean: f64,
     /// Standard error of `mean`.
     pub error: f64,
@@ -37,6 +40,10 @@ pub fn difference<'s>(
     model: &Component,
 ) -> Difference {
     let eligible = vec![true; snapshot.targets.len()];
+    let best = |probabilities: &[f64]| {
+        (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
+    };
+    let mut tried = 0;
     let gains: Vec<f64> = samples
         .map(|sample| {
             let predicted = snapshot.values(model, &sample.context);
@@ -45,6 +52,8 @@ pub fn difference<'s>(
                 snapshot.explorer.probabilities(&values, &eligible)
             };
             let (new, old) = (play(challenger), play(champion));
+            let preferred = best(&new);
+            tried += usize::from(preferred == Some(sample.target) && preferred != best(&old));
             let penalty = f64::from(snapshot.penalties[sample.target]);
             let residual = f64::from(sample.reward) - penalty - predicted[sample.target].value;
             let weight = (new[sample.target] - old[sample.target]) / sample.propensity;
@@ -54,8 +63,8 @@ pub fn difference<'s>(
         })
         .collect();
     if gains.len() < 2 {
-        return Difference { n: gains.len(), mean: 0.0, error: f64::INFINITY };
+        return Difference { n: gains.len(), tried, mean: 0.0, error: f64::INFINITY };
     }
     let (mean, error) = mean_and_error(gains.iter().copied());
-    Difference { n: gains.len(), mean, error }
+    Difference { n: gains.len(), tried, mean, error }
 }

@@ -76,11 +76,12 @@ pub struct Statistics {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Arm {
-    /// Σ x xᵀ, packed.
+    /// Σ w x xᵀ, packed; w is the sample's weight. Contexts begin with 1, so that this begins with
+    /// Σ w.
     gram: Vec<f64>,
-    /// Σ x r.
+    /// Σ w x r.
     moment: Vec<f64>,
-    /// Σ r².
+    /// Σ w r².
     squares: f64,
     /// Σ 1.
     count: f64,
@@ -105,21 +106,22 @@ impl Statistics {
         Statistics { dimensions, arms: vec![arm; targets] }
     }
 
-    /// Adds `weight` times a sample; a negative weight takes it back. Samples of another shape or
-    /// with numbers that are not finite are left out.
-    pub fn add(&mut self, sample: &Sample, weight: f64) {
+    /// Adds a sample `times` times; -1 takes it back. Samples of another shape or with numbers that
+    /// are not finite are left out.
+    pub fn add(&mut self, sample: &Sample, times: f64) {
         let finite = sample.context.iter().all(|value| value.is_finite());
         if sample.context.len() != self.dimensions || !finite || !sample.reward.is_finite() {
             return;
         }
         let Some(arm) = self.arms.get_mut(sample.target) else { return };
         let reward = f64::from(sample.reward);
+        let weight = times * sample.weight();
         triangle::add_outer(&mut arm.gram, &sample.context, weight);
         for (sum, x) in arm.moment.iter_mut().zip(&sample.context) {
             *sum += weight * reward * f64::from(*x);
         }
         arm.squares += weight * reward * reward;
-        arm.count += weight;
+        arm.count += times;
     }
 
     /// Replaces the reward of a sample that was added.
@@ -161,8 +163,11 @@ impl Statistics {
             factors: Vec::new(),
         };
         for (arm, mean) in self.arms.iter().zip(&prior.mean) {
-            let mut gram = arm.gram.clone();
-            let mut moment = arm.moment.clone();
+            // Weights shift what counts, but samples are no more than there are.
+            let scale = if arm.weight() > 0.0 { arm.count / arm.weight() } else { 1.0 };
+            let scaled =
+                |sums: &[f64]| -> Vec<f64> { sums.iter().map(|sum| scale * sum).collect() };
+            let (mut gram, mut moment) = (scaled(&arm.gram), scaled(&arm.moment));
             for k in 0..self.dimensions {
                 gram[triangle::len(k + 1) - 1] += prior.precision;
                 moment[k] += prior.precision * mean[k];
@@ -207,6 +212,11 @@ impl Statistics {
 }
 
 impl Arm {
+    /// Σ w.
+    fn weight(&self) -> f64 {
+        self.gram.first().copied().unwrap_or_default()
+    }
+
     /// Variance of rewards around the prediction, at most that of a fair coin.
     fn noise(&self, weights: &[f64]) -> f64 {
         const LARGEST: f64 = 0.25;
@@ -215,7 +225,7 @@ impl Arm {
         }
         let explained: f64 = weights.iter().zip(&self.moment).map(|(w, m)| w * m).sum();
         let fitted = triangle::quadratic(&self.gram, weights);
-        ((self.squares - 2.0 * explained + fitted) / self.count).clamp(1e-4, LARGEST)
+        ((self.squares - 2.0 * explained + fitted) / self.weight()).clamp(1e-4, LARGEST)
     }
 }
 
@@ -253,6 +263,31 @@ mod tests {
                 assert!((weight - truth).abs() < 0.03, "{weights:?}");
             }
         }
+    }
+
+    #[test]
+    fn weights_are_those_of_all_requests_though_a_target_is_seen_where_it_is_preferred() {
+        // The reward of the one target is no line, and it is mostly drawn where x is large.
+        let reward = |x: f32| if x < 0.5 { 0.2 } else { 0.9 };
+        let fit = |propensity: fn(f32) -> f64| {
+            let mut statistics = Statistics::new(1, 2);
+            let mut rng = SmallRng::seed_from_u64(7);
+            for _ in 0..100_000 {
+                let x = rng.random();
+                let propensity = propensity(x);
+                if rng.random_bool(propensity) {
+                    let sample = sample(vec![1.0, x], 0, reward(x));
+                    statistics.add(&Sample { propensity, ..sample }, 1.0);
+                }
+            }
+            (statistics.count(0), statistics.fit(&prior(1, 2), "", false).unwrap().weights.concat())
+        };
+        let (_, everywhere) = fit(|_| 1.0);
+        let (count, preferred) = fit(|x| if x < 0.5 { 0.02 } else { 0.98 });
+        for (a, b) in everywhere.iter().zip(&preferred) {
+            assert!((a - b).abs() < 0.02, "{everywhere:?} and {preferred:?}");
+        }
+        assert!((45_000.0..55_000.0).contains(&count), "samples are not multiplied: {count}");
     }
 
     #[test]

@@ -42,3 +42,17 @@ pub struct Sample {
     /// What it is a part of.
     pub segment: SegmentId,
 }
+
+/// Bound of a sample's weight in fitting: beyond it one lucky reward would count for too much.
+const LARGEST_WEIGHT: f64 = 100.0;
+
+impl Sample {
+    /// What the sample counts for in fitting: for all the requests like it that went to another
+    /// target (importance-weighted regression, arXiv 1802.04064).
+    ///
+    /// A target is mostly seen where the present policy prefers it. A linear model of just these
+    /// requests is wrong about the others, which are those that a better policy would send there.
+    fn weight(&self) -> f64 {
+        (1.0 / self.propensity).clamp(1.0, LARGEST_WEIGHT)
+    }
+}

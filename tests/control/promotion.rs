@@ -92,6 +92,18 @@ fn a_change_is_told_and_followed() {
 }
 
 #[test]
+fn a_change_ends_a_canary() {
+    let mut world = World::new(|options| options.canary_least = 100_000);
+    let events = world.play(3000, |_| [0.1, 0.9]);
+    assert_eq!(steps(&events), [(Outcome::Promoted, Stage::Canary)]);
+    let events = world.play(500, |_| [0.9, 0.1]);
+    assert_eq!(events[0].outcome, Outcome::ChangeDetected, "{events:?}");
+    assert_eq!(events[1].outcome, Outcome::RolledBack, "{events:?}");
+    assert_eq!(events[1].note, "learnt before the change");
+    assert_ne!(world.controller.snapshot().components[0].version, events[1].version);
+}
+
+#[test]
 fn a_policy_that_turns_out_worse_loses_its_traffic_by_itself() {
     // A gate that lets through what is worse, as chance or a wrong reward might.
     let mut world = World::new(|options| options.canary_share = 0.0);

@@ -108,7 +108,7 @@ fn the_warm_bandit_recovers_from_a_drift() {
 }
 
 #[test]
-fn the_warm_bandit_is_never_a_point_of_reward_below_the_classifier() {
+fn the_warm_bandit_is_never_a_point_of_reward_below_the_classifier_and_ends_ahead() {
     let Some(pool) = pool() else { return };
     let threshold = pool.best_threshold(PENALTIES);
     let setup = undisturbed(&pool);
@@ -118,6 +118,9 @@ fn the_warm_bandit_is_never_a_point_of_reward_below_the_classifier() {
     for (k, (bandit, frozen)) in bandit.iter().zip(&frozen).enumerate() {
         assert!(bandit > &(frozen - 0.01), "window {k}: {bandit} against {frozen}");
     }
+    let end = |windows: &[f64]| windows.iter().rev().take(10).sum::<f64>() / 10.0;
+    let (bandit, frozen) = (end(&bandit), end(&frozen));
+    assert!(bandit > frozen, "the last ten windows: {bandit} against {frozen}");
 }
 
 #[test]

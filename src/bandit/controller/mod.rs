@@ -275,6 +275,12 @@ impl Controller {
             None,
             &format!("{name} earns {direction} than predicted"),
         );
+        if self.options.automatic
+            && let Some(canary) = self.canary.take()
+        {
+            let note = "learnt before the change";
+            self.record(Outcome::RolledBack, Stage::Canary, canary.version, None, note);
+        }
     }
 
     fn record(

@@ -6,9 +6,10 @@ use crate::policy::bandit::{Component, Snapshot};
 
 /// A canary that earned neither promotion nor rollback after so many times its fewest samples
 /// ends.
-const CANARY_PATIENCE: usize = 8;
-/// A canary may be this much worse at its lower bound: its shadow estimate has shown the gain.
-const CANARY_TOLERANCE: f64 = 0.01;
+const CANARY_PATIENCE: usize = 40;
+/// Fewest samples that show what a canary would do otherwise. With less the standard error is a
+/// guess: in most of the log both policies do the same.
+const LEAST_TRIED: usize = 20;
 
 impl Controller {
     fn compare(&self, challenger: &Component, champion: &Component, n: usize) -> Difference {
@@ -17,6 +18,10 @@ impl Controller {
     }
 
     pub(super) fn judge(&mut self) {
+        if self.canary.is_none() && self.snapshot.components.len() > 1 {
+            // A change has ended it.
+            self.publish();
+        }
         let recent = self.stage_samples.min(self.window.len());
         if let Some(canary) = self.canary.take() {
             self.judge_canary(canary, recent);
@@ -67,6 +72,7 @@ impl Controller {
         self.publish();
     }
 
+    /// A canary must show its gain again, on samples that the candidate was not fitted to.
     fn judge_canary(&mut self, canary: Component, recent: usize) {
         if recent < self.options.canary_least {
             self.canary = Some(canary);
@@ -75,10 +81,13 @@ impl Controller {
         let gain = self.compare(&canary, &self.current, recent);
         let version = canary.version.clone();
         let bound = self.options.bound;
-        if gain.mean >= 0.0 && gain.lower(bound) > -CANARY_TOLERANCE {
+        let telling = gain.tried >= LEAST_TRIED;
+        if telling && gain.lower(bound) > self.options.margin {
             self.previous = Some(std::mem::replace(&mut self.current, canary));
             self.record(Outcome::Promoted, Stage::Full, version, Some(gain), "");
-        } else if gain.upper(bound) < 0.0 || recent >= CANARY_PATIENCE * self.options.canary_least {
+        } else if (telling && gain.upper(bound) < 0.0)
+            || recent >= CANARY_PATIENCE * self.options.canary_least
+        {
             self.record(Outcome::RolledBack, Stage::Canary, version, Some(gain), "");
         } else {
             self.canary = Some(canary);
