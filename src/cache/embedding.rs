@@ -9,6 +9,8 @@ use std::sync::{Arc, LazyLock};
 
 use tokenizers::Tokenizer;
 
+use super::guards::Closeness;
+
 /// Length of every vector.
 pub const DIMENSIONS: usize = 128;
 
@@ -104,18 +106,26 @@ impl Embedder {
         unit(sum)
     }
 
-    /// Whether one word may stand for the other: a form of it, or a synonym. Pairs of Quora's with
-    /// one word replaced, by the cosine of the two words: of those from 0.8 on, 19 in 20 are
-    /// labelled as the same, as many as of the surest hits; from 0.5 to 0.6 it is half.
-    pub fn are_alike(&self, a: &str, b: &str) -> bool {
+    /// How close two words are. Pairs of Quora's with one word replaced, by the cosine of the two
+    /// words: of those from 0.8 on, 19 in 20 are labelled as the same, as many as of the surest
+    /// hits; from 0.5 to 0.6 it is half. Two rare words are alike or far: what names one kind of
+    /// thing, two cities, is near and not the same.
+    pub fn closeness(&self, a: &str, b: &str) -> Closeness {
         const ALIKE: f32 = 0.8;
-        let vector = |word: &str| match *self.tokens(word) {
-            [token] => Some(self.vector(token)),
-            // A mean of pieces says too little.
-            _ => None,
-        };
-        let vectors = vector(a).zip(vector(b));
-        vectors.is_some_and(|(a, b)| dot(a, b) >= ALIKE * (dot(a, a) * dot(b, b)).sqrt())
+        const NEAR: f32 = 0.5;
+        const RARE: f32 = 0.93;
+        // A mean of pieces says too little.
+        let ([a], [b]) = (&*self.tokens(a), &*self.tokens(b)) else { return Closeness::Far };
+        let (x, y) = (self.vector(*a), self.vector(*b));
+        let reaches = |cosine: f32| dot(x, y) >= cosine * (dot(x, x) * dot(y, y)).sqrt();
+        let rare = self.weight(*a).min(self.weight(*b)) >= RARE;
+        if reaches(ALIKE) {
+            Closeness::Alike
+        } else if !rare && reaches(NEAR) {
+            Closeness::Near
+        } else {
+            Closeness::Far
+        }
     }
 
     /// How much a token says, 0 for one that says nothing.
@@ -173,10 +183,20 @@ mod tests {
     }
 
     #[test]
-    fn forms_and_synonyms_are_alike() {
-        let alike = |a: &str, b: &str| Embedder::built_in().unwrap().are_alike(a, b);
-        assert!(alike("lawyer", "attorney") && alike("movies", "films") && alike("big", "huge"));
-        assert!(!alike("rice", "pasta") && !alike("tea", "coffee") && !alike("", ""));
+    fn forms_and_synonyms_are_alike_and_names_of_one_kind_are_far() {
+        let embedder = Embedder::built_in().unwrap();
+        for (a, b, closeness) in [
+            ("lawyer", "attorney", Closeness::Alike),
+            ("movies", "films", Closeness::Alike),
+            ("big", "huge", Closeness::Alike),
+            ("rice", "wheat", Closeness::Near),
+            ("tea", "law", Closeness::Far),
+            ("riga", "tallinn", Closeness::Far),
+            ("", "", Closeness::Far),
+        ] {
+            assert_eq!(embedder.closeness(a, b), closeness, "{a} {b}");
+            assert_eq!(embedder.closeness(b, a), closeness, "{b} {a}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::embedding::{Embedder, dot};
+use super::guards::Closeness;
 use super::question::Question;
 
 /// How many numbers [`PairFeatures`] holds.
@@ -41,7 +42,8 @@ impl PairFeatures {
         let cosine = dot(&a.embedding, &b.embedding);
         let (of_a, of_b) = (Coverage::of(embedder, a, b), Coverage::of(embedder, b, a));
         let (content_words, same_content) = a.facts.content_against(&b.facts);
-        let retold = a.facts.retold(&b.facts, |x, y| embedder.are_alike(x, y));
+        let alike = |x: &str, y: &str| embedder.closeness(x, y) == Closeness::Alike;
+        let retold = a.facts.retold(&b.facts, alike);
         let [reordered, substituted] = retold.map(|it| f32::from(u8::from(it)));
         let least = |x: f32, y: f32| x.min(y);
         let (long, short) = (of_a.weight.max(of_b.weight).max(1e-6), of_a.weight.min(of_b.weight));

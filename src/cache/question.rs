@@ -101,7 +101,7 @@ impl Matcher {
         Verdict {
             similarity: 1.0 / (1.0 + (-logit).exp()),
             cosine: dot(&a.embedding, &b.embedding),
-            guards: a.facts.agree(&b.facts, |x, y| self.embedder.are_alike(x, y)),
+            guards: a.facts.agree(&b.facts, |x, y| self.embedder.closeness(x, y)),
         }
     }
 

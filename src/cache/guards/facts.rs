@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Disagreement;
 use super::frame::Frame;
 use super::held::in_one_line;
 use super::language::{Language, language};
 use super::lists::{FIRST, is_negation, is_stopword, opposites};
 use super::marked::{quotes, take_code};
 use super::words::{Kind, Word, sense, words};
+use super::{Closeness, Disagreement};
 
 /// What the guards compare. Made once a text.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Facts {
 }
 
 /// Content words from which one word more or less says little.
-const LONG: usize = 8;
+pub(super) const LONG: usize = 8;
 
 /// Words that say what a question asks for.
 const QUESTIONS: &[(&str, &[&str])] = &[
@@ -53,8 +53,7 @@ impl Facts {
         Facts { language: language(&without_code), frame, quotes, words, lower, written }
     }
 
-    /// Whether the texts agree in all that must. `alike` says of two words whether one may stand
-    /// for the other.
+    /// Whether the texts agree in all that must. `closeness` says how close two words are.
     ///
     /// # Errors
     ///
@@ -62,7 +61,7 @@ impl Facts {
     pub fn agree(
         &self,
         other: &Facts,
-        alike: impl Fn(&str, &str) -> bool,
+        closeness: impl Fn(&str, &str) -> Closeness,
     ) -> Result<(), Disagreement> {
         let units = |facts: &Facts| -> BTreeSet<String> {
             facts.of_kind(Kind::Unit).map(str::to_owned).collect()
@@ -81,7 +80,10 @@ impl Facts {
         // Of statements, the calibration says what these two are worth.
         let asked = !self.tells_like(other);
         refuse(asked && self.is_reordered(other), Disagreement::Order)?;
-        refuse(asked && self.is_substituted(other, alike), Disagreement::Substitution)
+        let alike = |a: &str, b: &str| closeness(a, b) == Closeness::Alike;
+        let substituted =
+            || self.is_substituted(other, alike) || self.speaks_of_other(other, &closeness);
+        refuse(asked && substituted(), Disagreement::Substitution)
     }
 
     /// Of two statements: whether one is the other in another order, and whether it is the other
@@ -172,7 +174,7 @@ impl Facts {
     }
 
     /// Whether a word is denied here whose opposite is there: "not possible", "impossible".
-    fn turns(&self, other: &Facts) -> bool {
+    pub(super) fn turns(&self, other: &Facts) -> bool {
         self.denied().any(|word| other.reverses(word))
     }
 

@@ -18,7 +18,7 @@ const ROWS: [&[&str]; 10] = [
     &["best", "good", "better", "great", "top", "worst"],
     &["how", WAYS[0], WAYS[1], WAYS[2], WAYS[3], WAYS[4]],
 ];
-const WAYS: [&str; 5] = ["way", "ways", "method", "methods", "steps"];
+pub(super) const WAYS: [&str; 5] = ["way", "ways", "method", "methods", "steps"];
 /// Verbs behind which "I" and "you" are anybody: "how do I", "how can you".
 const VERBS: &[&str] =
     &["do", "does", "can", "could", "should", "would", "will", "might", "may", "must", "to"];

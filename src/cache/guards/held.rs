@@ -43,12 +43,18 @@ impl Facts {
                     || is_end_of(name, &word.text) && other.is_joined(&word.text)
             }) || self.is_joined(name)
         };
-        let spelt_out = |name: &str| {
-            let mut initials = self.of_kind(Kind::Name).filter_map(|short| other.spells_out(short));
-            initials.any(|words| words.iter().any(|word| word.text == name))
-        };
         let mut names = other.of_kind(Kind::Name);
-        names.all(|name| holds(name) || self.spells_out(name).is_some() || spelt_out(name))
+        names.all(|name| holds(name) || self.holds_initials_of(other, name))
+    }
+
+    /// Whether a word of the other is initials of words here, or one of the words of which initials
+    /// are here.
+    pub(super) fn holds_initials_of(&self, other: &Facts, word: &str) -> bool {
+        let spelt_out = || {
+            let mut initials = self.of_kind(Kind::Name).filter_map(|short| other.spells_out(short));
+            initials.any(|words| words.iter().any(|it| it.text == word))
+        };
+        self.spells_out(word).is_some() || spelt_out()
     }
 
     /// The words that initials stand for: "natural language processing" of "nlp".
@@ -63,7 +69,7 @@ impl Facts {
     }
 
     /// Whether the words of this text make up a longer one: "web" and "page" do "webpage".
-    fn is_joined(&self, whole: &str) -> bool {
+    pub(super) fn is_joined(&self, whole: &str) -> bool {
         const LEAST: usize = 3;
         self.words.iter().filter(|word| word.text.len() >= LEAST).any(|word| {
             let rest = whole.strip_prefix(&*word.text).filter(|rest| rest.len() >= LEAST);
@@ -72,7 +78,7 @@ impl Facts {
     }
 }
 
-fn is_end_of(part: &str, whole: &str) -> bool {
+pub(super) fn is_end_of(part: &str, whole: &str) -> bool {
     part.len() < whole.len() && (whole.starts_with(part) || whole.ends_with(part))
 }
 

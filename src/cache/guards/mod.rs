@@ -14,11 +14,22 @@ mod lists;
 mod marked;
 mod order;
 mod tidy;
+mod topic;
 mod words;
 
 pub use facts::Facts;
 pub use lists::is_stopword;
 pub use words::MAX_TEXT_BYTES;
+
+/// How close the meanings of two words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closeness {
+    Far,
+    /// What one text says by the one, the other may say by the other.
+    Near,
+    /// A form or a synonym: in the same sentence, one may stand for the other.
+    Alike,
+}
 
 /// What two questions differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -46,7 +57,7 @@ pub enum Disagreement {
     Opposites,
     /// The same words the other way around: "from A to B", "from B to A".
     Order,
-    /// One sentence with one thing replaced by another.
+    /// One thing replaced by another, in one sentence or also in other words.
     Substitution,
 }
 
@@ -93,7 +104,7 @@ impl Disagreement {
 ///
 /// The first kind of disagreement found.
 pub fn agree(a: &str, b: &str) -> Result<(), Disagreement> {
-    Facts::of(a).agree(&Facts::of(b), |_, _| false)
+    Facts::of(a).agree(&Facts::of(b), |_, _| Closeness::Far)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cache::Embedder;
 
 #[test]
 fn what_must_agree_is_told_by_kind() {
@@ -193,6 +194,35 @@ fn order_and_a_word_are_weighed_of_statements_only() {
             (Err(Disagreement::Substitution), [false; 2]),
             "{a}"
         );
+    }
+}
+
+#[test]
+fn another_thing_in_other_words_is_refused() {
+    let embedder = Embedder::built_in().unwrap();
+    let agree = |a: &str, b: &str| {
+        Facts::of(a).agree(&Facts::of(b), |x, y| embedder.closeness(x, y)).is_ok()
+    };
+    for (a, b) in [
+        ("what is the boiling time of barley", "how long should i boil chickpeas"),
+        ("when should i travel to braga", "what is the best time to visit bogota"),
+        ("how can i learn emacs quickly", "what is a fast way to learn jenkins"),
+        ("are tourists safe in riga", "is tallinn a safe city for tourists"),
+        ("which books did karl popper write", "what books were written by emmy noether"),
+        ("give me a recipe for couscous", "share a recipe with thomas hobbes"),
+        ("Reset the figma password.", "Please reset a password of dropbox."),
+    ] {
+        assert!(!agree(a, b) && !agree(b, a), "{a} / {b}");
+    }
+    for (a, b) in [
+        ("what is the height of a giraffe", "how tall is a giraffe"),
+        ("what is the boiling time of barley", "how long do i boil barley"),
+        ("how can i design a web page", "what is the way to design a webpage"),
+        ("Where can I buy a cheap bicycle?", "Where can one purchase cheap bikes?"),
+        ("What do attorneys earn in a year?", "How much do lawyers earn in a year?"),
+        ("It fetches the table.", "It downloads the list."),
+    ] {
+        assert!(agree(a, b) && agree(b, a), "{a} / {b}");
     }
 }
 
