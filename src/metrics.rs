@@ -6,14 +6,15 @@
 use crate::config::Config;
 use crate::control::Missing;
 use crate::decision::Reason;
+use crate::scope::Pass;
 
-/// Counter: requests that are none of ours and passed untouched.
-pub const PASSED: &str = "pointsman_passed";
+/// Counter: decisions on requests whose route asks for a mode or a policy that there is not.
+pub const MISDIRECTED: &str = "pointsman_misdirected";
 /// Histogram: time from the whole body to the decision, in microseconds.
 pub const DECISION_TIME: &str = "pointsman_decision_us";
 /// Histogram: bytes of body read for a decision.
 pub const BODY_BYTES: &str = "pointsman_body_bytes";
-/// Histogram: the score that decided, in thousandths, because histograms hold whole numbers.
+/// Histogram: the classifier's score, in thousandths, because histograms hold whole numbers.
 pub const SCORE: &str = "pointsman_score_thousandths";
 
 /// Counter: decision records that found no room in the buffer for the control plane.
@@ -24,6 +25,11 @@ pub const CONTROL_CALLS_FAILED: &str = "pointsman_control_calls_failed";
 pub const SNAPSHOTS_LOADED: &str = "pointsman_snapshots_loaded";
 /// Counter: policy snapshots refused: too large, for another context, no numbers.
 pub const SNAPSHOTS_REFUSED: &str = "pointsman_snapshots_refused";
+
+/// Counter: requests that passed untouched.
+pub fn passed(why: Pass) -> String {
+    format!("pointsman_passed.reason.{}", why.name())
+}
 
 /// Counter: decisions of the classifier that the bandit should have made.
 pub fn bandit_fallback(missing: Missing) -> String {

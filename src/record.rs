@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
+use crate::scope::Pass;
+
 /// One decision, for people and for learning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record<'a> {
@@ -17,6 +19,8 @@ pub struct Record<'a> {
     pub policy_version: &'a str,
     pub model_version: &'a str,
     pub schema_hash: &'a str,
+    /// Whether the request was routed by the decision (`route`) or not (`observe`).
+    pub mode: &'static str,
     pub target: &'a str,
     pub cluster: &'a str,
     pub source: &'static str,
@@ -41,6 +45,11 @@ pub struct Record<'a> {
     pub prompt_tokens_estimate: usize,
     /// Time from the whole body to the decision, in microseconds.
     pub latency_us: u64,
+}
+
+/// What is recorded of a request that passes untouched.
+pub fn of_pass(why: Pass) -> String {
+    format!(r#"{{"passed":"{}"}}"#, why.name())
 }
 
 /// About as many bytes as a record has.

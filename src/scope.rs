@@ -25,7 +25,9 @@ pub enum Pass {
 }
 
 impl Pass {
-    /// The name in explanations.
+    pub const ALL: [Pass; 3] = [Pass::OutOfScope, Pass::ModeOff, Pass::Skipped];
+
+    /// The name in explanations, records and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Pass::OutOfScope => "out_of_scope",
@@ -44,6 +46,8 @@ pub struct Ours {
     pub policy: usize,
     /// Why the body cannot be read.
     pub unreadable: Option<Reason>,
+    /// The route's metadata asks for a mode or a policy that there is not.
+    pub misdirected: bool,
 }
 
 /// A request header by its lower-case name; method and path are `:method` and `:path`.
@@ -61,20 +65,23 @@ impl Scope {
         let Some(format) = format(config, header) else {
             return Scope::Passes(Pass::OutOfScope);
         };
-        let mode = route("mode").and_then(|name| Mode::named(&name)).unwrap_or(config.mode);
+        let asked = route("mode");
+        let named = asked.as_deref().map(Mode::named);
+        let mode = named.flatten().unwrap_or(config.mode);
         if mode == Mode::Off {
             return Scope::Passes(Pass::ModeOff);
         }
         if config.client.skip && header(CLIENT_HEADER).is_some_and(|asked| asked == b"skip") {
             return Scope::Passes(Pass::Skipped);
         }
-        let named = |name: String| config.policies.iter().position(|policy| policy.name == name);
-        let policy = match config.policies.as_slice() {
-            [_, _, ..] => route("policy").and_then(named),
-            _ => None,
-        };
+        // With no other policy than the main one, nobody is asked.
+        let asked = if config.policies.len() > 1 { route("policy") } else { None };
+        let policy =
+            asked.map(|name| config.policies.iter().position(|policy| policy.name == name));
+        let misdirected = named == Some(None) || policy == Some(None);
+        let policy = policy.flatten().unwrap_or(0);
         let unreadable = unreadable(header, ended);
-        Scope::Ours(Ours { format, mode, policy: policy.unwrap_or(0), unreadable })
+        Scope::Ours(Ours { format, mode, policy, unreadable, misdirected })
     }
 }
 
@@ -158,6 +165,7 @@ mod tests {
         ] {
             let Scope::Ours(ours) = of(&config(""), NOTHING, metadata) else { panic!("passes") };
             assert_eq!((ours.mode, ours.policy), (mode, policy));
+            assert_eq!(ours.misdirected, policy == 0);
         }
     }
 }

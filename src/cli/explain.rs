@@ -67,6 +67,8 @@ struct Explanation<'a> {
     score: Option<f32>,
     threshold: Option<f32>,
     model_version: &'a str,
+    /// Of the configuration, as in records and metrics.
+    policy_version: &'a str,
     /// The target that the conversation is remembered to have gone to.
     previous: Option<&'a str>,
     /// Why the classifier decides: there is no snapshot here for the bandit to draw from.
@@ -114,8 +116,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Some(path) => read(path)?,
         None => DEFAULT_CONFIG.to_vec(),
     };
+    let policy_version = Config::version_of(&config);
     let config = Config::from_json(&config).map_err(|errors| {
-        let lines: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+        let file = args.config.as_deref().unwrap_or(Path::new("-")).display();
+        let lines: Vec<String> = errors.0.iter().map(|error| format!("{file}: {error}")).collect();
         BadInput::new(lines.join("\n       "))
     })?;
     let router = Router::new(config).map_err(BadInput::new)?;
@@ -129,7 +133,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         });
         value.map(|value| value.as_bytes().to_vec())
     };
-    let explanation = explain(&router, args, &header, &mut body)?;
+    let explanation = explain(&router, args, &policy_version, &header, &mut body)?;
     if args.json {
         print(serde_json::to_string(&explanation)?)
     } else {
@@ -156,24 +160,28 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
 fn explain<'a>(
     router: &'a Router,
     args: &Args,
+    policy_version: &'a str,
     header: Header,
     body: &mut Vec<u8>,
 ) -> anyhow::Result<Explanation<'a>> {
     let config = router.config();
-    let position = |found: Option<usize>, option: &str, name: &str| {
-        found.ok_or_else(|| BadInput::new(format!("{option} {name}: not in the configuration")))
+    let position = |known: &[&str], option: &str, name: &str| {
+        known.iter().position(|known| *known == name).ok_or_else(|| {
+            BadInput::new(format!("{option} {name}: must be one of {}", known.join(", ")))
+        })
     };
     if let Some(name) = &args.policy {
-        let found = config.policies.iter().position(|policy| policy.name == *name);
-        position(found, "--policy", name)?;
+        let named = config.policies.iter().map(|policy| policy.name.as_str());
+        let named: Vec<&str> = named.filter(|name| !name.is_empty()).collect();
+        position(&named, "--policy", name)?;
     }
-    let previous = args.previous.as_ref().map(|name| {
-        position(config.targets.iter().position(|it| it.name == *name), "--previous", name)
-    });
+    let targets: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
+    let previous = args.previous.as_ref().map(|name| position(&targets, "--previous", name));
     let previous = previous.transpose()?;
     let explanation = Explanation {
         mode: config.mode.name(),
         model_version: &router.classifier().manifest().version,
+        policy_version,
         novelty_limit: config.novelty_limit,
         ..Explanation::default()
     };
@@ -298,6 +306,7 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
     if let Some(why) = explanation.passes {
         return writeln!(out, "passes    untouched: {why} (mode {mode})");
     }
+    writeln!(out, "config    {}", explanation.policy_version)?;
     writeln!(
         out,
         "target    {} (cluster {}, mode {mode})",

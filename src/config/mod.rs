@@ -1,6 +1,7 @@
 //! The filter's configuration, strictly checked.
 
 use crate::decision::Reason;
+use crate::features;
 use crate::policy::Policy;
 use crate::prompt::{Envelopes, MAX_BODY_BYTES};
 use crate::rewrite::Edit;
@@ -241,6 +242,13 @@ impl Config {
             }
         }
         reasons
+    }
+
+    /// The version of a configuration: a digest of what it says, whatever its white space and the
+    /// order of its fields.
+    pub fn version_of(json: &[u8]) -> String {
+        let value: Option<serde_json::Value> = serde_json::from_slice(json).ok();
+        features::digest_of(value.map_or_else(String::new, |value| value.to_string()).as_bytes())
     }
 
     /// Reads a configuration.

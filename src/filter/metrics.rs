@@ -10,11 +10,13 @@ use crate::config::{Config, Target};
 use crate::control::Missing;
 use crate::decision::{Decision, Reason};
 use crate::metrics::{self, Direction};
+use crate::scope::Pass;
 use crate::usage::{Price, Usage};
 
 /// Identifiers of the metrics that Envoy gave out.
 pub(super) struct Metrics {
-    passed: u32,
+    passed: Vec<(Pass, u32)>,
+    misdirected: u32,
     decision_time: u32,
     body_bytes: u32,
     score: u32,
@@ -56,9 +58,11 @@ impl Metrics {
         }
         let no_snapshot = (config.bandit.is_some() && config.control.is_none())
             .then(|| counter(&metrics::bandit_fallback(Missing::NoSnapshot)));
+        let passed = Pass::ALL.iter().map(|&why| Ok((why, counter(&metrics::passed(why))?)));
         let configuration = metrics::configuration(model_version, policy_version);
         Ok(Metrics {
-            passed: counter(metrics::PASSED)?,
+            passed: passed.collect::<Result<_, _>>()?,
+            misdirected: counter(metrics::MISDIRECTED)?,
             decision_time: define_metric(MetricType::Histogram, metrics::DECISION_TIME)?,
             body_bytes: define_metric(MetricType::Histogram, metrics::BODY_BYTES)?,
             score: define_metric(MetricType::Histogram, metrics::SCORE)?,
@@ -78,8 +82,15 @@ impl Metrics {
         }
     }
 
-    pub(super) fn passed(&self) {
-        count(self.passed, 1);
+    pub(super) fn passed(&self, why: Pass) {
+        if let Some((_, id)) = self.passed.iter().find(|(known, _)| *known == why) {
+            count(*id, 1);
+        }
+    }
+
+    /// A route's metadata was not understood.
+    pub(super) fn misdirected(&self) {
+        count(self.misdirected, 1);
     }
 
     pub(super) fn decided(&self, decision: &Decision, body_bytes: usize, latency_us: u64) {

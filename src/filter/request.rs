@@ -30,7 +30,7 @@ enum Stage {
     /// Headers are held back until the body is here.
     Reading(Ours),
     /// On its way.
-    Decided { decision: Decision, id: String, at: Instant },
+    Decided { decision: Decision, id: String, at: Instant, mode: Mode },
 }
 
 /// How much of the body is buffered.
@@ -128,6 +128,7 @@ impl Request {
             policy_version: &service.policy_version,
             model_version: &service.router.classifier().manifest().version,
             schema_hash: &service.schema_hash,
+            mode: mode.name(),
             target: &target.name,
             cluster: &target.cluster,
             source: decision.source().name(),
@@ -150,12 +151,12 @@ impl Request {
             control.tell(&record);
         }
         service.metrics.decided(&decision, body_bytes, latency_us);
-        self.stage = Stage::Decided { decision, id, at: Instant::now() };
+        self.stage = Stage::Decided { decision, id, at: Instant::now(), mode };
     }
 
     /// Tells the control plane what a complete answer is worth by its own signs.
     fn judge(&self, answer: &Answer) {
-        let (Stage::Decided { decision, id, at }, Some(control)) =
+        let (Stage::Decided { decision, id, at, .. }, Some(control)) =
             (&self.stage, &self.service.control)
         else {
             return;
@@ -183,10 +184,14 @@ impl HttpContext for Request {
                 if why == Pass::Skipped {
                     self.set_http_request_header(CLIENT_HEADER, None);
                 }
-                self.service.metrics.passed();
+                self.service.metrics.passed(why);
+                self.set_property(vec![RECORD_PROPERTY], Some(record::of_pass(why).as_bytes()));
                 return Action::Continue;
             }
         };
+        if ours.misdirected {
+            self.service.metrics.misdirected();
+        }
         if let Some(reason) = ours.unreadable {
             let decision = self.service.router.fall_back(reason);
             let id = self.service.decision_id();
@@ -219,18 +224,24 @@ impl HttpContext for Request {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let Stage::Decided { decision, id, .. } = &self.stage else {
+        let Stage::Decided { decision, id, mode, .. } = &self.stage else {
             return Action::Continue;
         };
         let judged = self.service.control.as_ref().is_some_and(Control::judges);
-        if judged || self.service.metrics.counts_spending() {
-            let targets = &self.service.router.config().targets;
-            self.answer = Answer::begin(targets, judged, end_of_stream);
-        }
         let config = self.service.router.config();
-        if let (Some(health), Some(status)) = (&config.health, response::status()) {
-            let now = milliseconds_since_epoch() / 1000;
-            self.service.watch.answered(health, decision.target, status, now);
+        let reads = judged || self.service.metrics.counts_spending();
+        if reads || config.health.is_some() {
+            // Where only Envoy routes, the target decided on has most likely not answered.
+            let routed = (*mode == Mode::Route).then_some(decision.target);
+            let target = response::answering(&config.targets).or(routed);
+            if reads {
+                self.answer = Answer::begin(target, judged, end_of_stream);
+            }
+            let failing = config.health.as_ref().zip(target).zip(response::status());
+            if let Some(((health, target), status)) = failing {
+                let now = milliseconds_since_epoch() / 1000;
+                self.service.watch.answered(health, target, status, now);
+            }
         }
         let shown = config.response_headers;
         let Some(target) = self.service.router.target(decision) else {
@@ -264,8 +275,8 @@ impl HttpContext for Request {
     }
 
     fn on_log(&mut self) {
-        if let (Some(answer), Stage::Decided { decision, .. }) = (&self.answer, &self.stage) {
-            answer.count(&self.service.metrics, decision.target);
+        if let Some(answer) = &self.answer {
+            answer.count(&self.service.metrics);
             self.judge(answer);
         }
     }

@@ -11,7 +11,7 @@ use crate::usage::{Outcome, Usage, UsageReader};
 /// An answer that streams by.
 pub(super) struct Answer {
     status: u16,
-    /// Position of the target that gave it, if the host knows; else the one decided on is meant.
+    /// Position of the target that gave it; `None` when nobody knows.
     target: Option<usize>,
     /// `None` for an answer whose bytes say nothing.
     reader: Option<UsageReader>,
@@ -25,9 +25,9 @@ pub(super) fn status() -> Option<u16> {
 }
 
 impl Answer {
-    /// The head of an answer is here, and perhaps all of it. `judged` says that more than its
-    /// cost is wanted.
-    pub(super) fn begin(targets: &[Target], judged: bool, ended: bool) -> Option<Self> {
+    /// The head of a target's answer is here, and perhaps all of it. `judged` says that more than
+    /// its cost is wanted.
+    pub(super) fn begin(target: Option<usize>, judged: bool, ended: bool) -> Option<Self> {
         let header = |name| {
             hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
         };
@@ -38,7 +38,7 @@ impl Answer {
         let reader = (plain && is_success(status)).then(|| UsageReader::new(&content_type));
         let reader = reader.flatten();
         let reader = if judged { reader.map(UsageReader::with_outcome) } else { reader };
-        Some(Answer { status, target: answering(targets), reader, ended })
+        Some(Answer { status, target, reader, ended })
     }
 
     /// The next `size` bytes of the body pass.
@@ -56,16 +56,15 @@ impl Answer {
     }
 
     /// The answer is over, or the client went away. Nobody charges for an error.
-    pub(super) fn count(&self, metrics: &Metrics, decided: usize) {
-        if is_success(self.status) {
-            metrics.answered(self.target.unwrap_or(decided), self.usage());
+    pub(super) fn count(&self, metrics: &Metrics) {
+        if let Some(target) = self.target.filter(|_| is_success(self.status)) {
+            metrics.answered(target, self.usage());
         }
     }
 
     /// Its status, when it came to its end, from the target that was decided on.
     pub(super) fn complete(&self, decided: usize) -> Option<u16> {
-        let own = self.target.is_none_or(|target| target == decided);
-        (self.ended && own).then_some(self.status)
+        (self.ended && self.target == Some(decided)).then_some(self.status)
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
@@ -83,7 +82,7 @@ fn is_success(status: u16) -> bool {
 
 /// The target that answered. It is not the one decided on when only observing, or when another
 /// took over: then endpoints tell in their metadata whose they are.
-fn answering(targets: &[Target]) -> Option<usize> {
+pub(super) fn answering(targets: &[Target]) -> Option<usize> {
     let metadata = ["xds", "upstream_host_metadata", "filter_metadata", "pointsman", "target"];
     if let Ok(Some(name)) = hostcalls::get_property(metadata.to_vec()) {
         return targets.iter().position(|target| target.name.as_bytes() == name);

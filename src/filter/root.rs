@@ -23,7 +23,7 @@ pub(super) struct Service {
     pub(super) control: Option<Control>,
     pub(super) watch: Watch,
     pub(super) schema_hash: String,
-    /// Digest of the configuration.
+    /// [`Config::version_of`] the configuration.
     pub(super) policy_version: String,
     identity: RandomState,
     decisions: Cell<u64>,
@@ -34,7 +34,7 @@ impl Service {
         let config = Config::from_json(json)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let router = Router::new(config).map_err(|error| vec![error.to_string()])?;
-        let policy_version = features::digest_of(json);
+        let policy_version = Config::version_of(json);
         let model_version = &router.classifier().manifest().version;
         let metrics = Metrics::define(router.config(), model_version, &policy_version)
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;

@@ -12,5 +12,12 @@ pub(super) fn header(name: &str) -> Option<Vec<u8>> {
 /// A text of the route's metadata, under this filter's name.
 pub(super) fn metadata(name: &str) -> Option<String> {
     let path = vec!["xds", "route_metadata", "filter_metadata", "pointsman", name];
-    String::from_utf8(hostcalls::get_property(path).ok().flatten()?).ok()
+    let value = hostcalls::get_property(path).ok().flatten()?;
+    // YAML takes a bare `off` for false, which Envoy tells as one byte of zero. Whoever writes it
+    // wants to switch off.
+    if value == [0] {
+        Some("off".to_owned())
+    } else {
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
 }

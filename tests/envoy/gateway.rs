@@ -25,6 +25,7 @@ pub const CASES: &[Case] = &[
     ("an_observed_request_is_decided_on_and_not_routed", observe),
     ("a_runtime_key_switches_the_filter_off_and_on", kill_switch),
     ("a_target_that_fails_is_left_out_and_tried_again", health),
+    ("an_observed_failure_counts_for_the_target_that_answered", observed_failures),
     ("a_canary_gets_its_share_of_conversations_with_exact_propensity", canary),
 ];
 
@@ -64,6 +65,8 @@ fn routes() -> Vec<Value> {
         ("strict", json!({"policy": "strict"})),
         ("observed", json!({"mode": "observe"})),
         ("off", json!({"mode": "off"})),
+        // What YAML makes of a bare `off`.
+        ("bare-off", json!({"mode": false})),
         ("mistaken", json!({"policy": "no-such-policy", "mode": 7})),
     ] {
         routes.push(json!({
@@ -319,6 +322,7 @@ fn client_override(stage: &Stage) -> Result<()> {
     let sent = send(stage, &easy, &asking("skip"))?;
     assert_outcome(stage, &sent, ["strong", "none", "none"])?;
     assert_eq!(stage.landing(&sent.path)?.1.body, serde_json::to_vec(&easy)?, "untouched");
+    assert_eq!(stage.decision(&sent.path)?, json!({"passed": "skipped"}));
     Ok(())
 }
 
@@ -329,10 +333,16 @@ fn route_metadata(stage: &Stage) -> Result<()> {
     assert_outcome(stage, &sent, ["strong", "classifier", "score_below_threshold"])?;
     let decision = stage.decision(&sent.path)?;
     assert_eq!((&decision["threshold"], &decision["policy"]), (&json!(1.0), &json!("strict")));
-    let sent = send(stage, &easy, &[("x-tenant", "off")])?;
-    assert_outcome(stage, &sent, ["strong", "none", "none"])?;
-    // A mistake in a route costs no request: the main policy holds.
-    assert_outcome(stage, &send(stage, &easy, &[("x-tenant", "mistaken")])?, REACHED)
+    for off in ["off", "bare-off"] {
+        let sent = send(stage, &easy, &[("x-tenant", off)])?;
+        assert_outcome(stage, &sent, ["strong", "none", "none"])?;
+        assert_eq!(stage.decision(&sent.path)?, json!({"passed": "mode_off"}));
+    }
+    // A mistake in a route costs no request: the main policy holds. It is counted.
+    assert_outcome(stage, &send(stage, &easy, &[("x-tenant", "mistaken")])?, REACHED)?;
+    let counted = stage.envoy.admin_get("/stats?filter=^wasmcustom.pointsman_misdirected$")?;
+    assert_eq!(counted.trim(), "wasmcustom.pointsman_misdirected: 1");
+    Ok(())
 }
 
 fn observe(stage: &Stage) -> Result<()> {
@@ -342,6 +352,7 @@ fn observe(stage: &Stage) -> Result<()> {
     assert_outcome(stage, &sent, ["strong", "classifier", "score_reached_threshold"])?;
     let decision = stage.decision(&sent.path)?;
     assert_eq!(decision["cluster"], "cheap", "decided, but not routed");
+    assert_eq!(decision["mode"], "observe");
     assert_eq!(stage.landing(&sent.path)?.1.body, serde_json::to_vec(&body)?, "untouched");
     // The documented listener drops a forged header before routing; here nothing but the filter
     // stands in its way.
@@ -415,6 +426,28 @@ fn health(stage: &Stage) -> Result<()> {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     panic!("it is never tried again");
+}
+
+fn observed_failures(stage: &Stage) -> Result<()> {
+    // Where Envoy's own routes lead, nothing listens.
+    let stage = &*stage.variant("observed-failures", |deployment| {
+        for cluster in ["strong-cache", "strong-model"] {
+            deployment.set_upstream(cluster, "127.0.0.1:9".parse()?)?;
+        }
+        let mut configuration = configuration();
+        configuration["mode"] = json!("observe");
+        configuration["health"] = json!({"consecutive_failures": 2, "ejection_seconds": 60});
+        deployment.set_filter_configuration(&configuration.to_string())
+    })?;
+    let easy = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
+    for _ in 0..12 {
+        let request = post(&stage.path()).body(client::whole(easy.clone()))?;
+        let response = stage.send(Protocol::Http1, request)?;
+        assert_eq!(response.status, 503);
+        let of = |name| response.header(name);
+        assert_eq!(of("x-pointsman-target"), Some("cheap"), "{:?}", of("x-pointsman-reason"));
+    }
+    Ok(())
 }
 
 fn canary(stage: &Stage) -> Result<()> {

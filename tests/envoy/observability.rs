@@ -85,14 +85,14 @@ fn stat(stage: &Stage, name: &str) -> Result<u64> {
 }
 
 fn passed(stage: &Stage) -> Result<()> {
-    let before = stat(stage, "pointsman_passed")?;
+    let before = stat(stage, "pointsman_passed.reason.out_of_scope")?;
     for method in ["GET", "DELETE"] {
         let request = Request::builder().method(method).uri(stage.path()).body(client::empty())?;
         stage.send(Protocol::Http1, request)?;
     }
-    assert_eq!(stat(stage, "pointsman_passed")? - before, 2);
+    assert_eq!(stat(stage, "pointsman_passed.reason.out_of_scope")? - before, 2);
     stage.chat(&chat_body("Hello"))?;
-    assert_eq!(stat(stage, "pointsman_passed")? - before, 2);
+    assert_eq!(stat(stage, "pointsman_passed.reason.out_of_scope")? - before, 2);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, demo_prompts, post};
@@ -111,7 +111,11 @@ fn out_of_scope(stage: &Stage) -> Result<()> {
             assert_eq!(cluster, "strong", "{method} {path}");
             assert_eq!(record.method, method);
             assert_eq!(record.body, if method == "GET" { vec![] } else { body.clone() });
-            assert_eq!(stage.logged(&path)?["decision"], Value::Null, "{method} {path}");
+            assert_eq!(
+                stage.decision(&path)?,
+                json!({"passed": "out_of_scope"}),
+                "{method} {path}"
+            );
         }
     }
     Ok(())

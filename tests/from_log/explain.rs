@@ -164,7 +164,23 @@ fn what_cannot_be_decided_is_explained_by_its_reason() {
     assert_eq!(explained["contributions"], json!([]));
     let output = run(&["explain", "--config", "README.md"], b"{}");
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("not JSON"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("README.md: configuration: not JSON"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_configuration_has_one_version_however_it_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let version = |text: &str| {
+        let file = directory.path().join("config.json");
+        fs::write(&file, text).unwrap();
+        let arguments = ["explain", "--json", "--config", path(&file)];
+        let explained: Value = serde_json::from_str(&stdout(&arguments, b"{}")).unwrap();
+        explained["policy_version"].as_str().unwrap().to_owned()
+    };
+    let targets = r#""targets": [{"name": "a", "cluster": "a"}, {"name": "b", "cluster": "b"}]"#;
+    let one = version(&format!(r#"{{{targets}, "mode": "route"}}"#));
+    assert_eq!(one, version(&format!("{{\n  \"mode\":\"route\", {targets}\n}}")));
+    assert_ne!(one, version(&format!(r#"{{{targets}, "mode": "observe"}}"#)));
 }
 
 #[test]
@@ -204,6 +220,7 @@ fn gates_rules_scores_and_what_headers_change_are_shown() {
         (&gated["source"], &gated["targets"][0]["gate"]),
         (&json!("gate"), &json!("images"))
     );
-    let wrong = run(&["explain", "--config", path(&file), "--policy", "b"], b"{}");
+    let wrong = run(&["explain", "--config", path(&file), "--previous", "b"], b"{}");
     assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("must be one of cheap, strong"), "{}", stderr(&wrong));
 }

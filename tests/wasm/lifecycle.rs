@@ -105,6 +105,7 @@ fn every_field_of_the_record_is_there() {
     assert_eq!(record["cluster"], "east");
     assert_eq!(record["threshold"], 0.0);
     assert_eq!(record["propensity"], 1.0);
+    assert_eq!(record["mode"], "route");
     assert_eq!(record["body_bytes"], BODY.len());
     assert!(record["score"].is_f64(), "{record}");
     assert!(record["features"].is_string(), "{record}");
@@ -127,7 +128,7 @@ fn counters_say_what_was_decided_and_what_passed() {
     assert_eq!(plugin.counter(&format!("{decisions}{reached}")), 3);
     let malformed = ".strong.source.default.reason.malformed_json";
     assert_eq!(plugin.counter(&format!("{decisions}{malformed}")), 1);
-    assert_eq!(plugin.counter("pointsman_passed"), 1);
+    assert_eq!(plugin.counter("pointsman_passed.reason.out_of_scope"), 1);
     let recorded = |name| {
         let histogram = plugin.metrics().iter().find(|metric| metric.name == name);
         histogram.unwrap().recorded.len()
