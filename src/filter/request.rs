@@ -17,7 +17,7 @@ use super::{
 };
 use crate::config::Mode;
 use crate::control;
-use crate::decision::Decision;
+use crate::decision::{Decision, Reason};
 use crate::policy::Facts;
 use crate::record::{self, Record};
 use crate::router::CLIENT_HEADER;
@@ -83,7 +83,9 @@ impl Request {
                 } else {
                     told.fallback = service.metrics.bandit_fallback(&decision);
                 }
-                if let (Some((sticky, key)), Some(target)) = (talk, router.target(&decision)) {
+                // Where it goes while its target is down is no choice to hold on to.
+                let chosen = router.target(&decision).filter(|_| decision.reason != Reason::Health);
+                if let (Some((sticky, key)), Some(target)) = (talk, chosen) {
                     conversation::remember(sticky, key, target);
                 }
                 decision

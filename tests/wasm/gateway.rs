@@ -86,6 +86,20 @@ fn a_target_whose_answers_fail_is_left_out() {
     assert_eq!(ask(&mut plugin, "Hello", "c"), ("strong".into(), "health".into()));
 }
 
+#[test]
+fn a_conversation_returns_when_its_target_is_up_again() {
+    let more = format!(r#"{STICKY},"health":{{"consecutive_failures":1}}"#);
+    let mut first = plugin(&more);
+    ask(&mut first, "Hello", "a");
+    first.host().status = "503".into();
+    ask(&mut first, "Hello", "b");
+    assert_eq!(ask(&mut first, "And?", "a"), ("strong".into(), "health".into()));
+    // A worker that knows of no failure.
+    let mut second = plugin(&more);
+    second.host().shared = first.host().shared.clone();
+    assert_eq!(ask(&mut second, "And?", "a"), ("cheap".into(), "conversation".into()));
+}
+
 fn rewritten(body: &str, size: usize, length: Option<&str>) -> Exchange {
     let mut plugin = plugin(r#","body":{"rewrite_model":true,"max_bytes":1024}"#);
     let mut request = Request::chat(body).in_chunks(size);
@@ -144,7 +158,7 @@ fn a_route_chooses_policy_and_mode() {
     assert_eq!(observed.recorded("target"), "cheap");
     assert_eq!(observed.request_header("x-pointsman-cluster"), None, "decided, not routed");
     let off = with("mode", "off");
-    assert!(off.record.is_none());
+    assert_eq!(off.record, Some(json!({"passed": "mode_off"})));
     assert_eq!(off.request_header("x-pointsman-cluster"), None, "forged, and removed");
     assert_eq!(with("mode", "sideways").recorded("target"), "cheap");
 }
