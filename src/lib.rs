@@ -26,6 +26,8 @@ pub mod router;
 pub mod scope;
 pub mod usage;
 
+mod canonical;
+
 #[cfg(target_arch = "wasm32")]
 mod filter;
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::canonical;
 use super::guards::MAX_TEXT_BYTES;
+use crate::canonical;
 use crate::prompt::{ApiFormat, Envelopes, Prompt, Role};
 
 /// 128 bits of SHA-256: nobody finds two requests with the same.

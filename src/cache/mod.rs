@@ -23,7 +23,6 @@ mod admin;
 mod answer;
 pub mod audit;
 pub mod calibrate;
-mod canonical;
 mod control;
 pub mod embedding;
 pub mod endpoint;

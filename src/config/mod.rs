@@ -1,5 +1,6 @@
 //! The filter's configuration, strictly checked.
 
+use crate::canonical;
 use crate::decision::Reason;
 use crate::features;
 use crate::policy::Policy;
@@ -247,8 +248,8 @@ impl Config {
     /// The version of a configuration: a digest of what it says, whatever its white space and the
     /// order of its fields.
     pub fn version_of(json: &[u8]) -> String {
-        let value: Option<serde_json::Value> = serde_json::from_slice(json).ok();
-        features::digest_of(value.map_or_else(String::new, |value| value.to_string()).as_bytes())
+        let value = canonical::parse(json).map(|value| value.to_string());
+        features::digest_of(value.unwrap_or_default().as_bytes())
     }
 
     /// Reads a configuration.

@@ -10,6 +10,7 @@ use super::{
     BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override, ResponseHeaders,
     Sticky, Target,
 };
+use crate::canonical;
 use crate::prompt::Envelopes;
 
 /// Most tags and path prefixes.
@@ -48,10 +49,11 @@ pub(super) const FIELDS: [&str; 15] = [
 
 pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
     let mut errors = Errors::default();
-    let value = match serde_json::from_slice::<Value>(json) {
+    let value = match canonical::parse(json) {
         Ok(value) => value,
         Err(error) => {
-            errors.add("", "", format!("not JSON: {error}"));
+            let syntax = if error.is_data() { "" } else { "not JSON: " };
+            errors.add("", "", format!("{syntax}{error}"));
             return Err(ConfigErrors(errors.0));
         }
     };

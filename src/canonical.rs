@@ -1,4 +1,4 @@
-//! A JSON body in one form: whitespace and the order of fields do not matter, repeated fields are
+//! JSON in one form: whitespace and the order of fields do not matter, repeated fields are
 //! refused.
 
 use std::fmt;
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Parses a body. Two parsers may read an object with a repeated field differently, so such a
-/// body has no canonical form.
+/// Parses JSON. Two parsers may read an object with a repeated field differently, so it has no
+/// canonical form.
 ///
 /// # Errors
 ///
 /// When it is not JSON, or repeats a field.
-pub(super) fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<Strict>(body).map(|strict| strict.0)
+pub(crate) fn parse(json: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Strict>(json).map(|strict| strict.0)
 }
 
 struct Strict(Value);
@@ -74,9 +74,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
         // `Map` keeps its keys sorted.
         let mut object = Map::new();
         while let Some((name, Strict(value))) = map.next_entry::<String, Strict>()? {
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a field is there twice"));
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the field {name:?} is there twice")));
             }
+            object.insert(name, value);
         }
         Ok(Value::Object(object))
     }
