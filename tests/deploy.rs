@@ -83,7 +83,8 @@ fn kubernetes_resources_hold_by_their_published_schemas() {
         }
     }
     // No package has Envoy Gateway's own schemas.
-    assert_eq!(unchecked, ["EnvoyExtensionPolicy", "EnvoyPatchPolicy"]);
+    let own = ["EnvoyExtensionPolicy", "EnvoyPatchPolicy", "ClientTrafficPolicy", "EnvoyProxy"];
+    assert_eq!(unchecked, own);
 }
 
 #[test]
@@ -101,11 +102,45 @@ fn a_broken_kubernetes_resource_is_refused_by_its_schema() {
     damage(istio, "/spec/failStrategy", json!("FAIL_SOMETIMES"));
     damage(istio, "/spec/url", json!(8080));
     damage(istio, "/spec/http/0/route/0/destination", json!("cheap"));
+    damage(istio, "/spec/accessLogging/0/providers/0/name", json!(1));
     damage("deploy/istio/envoyfilter.yaml", "/spec/configPatches/0/patch/operation", json!("PUT"));
-    damage("deploy/envoy-gateway/pointsman.yaml", "/spec/rules/0/backendRefs/0/port", json!("80"));
+    let gateway = "deploy/envoy-gateway/pointsman.yaml";
+    damage(gateway, "/spec/rules/0/backendRefs/0/port", json!("80"));
+    damage(gateway, "/spec/rules/1/timeouts/request", json!("none"));
     let Some(verdicts) = verdicts(&broken) else { return };
     for (resource, verdict) in broken.iter().zip(verdicts) {
         assert!(verdict.is_some_and(|problem| !problem.is_empty()), "accepted: {resource}");
+    }
+}
+
+#[test]
+fn the_kubernetes_examples_label_metrics_and_log_decisions_as_envoy_yaml_does() {
+    let documented: Value = serde_saphyr::from_str(&read("envoy/envoy.yaml")).unwrap();
+    let log = documented
+        .pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log/0/typed_config/log_format/json_format")
+        .unwrap();
+    let of = |file: &str, kind: &str, name: &str| {
+        let found = resources(file)
+            .into_iter()
+            .find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+        found.unwrap_or_else(|| panic!("{file} has no {kind} {name}"))
+    };
+    let proxy = of("deploy/envoy-gateway/pointsman.yaml", "EnvoyProxy", "pointsman");
+    let bootstrap = proxy.pointer("/spec/bootstrap/value").unwrap().as_str().unwrap();
+    let bootstrap: Value = serde_saphyr::from_str(bootstrap).unwrap();
+    let patch = of("deploy/istio/pointsman.yaml", "EnvoyFilter", "pointsman-gateway");
+    for stats in [&bootstrap, patch.pointer("/spec/configPatches/1/patch/value").unwrap()] {
+        assert_eq!(*stats, json!({"stats_config": documented["stats_config"]}));
+    }
+    let fields = proxy.pointer("/spec/telemetry/accessLog/settings/0/format/json").unwrap();
+    for (name, value) in fields.as_object().unwrap() {
+        assert_eq!(*value, log[name], "{name}");
+    }
+    assert_eq!(fields["decision"], "%FILTER_STATE(wasm.pointsman:PLAIN)%");
+    let istio = read("deploy/istio/pointsman.yaml");
+    for (name, value) in fields.as_object().unwrap() {
+        let line = format!("#           {name}: {value}\n");
+        assert!(istio.contains(&line), "no {line}");
     }
 }
 

@@ -14,6 +14,7 @@ use crate::support::recorder::{Record, Recorder};
 pub const CASES: &[Case] = &[
     ("a_dead_cache_is_bypassed_and_a_dead_target_replaced_by_the_other_under_its_own_name", killed),
     ("an_overloaded_or_failing_target_is_replaced_and_its_last_answer_is_told", failing),
+    ("a_cluster_that_says_429_five_times_in_a_row_is_left_out", overloaded),
     ("requests_out_of_scope_are_not_sent_twice", out_of_scope),
 ];
 
@@ -132,7 +133,9 @@ fn failing(stage: &Stage) -> Result<()> {
             assert_eq!(chain.logged(&path)?["answered"], "strong");
         }
     }
-    // What the client itself did wrong is no reason to ask another.
+    // What the client itself did wrong is no reason to ask another. The first chain has left out
+    // what failed.
+    let chain = Chain::start(stage)?;
     chain.upstream("cheap-cache")?.set_status(400);
     let path = "/failing-400/v1/chat/completions";
     assert_eq!(chain.post(Protocol::Http1, path, &large)?.status, 400);
@@ -144,6 +147,33 @@ fn failing(stage: &Stage) -> Result<()> {
     let path = "/failing-all/v1/chat/completions";
     assert_eq!(chain.post(Protocol::Http1, path, &large)?.status, 429);
     Ok(())
+}
+
+fn overloaded(stage: &Stage) -> Result<()> {
+    let chain = Chain::start(stage)?;
+    let body = serde_json::to_vec(&chat_body("What is the capital of Mongolia?"))?;
+    let ask = |path: &str| -> Result<Vec<&'static str>> {
+        chain.post(Protocol::Http1, path, &body)?;
+        Ok(chain.received(path).iter().map(|(name, _)| *name).collect())
+    };
+    // Other errors of a client leave nobody out.
+    chain.upstream("cheap-cache")?.set_status(400);
+    for number in 0..8 {
+        assert_eq!(ask(&format!("/wrong-{number}/v1/chat/completions"))?, ["cheap-cache"]);
+    }
+    chain.upstream("cheap-cache")?.set_status(429);
+    chain.upstream("cheap-model")?.set_status(429);
+    let list = ["cheap-cache", "cheap-model", "strong-cache"];
+    for number in 0..5 {
+        assert_eq!(ask(&format!("/overloaded-{number}/v1/chat/completions"))?, list);
+    }
+    // Workers hear of it a moment later.
+    for number in 5..25 {
+        if ask(&format!("/overloaded-{number}/v1/chat/completions"))? == ["strong-cache"] {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("both are still asked")
 }
 
 fn out_of_scope(stage: &Stage) -> Result<()> {

@@ -1,5 +1,8 @@
 //! Configuration, model, module and listener are replaced while requests come: none is lost.
 
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,8 +21,10 @@ use crate::support::deployment::{Deployment, Watched};
 use crate::support::envoy::Envoy;
 use crate::support::{RUNTIME, root, wasm_module};
 
-pub const CASES: &[Case] =
-    &[("configuration_model_module_and_listener_are_replaced_without_losing_a_request", reload)];
+pub const CASES: &[Case] = &[
+    ("configuration_model_module_and_listener_are_replaced_without_losing_a_request", reload),
+    ("a_refused_roll_out_says_so_and_the_old_configuration_serves_on", rolled_out),
+];
 
 fn reload(stage: &Stage) -> Result<()> {
     let directory = tempfile::tempdir()?;
@@ -97,6 +102,109 @@ fn reload(stage: &Stage) -> Result<()> {
     assert!(failures.is_empty(), "{} of {answered}: {:?}", failures.len(), failures.first());
     assert!(answered > 100, "only {answered} requests ran meanwhile");
     Ok(())
+}
+
+/// `scripts/rollout.py`: its exit status and what it said.
+fn roll_out(directory: &Path, arguments: &[&str]) -> Result<(i32, String)> {
+    let output = Command::new("python3")
+        .arg(root().join("scripts/rollout.py"))
+        .arg(directory)
+        .args(arguments)
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.code().context("killed")?, String::from_utf8(said)?))
+}
+
+fn rolled_out(stage: &Stage) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let folder = directory.path();
+    let upstreams = [("cheap-cache", stage.cheap.address), ("strong-cache", stage.strong.address)];
+    let wasm = wasm_module()?;
+    let (start, watched) = Deployment::watched(&wasm, folder, &upstreams)?;
+    // The filter's file as the program writes it, and nothing else, for the rest is there.
+    let file = folder.join("filter.yaml");
+    let listener = std::fs::read(folder.join("listener.yaml"))?;
+    std::fs::remove_file(&file)?;
+    assert_eq!(roll_out(folder, &[])?, (0, String::new()));
+    assert_eq!(std::fs::read(folder.join("listener.yaml"))?, listener);
+    let text = std::fs::read_to_string(&file)?;
+    let module = wasm.to_str().context("a path in UTF-8")?;
+    std::fs::write(&file, text.replace("dist/pointsman.wasm", module))?;
+    let envoy = Envoy::start(&stage.binary, &start, folder)?;
+    let admin = envoy.admin.to_string();
+
+    // What it shows is what serves, with all that it has.
+    let shown = || -> Result<Value> {
+        let (status, text) = roll_out(folder, &["--show"])?;
+        ensure!(status == 0, "{text}");
+        Ok(serde_json::from_str(&text)?)
+    };
+    let mut configuration = shown()?;
+    assert_eq!(configuration, watched.filter_configuration()?);
+
+    let new = folder.join("new.json");
+    let named = new.to_str().context("a path in UTF-8")?;
+    let handed = ["--config", named, "--admin", &admin];
+    // Not ASCII, and what JSON escapes: the filter gets the same text.
+    configuration["policy"]["rules"] = json!([
+        {"name": "proof", "target": "strong", "when": {"user": {"contains": ["\u{1f600}é\n\\U"]}}}]);
+    for (threshold, target) in [(1.0, "strong"), (0.0, "cheap")] {
+        configuration["targets"][0]["threshold"] = json!(threshold);
+        let text = configuration.to_string();
+        std::fs::write(&new, &text)?;
+        let (status, said) = roll_out(folder, &handed)?;
+        assert_eq!(status, 0, "{said}");
+        assert!(said.contains("accepted"), "{said}");
+        wait_for(&envoy, "x-pointsman-target", target)?;
+        assert_eq!(shown()?, configuration);
+        // The bytes of the file, and no other spelling of them.
+        let version = pointsman::features::digest_of(text.as_bytes());
+        let gauges = envoy.admin_get("/stats?filter=pointsman_configuration")?;
+        assert!(gauges.contains(&format!(".policy.{version}: ")), "{version}: {gauges}");
+    }
+    // Nothing new is no failure.
+    assert_eq!(roll_out(folder, &handed)?.0, 0);
+
+    // What is refused is told, and the file of what serves is back for the next start.
+    let serving = std::fs::read(&file)?;
+    let mut wrong = configuration.clone();
+    wrong["targets"][0]["threshold"] = json!(7);
+    for _ in 0..2 {
+        std::fs::write(&new, wrong.to_string())?;
+        let failures = stat(&envoy, CONFIG_FAIL)?;
+        let (status, said) = roll_out(folder, &handed)?;
+        assert_eq!(status, 1, "{said}");
+        for part in ["refused", "the old configuration serves on", "hint: "] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert_eq!(stat(&envoy, CONFIG_FAIL)?, failures + 1);
+        assert_eq!(std::fs::read(&file)?, serving);
+        assert_all(&envoy, "x-pointsman-target", "cheap")?;
+    }
+    configuration["targets"][0]["threshold"] = json!(1.0);
+    std::fs::write(&new, configuration.to_string())?;
+    assert_eq!(roll_out(folder, &handed)?.0, 0);
+    wait_for(&envoy, "x-pointsman-target", "strong")?;
+
+    // An Envoy that watches other files, none at all, and calls that are wrong.
+    let serving = std::fs::read(&file)?;
+    let other = tempfile::tempdir()?;
+    let waited = [&handed[..], &["--timeout", "1"]].concat();
+    let dead = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let list = root().join("envoy/versions");
+    let cases: [(&Path, Vec<&str>, i32, &str); 4] = [
+        (other.path(), waited, 1, "did not look at"),
+        (folder, vec!["--config", named, "--admin", &dead], 1, "no answer"),
+        (folder, vec!["--config", list.to_str().context("a path in UTF-8")?], 2, "versions"),
+        (folder, vec!["--config", named, "--admin", "9901"], 2, "HOST:PORT"),
+    ];
+    for (folder, arguments, expected, part) in cases {
+        let (status, said) = roll_out(folder, &arguments)?;
+        assert_eq!(status, expected, "{said}");
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(std::fs::read(&file)?, serving);
+    assert_all(&envoy, "x-pointsman-target", "strong")
 }
 
 const CONFIG_FAIL: &str = "extension_config_discovery.http_filter.pointsman.config_fail";

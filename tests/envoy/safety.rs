@@ -11,6 +11,7 @@ use crate::support::client;
 
 pub const CASES: &[Case] = &[
     ("a_forged_cluster_header_neither_wins_nor_reaches_the_upstream", forged_header),
+    ("the_header_that_asks_for_a_target_reaches_no_upstream", asked_target),
     ("header_bytes_that_are_not_utf8_harm_no_request", header_bytes),
     ("prompt_text_reaches_no_log_no_statistic_and_no_header", canary),
 ];
@@ -40,6 +41,24 @@ fn forged_header(stage: &Stage) -> Result<()> {
             let (cluster, record) = stage.landing(&path)?;
             assert_eq!(cluster, "strong");
             assert!(!record.headers.contains_key("x-pointsman-cluster"), "{:?}", record.headers);
+        }
+    }
+    Ok(())
+}
+
+fn asked_target(stage: &Stage) -> Result<()> {
+    // The documented configuration lets clients ask for nothing, so the filter leaves it alone.
+    let body = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
+    for protocol in PROTOCOLS {
+        for (path, route) in [(stage.path(), "decided"), (stage.path() + "/files", "not-decided")] {
+            let request = post(&path)
+                .header("x-pointsman-target", "strong")
+                .body(client::whole(body.clone()))?;
+            assert_eq!(stage.send(protocol, request)?.status, 200);
+            let (_, record) = stage.landing(&path)?;
+            assert!(!record.headers.contains_key("x-pointsman-target"), "{:?}", record.headers);
+            let line = stage.envoy.access_log_line(|line| line["path"] == *path)?;
+            assert_eq!(line["route"], route, "{path}");
         }
     }
     Ok(())
