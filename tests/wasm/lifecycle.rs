@@ -176,6 +176,25 @@ fn tokens_and_spending_are_counted_from_the_answer_in_passing() {
 }
 
 #[test]
+fn an_observed_answer_of_an_unknown_target_is_not_booked_on_the_one_decided_on() {
+    let configuration = br#"{"mode":"observe","targets":[
+        {"name":"cheap","cluster":"east","threshold":0.0,"price":{"input":0.15,"output":0.6}},
+        {"name":"strong","cluster":"west","price":{"input":2.5,"output":10}}]}"#;
+    let mut plugin = Plugin::start(configuration).unwrap();
+    let request = Request::chat(BODY);
+    let (id, held) = plugin.open(&request).unwrap();
+    plugin.send(id, &request, held).unwrap();
+    let answer = br#"{"usage":{"prompt_tokens":1000,"completion_tokens":200}}"#;
+    plugin.answer(id, "application/json", &[answer]).unwrap();
+    for target in ["cheap", "strong"] {
+        for usage in ["reported", "missing"] {
+            let name = format!("pointsman_answers.target.{target}.usage.{usage}");
+            assert_eq!(plugin.counter(&name), 0, "{name}");
+        }
+    }
+}
+
+#[test]
 fn without_prices_answers_are_not_read() {
     let mut plugin = plugin();
     plugin.exchange(&Request::chat(BODY)).unwrap();
