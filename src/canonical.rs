@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Parses JSON. Two parsers may read an object with a repeated field differently, so it has no
@@ -74,10 +75,17 @@ impl<'de> Visitor<'de> for StrictVisitor {
         // `Map` keeps its keys sorted.
         let mut object = Map::new();
         while let Some((name, Strict(value))) = map.next_entry::<String, Strict>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the field {name:?} is there twice")));
+            match object.entry(name) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(twin) => {
+                    let name = twin.key();
+                    return Err(A::Error::custom(format_args!(
+                        "the field {name:?} is there twice"
+                    )));
+                }
             }
-            object.insert(name, value);
         }
         Ok(Value::Object(object))
     }

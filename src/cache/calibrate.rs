@@ -19,9 +19,9 @@ use super::guards::Disagreement;
 use super::index::Index;
 use super::key::Digest128;
 use super::pair::{FEATURES, PairFeatures};
-use super::question::{Calibration, Matcher};
+use super::question::{Calibration, Matcher, similarity};
 use ranking::{Ranking, interval};
-use regression::{fit, similarity};
+use regression::fit;
 
 /// Two questions, and whether one answer serves both.
 #[derive(Clone, Debug, PartialEq)]

@@ -60,6 +60,12 @@ impl Calibration {
     }
 }
 
+/// How sure it is that a pair with these features is the same, 0 to 1: the one that calibration
+/// ranks pairs by, so that its threshold means the same to a cache.
+pub(super) fn similarity(weights: &[f32; FEATURES], bias: f32, features: &[f32; FEATURES]) -> f32 {
+    1.0 / (1.0 + (-(bias + dot(weights, features))).exp())
+}
+
 /// Compares questions.
 #[derive(Clone)]
 pub struct Matcher {
@@ -97,9 +103,8 @@ impl Matcher {
     pub fn judge(&self, a: &Question, b: &Question) -> Verdict {
         let features = self.features(a, b);
         let Calibration { weights, bias, .. } = &self.calibration;
-        let logit = bias + dot(weights, &features.0);
         Verdict {
-            similarity: 1.0 / (1.0 + (-logit).exp()),
+            similarity: similarity(weights, *bias, &features.0),
             cosine: dot(&a.embedding, &b.embedding),
             guards: a.facts.agree(&b.facts, |x, y| self.embedder.closeness(x, y)),
         }

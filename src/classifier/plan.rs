@@ -44,13 +44,20 @@ pub(super) struct Plan {
 struct Step {
     operator: Operator,
     inputs: Vec<Source>,
-    output: Source,
 }
 
 #[derive(Debug)]
 enum Operator {
-    Ours(Box<dyn Kernel>),
-    Tract(Box<dyn TypedOp>),
+    /// Leaves numbers at this place of the scratch.
+    Ours(Box<dyn Kernel>, Range<usize>),
+    Tract(Box<dyn TypedOp>, Output),
+}
+
+/// Where one of tract's operators leaves what it made.
+#[derive(Debug)]
+enum Output {
+    Scratch(Range<usize>),
+    Value(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -86,20 +93,20 @@ impl Plan {
             let inputs = inputs.collect::<TractResult<Vec<_>>>()?;
             let fact = model.outlet_fact(OutletId::new(id, 0))?;
             let shape = fact.shape.as_concrete().filter(|_| fact.datum_type == f32::datum_type());
-            let output = if let Some(shape) = shape {
+            let operator = if let Some(shape) = shape {
                 let start = scratch;
                 scratch += shape.iter().product::<usize>();
-                Source::Scratch(start..scratch, shape.into())
+                sources.insert(id, Source::Scratch(start..scratch, shape.into()));
+                match kernel(node.op.as_ref()) {
+                    Some(kernel) => Operator::Ours(kernel, start..scratch),
+                    None => Operator::Tract(node.op.clone(), Output::Scratch(start..scratch)),
+                }
             } else {
+                sources.insert(id, Source::Value(values));
                 values += 1;
-                Source::Value(values - 1)
+                Operator::Tract(node.op.clone(), Output::Value(values - 1))
             };
-            sources.insert(id, output.clone());
-            let operator = match kernel(node.op.as_ref()) {
-                Some(kernel) => Operator::Ours(kernel),
-                None => Operator::Tract(node.op.clone()),
-            };
-            steps.push(Step { operator, inputs, output });
+            steps.push(Step { operator, inputs });
         }
         let outlet = model.outputs.first().ok_or_else(|| TractError::msg("no output"))?;
         Ok(Plan { steps, output: find(&sources, outlet)?, scratch, values })
@@ -110,43 +117,41 @@ impl Plan {
         let mut scratch = vec![0.0; self.scratch];
         let mut values: Vec<Option<TValue>> = vec![None; self.values];
         for (number, step) in self.steps.iter().enumerate() {
-            match (&step.operator, &step.output) {
-                (Operator::Ours(kernel), Source::Scratch(range, _)) => {
+            match &step.operator {
+                Operator::Ours(kernel, place) => {
                     let (before, after) =
-                        scratch.split_at_mut_checked(range.start).unwrap_or_default();
+                        scratch.split_at_mut_checked(place.start).unwrap_or_default();
                     let mut inputs: [&[f32]; KERNEL_INPUTS] = [&[]; KERNEL_INPUTS];
                     for (input, source) in inputs.iter_mut().zip(&step.inputs) {
                         *input = source.numbers(features, before)?;
                     }
                     let inputs = inputs.get(..step.inputs.len());
-                    let output = after.get_mut(..range.len());
+                    let output = after.get_mut(..place.len());
                     let done = inputs.zip(output).and_then(|(inputs, output)| {
                         kernel.run(inputs, features.occupied(), output)
                     });
                     done.ok_or_else(|| TractError::msg("an operator's inputs do not fit"))?;
                 }
-                (Operator::Tract(op), output) => {
+                Operator::Tract(op, output) => {
                     let inputs = step.inputs.iter();
                     let inputs = inputs.map(|source| source.value(features, &scratch, &values));
                     let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
                     let outputs = op.eval_with_session(number, &SessionState::default(), inputs)?;
                     let made = outputs.into_iter().next().ok_or_else(missing)?;
                     match output {
-                        Source::Scratch(range, _) => {
-                            let place = scratch.get_mut(range.clone()).ok_or_else(missing)?;
+                        Output::Scratch(place) => {
+                            let place = scratch.get_mut(place.clone()).ok_or_else(missing)?;
                             let made = made.as_slice::<f32>()?;
                             if made.len() != place.len() {
                                 return Err(TractError::msg("an operator gave another shape"));
                             }
                             place.copy_from_slice(made);
                         }
-                        Source::Value(place) => {
+                        Output::Value(place) => {
                             *values.get_mut(*place).ok_or_else(missing)? = Some(made);
                         }
-                        Source::Features | Source::Constant(_) => return Err(missing()),
                     }
                 }
-                (Operator::Ours(_), _) => return Err(missing()),
             }
         }
         Ok(self.output.numbers(features, &scratch)?.to_vec())
@@ -155,8 +160,8 @@ impl Plan {
     #[cfg(test)]
     pub(super) fn runs(&self, operator: &str) -> bool {
         self.steps.iter().any(|step| match &step.operator {
-            Operator::Ours(kernel) => kernel.name() == operator,
-            Operator::Tract(op) => op.name() == operator,
+            Operator::Ours(kernel, _) => kernel.name() == operator,
+            Operator::Tract(op, _) => op.name() == operator,
         })
     }
 }

@@ -116,7 +116,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Some(path) => read(path)?,
         None => DEFAULT_CONFIG.to_vec(),
     };
-    let policy_version = Config::version_of(&config);
     let config = Config::from_json(&config).map_err(|errors| {
         let file = args.config.as_deref().unwrap_or(Path::new("-")).display();
         let lines: Vec<String> = errors.0.iter().map(|error| format!("{file}: {error}")).collect();
@@ -133,7 +132,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         });
         value.map(|value| value.as_bytes().to_vec())
     };
-    let explanation = explain(&router, args, &policy_version, &header, &mut body)?;
+    let explanation = explain(&router, args, &header, &mut body)?;
     if args.json {
         print(serde_json::to_string(&explanation)?)
     } else {
@@ -160,7 +159,6 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
 fn explain<'a>(
     router: &'a Router,
     args: &Args,
-    policy_version: &'a str,
     header: Header,
     body: &mut Vec<u8>,
 ) -> anyhow::Result<Explanation<'a>> {
@@ -181,7 +179,7 @@ fn explain<'a>(
     let explanation = Explanation {
         mode: config.mode.name(),
         model_version: &router.classifier().manifest().version,
-        policy_version,
+        policy_version: &config.version,
         novelty_limit: config.novelty_limit,
         ..Explanation::default()
     };

@@ -1,8 +1,6 @@
 //! The filter's configuration, strictly checked.
 
-use crate::canonical;
 use crate::decision::Reason;
-use crate::features;
 use crate::policy::Policy;
 use crate::prompt::{Envelopes, MAX_BODY_BYTES};
 use crate::rewrite::Edit;
@@ -190,6 +188,8 @@ impl Default for ResponseHeaders {
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// A digest of what it says, whatever its white space and the order of its fields.
+    pub version: String,
     /// Cheapest first, strongest last.
     pub targets: Vec<Target>,
     /// Position of the target that takes what cannot be decided.
@@ -243,13 +243,6 @@ impl Config {
             }
         }
         reasons
-    }
-
-    /// The version of a configuration: a digest of what it says, whatever its white space and the
-    /// order of its fields.
-    pub fn version_of(json: &[u8]) -> String {
-        let value = canonical::parse(json).map(|value| value.to_string());
-        features::digest_of(value.unwrap_or_default().as_bytes())
     }
 
     /// Reads a configuration.

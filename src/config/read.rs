@@ -11,6 +11,7 @@ use super::{
     Sticky, Target,
 };
 use crate::canonical;
+use crate::features;
 use crate::prompt::Envelopes;
 
 /// Most tags and path prefixes.
@@ -98,6 +99,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         root.field("response_headers").map(|node| read_response_headers(node, errors));
     let mode = root.field("mode").and_then(|node| node.one_of(&Mode::NAMES, errors));
     Some(Config {
+        version: features::digest_of(value.to_string().as_bytes()),
         targets,
         default,
         model: classifier.model,

@@ -2,6 +2,7 @@
 
 use super::ConfigErrors;
 use super::node::{Errors, Node};
+use crate::canonical;
 use crate::rewrite::Edit;
 
 /// What is set in the bodies that pass: the name under which the provider knows the model.
@@ -17,7 +18,7 @@ impl Rewrite {
     ///
     /// All that is wrong with it, each with its path, value and rule.
     pub fn from_json(json: &[u8]) -> Option<Result<Self, ConfigErrors>> {
-        let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+        let value = canonical::parse(json).ok()?;
         value.get("rewrite")?;
         let mut errors = Errors(Vec::new());
         let rewrite = read(&Node { path: String::new(), value: &value }, &mut errors);

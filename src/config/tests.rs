@@ -196,6 +196,8 @@ fn all_errors_are_reported_at_once() {
 fn what_is_not_json_is_refused() {
     assert!(errors("{")[0].starts_with("configuration: not JSON: "));
     assert_eq!(errors("[]"), ["configuration = []: must be an object"]);
+    let rewrite = br#"{"rewrite": {"model": "a"}, "rewrite": {"model": "b"}}"#;
+    assert!(Rewrite::from_json(rewrite).is_none() && Config::from_json(rewrite).is_err());
     let twice = errors(r#"{"mode": "observe", "mode": "route"}"#);
     assert_eq!(twice, ["configuration: the field \"mode\" is there twice at line 1 column 36"]);
 }

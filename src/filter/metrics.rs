@@ -44,11 +44,7 @@ struct Spending {
 
 impl Metrics {
     /// Defines the bounded set: every target with every reason.
-    pub(super) fn define(
-        config: &Config,
-        model_version: &str,
-        policy_version: &str,
-    ) -> Result<Self, Status> {
+    pub(super) fn define(config: &Config, model_version: &str) -> Result<Self, Status> {
         let mut decisions = HashMap::new();
         for (target, described) in config.targets.iter().enumerate() {
             for reason in config.reasons(target) {
@@ -59,7 +55,7 @@ impl Metrics {
         let no_snapshot = (config.bandit.is_some() && config.control.is_none())
             .then(|| counter(&metrics::bandit_fallback(Missing::NoSnapshot)));
         let passed = Pass::ALL.iter().map(|&why| Ok((why, counter(&metrics::passed(why))?)));
-        let configuration = metrics::configuration(model_version, policy_version);
+        let configuration = metrics::configuration(model_version, &config.version);
         Ok(Metrics {
             passed: passed.collect::<Result<_, _>>()?,
             misdirected: counter(metrics::MISDIRECTED)?,

@@ -127,7 +127,7 @@ impl Request {
         let record = Record {
             ts: milliseconds_since_epoch(),
             decision_id: &id,
-            policy_version: &service.policy_version,
+            policy_version: &config.version,
             model_version: &service.router.classifier().manifest().version,
             schema_hash: &service.schema_hash,
             mode: mode.name(),
@@ -232,15 +232,16 @@ impl HttpContext for Request {
         let judged = self.service.control.as_ref().is_some_and(Control::judges);
         let config = self.service.router.config();
         let reads = judged || self.service.metrics.counts_spending();
-        if reads || config.health.is_some() {
+        if (reads || config.health.is_some())
+            && let Some(status) = response::status()
+        {
             // Where only Envoy routes, the target decided on has most likely not answered.
             let routed = (*mode == Mode::Route).then_some(decision.target);
             let target = response::answering(&config.targets).or(routed);
             if reads {
-                self.answer = Answer::begin(target, judged, end_of_stream);
+                self.answer = Some(Answer::begin(status, target, judged, end_of_stream));
             }
-            let failing = config.health.as_ref().zip(target).zip(response::status());
-            if let Some(((health, target), status)) = failing {
+            if let (Some(health), Some(target)) = (&config.health, target) {
                 let now = milliseconds_since_epoch() / 1000;
                 self.service.watch.answered(health, target, status, now);
             }

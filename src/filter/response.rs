@@ -27,18 +27,17 @@ pub(super) fn status() -> Option<u16> {
 impl Answer {
     /// The head of a target's answer is here, and perhaps all of it. `judged` says that more than
     /// its cost is wanted.
-    pub(super) fn begin(target: Option<usize>, judged: bool, ended: bool) -> Option<Self> {
+    pub(super) fn begin(status: u16, target: Option<usize>, judged: bool, ended: bool) -> Self {
         let header = |name| {
             hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
         };
-        let status = status()?;
         let plain = header("content-encoding")
             .is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
         let content_type = header("content-type").unwrap_or_default();
         let reader = (plain && is_success(status)).then(|| UsageReader::new(&content_type));
         let reader = reader.flatten();
         let reader = if judged { reader.map(UsageReader::with_outcome) } else { reader };
-        Some(Answer { status, target, reader, ended })
+        Answer { status, target, reader, ended }
     }
 
     /// The next `size` bytes of the body pass.

@@ -23,8 +23,6 @@ pub(super) struct Service {
     pub(super) control: Option<Control>,
     pub(super) watch: Watch,
     pub(super) schema_hash: String,
-    /// [`Config::version_of`] the configuration.
-    pub(super) policy_version: String,
     identity: RandomState,
     decisions: Cell<u64>,
 }
@@ -34,9 +32,8 @@ impl Service {
         let config = Config::from_json(json)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let router = Router::new(config).map_err(|error| vec![error.to_string()])?;
-        let policy_version = Config::version_of(json);
         let model_version = &router.classifier().manifest().version;
-        let metrics = Metrics::define(router.config(), model_version, &policy_version)
+        let metrics = Metrics::define(router.config(), model_version)
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
         let control = Control::define(router.config())
             .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
@@ -46,7 +43,6 @@ impl Service {
             metrics,
             control,
             schema_hash: features::schema_hash(),
-            policy_version,
             identity: RandomState::new(),
             decisions: Cell::new(0),
         })
@@ -132,7 +128,7 @@ impl RootContext for Root {
                         env!("CARGO_PKG_VERSION"),
                         service.router.classifier().manifest().version,
                         service.schema_hash,
-                        service.policy_version
+                        service.router.config().version
                     );
                 }
                 self.role = Some(role);

@@ -10,7 +10,7 @@ use crate::features::{ENGINEERED, LEN};
 /// Encodes the models of the non-strongest targets, cheapest first: input `features`
 /// `f32[1, LEN]`, output `scores` `f32[1, models]`.
 ///
-/// A node costs about a microsecond in the filter, however small its tensors are. So the head's
+/// A node costs time in the filter, however small its tensors are. So the head's
 /// weights and all last biases are folded into constants, the networks' first layers stand side by
 /// side in one product, and every product adds to the sum so far.
 pub fn to_onnx(models: &[Model]) -> Vec<u8> {

@@ -14,30 +14,30 @@ use crate::prompt::ApiFormat;
 /// The fields of both layouts: the dataset row, and the flat columns of public routing data.
 #[derive(Deserialize)]
 pub(super) struct Line<'a> {
-    pub(super) id: Option<Value>,
+    id: Option<Value>,
     pub(super) source: Option<String>,
     pub(super) split: Option<Split>,
     /// As it was sent: in another order of its fields it could be another conversation.
     #[serde(borrow)]
     pub(super) request: Option<&'a RawValue>,
     /// Where the request was sent to, which tells its format.
-    pub(super) path: Option<String>,
+    path: Option<String>,
     #[serde(borrow)]
     pub(super) prompt: Option<Cow<'a, str>>,
-    pub(super) scores: Option<HashMap<String, Option<f64>>>,
+    scores: Option<HashMap<String, Option<f64>>>,
     /// Scores of more models, in public routing data.
-    pub(super) models: Option<HashMap<String, Option<f64>>>,
-    pub(super) strong_model: Option<String>,
-    pub(super) cheap_model: Option<String>,
-    pub(super) label: Option<Label>,
-    pub(super) strong: Option<f64>,
-    pub(super) cheap: Option<f64>,
-    pub(super) cheap_ok: Option<Flag>,
+    models: Option<HashMap<String, Option<f64>>>,
+    strong_model: Option<String>,
+    cheap_model: Option<String>,
+    label: Option<Label>,
+    strong: Option<f64>,
+    cheap: Option<f64>,
+    cheap_ok: Option<Flag>,
     pub(super) weight: Option<f64>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Label {
+struct Label {
     cheap_ok: Option<Flag>,
     quality: Option<f64>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Label {
 /// `true`/`false` or `1`/`0`.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Flag {
+enum Flag {
     Bool(bool),
     Number(f64),
 }
@@ -70,7 +70,7 @@ impl Line<'_> {
         serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))
     }
 
-    pub(super) fn score(&self, model: &str) -> Option<f64> {
+    fn score(&self, model: &str) -> Option<f64> {
         let named = |scores: &Option<HashMap<String, Option<f64>>>| {
             scores.as_ref().and_then(|scores| scores.get(model).copied().flatten())
         };

@@ -2,12 +2,6 @@
 
 use super::super::pair::FEATURES;
 
-/// How sure it is that a pair with these features is the same, 0 to 1.
-pub(super) fn similarity(weights: &[f32; FEATURES], bias: f32, features: &[f32; FEATURES]) -> f32 {
-    let logit = bias + weights.iter().zip(features).map(|(w, x)| w * x).sum::<f32>();
-    1.0 / (1.0 + (-logit).exp())
-}
-
 /// Logistic regression by Newton's method, with a little pull of the weights towards zero.
 /// Returns the weights and the bias.
 pub(super) fn fit(rows: &[([f32; FEATURES], bool)]) -> ([f32; FEATURES], f32) {

@@ -126,15 +126,19 @@ impl Facts {
         self.words.iter().map(|word| &*word.text)
     }
 
-    /// What the words that carry content are compared as, in order.
+    /// The words that carry content, in order.
+    pub(super) fn content_words(&self) -> impl Iterator<Item = &Word> {
+        self.words.iter().filter(|word| is_content(word))
+    }
+
+    /// What they are compared as.
     pub(super) fn content(&self) -> impl Iterator<Item = &str> {
-        self.words.iter().filter(|word| is_content(word)).map(Word::sense)
+        self.content_words().map(Word::sense)
     }
 
     /// The words that carry content, as written but in lower case; the whole text when none does.
     pub(in crate::cache) fn content_text(&self) -> String {
-        let words = self.words.iter().filter(|word| is_content(word));
-        let text = words.map(|word| &*word.text).collect::<Vec<_>>().join(" ");
+        let text = self.content_words().map(|word| &*word.text).collect::<Vec<_>>().join(" ");
         if text.is_empty() { self.lower.clone() } else { text }
     }
 
@@ -285,8 +289,10 @@ impl Facts {
             0 => {
                 let means_the_same = || {
                     let at = |facts: &Facts| -> Option<String> {
-                        let mut words = facts.words.iter().filter(|word| is_content(word));
-                        let word = words.nth(agree).filter(|word| word.kind == Kind::Plain)?;
+                        let word = facts
+                            .content_words()
+                            .nth(agree)
+                            .filter(|word| word.kind == Kind::Plain)?;
                         Some(word.text.clone())
                     };
                     at(self).zip(at(other)).is_some_and(|(a, b)| alike(&a, &b))

@@ -186,8 +186,8 @@ impl Facts {
     /// Whether at least half of the content beside these words is the same.
     fn is_alike_beside(&self, other: &Facts, anchors: &[&str]) -> bool {
         let rest = |facts: &Facts| -> BTreeSet<String> {
-            let beside = |word: &&Word| is_content(word) && !anchors.contains(&&*word.text);
-            facts.words.iter().filter(beside).map(|word| word.sense().to_owned()).collect()
+            let beside = |word: &&Word| !anchors.contains(&&*word.text);
+            facts.content_words().filter(beside).map(|word| word.sense().to_owned()).collect()
         };
         let (here, there) = (rest(self), rest(other));
         2 * here.intersection(&there).count() >= here.union(&there).count()
@@ -198,8 +198,7 @@ impl Facts {
     /// the files …, call `ls` with …" is "call `ls` with … to list the files …".
     fn moves_by_clause(&self, other: &Facts, anchors: &[&str]) -> bool {
         let beside = |facts: &Facts| -> Vec<String> {
-            let words = facts.words.iter().filter(|word| is_content(word));
-            let words = words.filter(|word| !anchors.contains(&&*word.text));
+            let words = facts.content_words().filter(|word| !anchors.contains(&&*word.text));
             words.map(|word| word.sense().to_owned()).collect()
         };
         self.is_long_as(other)

@@ -3,7 +3,7 @@
 //! in other words the sentences do not run side by side.
 
 use super::Closeness;
-use super::facts::{Facts, LONG, MEASURES, is_content};
+use super::facts::{Facts, LONG, MEASURES};
 use super::frame::WAYS;
 use super::held::is_end_of;
 use super::lists::is_negation;
@@ -38,9 +38,8 @@ impl Facts {
     /// Words that may be what the text is about. Numbers, units and symbols have guards of their
     /// own, and so have denials; "how tall" is "the height".
     fn topics(&self) -> impl Iterator<Item = &Word> {
-        self.words.iter().filter(|word| {
+        self.content_words().filter(|word| {
             matches!(word.kind, Kind::Plain | Kind::Name)
-                && is_content(word)
                 && !is_negation(&word.text)
                 && !WAYS.contains(&&*word.text)
                 && !MEASURES.contains(&&*word.text)
@@ -54,11 +53,11 @@ impl Facts {
         word: &Word,
         closeness: &impl Fn(&str, &str) -> Closeness,
     ) -> bool {
-        let content = || self.words.iter().filter(|own| is_content(own));
-        content().any(|own| own.sense() == word.sense() || is_form(&own.text, &word.text))
+        self.content_words()
+            .any(|own| own.sense() == word.sense() || is_form(&own.text, &word.text))
             || self.is_joined(&word.text)
             || self.holds_initials_of(other, &word.text)
-            || content().any(|own| closeness(&own.text, &word.text) != Closeness::Far)
+            || self.content_words().any(|own| closeness(&own.text, &word.text) != Closeness::Far)
     }
 }
 
