@@ -15,23 +15,20 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman::bandit::{Controller, ControllerOptions, Prior};
-use pointsman::config::{Config, Sticky, Target};
-use pointsman::control::{Buffer, Live, Signer};
-use pointsman::features::{self, Features};
-use pointsman::policy::bandit::{EVERYTHING, Explorer};
-use pointsman::policy::sticky::{self, Key};
-use pointsman::prompt::{ApiFormat, Prompt};
-use pointsman::record::pack;
-use pointsman::rewrite::{Edit, splice};
-use pointsman::router::Router;
-
-#[path = "../tests/wasm/abi.rs"]
-#[allow(dead_code, reason = "the tests' host, of which a measurement needs less")]
-mod abi;
-#[path = "../tests/wasm/plugin.rs"]
-#[allow(dead_code, reason = "the tests' host, of which a measurement needs less")]
-mod plugin;
+use pointsman_control_plane::bandit::{Controller, ControllerOptions, Prior};
+use pointsman_core::config::Config;
+use pointsman_core::control_plane::{Buffer, Live, Signer};
+use pointsman_core::features::{self, Features};
+use pointsman_core::policy::bandit::{EVERYTHING, Explorer};
+use pointsman_core::policy::sticky::Sticky;
+use pointsman_core::policy::sticky::{self, Key};
+use pointsman_core::prompt::{ApiFormat, Prompt};
+use pointsman_core::record::pack;
+use pointsman_core::rewrite::splice;
+use pointsman_core::router::Router;
+use pointsman_core::target::Edit;
+use pointsman_core::target::Target;
+use pointsman_testkit::wasm::plugin;
 
 const SIZES: [(&str, usize); 4] =
     [("0.5KiB", 512), ("2KiB", 2 << 10), ("16KiB", 16 << 10), ("128KiB", 128 << 10)];

@@ -11,10 +11,6 @@
     reason = "a program that measures, and holds no request of anybody open"
 )]
 
-#[allow(dead_code, reason = "the real-Envoy tests use the rest of it")]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -24,10 +20,10 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::Parser;
 use http::Request;
-use pointsman::cache::entry::Entry;
-use pointsman::cache::key::Digest128;
-use pointsman::cache::tiers::Tiers;
-use pointsman::cache::{
+use pointsman_cache::entry::Entry;
+use pointsman_cache::key::Digest128;
+use pointsman_cache::tiers::Tiers;
+use pointsman_cache::{
     Calibration, Embedder, Event, Limits, Matcher, Options, TargetOptions, serve,
 };
 use rand::rngs::SmallRng;
@@ -37,9 +33,9 @@ use rayon::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use support::RUNTIME;
-use support::client::{Connection, Protocol, whole};
-use support::recorder::Recorder;
+use pointsman_testkit::RUNTIME;
+use pointsman_testkit::client::{Connection, Protocol, whole};
+use pointsman_testkit::recorder::Recorder;
 
 /// Measure the cache.
 #[derive(Parser)]

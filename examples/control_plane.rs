@@ -12,10 +12,6 @@
     reason = "a measurement prints, and stops at the first surprise"
 )]
 
-#[allow(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,15 +20,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
-use pointsman::control::Signer;
-use pointsman::features;
-use pointsman::policy::bandit::Context;
-use pointsman::record::pack;
+use pointsman_core::control_plane::Signer;
+use pointsman_core::features;
+use pointsman_core::policy::bandit::Context;
+use pointsman_core::record::pack;
 use serde_json::Value;
 
-use support::RUNTIME;
-use support::load::Connection;
-use support::process::Process;
+use pointsman_testkit::RUNTIME;
+use pointsman_testkit::load::Connection;
+use pointsman_testkit::process::Process;
 
 /// Post decisions and rewards to a `pointsman serve` at a fixed rate.
 #[derive(Parser)]
@@ -146,7 +142,7 @@ fn main() -> Result<()> {
 }
 
 fn start(arguments: &Arguments, directory: &Path) -> Result<(Process, SocketAddr)> {
-    let program = support::root().join("target/release/pointsman");
+    let program = pointsman_testkit::root().join("target/release/pointsman");
     ensure!(program.is_file(), "target/release/pointsman is missing\nhint: run `make cli`");
     let state = directory.join("state").display().to_string();
     let place = match &arguments.store {
@@ -157,7 +153,8 @@ fn start(arguments: &Arguments, directory: &Path) -> Result<(Process, SocketAddr
     let fixed = ["serve", "--listen", "127.0.0.1:0", "--key", KEY, "--token", TOKEN];
     let all = [&fixed[..], &place, &more].concat();
     let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
-    let mut process = Process::start(&program, &all, &support::root(), directory, "serve")?;
+    let mut process =
+        Process::start(&program, &all, &pointsman_testkit::root(), directory, "serve")?;
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let said = std::fs::read_to_string(&process.stderr)?;

@@ -13,10 +13,6 @@
     reason = "a program that shows something, and holds no request of anybody open"
 )]
 
-#[allow(dead_code, reason = "the real-Envoy tests use the rest of it")]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,11 +27,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use support::client::{self, Connection, Protocol};
-use support::deployment::Deployment;
-use support::envoy::Envoy;
-use support::process::Process;
-use support::{RUNTIME, load};
+use pointsman_testkit::client::{self, Connection, Protocol};
+use pointsman_testkit::deployment::Deployment;
+use pointsman_testkit::envoy::Envoy;
+use pointsman_testkit::process::Process;
+use pointsman_testkit::{RUNTIME, load};
 
 /// Play three routing strategies on the same prompts, with a drift in the middle.
 #[derive(Parser)]
@@ -92,13 +88,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let wasm = support::wasm_module()?;
-    let versions = support::supported_versions()?;
+    let wasm = pointsman_testkit::wasm_module()?;
+    let versions = pointsman_testkit::supported_versions()?;
     let binary = match &arguments.envoy {
         Some(path) => path.clone(),
-        None => support::installed_envoy(versions.first().context("envoy/versions is empty")?)?,
+        None => pointsman_testkit::installed_envoy(
+            versions.first().context("envoy/versions is empty")?,
+        )?,
     };
-    let files = support::root().join("target/demo-bandit");
+    let files = pointsman_testkit::root().join("target/demo-bandit");
     // What an earlier run learnt is not this run's.
     let _ = std::fs::remove_dir_all(&files);
     std::fs::create_dir_all(&files)?;
@@ -141,7 +139,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 
 /// The prompts of the sample log. An answer is right when its last line is the strong model's.
 fn prompts() -> Result<Vec<Prompt>> {
-    let path = support::root().join("examples/log/log.jsonl");
+    let path = pointsman_testkit::root().join("examples/log/log.jsonl");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let last = |text: &str| text.lines().last().unwrap_or_default().to_owned();
     text.lines()
@@ -189,13 +187,14 @@ fn deployment(wasm: &Path, control: SocketAddr) -> Result<Deployment> {
 
 /// Starts `pointsman serve` and reads the address that it picked.
 fn start_plane(files: &Path) -> Result<(Process, SocketAddr)> {
-    let program = support::root().join("target/release/pointsman");
+    let program = pointsman_testkit::root().join("target/release/pointsman");
     ensure!(program.is_file(), "target/release/pointsman is missing\nhint: run `make cli`");
     let state = files.join("state").display().to_string();
     let arguments =
         ["serve", "--listen", "127.0.0.1:0", "--state", &state, "--key", KEY, "--token", TOKEN]
             .map(str::to_owned);
-    let mut process = Process::start(&program, &arguments, &support::root(), files, "serve")?;
+    let mut process =
+        Process::start(&program, &arguments, &pointsman_testkit::root(), files, "serve")?;
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let said = std::fs::read_to_string(&process.stderr)?;

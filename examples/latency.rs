@@ -15,18 +15,14 @@
 )]
 
 // The real-Envoy tests use the rest of it.
-#[allow(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use support::RUNTIME;
-use support::deployment::Deployment;
-use support::envoy::{Envoy, decision_of};
-use support::load::{self, Connection};
+use pointsman_testkit::RUNTIME;
+use pointsman_testkit::deployment::Deployment;
+use pointsman_testkit::envoy::{Envoy, decision_of};
+use pointsman_testkit::load::{self, Connection};
 
 /// Body sizes in bytes, and how many requests are sent of each.
 const SIZES: [(usize, usize); 4] = [(512, 1500), (2048, 1500), (16_384, 800), (131_072, 200)];
@@ -34,10 +30,11 @@ const SIZES: [(usize, usize); 4] = [(512, 1500), (2048, 1500), (16_384, 800), (1
 const WARM_UP: usize = 200;
 
 fn main() -> Result<()> {
-    let wasm = support::wasm_module()?;
-    let versions = support::supported_versions()?;
-    let binary = support::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
-    let logs = support::root().join("target/latency");
+    let wasm = pointsman_testkit::wasm_module()?;
+    let versions = pointsman_testkit::supported_versions()?;
+    let binary =
+        pointsman_testkit::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
+    let logs = pointsman_testkit::root().join("target/latency");
     std::fs::create_dir_all(&logs)?;
     // An upstream that answers at once: retries and their pauses would let the processor idle
     // between decisions, and each would then find cold caches.

@@ -13,10 +13,6 @@
     reason = "a measurement prints, and stops at the first surprise"
 )]
 
-#[allow(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,9 +21,9 @@ use clap::Parser;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use support::deployment::Deployment;
-use support::envoy::Envoy;
-use support::load;
+use pointsman_testkit::deployment::Deployment;
+use pointsman_testkit::envoy::Envoy;
+use pointsman_testkit::load;
 
 /// Send many requests of mixed sizes through one worker of Envoy.
 #[derive(Parser)]
@@ -48,11 +44,12 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let versions = support::supported_versions()?;
-    let binary = support::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
-    let logs = support::root().join("target/soak");
+    let versions = pointsman_testkit::supported_versions()?;
+    let binary =
+        pointsman_testkit::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
+    let logs = pointsman_testkit::root().join("target/soak");
     std::fs::create_dir_all(&logs)?;
-    let mut deployment = Deployment::documented(&support::wasm_module()?)?;
+    let mut deployment = Deployment::documented(&pointsman_testkit::wasm_module()?)?;
     deployment.remove_access_logs()?;
     let upstream = load::upstream()?;
     for cluster in ["cheap-cache", "strong-cache"] {

@@ -13,10 +13,6 @@
     reason = "a measurement prints, and stops at the first surprise"
 )]
 
-#[allow(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,10 +21,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
-use support::RUNTIME;
-use support::deployment::Deployment;
-use support::envoy::Envoy;
-use support::load::{self, Connection};
+use pointsman_testkit::RUNTIME;
+use pointsman_testkit::deployment::Deployment;
+use pointsman_testkit::envoy::Envoy;
+use pointsman_testkit::load::{self, Connection};
 
 /// Compare Envoy with and without the filter.
 #[derive(Parser)]
@@ -58,11 +54,12 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let versions = support::supported_versions()?;
-    let binary = support::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
-    let logs = support::root().join("target/throughput");
+    let versions = pointsman_testkit::supported_versions()?;
+    let binary =
+        pointsman_testkit::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
+    let logs = pointsman_testkit::root().join("target/throughput");
     std::fs::create_dir_all(&logs)?;
-    let mut deployment = Deployment::documented(&support::wasm_module()?)?;
+    let mut deployment = Deployment::documented(&pointsman_testkit::wasm_module()?)?;
     deployment.add_plain_listener()?;
     if !arguments.access_log {
         deployment.remove_access_logs()?;

@@ -1,14 +1,12 @@
 #!/bin/sh
 # Installs what only some tests need and only a package manager has: a headless browser for the
-# dashboard, Redis, Node.js for published schemas, and what runs answers in JavaScript and C. Without
-# root or apt-get nothing happens, and those tests say that they are
-# skipped.
+# dashboard, Redis, and what runs answers in JavaScript and C. Without root or apt-get nothing
+# happens, and those tests say that they are skipped.
 set -eu
 missing=
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1 ||
   missing="$missing redis-server"
-command -v npm >/dev/null 2>&1 || missing="$missing npm"
 command -v node >/dev/null 2>&1 || missing="$missing nodejs"
 command -v gcc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0

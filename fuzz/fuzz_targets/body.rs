@@ -1,9 +1,8 @@
-//! libFuzzer's way into [`check::body`].
+//! The way from libFuzzer into [`check::body`].
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../check.rs"]
-mod check;
+use pointsman_testkit::check;
 
 fuzz_target!(|data: &[u8]| check::body(data));

@@ -10,7 +10,7 @@ use http::HeaderName;
 use clap::Subcommand;
 
 use super::BadInput;
-use crate::cache::{
+use pointsman_cache::{
     Calibration, Embedder, Event, Limits, Matcher, Options, Place, Server, ServerError,
     TargetOptions, serve,
 };

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::evaluate::{self, Part, Selection};
 use super::{BadInput, DataArgs, print};
-use crate::config::Config;
-use crate::label::{Price, Usage};
-use crate::learn::calibrate::{Calibration, Goal, Prices, calibrate};
-use crate::learn::metrics::Outcome;
-use crate::router::Router;
+use pointsman_core::config::Config;
+use pointsman_core::router::Router;
+use pointsman_lab::label::{Price, Usage};
+use pointsman_lab::learn::calibrate::{Calibration, Goal, Prices, calibrate};
+use pointsman_lab::learn::metrics::Outcome;
 
 /// Find the threshold for a wanted quality, share of strong calls, or budget
 ///

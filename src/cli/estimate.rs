@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{BadInput, open_error, print, print_with, report as report_problems, strict_error};
-use crate::bandit::{Estimate, Estimates, Sample, estimate};
-use crate::input::{Lines, Problem, Problems};
-use crate::policy::bandit::{Snapshot, segment_id};
-use crate::record::unpack;
+use pointsman_control_plane::bandit::{Estimate, Estimates, Sample, estimate};
+use pointsman_core::policy::bandit::{Snapshot, segment_id};
+use pointsman_core::record::unpack;
+use pointsman_lab::input::{Lines, Problem, Problems};
 
 /// Estimate what a policy would have earned, from the log of another one
 ///

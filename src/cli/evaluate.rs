@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{BadInput, print, print_with};
-use crate::classifier::Classifier;
-use crate::evaluate::figures::LearningStep;
-use crate::evaluate::report::{self, Report};
-use crate::evaluate::signal::{Signal, SignalReader};
-use crate::evaluate::{Evaluation, HAND_RULES_THRESHOLD, ScoredRow, Scorer, evaluate};
-use crate::input::{Problem, Problems};
-use crate::learn::{ScoredModels, body_of};
+use pointsman_core::classifier::Classifier;
+use pointsman_lab::evaluate::figures::LearningStep;
+use pointsman_lab::evaluate::report::{self, Report};
+use pointsman_lab::evaluate::signal::{Signal, SignalReader};
+use pointsman_lab::evaluate::{Evaluation, HAND_RULES_THRESHOLD, ScoredRow, Scorer, evaluate};
+use pointsman_lab::input::{Problem, Problems};
+use pointsman_lab::learn::{ScoredModels, body_of};
 
 mod model;
 mod rows;

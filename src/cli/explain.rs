@@ -1,21 +1,26 @@
 //! `pointsman explain`: why a request would go where it goes.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{BadInput, print, print_with};
-use crate::config::{Config, Target};
-use crate::control::Missing;
-use crate::decision::{Decision, Reason};
-use crate::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
-use crate::policy::gates::{TargetSet, obstacles};
-use crate::policy::rules::Rule;
-use crate::policy::{Evidence, Facts};
-use crate::prompt::Prompt;
-use crate::router::Router;
-use crate::scope::{Header, Scope};
+use anyhow::Context;
+use pointsman_core::config::Config;
+use pointsman_core::control_plane::FallbackReason;
+use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Worker, memory};
+use pointsman_core::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
+use pointsman_core::policy::gates::obstacles;
+use pointsman_core::policy::rules::Rule;
+use pointsman_core::policy::sticky::{self, Key};
+use pointsman_core::policy::{Evidence, RequestContext};
+use pointsman_core::prompt::Prompt;
+use pointsman_core::reason::Reason;
+use pointsman_core::router::Router;
+use pointsman_core::scope::Scope;
+use pointsman_core::target::{Target, TargetSet};
 
 /// Show how one request body would be routed, and which features speak for it
 ///
@@ -121,18 +126,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let lines: Vec<String> = errors.0.iter().map(|error| format!("{file}: {error}")).collect();
         BadInput::new(lines.join("\n       "))
     })?;
-    let router = Router::new(config).map_err(BadInput::new)?;
-    let mut body = read(&args.body)?;
-    let header = |name: &str| {
-        let given = args.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value);
-        let value = given.map(String::as_str).or(match name {
-            ":method" => Some("POST"),
-            ":path" => Some(&args.path),
-            _ => None,
-        });
-        value.map(|value| value.as_bytes().to_vec())
-    };
-    let explanation = explain(&router, args, &header, &mut body)?;
+    let worker = Worker::new(config).map_err(BadInput::new)?;
+    let host = OfflineHost::new(headers(args), read(&args.body)?);
+    let explanation = explain(&worker, host, args)?;
     if args.json {
         print(serde_json::to_string(&explanation)?)
     } else {
@@ -156,13 +152,21 @@ fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
     Ok(bytes)
 }
 
+/// The request's headers; what is given wins over what is usual.
+fn headers(args: &Args) -> BTreeMap<String, Vec<u8>> {
+    let usual = [(":method", "POST"), (":path", &args.path)];
+    let usual = usual.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let given = args.headers.iter().map(|(name, value)| (name.clone(), value.as_bytes().to_vec()));
+    // Of a header that is given twice, the first counts.
+    usual.into_iter().chain(given.rev()).collect()
+}
+
 fn explain<'a>(
-    router: &'a Router,
+    worker: &'a Worker,
+    mut host: OfflineHost,
     args: &Args,
-    header: Header,
-    body: &mut Vec<u8>,
 ) -> anyhow::Result<Explanation<'a>> {
-    let config = router.config();
+    let (router, config) = (&worker.router, worker.config());
     let position = |known: &[&str], option: &str, name: &str| {
         known.iter().position(|known| *known == name).ok_or_else(|| {
             BadInput::new(format!("{option} {name}: must be one of {}", known.join(", ")))
@@ -172,6 +176,7 @@ fn explain<'a>(
         let named = config.policies.iter().map(|policy| policy.name.as_str());
         let named: Vec<&str> = named.filter(|name| !name.is_empty()).collect();
         position(&named, "--policy", name)?;
+        host.route_metadata.insert("policy".to_owned(), name.clone());
     }
     let targets: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
     let previous = args.previous.as_ref().map(|name| position(&targets, "--previous", name));
@@ -183,39 +188,55 @@ fn explain<'a>(
         novelty_limit: config.novelty_limit,
         ..Explanation::default()
     };
-    let route = |field: &str| args.policy.clone().filter(|_| field == "policy");
-    let ours = match Scope::of(config, header, &route, body.is_empty()) {
-        Scope::Passes(why) => return Ok(Explanation { passes: Some(why.name()), ..explanation }),
-        Scope::Ours(ours) => ours,
-    };
-    let explanation = Explanation { format: Some(ours.format.name()), ..explanation };
-    let truncated = body.len() > config.max_body_bytes;
-    body.truncate(config.max_body_bytes);
-    let prompt = match ours.unreadable {
-        Some(reason) => Err(reason),
-        None => router.read(ours.format, body, truncated).map_err(Reason::from),
-    };
-    match prompt {
-        Err(reason) => of_decision(explanation, router, &router.fall_back(reason)),
-        Ok(prompt) => {
-            let mut facts = Facts { header, policy: ours.policy, ..Facts::default() };
-            let remembered =
-                config.sticky.is_some() && router.conversation(&prompt, &facts).continues;
-            facts.previous = previous.filter(|_| remembered);
-            of_prompt(explanation, router, &prompt, &facts)
-        }
+    let size = host.request_body.borrow().len();
+    let mut exchange = Exchange::default();
+    let flow = exchange.on_request_headers(worker, &host, size == 0);
+    if let Some(why) = exchange.passed() {
+        return Ok(Explanation { passes: Some(why.name()), ..explanation });
     }
+    let header = |name: &str| host.request_header(name);
+    let route = |name: &str| host.route_metadata(name);
+    let Scope::InScope(scope) = Scope::of(config, &header, &route, size == 0) else {
+        return Ok(explanation);
+    };
+    let explanation = Explanation { format: Some(scope.format.name()), ..explanation };
+    if flow == Flow::Continue {
+        return of_decision(explanation, worker, &exchange);
+    }
+    let mut body = host.request_body(config.max_body_bytes);
+    let Ok(prompt) = router.read(scope.format, &mut body, size > config.max_body_bytes) else {
+        exchange.on_request_body(worker, &host, size, true);
+        return of_decision(explanation, worker, &exchange);
+    };
+    let mut context =
+        RequestContext { header: &header, policy: scope.policy, ..RequestContext::default() };
+    let conversation = config.sticky.as_ref().zip(previous).filter(|(_, previous)| {
+        let key = router.conversation(&prompt, &context);
+        key.continues && remember(&host, config, key, *previous)
+    });
+    context.previous = conversation.map(|(_, previous)| previous);
+    exchange.on_request_body(worker, &host, size, true);
+    of_prompt(explanation, worker, &exchange, &prompt, &context)
+}
+
+/// Puts into the host's memory that a conversation went to a target before.
+fn remember(host: &OfflineHost, config: &Config, key: Key, previous: usize) -> bool {
+    let (Some(sticky), Some(target)) = (&config.sticky, config.targets.get(previous)) else {
+        return false;
+    };
+    let place = sticky::remember(&[], key, target, 0, sticky.ttl_seconds);
+    host.swap_shared(&memory::conversation(sticky, key), &place, None)
 }
 
 fn of_decision<'a>(
     explanation: Explanation<'a>,
-    router: &'a Router,
-    decision: &Decision,
+    worker: &'a Worker,
+    exchange: &Exchange,
 ) -> anyhow::Result<Explanation<'a>> {
-    let config = router.config();
-    let target =
-        router.target(decision).ok_or_else(|| anyhow::anyhow!("the decision names no target"))?;
-    let bandit = config.bandit.filter(|_| decision.is_drawable());
+    let (router, config) = (&worker.router, worker.config());
+    let decided = exchange.decided().context("the exchange made no decision")?;
+    let decision = &decided.decision;
+    let target = router.target(decision).context("the decision names no target")?;
     Ok(Explanation {
         target: Some(&target.name),
         cluster: Some(&target.cluster),
@@ -225,7 +246,7 @@ fn of_decision<'a>(
         propensity: Some(decision.propensity),
         score: decision.score,
         threshold: decision.threshold,
-        bandit_fallback: bandit.map(|_| Missing::NoSnapshot.name()),
+        bandit_fallback: decided.bandit.fallback.map(FallbackReason::name),
         prompt_tokens_estimate: decision.prompt_tokens_estimate,
         ..explanation
     })
@@ -233,15 +254,16 @@ fn of_decision<'a>(
 
 fn of_prompt<'a>(
     explanation: Explanation<'a>,
-    router: &'a Router,
+    worker: &'a Worker,
+    exchange: &Exchange,
     prompt: &Prompt,
-    facts: &Facts,
+    facts: &RequestContext,
 ) -> anyhow::Result<Explanation<'a>> {
-    let config = router.config();
+    let (router, config) = (&worker.router, worker.config());
     let features = features::extract(prompt);
-    let decision = router.decide_prompt(prompt, facts);
+    let decided = exchange.decided().context("the exchange made no decision")?;
     // A canary's conversation is decided by another policy than the route's.
-    let policy = if decision.policy == 0 { facts.policy } else { decision.policy };
+    let policy = if decided.decision.policy == 0 { facts.policy } else { decided.decision.policy };
     let scores = router.scores(&features);
     let thresholds = router.thresholds(policy);
     let obstacles = obstacles(&config.targets, prompt, TargetSet::default());
@@ -268,7 +290,7 @@ fn of_prompt<'a>(
         contributions: contributions(router, &features),
         ..explanation
     };
-    of_decision(explanation, router, &decision)
+    of_decision(explanation, worker, exchange)
 }
 
 /// Contributions by occlusion: the log-odds with a feature minus those without it. None when the

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::{BadInput, bytes_bar, open_error, report, strict_error};
-use crate::features::{ENGINEERED, Features, LEN, SCHEMA};
-use crate::input::{Lines, Problems};
-use crate::learn::RowParser;
+use pointsman_core::features::{ENGINEERED, Features, LEN, SCHEMA};
+use pointsman_lab::input::{Lines, Problems};
+use pointsman_lab::learn::RowParser;
 
 /// Print the features of prompts
 ///

@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{BadInput, open_error, print, report, strict_error};
-use crate::import::{Columns, ImportError, Imported, import};
-use crate::input::{Problem, Problems, open};
-use crate::label::WholeFile;
+use pointsman_lab::import::{Columns, ImportError, Imported, import};
+use pointsman_lab::input::{Problem, Problems, open};
+use pointsman_lab::label::WholeFile;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {

@@ -8,15 +8,15 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{BadInput, print, print_with, report};
-use crate::input::{Problem, Problems};
-use crate::label::audit::{self, Audit};
-use crate::label::evaluators::Choice;
-use crate::label::filter::{self, FilterOptions};
-use crate::label::{
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pointsman_lab::input::{Problem, Problems};
+use pointsman_lab::label::audit::{self, Audit};
+use pointsman_lab::label::evaluators::Choice;
+use pointsman_lab::label::filter::{self, FilterOptions};
+use pointsman_lab::label::{
     self, EndpointOptions, Estimate, FieldMap, LabelError, Observer, Options, Outcome, Price,
     Summary,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The environment variables that hold the keys of the endpoints.
 const CHEAP_KEY: &str = "POINTSMAN_CHEAP_KEY";

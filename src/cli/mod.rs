@@ -10,9 +10,9 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::input::{BadLine, Problems};
-use crate::label::LabelError;
-use crate::learn::DatasetError;
+use pointsman_lab::input::{BadLine, Problems};
+use pointsman_lab::label::LabelError;
+use pointsman_lab::learn::DatasetError;
 
 /// Says something on stderr. Nobody may be listening there.
 macro_rules! tell {

@@ -1,7 +1,7 @@
 //! `pointsman schema`: the JSON Schema of the filter's configuration.
 
 use super::print;
-use crate::config::json_schema;
+use pointsman_core::config::json_schema;
 
 /// Print the JSON Schema of the filter's configuration
 #[derive(clap::Args)]

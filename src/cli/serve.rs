@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::Uri;
 
 use super::{BadInput, evaluate};
-use crate::bandit::{ControllerOptions, Learners, Prior};
-use crate::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
-use crate::serve::{Options, ServeError, State, serve};
+use pointsman_control_plane::bandit::{ControllerOptions, Learners, Prior};
+use pointsman_control_plane::serve::{Options, ServeError, State, serve};
+use pointsman_core::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
 ///

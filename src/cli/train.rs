@@ -9,9 +9,9 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{BadInput, DataArgs, bytes_bar, dataset_error, print, report, style};
-use crate::input::Problem;
-use crate::learn::metrics::Metrics;
-use crate::learn::{
+use pointsman_lab::input::Problem;
+use pointsman_lab::learn::metrics::Metrics;
+use pointsman_lab::learn::{
     self, Algorithm, Dataset, FileDigest, Initial, Provenance, ReadOptions, Reading, ScoredModels,
     Split, TrainError, TrainOptions, Trained, TrainedTarget,
 };

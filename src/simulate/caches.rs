@@ -1,6 +1,6 @@
 //! One cache a target behind a router, request by request.
 
-use crate::cache::tiers::CANDIDATES;
+use pointsman_cache::tiers::CANDIDATES;
 
 /// What can be asked: questions, each in one or several wordings, and what the cache makes of them.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Drift, Pool};
-use crate::learn::{
+use pointsman_core::policy::bandit::Context;
+use pointsman_lab::learn::{
     Algorithm, Dataset, Model, Reading, Row, SparseFeatures, Split, TrainOptions, train,
 };
-use crate::policy::bandit::Context;
 
 /// How many requests are labelled, and when a classifier is trained on them.
 #[derive(Clone, Copy, Debug, PartialEq)]

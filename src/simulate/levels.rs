@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{
     Drift, Earned, Labelling, Pool, Request, Setting, Strategy, Trace, Trainer, play, repeated,
 };
-use crate::bandit::{ControllerOptions, Event, Prior};
-use crate::learn::Algorithm;
+use pointsman_control_plane::bandit::{ControllerOptions, Event, Prior};
+use pointsman_lab::learn::Algorithm;
 
 /// What is simulated at every level.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,11 +4,11 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{Behind, CLAIMED, CLAIMED_GAIN, Drift, Errors, Level, Mean, Study};
-use crate::evaluate::report::canvas::{
+use pointsman_lab::evaluate::report::canvas::{
     COLOURS, Failure, axes, axes_named, draw, legend, line, text,
 };
-use crate::evaluate::report::plots::{Drawn, around};
-use crate::evaluate::report::{Plot, PlotError, csv};
+use pointsman_lab::evaluate::report::plots::{Drawn, around};
+use pointsman_lab::evaluate::report::{Plot, PlotError, csv};
 
 /// Name, title, caption, drawing; nothing without numbers.
 type Drawing = (&'static str, &'static str, &'static str, fn(&Study) -> Option<Drawn>);

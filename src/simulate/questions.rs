@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Pool, paraphrase};
-use crate::input::Lines;
+use pointsman_lab::input::Lines;
 
 /// Texts, and the question that each asks.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use super::{
     Behind, CLAIMED, CacheOptions, Compounding, Drift, Errors, Level, LevelOptions, Mean, Models,
     plots,
 };
-use crate::evaluate::report::{Plot, PlotError, figure, head, table};
+use pointsman_lab::evaluate::report::{Plot, PlotError, figure, head, table};
 
 /// Everything that was simulated. There is no text of a prompt in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::Questions;
 use super::caches::{Near, Wordings};
-use crate::cache::embedding::EmbeddingError;
-use crate::cache::tiers::NEAR;
-use crate::cache::{Calibration, Embedder, Index, Limits, Matcher, Question, Scope, lookup};
-use crate::prompt::ApiFormat;
+use pointsman_cache::embedding::EmbeddingError;
+use pointsman_cache::tiers::NEAR;
+use pointsman_cache::{Calibration, Embedder, Index, Limits, Matcher, Question, Scope, lookup};
+use pointsman_core::prompt::ApiFormat;
 
 /// Wordings that are kept for each: more than the cache looks at, since not all will be stored.
 const KEPT: usize = 12;

@@ -9,12 +9,12 @@ use rand::{Rng, SeedableRng};
 use super::labelling::{Fitted, Label};
 use super::stream::UNKNOWN;
 use super::{Drift, Labelling, Pool, Request, Trainer};
-use crate::bandit::{Controller, ControllerOptions, Event, Prior, Sample};
-use crate::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
-use crate::features::extract;
-use crate::learn::{Algorithm, SparseFeatures};
-use crate::policy::bandit::{Context, EVERYTHING, Snapshot};
-use crate::prompt::Prompt;
+use pointsman_control_plane::bandit::{Controller, ControllerOptions, Event, Prior, Sample};
+use pointsman_core::features::extract;
+use pointsman_core::policy::bandit::{Context, EVERYTHING, Snapshot};
+use pointsman_core::prompt::Prompt;
+use pointsman_lab::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
+use pointsman_lab::learn::{Algorithm, SparseFeatures};
 
 /// Who decides.
 #[derive(Clone, Debug)]

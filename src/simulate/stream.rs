@@ -6,12 +6,12 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 
-use crate::classifier::Classifier;
-use crate::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
-use crate::features::Features;
-use crate::learn::{DatasetError, ReadOptions, Row, Split, body_of, read_rows};
-use crate::policy::bandit::Context;
-use crate::prompt::{Prompt, Role};
+use pointsman_core::classifier::Classifier;
+use pointsman_core::features::Features;
+use pointsman_core::policy::bandit::Context;
+use pointsman_core::prompt::{Prompt, Role};
+use pointsman_lab::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
+use pointsman_lab::learn::{DatasetError, ReadOptions, Row, Split, body_of, read_rows};
 
 /// A prompt with what both models earn on it.
 #[derive(Clone, Debug, PartialEq)]

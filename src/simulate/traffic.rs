@@ -5,7 +5,7 @@ use std::path::Path;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use crate::input::Lines;
+use pointsman_lab::input::Lines;
 
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, post};
-use crate::support::client::{self, Protocol};
-use crate::support::recorder::{events, large_reply};
+use pointsman_testkit::client::{self, Protocol};
+use pointsman_testkit::recorder::{events, large_reply};
 
 pub const CASES: &[Case] = &[
     ("a_chunked_body_is_decided_on_and_arrives_whole", chunked),

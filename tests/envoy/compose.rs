@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::stage::Stage;
-use crate::support::{root, supported_versions};
+use pointsman_testkit::{root, supported_versions};
 
 pub const CASES: &[Case] =
     &[("the_compose_file_starts_the_default_envoy_on_what_it_mounts", compose)];

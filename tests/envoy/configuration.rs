@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::stage::{Stage, chat_body};
-use crate::support::envoy::Envoy;
+use pointsman_testkit::envoy::Envoy;
 
 pub const CASES: &[Case] = &[
     ("a_wrong_configuration_refuses_to_start_and_says_why", wrong_values),
@@ -47,7 +47,7 @@ fn not_json(stage: &Stage) -> Result<()> {
 
 /// Prices for one target, a bandit without a control plane, and a number for a body.
 fn partial() -> Result<Value> {
-    let text = include_str!("../support/partial.json");
+    let text = include_str!("../../crates/core/src/config/partial.json");
     let mut configuration: Value = serde_json::from_str(text)?;
     configuration["targets"][1]["parameters"] = json!({"max_tokens": 77, "temperature": 0.5});
     Ok(configuration)
@@ -68,7 +68,7 @@ fn in_a_struct(stage: &Stage) -> Result<()> {
     // Providers refuse 77.0 tokens.
     assert!(body.contains(r#""max_tokens":77,"temperature":0.5"#), "{body}");
     // The order of a Struct's fields is another in every process; the version is of what it says.
-    let version = pointsman::features::digest_of(partial()?.to_string().as_bytes());
+    let version = pointsman_core::features::digest_of(partial()?.to_string().as_bytes());
     assert_eq!(stage.decision(&sent.path)?["policy_version"], version);
     Ok(())
 }

@@ -7,9 +7,9 @@ use tempfile::TempDir;
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Stage, chat_body, post};
-use crate::support::client::{self, Protocol, Response};
-use crate::support::envoy::{Envoy, decision_of};
-use crate::support::recorder::{Record, Recorder};
+use pointsman_testkit::client::{self, Protocol, Response};
+use pointsman_testkit::envoy::{Envoy, decision_of};
+use pointsman_testkit::recorder::{Record, Recorder};
 
 pub const CASES: &[Case] = &[
     ("a_dead_cache_is_bypassed_and_a_dead_target_replaced_by_the_other_under_its_own_name", killed),

@@ -10,7 +10,7 @@ use http::Request;
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, post};
-use crate::support::client;
+use pointsman_testkit::client;
 
 pub const CASES: &[Case] = &[
     ("malformed_json_goes_to_the_default_target", malformed_json),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, post};
-use crate::support::client::{self, Protocol};
+use pointsman_testkit::client::{self, Protocol};
 
 pub const CASES: &[Case] = &[
     ("every_api_format_is_decided_on_and_embeddings_pass", formats),

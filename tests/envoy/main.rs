@@ -14,13 +14,10 @@
     reason = "a test stops at the first surprise"
 )]
 
-#[allow(dead_code, reason = "the demo uses the rest of it")]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod body;
 mod compose;
 mod configuration;
+mod demo;
 mod failover;
 mod fallback;
 mod gateway;
@@ -40,8 +37,8 @@ use std::time::Duration;
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use pointsman_testkit::process::tail;
 use stage::{Stage, Stages};
-use support::process::tail;
 
 /// A named case; the stage is shared, so a case may not assume that it is alone.
 type Case = (&'static str, fn(&Stage) -> Result<()>);
@@ -72,7 +69,7 @@ fn main() -> ExitCode {
     ]
     .concat();
     // What tests another program's view of Envoy, or the default one, needs no more than one version.
-    let once = [prometheus::CASES, compose::CASES].concat();
+    let once = [prometheus::CASES, compose::CASES, demo::CASES].concat();
     let once = once.iter().flat_map(|case| versions.first().map(|v| (v.clone(), *case)));
     let trials = versions
         .iter()
@@ -115,7 +112,7 @@ fn run(stages: &Stages, version: &str, case: fn(&Stage) -> Result<()>) -> Result
 }
 
 fn versions() -> Result<Vec<String>> {
-    let supported = support::supported_versions()?;
+    let supported = pointsman_testkit::supported_versions()?;
     let Ok(chosen) = std::env::var("POINTSMAN_ENVOY_VERSIONS") else {
         return Ok(supported);
     };

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::stage::{Stage, chat_body, post};
-use crate::support::client::{self, Protocol};
-use crate::support::metrics;
+use pointsman_testkit::client::{self, Protocol};
+use pointsman_testkit::metrics;
 
 pub const CASES: &[Case] = &[
     ("decisions_are_counted_by_target_source_and_reason", counters),

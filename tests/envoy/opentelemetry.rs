@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::Case;
 use crate::stage::{Sent, Stage, chat_body};
-use crate::support::RUNTIME;
+use pointsman_testkit::RUNTIME;
 
 pub const CASES: &[Case] = &[
     ("a_decision_is_attributes_of_an_opentelemetry_log_record", log_record),

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::stage::{Stage, demo_prompts, post};
-use crate::support::client::{self, Protocol};
-use crate::support::process::{Process, log_since, tail};
-use crate::support::root;
+use pointsman_testkit::client::{self, Protocol};
+use pointsman_testkit::process::{Process, log_since, tail};
+use pointsman_testkit::root;
 
 pub const CASES: &[Case] = &[(
     "every_query_of_the_dashboard_and_the_documentation_has_an_answer_in_prometheus",

@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Stage, chat_body, post};
-use crate::support::client::{self, Connection, Protocol};
-use crate::support::deployment::{Deployment, Watched};
-use crate::support::envoy::Envoy;
-use crate::support::{RUNTIME, root, wasm_module};
+use pointsman_testkit::client::{self, Connection, Protocol};
+use pointsman_testkit::deployment::{Deployment, Watched};
+use pointsman_testkit::envoy::Envoy;
+use pointsman_testkit::{RUNTIME, root, wasm_module};
 
 pub const CASES: &[Case] = &[
     ("configuration_model_module_and_listener_are_replaced_without_losing_a_request", reload),
@@ -63,7 +63,7 @@ fn reload(stage: &Stage) -> Result<()> {
         other["schema_hash"] = json!("0123456789abcdef");
         other
     });
-    refused(&mut watched, &other, &["0123456789abcdef", &pointsman::features::schema_hash()])?;
+    refused(&mut watched, &other, &["0123456789abcdef", &pointsman_core::features::schema_hash()])?;
 
     // Another model: the same graph with a note of our own in it, so with another version.
     let mut onnx = model_file("model.onnx")?;
@@ -158,7 +158,7 @@ fn rolled_out(stage: &Stage) -> Result<()> {
         wait_for(&envoy, "x-pointsman-target", target)?;
         assert_eq!(shown()?, configuration);
         // The bytes of the file, and no other spelling of them.
-        let version = pointsman::features::digest_of(text.as_bytes());
+        let version = pointsman_core::features::digest_of(text.as_bytes());
         let gauges = envoy.admin_get("/stats?filter=pointsman_configuration")?;
         assert!(gauges.contains(&format!(".policy.{version}: ")), "{version}: {gauges}");
     }

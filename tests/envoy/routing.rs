@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, demo_prompts, post};
-use crate::support::client;
-use crate::support::root;
+use pointsman_testkit::client;
+use pointsman_testkit::root;
 
 pub const CASES: &[Case] = &[
     ("every_prompt_lands_on_the_cluster_of_its_decision", every_prompt_lands),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::Case;
 use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, demo_prompts, post};
-use crate::support::client;
+use pointsman_testkit::client;
 
 pub const CASES: &[Case] = &[
     ("a_forged_cluster_header_neither_wins_nor_reaches_the_upstream", forged_header),

@@ -12,11 +12,11 @@ use http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::client::{self, Protocol, Response};
-use crate::support::deployment::Deployment;
-use crate::support::envoy::{Envoy, decision_of};
-use crate::support::recorder::{Record, Recorder};
-use crate::support::{installed_envoy, root, wasm_module};
+use pointsman_testkit::client::{self, Protocol, Response};
+use pointsman_testkit::deployment::Deployment;
+use pointsman_testkit::envoy::{Envoy, decision_of};
+use pointsman_testkit::recorder::{Record, Recorder};
+use pointsman_testkit::{installed_envoy, root, wasm_module};
 
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::plugin::{ARTEFACT, module};
+use pointsman_testkit::wasm::plugin::{ARTEFACT, module};
 
 /// What every supported Envoy provides. Whatever else is imported fails the load there.
 const ALLOWED: [(&str, &[&str]); 2] = [

@@ -1,6 +1,6 @@
 //! A configuration is accepted whole or refused with every reason.
 
-use super::plugin::{Plugin, Request};
+use pointsman_testkit::wasm::plugin::{Plugin, Request};
 
 const GOOD: &str = r#"{"targets":[{"name":"cheap","cluster":"cheap"},
     {"name":"strong","cluster":"strong"}],"default":"strong"}"#;

@@ -1,7 +1,7 @@
 //! The cases of `tests/cases`, through the filter.
 
-use super::cases::{self, Case, Expect};
-use super::plugin::{Exchange, Plugin, Request};
+use pointsman_testkit::cases::{self, Case, Expect};
+use pointsman_testkit::wasm::plugin::{Exchange, Plugin, Request};
 
 fn request(case: &Case) -> Request {
     let mut request = Request::chat("")

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::plugin::{Exchange, Plugin, Request};
+use pointsman_testkit::wasm::plugin::{Exchange, Plugin, Request};
 
 /// The classifier says cheap, the rule says strong; both are remembered.
 fn plugin(more: &str) -> Plugin {

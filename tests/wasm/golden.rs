@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::plugin::{Plugin, Request};
+use pointsman_testkit::wasm::plugin::{Plugin, Request};
 
 #[derive(Deserialize)]
 struct Golden {

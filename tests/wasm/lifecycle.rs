@@ -1,6 +1,6 @@
 //! The states of a request: what is held back, what is changed, what is recorded, what is not.
 
-use super::plugin::{Plugin, Request};
+use pointsman_testkit::wasm::plugin::{Plugin, Request};
 
 const CONFIGURATION: &[u8] = br#"{"targets":[{"name":"cheap","cluster":"east","threshold":0.0},
     {"name":"strong","cluster":"west"}],"default":"strong"}"#;

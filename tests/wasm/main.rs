@@ -11,16 +11,10 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod abi;
 mod artefact;
-#[path = "../cases/mod.rs"]
-mod cases;
 mod configuration;
 mod decisions;
 mod gateway;
 mod golden;
 mod lifecycle;
-#[path = "../../fuzz/mutate.rs"]
-mod mutate;
-mod plugin;
 mod robustness;

@@ -5,8 +5,8 @@ use std::time::Instant;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::plugin::{Plugin, Request};
-use super::{cases, mutate};
+use pointsman_testkit::wasm::plugin::{Plugin, Request};
+use pointsman_testkit::{cases, mutate};
 
 const CONFIGURATION: &[u8] = br#"{"targets":[{"name":"cheap","cluster":"cheap"},
     {"name":"strong","cluster":"strong"}],"default":"strong"}"#;

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::embeddings::{self, knowing};
 use super::read_calibration;
-use crate::cache::audit::{KindResult, audit, pairs};
-use crate::cache::{Embedder, Matcher};
 use crate::cli::{print, print_with};
+use pointsman_cache::audit::{KindResult, audit, pairs};
+use pointsman_cache::{Embedder, Matcher};
 
 /// Count false hits among generated pairs that must not hit
 ///

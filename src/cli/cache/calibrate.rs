@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cache::calibrate::{
+use crate::cli::{BadInput, bytes_bar, open_error, print, report, strict_error};
+use pointsman_cache::calibrate::{
     CalibrateError, Goal, Judged, Pair, Report, Weights, calibrate, nearest_others,
 };
-use crate::cache::{Calibration, Embedder, Matcher};
-use crate::cli::{BadInput, bytes_bar, open_error, print, report, strict_error};
-use crate::input::{Lines, Problem, Problems};
+use pointsman_cache::{Calibration, Embedder, Matcher};
+use pointsman_lab::input::{Lines, Problem, Problems};
 
 use super::embeddings::{self, knowing};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::cache::{Calibration, Endpoint, Matcher};
 use crate::cli::BadInput;
+use pointsman_cache::{Calibration, Endpoint, Matcher};
 
 /// Environment variable of the endpoint's key: it is on no command line, where others see it.
 const KEY: &str = "POINTSMAN_EMBEDDINGS_KEY";

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::classifier::Classifier;
 use crate::cli::BadInput;
-use crate::evaluate::{ScoredRow, Scorer, hand_rules};
-use crate::features::Features;
-use crate::learn::Row;
+use pointsman_core::classifier::Classifier;
+use pointsman_core::features::Features;
+use pointsman_lab::evaluate::{ScoredRow, Scorer, hand_rules};
+use pointsman_lab::learn::Row;
 
 /// A model with what is told of it.
 pub(super) struct Model {

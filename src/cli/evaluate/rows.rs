@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::classifier::Classifier;
 use crate::cli::{BadInput, bytes_bar, dataset_error, open_error, report, strict_error};
-use crate::evaluate::ScoredRow;
-use crate::features::Features;
-use crate::input::{Lines, Problem, Problems};
-use crate::learn::{ReadOptions, Row, ScoredModels, Split, read_rows};
+use pointsman_core::classifier::Classifier;
+use pointsman_core::features::Features;
+use pointsman_lab::evaluate::ScoredRow;
+use pointsman_lab::input::{Lines, Problem, Problems};
+use pointsman_lab::learn::{ReadOptions, Row, ScoredModels, Split, read_rows};
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 pub(in crate::cli) enum Part {

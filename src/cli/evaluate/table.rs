@@ -2,8 +2,8 @@
 
 use std::io::{Result, Write};
 
-use crate::evaluate::{Evaluation, Standing};
-use crate::learn::metrics::Metrics;
+use pointsman_lab::evaluate::{Evaluation, Standing};
+use pointsman_lab::learn::metrics::Metrics;
 
 /// The measures for people to read.
 pub(super) fn table(out: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {

@@ -7,9 +7,9 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{BadInput, dataset_error, evaluate, print, print_with, style};
-use crate::bandit::{ControllerOptions, Event, Prior};
-use crate::policy::bandit::Explorer;
 use crate::simulate::{Drift, Pool, Run, Strategy, run as play};
+use pointsman_control_plane::bandit::{ControllerOptions, Event, Prior};
+use pointsman_core::policy::bandit::Explorer;
 
 mod study;
 

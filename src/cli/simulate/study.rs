@@ -8,12 +8,12 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::super::{BadInput, dataset_error, print, print_with, style};
-use crate::evaluate::report::{replace, write_plots};
-use crate::learn::Algorithm;
 use crate::simulate::{
     CacheOptions, Drift, LevelOptions, Models, Pool, Questions, Study, Trace, behind, compounding,
     levels, uniform, wordings,
 };
+use pointsman_lab::evaluate::report::{replace, write_plots};
+use pointsman_lab::learn::Algorithm;
 
 /// Compare strategies at traffic levels, and write a report
 ///

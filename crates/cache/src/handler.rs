@@ -1,0 +1,325 @@
+//! One request through the cache of its target.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use sha2::{Digest, Sha256};
+
+use super::answer::{self, Framing};
+use super::control::Directives;
+use super::entry::Entry;
+use super::flight::{Flight, Role, landed};
+use super::key::{Bypass, Digest128, Lookup, Scope, lookup};
+use super::metrics::{NotStored, Outcome, count};
+use super::question::Question;
+use super::recorder::{Recorder, Recording};
+use super::replay::{self, OUTCOME_HEADER};
+use super::target::Target;
+use pointsman_core::prompt::ApiFormat;
+
+/// How long a request waits for another's answer to the same question before it asks itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Headers that name who asks.
+const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
+/// A request that was read, and is looked up by this.
+struct Wanted {
+    format: ApiFormat,
+    lookup: Lookup,
+    directives: Directives,
+    /// The question as the semantic tier compares it.
+    question: Option<Question>,
+}
+
+/// Answers a request, from the cache or from the model. Whatever is not understood is passed on.
+pub(super) async fn answer(target: Arc<Target>, mut request: Request<Body>) -> Response<Body> {
+    if request.method() == Method::GET && request.uri().path() == "/healthz" {
+        return Response::new(Body::from("ok\n"));
+    }
+    let directives = Directives::read(request.headers());
+    request.headers_mut().remove(OUTCOME_HEADER);
+    let format = match readable(&request, target.options.max_body_bytes) {
+        Ok(format) => format,
+        Err(reason) => return pass(&target, request, reason).await,
+    };
+    let (head, body) = request.into_parts();
+    let body = match collect(body, target.options.max_body_bytes).await {
+        Ok(Collected::Whole(body)) => body,
+        Ok(Collected::TooLarge(body)) => {
+            return pass(&target, Request::from_parts(head, body), Bypass::TooLarge).await;
+        }
+        // The client broke off: nobody is left to answer.
+        Err(_) => return status(StatusCode::BAD_REQUEST, "the body broke off"),
+    };
+    let mut wanted = match wanted(&target, format, &head, &body, directives) {
+        Ok(wanted) => wanted,
+        Err(reason) => {
+            return pass(&target, Request::from_parts(head, Body::from(body)), reason).await;
+        }
+    };
+    if let Some(hit) = look(&target, &mut wanted).await {
+        return hit;
+    }
+    if wanted.directives.only_if_cached {
+        target.metrics.outcome(Outcome::Miss, None);
+        let mut response = status(StatusCode::GATEWAY_TIMEOUT, "not in the cache");
+        mark(&mut response, Outcome::Miss);
+        return response;
+    }
+    let flight = match target.flights.join(wanted.lookup.exact) {
+        Role::Leader(flight) => Some(flight),
+        Role::Follower(flight) => {
+            count(&target.metrics.coalesced);
+            landed(flight, PATIENCE).await;
+            if let Some(hit) = look_exact(&target, &wanted) {
+                return hit;
+            }
+            None
+        }
+    };
+    miss(target, Request::from_parts(head, Body::from(body)), wanted, flight).await
+}
+
+/// The format of a request that may be cached, as far as its head tells.
+fn readable(request: &Request<Body>, max_bytes: usize) -> Result<ApiFormat, Bypass> {
+    let headers = request.headers();
+    let format = ApiFormat::of_path(request.uri().path().as_bytes());
+    let json = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let json = json.is_none_or(|value| Framing::of(value) == Some(Framing::Json));
+    let (Some(format), true, true) = (format, json, request.method() == Method::POST) else {
+        return Err(Bypass::NotOurs);
+    };
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Bypass::Encoded);
+    }
+    let announced = request.body().size_hint().lower();
+    if announced > max_bytes as u64 { Err(Bypass::TooLarge) } else { Ok(format) }
+}
+
+enum Collected {
+    Whole(Bytes),
+    /// What was read, and the rest behind it.
+    TooLarge(Body),
+}
+
+/// Reads a body of at most `limit` bytes.
+async fn collect(mut body: Body, limit: usize) -> Result<Collected, axum::Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        whole.extend_from_slice(&data);
+        if whole.len() > limit {
+            return Ok(Collected::TooLarge(Body::new(replay::Behind::new(whole.freeze(), body))));
+        }
+    }
+    Ok(Collected::Whole(whole.freeze()))
+}
+
+fn wanted(
+    target: &Target,
+    format: ApiFormat,
+    head: &http::request::Parts,
+    body: &[u8],
+    directives: Directives,
+) -> Result<Wanted, Bypass> {
+    if directives.bypass {
+        return Err(Bypass::Asked);
+    }
+    let tenant = tenant(target, &head.headers)?;
+    let headers = answer_headers(&head.headers);
+    let scope = Scope {
+        target: &target.options.name,
+        tenant: &tenant.0,
+        path: head.uri.path_and_query().map_or("", |path| path.as_str()),
+        headers: &headers,
+        embeddings: target.embeddings(),
+    };
+    let lookup = lookup(format, body, &scope, &target.options.limits)?;
+    Ok(Wanted { format, lookup, directives, question: None })
+}
+
+/// Who asks: what the trusted header says, or a hash of every credential.
+fn tenant(target: &Target, headers: &HeaderMap) -> Result<Digest128, Bypass> {
+    let mut hash = Sha256::new();
+    let mut add = |name: &str, value: &HeaderValue| {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update((value.len() as u64).to_le_bytes());
+        hash.update(value);
+    };
+    if let Some(name) = &target.options.tenant_header {
+        let value = headers.get(name).filter(|value| !value.is_empty()).ok_or(Bypass::NoTenant)?;
+        add(name.as_str(), value);
+    } else {
+        for name in CREDENTIALS {
+            headers.get_all(name).iter().for_each(|value| add(name, value));
+        }
+    }
+    Ok(Digest128::of(hash))
+}
+
+/// Headers that change what is answered.
+fn answer_headers(headers: &HeaderMap) -> Vec<u8> {
+    let changes = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with("openai-") || name.starts_with("anthropic-") || name == "accept"
+    };
+    let mut lines: Vec<Vec<u8>> = headers
+        .iter()
+        .filter(|(name, _)| changes(name))
+        .map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat())
+        .collect();
+    lines.sort_unstable();
+    lines.concat()
+}
+
+/// Looks in both tiers, unless a new answer is wanted. The question is read either way: it is kept
+/// with the answer.
+async fn look(target: &Target, wanted: &mut Wanted) -> Option<Response<Body>> {
+    let refresh = wanted.directives.refresh;
+    if !refresh && let Some(hit) = look_exact(target, wanted) {
+        return Some(hit);
+    }
+    if let Some(text) = wanted.lookup.question.as_deref().filter(|_| target.options.semantic) {
+        wanted.question = target.read(text).await;
+    }
+    if refresh { None } else { look_near(target, wanted) }
+}
+
+fn look_exact(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
+    let entry = target.tiers.exact(wanted.lookup.exact)?;
+    wanted.directives.accepts(&entry).then(|| {
+        target.metrics.outcome(Outcome::HitExact, entry.usage);
+        replay::response(&entry, Outcome::HitExact, 1.0)
+    })
+}
+
+fn look_near(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
+    let near = target.tiers.near(wanted.lookup.partition, wanted.question.as_ref()?);
+    near.refused.iter().for_each(|kind| target.metrics.refused(*kind));
+    let (entry, similarity) = near.hit?;
+    wanted.directives.accepts(&entry).then(|| {
+        target.metrics.outcome(Outcome::HitSemantic, entry.usage);
+        target.served_near(entry.id());
+        replay::response(&entry, Outcome::HitSemantic, similarity)
+    })
+}
+
+/// Passes a request on without a look.
+async fn pass(target: &Target, request: Request<Body>, reason: Bypass) -> Response<Body> {
+    target.metrics.bypass(reason);
+    target.metrics.outcome(Outcome::Bypass, None);
+    let mut response = send(target, request).await;
+    mark(&mut response, Outcome::Bypass);
+    response
+}
+
+/// Asks the model; its answer is kept when it has passed through whole.
+async fn miss(
+    target: Arc<Target>,
+    mut request: Request<Body>,
+    wanted: Wanted,
+    flight: Option<Flight>,
+) -> Response<Body> {
+    target.metrics.outcome(Outcome::Miss, None);
+    // What is kept must be readable by whoever asks next.
+    let identity = HeaderValue::from_static("identity");
+    request.headers_mut().insert(header::ACCEPT_ENCODING, identity);
+    let mut response = send(&target, request).await;
+    mark(&mut response, Outcome::Miss);
+    let keeping = match keepable(&response) {
+        Ok(keeping) => keeping,
+        Err(reason) => {
+            target.metrics.not_stored(reason);
+            return response;
+        }
+    };
+    let limit = target.options.max_answer_bytes;
+    let tell = move |recording: Recording| {
+        let kept = recording.and_then(|body| keep(&target, wanted, keeping, body));
+        match kept {
+            Ok(()) => count(&target.metrics.stored),
+            Err(reason) => target.metrics.not_stored(reason),
+        }
+        // Those that wait look only now.
+        drop(flight);
+    };
+    response.map(|body| Body::new(Recorder::new(body, limit, tell)))
+}
+
+/// What is known of an answer before its body.
+struct Keeping {
+    content_type: Box<str>,
+    framing: Framing,
+    max_age: Option<Duration>,
+}
+
+fn keepable(response: &Response<Body>) -> Result<Keeping, NotStored> {
+    if response.status() != StatusCode::OK {
+        return Err(NotStored::Status);
+    }
+    let headers = response.headers();
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
+    let framing = Framing::of(content_type).ok_or(NotStored::Type)?;
+    if text(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(NotStored::Type);
+    }
+    let directives = Directives::read(headers);
+    if directives.bypass {
+        return Err(NotStored::Forbidden);
+    }
+    Ok(Keeping { content_type: content_type.into(), framing, max_age: directives.max_age })
+}
+
+fn keep(target: &Target, wanted: Wanted, keeping: Keeping, body: Bytes) -> Result<(), NotStored> {
+    answer::check(wanted.format, keeping.framing, &body)?;
+    let lifetime = keeping.max_age.map_or(target.options.ttl, |age| age.min(target.options.ttl));
+    let now = super::now_ms();
+    let entry = Entry {
+        exact: wanted.lookup.exact,
+        partition: wanted.lookup.partition,
+        vector: wanted.question.as_ref().and_then(|question| target.vector(question)),
+        question: wanted.lookup.question.filter(|_| wanted.question.is_some()).map(Into::into),
+        usage: answer::usage(&keeping.content_type, &body),
+        content_type: keeping.content_type,
+        body,
+        created_ms: now,
+        expires_ms: now.saturating_add(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+    };
+    target.keep(Arc::new(entry));
+    Ok(())
+}
+
+async fn send(target: &Target, request: Request<Body>) -> Response<Body> {
+    match target.upstream.send(request).await {
+        Ok(response) => response,
+        Err(_) => {
+            count(&target.metrics.upstream_errors);
+            status(StatusCode::BAD_GATEWAY, "the model behind this cache cannot be reached")
+        }
+    }
+}
+
+/// An error as the APIs word theirs.
+fn status(status: StatusCode, message: &str) -> Response<Body> {
+    let body = serde_json::json!({"error": {"message": message, "type": "cache_error"}});
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+fn mark(response: &mut Response<Body>, outcome: Outcome) {
+    let value = HeaderValue::from_static(outcome.name());
+    response.headers_mut().insert(OUTCOME_HEADER, value);
+}

@@ -1,0 +1,246 @@
+//! What a target's cache counts, in Prometheus' text format.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::guards::Disagreement;
+use super::key::Bypass;
+use pointsman_core::target::Usage;
+
+/// How a request was answered: the value of the response header `x-pointsman-cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    HitExact,
+    HitSemantic,
+    Miss,
+    Bypass,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::HitExact => "hit-exact",
+            Outcome::HitSemantic => "hit-semantic",
+            Outcome::Miss => "miss",
+            Outcome::Bypass => "bypass",
+        }
+    }
+}
+
+/// Why an answer was passed on and not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NotStored {
+    /// Not 200.
+    Status,
+    /// Neither JSON nor events, or encoded.
+    Type,
+    /// The provider said `no-store`.
+    Forbidden,
+    TooLarge,
+    /// It broke off, or it is no whole JSON text or event stream.
+    Incomplete,
+    /// It reports an error, or that it was not finished.
+    Failed,
+    /// The client left before its end.
+    Abandoned,
+}
+
+impl NotStored {
+    fn name(self) -> &'static str {
+        match self {
+            NotStored::Status => "status",
+            NotStored::Type => "type",
+            NotStored::Forbidden => "forbidden",
+            NotStored::TooLarge => "too_large",
+            NotStored::Incomplete => "incomplete",
+            NotStored::Failed => "failed",
+            NotStored::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Counters by a label.
+struct Family<L>(Mutex<HashMap<L, u64>>);
+
+impl<L: Eq + Hash> Default for Family<L> {
+    fn default() -> Self {
+        Family(Mutex::default())
+    }
+}
+
+impl<L: Eq + Hash + Copy> Family<L> {
+    fn add(&self, label: L) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(label).or_default() += 1;
+    }
+
+    fn sorted(&self, name: impl Fn(L) -> &'static str) -> Vec<(&'static str, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named: Vec<_> =
+            counts.iter().map(|(label, count)| (name(*label), *count)).collect();
+        named.sort_unstable();
+        named
+    }
+}
+
+/// The counters of one target.
+#[derive(Default)]
+pub struct Metrics {
+    outcomes: Family<Outcome>,
+    bypasses: Family<Bypass>,
+    refusals: Family<Disagreement>,
+    not_stored: Family<NotStored>,
+    pub stored: AtomicU64,
+    pub store_errors: AtomicU64,
+    pub upstream_errors: AtomicU64,
+    pub embedding_errors: AtomicU64,
+    pub coalesced: AtomicU64,
+    pub suspected_false_hits: AtomicU64,
+    saved_input: AtomicU64,
+    saved_output: AtomicU64,
+}
+
+/// Adds one to a counter.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Metrics {
+    pub(super) fn outcome(&self, outcome: Outcome, usage: Option<Usage>) {
+        self.outcomes.add(outcome);
+        if let (Outcome::HitExact | Outcome::HitSemantic, Some(usage)) = (outcome, usage) {
+            self.saved_input.fetch_add(usage.input, Ordering::Relaxed);
+            self.saved_output.fetch_add(usage.output, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn bypass(&self, reason: Bypass) {
+        self.bypasses.add(reason);
+    }
+
+    pub(super) fn refused(&self, kind: Disagreement) {
+        self.refusals.add(kind);
+    }
+
+    pub(super) fn not_stored(&self, reason: NotStored) {
+        self.not_stored.add(reason);
+    }
+
+    /// Every metric with its rows; the same metrics in the same order for every target.
+    fn table(&self, (entries, bytes): (u64, u64)) -> Vec<Metric> {
+        let metric = |name, help, label, rows| Metric { name, help, label, rows };
+        let one = |name, help, counter: &AtomicU64| {
+            metric(name, help, "", vec![("", counter.load(Ordering::Relaxed))])
+        };
+        let saved = [("input", &self.saved_input), ("output", &self.saved_output)];
+        let saved = saved.map(|(name, counter)| (name, counter.load(Ordering::Relaxed)));
+        vec![
+            metric(
+                "requests_total",
+                "Requests by how they were answered.",
+                "result",
+                self.outcomes.sorted(Outcome::name),
+            ),
+            metric(
+                "bypasses_total",
+                "Requests passed on without a look, by reason.",
+                "reason",
+                self.bypasses.sorted(Bypass::name),
+            ),
+            metric(
+                "guard_refusals_total",
+                "Similar entries that a guard refused, by what differed.",
+                "kind",
+                self.refusals.sorted(Disagreement::name),
+            ),
+            metric(
+                "not_stored_total",
+                "Answers passed on and not kept, by reason.",
+                "reason",
+                self.not_stored.sorted(NotStored::name),
+            ),
+            metric(
+                "saved_tokens_total",
+                "Tokens of answers that came from the cache.",
+                "direction",
+                saved.to_vec(),
+            ),
+            one("stored_total", "Answers kept.", &self.stored),
+            one("store_errors_total", "Failed reads and writes of the store.", &self.store_errors),
+            one(
+                "upstream_errors_total",
+                "Requests that the upstream did not answer.",
+                &self.upstream_errors,
+            ),
+            one(
+                "embedding_errors_total",
+                "Questions without a vector, looked up in the exact tier only.",
+                &self.embedding_errors,
+            ),
+            one("coalesced_total", "Requests that waited for another's answer.", &self.coalesced),
+            one(
+                "suspected_false_hits_total",
+                "Semantic hits with a bad reward.",
+                &self.suspected_false_hits,
+            ),
+            metric("entries", "Entries in memory.", "", vec![("", entries)]),
+            metric("bytes", "Bytes of the entries, with overhead.", "", vec![("", bytes)]),
+        ]
+    }
+}
+
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    rows: Vec<(&'static str, u64)>,
+}
+
+/// The metrics of all targets: (name, counters, entries and bytes).
+pub(super) fn render(targets: &[(&str, &Metrics, (u64, u64))]) -> String {
+    let tables: Vec<(&str, Vec<Metric>)> =
+        targets.iter().map(|(name, metrics, size)| (*name, metrics.table(*size))).collect();
+    let mut out = String::new();
+    let count = tables.first().map_or(0, |(_, table)| table.len());
+    for at in 0..count {
+        for (position, (target, table)) in tables.iter().enumerate() {
+            let Metric { name, help, label, rows } = &table[at];
+            if position == 0 {
+                let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+                let _ = writeln!(out, "# HELP pointsman_cache_{name} {help}");
+                let _ = writeln!(out, "# TYPE pointsman_cache_{name} {kind}");
+            }
+            for (value, count) in rows {
+                let labels = match *label {
+                    "" => format!("target={target:?}"),
+                    label => format!("target={target:?},{label}={value:?}"),
+                };
+                let _ = writeln!(out, "pointsman_cache_{name}{{{labels}}} {count}");
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_metric_stand_together_whatever_the_number_of_targets() {
+        let (a, b) = (Metrics::default(), Metrics::default());
+        a.outcome(Outcome::HitExact, Some(Usage { input: 3, output: 4 }));
+        b.outcome(Outcome::Miss, None);
+        let text = render(&[("a", &a, (1, 2)), ("b", &b, (0, 0))]);
+        let expected = "# HELP pointsman_cache_requests_total Requests by how they were answered.\n\
+            # TYPE pointsman_cache_requests_total counter\n\
+            pointsman_cache_requests_total{target=\"a\",result=\"hit-exact\"} 1\n\
+            pointsman_cache_requests_total{target=\"b\",result=\"miss\"} 1\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("saved_tokens_total{target=\"a\",direction=\"output\"} 4\n"));
+        assert!(text.contains("pointsman_cache_entries{target=\"a\"} 1\n"));
+    }
+}

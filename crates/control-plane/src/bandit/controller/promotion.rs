@@ -1,0 +1,142 @@
+//! Shadow, canary, all traffic, and back again.
+
+use super::{Controller, Outcome, Stage};
+use crate::bandit::{Difference, difference};
+use pointsman_core::policy::bandit::{Component, Snapshot};
+
+/// A canary that earned neither promotion nor rollback after so many times its fewest samples
+/// ends.
+const CANARY_PATIENCE: usize = 40;
+/// Fewest samples that show what a canary would do otherwise. With less the standard error is a
+/// guess: in most of the log both policies do the same.
+const LEAST_TRIED: usize = 20;
+
+impl Controller {
+    fn compare(&self, challenger: &Component, champion: &Component, n: usize) -> Difference {
+        let samples = self.window.iter().rev().take(n);
+        difference(samples, &self.snapshot, challenger, champion, &self.model)
+    }
+
+    pub(super) fn judge(&mut self) {
+        if self.canary.is_none() && self.snapshot.components.len() > 1 {
+            // A change has ended it.
+            self.publish();
+        }
+        let recent = self.stage_samples.min(self.window.len());
+        if let Some(canary) = self.canary.take() {
+            self.judge_canary(canary, recent);
+            return;
+        }
+        if let Some(previous) = self.previous.clone()
+            && recent >= self.options.least
+        {
+            let loss = self.compare(&previous, &self.current, recent);
+            if loss.lower(self.options.bound) > self.options.margin {
+                self.previous = None;
+                let bad = std::mem::replace(&mut self.current, previous);
+                self.record(
+                    Outcome::RolledBack,
+                    Stage::Full,
+                    bad.version,
+                    Some(loss),
+                    "the policy before earns more",
+                );
+                self.publish();
+                return;
+            }
+            if recent >= self.options.window {
+                self.previous = None;
+            }
+        }
+        if self.window.len() < self.options.least {
+            return;
+        }
+        let gain = self.compare(&self.model, &self.current, self.window.len());
+        if gain.lower(self.options.bound) > self.options.margin {
+            self.advance(Some(gain));
+        }
+    }
+
+    /// The candidate leaves the shadow.
+    fn advance(&mut self, gain: Option<Difference>) {
+        self.versions += 1;
+        let version = self.versions.to_string();
+        let candidate = Component { version: version.clone(), ..self.model.clone() };
+        if self.options.canary_share > 0.0 {
+            self.canary = Some(candidate);
+            self.record(Outcome::Promoted, Stage::Canary, version, gain, "");
+        } else {
+            self.previous = Some(std::mem::replace(&mut self.current, candidate));
+            self.record(Outcome::Promoted, Stage::Full, version, gain, "");
+        }
+        self.publish();
+    }
+
+    /// A canary must show its gain again, on samples that the candidate was not fitted to.
+    fn judge_canary(&mut self, canary: Component, recent: usize) {
+        if recent < self.options.canary_least {
+            self.canary = Some(canary);
+            return;
+        }
+        let gain = self.compare(&canary, &self.current, recent);
+        let version = canary.version.clone();
+        let bound = self.options.bound;
+        let telling = gain.tried >= LEAST_TRIED;
+        if telling && gain.lower(bound) > self.options.margin {
+            self.previous = Some(std::mem::replace(&mut self.current, canary));
+            self.record(Outcome::Promoted, Stage::Full, version, Some(gain), "");
+        } else if (telling && gain.upper(bound) < 0.0)
+            || recent >= CANARY_PATIENCE * self.options.canary_least
+        {
+            self.record(Outcome::RolledBack, Stage::Canary, version, Some(gain), "");
+        } else {
+            self.canary = Some(canary);
+            return;
+        }
+        self.publish();
+    }
+
+    pub(super) fn publish(&mut self) {
+        self.stage_samples = 0;
+        let mut components = vec![self.current.clone()];
+        if let Some(canary) = &self.canary {
+            components[0].share = 1.0 - self.options.canary_share;
+            let share = self.options.canary_share;
+            components.push(Component { share, ..canary.clone() });
+        } else {
+            components[0].share = 1.0;
+        }
+        // A version names one mixture for ever: going back is a new one.
+        self.versions += 1;
+        self.snapshot =
+            Snapshot { version: self.versions.to_string(), components, ..self.snapshot.clone() };
+    }
+
+    /// A person promotes: the canary to all traffic, or else the candidate to a canary.
+    pub fn promote(&mut self) {
+        if let Some(canary) = self.canary.take() {
+            let version = canary.version.clone();
+            self.previous = Some(std::mem::replace(&mut self.current, canary));
+            self.record(Outcome::Promoted, Stage::Full, version, None, "by hand");
+            self.publish();
+        } else {
+            self.advance(None);
+        }
+    }
+
+    /// A person rolls back: the canary ends, or else the policy before returns. `false` when
+    /// there is neither.
+    pub fn roll_back(&mut self) -> bool {
+        let bad = match (self.canary.take(), self.previous.take()) {
+            (Some(canary), previous) => {
+                self.previous = previous;
+                canary
+            }
+            (None, Some(previous)) => std::mem::replace(&mut self.current, previous),
+            (None, None) => return false,
+        };
+        self.record(Outcome::RolledBack, Stage::Full, bad.version, None, "by hand");
+        self.publish();
+        true
+    }
+}

@@ -1,0 +1,70 @@
+//! Whether one policy is better than another, from samples of both.
+
+use super::Sample;
+use super::estimate::mean_and_error;
+use pointsman_core::policy::bandit::{Component, Snapshot};
+
+/// Doubly robust estimate of what a policy earns more than another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    pub n: usize,
+    /// Samples that show what the challenger would do otherwise: it prefers another target than
+    /// the champion, and that one was drawn.
+    pub tried: usize,
+    pub mean: f64,
+    /// Standard error of `mean`.
+    pub error: f64,
+}
+
+impl Difference {
+    /// The bound `z` standard errors below.
+    pub fn lower(&self, z: f64) -> f64 {
+        self.mean - z * self.error
+    }
+
+    /// The bound `z` standard errors above.
+    pub fn upper(&self, z: f64) -> f64 {
+        self.mean + z * self.error
+    }
+}
+
+/// Compares two components under the snapshot's explorer and penalties, sample by sample, so that
+/// what both would do alike cancels out.
+///
+/// `model` predicts rewards; where it is wrong, the propensities set it right.
+pub fn difference<'s>(
+    samples: impl Iterator<Item = &'s Sample>,
+    snapshot: &Snapshot,
+    challenger: &Component,
+    champion: &Component,
+    model: &Component,
+) -> Difference {
+    let eligible = vec![true; snapshot.targets.len()];
+    let best = |probabilities: &[f64]| {
+        (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
+    };
+    let mut tried = 0;
+    let gains: Vec<f64> = samples
+        .map(|sample| {
+            let predicted = snapshot.values(model, &sample.context);
+            let play = |component: &Component| {
+                let values = snapshot.values(component, &sample.context);
+                snapshot.explorer.probabilities(&values, &eligible)
+            };
+            let (new, old) = (play(challenger), play(champion));
+            let preferred = best(&new);
+            tried += usize::from(preferred == Some(sample.target) && preferred != best(&old));
+            let penalty = f64::from(snapshot.penalties[sample.target]);
+            let residual = f64::from(sample.reward) - penalty - predicted[sample.target].value;
+            let weight = (new[sample.target] - old[sample.target]) / sample.propensity;
+            let shift: f64 =
+                new.iter().zip(&old).zip(&predicted).map(|((n, o), q)| (n - o) * q.value).sum();
+            shift + weight * residual
+        })
+        .collect();
+    if gains.len() < 2 {
+        return Difference { n: gains.len(), tried, mean: 0.0, error: f64::INFINITY };
+    }
+    let (mean, error) = mean_and_error(gains.iter().copied());
+    Difference { n: gains.len(), tried, mean, error }
+}

@@ -1,0 +1,253 @@
+//! The HTTP interface.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    RETRY_AFTER,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::Options;
+use super::attribution::Counts;
+use super::learning::{Command, Learner};
+use super::line::{self, Reject, Stored};
+use super::status::Shared;
+use super::writer::{Handle, Job};
+use pointsman_core::control_plane::Signer;
+
+/// Largest body of a post, in bytes.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    signer: Signer,
+    token: String,
+    targets: Vec<String>,
+    shared: Arc<Shared>,
+    writer: Handle,
+    learner: Learner,
+    rate: Mutex<Rate>,
+}
+
+impl Api {
+    /// Handlers over the running threads.
+    pub fn new(
+        options: &Options,
+        signer: Signer,
+        shared: Arc<Shared>,
+        writer: Handle,
+        learner: Learner,
+    ) -> Self {
+        let inner = Inner {
+            signer,
+            token: options.token.clone(),
+            targets: options.learners.options().targets.clone(),
+            shared,
+            writer,
+            learner,
+            rate: Mutex::new(Rate::new(f64::from(options.rate))),
+        };
+        Api { inner: Arc::new(inner) }
+    }
+
+    /// All routes.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/v1/decisions", post(decisions))
+            .route("/v1/feedback", post(feedback))
+            .route("/v1/policy", get(policy))
+            .route("/v1/status", get(status))
+            .route("/v1/promote", post(promote))
+            .route("/v1/rollback", post(roll_back))
+            .route("/metrics", get(metrics))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/", get(dashboard))
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
+            .with_state(self)
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+        let Some(given) = given.strip_prefix(b"Bearer ") else { return false };
+        let token = self.inner.token.as_bytes();
+        // Every byte is looked at, so that time tells nothing about the token.
+        given.len() == token.len()
+            && given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+    }
+
+    /// Parses every line, writes those that hold and answers with what became of all.
+    async fn take(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        parse: impl Fn(&Inner, &[u8]) -> Result<Stored, Reject>,
+    ) -> Response {
+        if !self.admits(headers) {
+            return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
+        }
+        let mut refused = Counts::default();
+        let mut lines = Vec::new();
+        for text in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            match parse(&self.inner, text) {
+                Ok(line) => lines.push(line),
+                Err(Reject::Forged) => refused.forged += 1,
+                Err(Reject::Malformed | Reject::Invalid) => refused.invalid += 1,
+            }
+        }
+        self.inner.shared.refuse(refused);
+        let wanted = lines.len() as u64 + refused.forged + refused.invalid;
+        if !self.inner.rate.lock().unwrap_or_else(PoisonError::into_inner).take(wanted as f64) {
+            return busy(StatusCode::TOO_MANY_REQUESTS);
+        }
+        if lines.is_empty() {
+            let status = match refused {
+                Counts { forged: 1.., .. } => StatusCode::FORBIDDEN,
+                Counts { invalid: 1.., .. } => StatusCode::BAD_REQUEST,
+                _ => StatusCode::OK,
+            };
+            return (status, json(&refused)).into_response();
+        }
+        let (done, answer) = oneshot::channel();
+        if !self.inner.writer.send(Job::Lines { lines, done }) {
+            return busy(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        match answer.await {
+            Ok(Ok(mut counts)) => {
+                counts += refused;
+                json(&counts)
+            }
+            // The store is full or gone for now.
+            _ => busy(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    async fn order(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        command: fn(String) -> Command,
+    ) -> Response {
+        if !self.admits(headers) {
+            return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
+        }
+        let place =
+            if body.is_empty() { Ok(Place::default()) } else { serde_json::from_slice(body) };
+        let Ok(Place { segment }) = place else {
+            return (StatusCode::BAD_REQUEST, "not {\"segment\": NAME}\n").into_response();
+        };
+        if self.inner.learner.order(command(segment)).await {
+            (StatusCode::OK, "done\n").into_response()
+        } else {
+            (StatusCode::CONFLICT, "there is nothing to do\n").into_response()
+        }
+    }
+}
+
+fn busy(status: StatusCode) -> Response {
+    (status, [(RETRY_AFTER, "1")], "try again\n").into_response()
+}
+
+fn json(counts: &Counts) -> Response {
+    let text = serde_json::to_string(counts).unwrap_or_default();
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+async fn decisions(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    api.take(&headers, &body, |inner, text| line::decision(text, &inner.signer, &inner.targets))
+        .await
+}
+
+async fn feedback(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    api.take(&headers, &body, |inner, text| line::feedback(text, &inner.signer)).await
+}
+
+async fn policy(State(api): State<Api>, headers: HeaderMap) -> Response {
+    let published = api.inner.shared.published();
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if known == Some(&published.etag) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, published.etag.clone())]).into_response();
+    }
+    let headers = [
+        (ETAG, published.etag.clone()),
+        (CONTENT_TYPE, "application/json".to_owned()),
+        (CACHE_CONTROL, "no-cache".to_owned()),
+    ];
+    (headers, published.body.clone()).into_response()
+}
+
+async fn status(State(api): State<Api>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], api.inner.shared.to_json()).into_response()
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], api.inner.shared.metrics()).into_response()
+}
+
+/// The body of an order: where it holds; empty where no segment decides.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    #[serde(default)]
+    segment: String,
+}
+
+async fn promote(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    api.order(&headers, &body, Command::Promote).await
+}
+
+async fn roll_back(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    api.order(&headers, &body, Command::RollBack).await
+}
+
+async fn dashboard() -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        // The page needs nothing from anywhere else, and must not be able to get it.
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+             connect-src 'self'; img-src data:; frame-ancestors 'none'",
+        ),
+    ];
+    (headers, include_str!("dashboard.html")).into_response()
+}
+
+/// A token bucket that holds two seconds' worth.
+struct Rate {
+    per_second: f64,
+    left: f64,
+    filled: Instant,
+}
+
+impl Rate {
+    fn new(per_second: f64) -> Self {
+        Rate { per_second, left: 2.0 * per_second, filled: Instant::now() }
+    }
+
+    /// Takes `wanted`, if there is anything left; one batch may overdraw, the next then waits.
+    fn take(&mut self, wanted: f64) -> bool {
+        let now = Instant::now();
+        let gained = self.per_second * now.duration_since(self.filled).as_secs_f64();
+        self.left = (self.left + gained).min(2.0 * self.per_second);
+        self.filled = now;
+        if self.left <= 0.0 {
+            return false;
+        }
+        self.left -= wanted;
+        true
+    }
+}

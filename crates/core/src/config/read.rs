@@ -1,0 +1,263 @@
+//! JSON to [`Config`], collecting every error on the way.
+
+use serde_json::{Map, Value};
+
+use super::control_plane::{read_bandit, read_control_plane};
+use super::node::{ConfigErrors, Errors, Fields, Node};
+use super::policies::{read_canary, read_policies};
+use super::targets::{read_default, read_targets};
+use super::{
+    BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override, ResponseHeaders,
+    Sticky, Target,
+};
+use crate::canonical;
+use crate::features;
+use crate::prompt::Envelopes;
+
+/// Most tags and path prefixes.
+pub(super) const MAX_NAMES: usize = 64;
+/// Bounds of `sticky.ttl_seconds` and `sticky.max_conversations`.
+pub(super) const TTL_SECONDS: std::ops::RangeInclusive<u64> = 1..=7 * 24 * 3600;
+pub(super) const CONVERSATIONS: std::ops::RangeInclusive<u64> = 16..=1 << 20;
+/// Bounds of `sticky.switch_cost`.
+pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
+
+/// Bounds of `policy.classifier.novelty_limit`: no prompt is further away than 8 deviations.
+pub(super) const NOVELTY_LIMIT: std::ops::RangeInclusive<f64> = 0.1..=8.0;
+
+/// Bounds of `health`.
+pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
+pub(super) const EJECTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
+
+/// The fields of the configuration.
+pub(super) const FIELDS: [&str; 15] = [
+    "targets",
+    "default",
+    "policy",
+    "policies",
+    "canary",
+    "sticky",
+    "override",
+    "health",
+    "path_prefixes",
+    "prompt",
+    "body",
+    "response_headers",
+    "mode",
+    "control",
+    "$schema",
+];
+
+pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
+    let mut errors = Errors::default();
+    let value = match canonical::parse(json) {
+        Ok(value) => value,
+        Err(error) => {
+            let syntax = if error.is_data() { "" } else { "not JSON: " };
+            errors.add("", "", format!("{syntax}{error}"));
+            return Err(ConfigErrors(errors.0));
+        }
+    };
+    let config = read_config(&value, &mut errors);
+    match config {
+        Some(config) if errors.0.is_empty() => Ok(config),
+        _ => Err(ConfigErrors(errors.0)),
+    }
+}
+
+fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
+    let root = Node { path: String::new(), value }.object(&FIELDS, errors)?;
+    let body =
+        root.field("body").and_then(|node| node.object(&["max_bytes", "rewrite_model"], errors));
+    let max_body_bytes = body
+        .as_ref()
+        .and_then(|body| body.field("max_bytes")?.integer(BODY_BYTES, errors))
+        .unwrap_or(DEFAULT_MAX_BODY_BYTES);
+    let rewrite_model = body
+        .as_ref()
+        .and_then(|body| body.field("rewrite_model")?.boolean(errors))
+        .unwrap_or(false);
+    let targets = match root.field("targets") {
+        Some(node) => read_targets(node, rewrite_model, errors),
+        None => {
+            errors.add("targets", "", "is required: the targets, cheapest first");
+            Vec::new()
+        }
+    };
+    let default = read_default(root.field("default"), &targets, errors);
+    let mut rule_names = Vec::new();
+    let policies = read_policies(&root, &targets, &mut rule_names, errors);
+    let canary = root.field("canary").and_then(|node| read_canary(node, &policies, errors));
+    let classifier = root.field("policy").and_then(|node| read_classifier(node, errors));
+    let classifier = classifier.unwrap_or_default();
+    let sticky = root.field("sticky").and_then(|node| read_sticky(node, errors));
+    let client = root.field("override").and_then(|node| read_override(node, &targets, errors));
+    let health = root.field("health").and_then(|node| read_health(node, errors));
+    let path_prefixes = root.field("path_prefixes").map(|node| read_prefixes(node, errors));
+    let envelopes = root.field("prompt").and_then(|node| read_envelopes(node, errors));
+    let response_headers =
+        root.field("response_headers").map(|node| read_response_headers(node, errors));
+    let mode = root.field("mode").and_then(|node| node.one_of(&Mode::NAMES, errors));
+    Some(Config {
+        version: features::digest_of(value.to_string().as_bytes()),
+        targets,
+        default,
+        model: classifier.model,
+        novelty_limit: classifier.novelty_limit,
+        policies,
+        rule_names,
+        canary,
+        sticky,
+        client: client.unwrap_or_default(),
+        health,
+        path_prefixes: path_prefixes.unwrap_or_else(|| vec!["/".to_owned()]),
+        envelopes: envelopes.unwrap_or_default(),
+        max_body_bytes,
+        rewrite_model,
+        response_headers: response_headers.unwrap_or_default(),
+        mode: mode.unwrap_or_default(),
+        control: root.field("control").and_then(|node| read_control_plane(&node, errors)),
+        bandit: read_bandit(&root, errors),
+    })
+}
+
+/// What `policy.classifier` says.
+#[derive(Default)]
+struct ClassifierFields {
+    model: Option<Model>,
+    novelty_limit: Option<f32>,
+}
+
+fn read_classifier(node: Node, errors: &mut Errors) -> Option<ClassifierFields> {
+    let policy: &Map<String, Value> = node.value.as_object()?;
+    let value = policy.get("classifier")?;
+    let node = Node { path: "policy.classifier".into(), value };
+    let classifier = node.object(&["model", "novelty_limit"], errors)?;
+    let limit = classifier.field("novelty_limit");
+    let limit = limit.and_then(|node| node.number(NOVELTY_LIMIT, errors));
+    Some(ClassifierFields {
+        model: classifier.field("model").and_then(|node| read_model(node, errors)),
+        novelty_limit: limit.map(|limit| limit as f32),
+    })
+}
+
+fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
+    let model = node.object(&["onnx", "manifest"], errors)?;
+    let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
+    let manifest = model.required("manifest", errors).and_then(|node| {
+        node.object_value(errors)
+            .map(|object| Value::Object(object.clone()).to_string().into_bytes())
+    });
+    Some(Model { onnx: onnx?, manifest: manifest? })
+}
+
+fn read_sticky(node: Node, errors: &mut Errors) -> Option<Sticky> {
+    let known = ["header", "user", "ttl_seconds", "max_conversations", "switch_cost"];
+    let fields = node.object(&known, errors)?;
+    let header = fields.field("header").and_then(|node| node.header_name(errors));
+    let user = fields.field("user").and_then(|node| node.boolean(errors));
+    let ttl = fields.field("ttl_seconds").and_then(|node| node.integer(TTL_SECONDS, errors));
+    let most =
+        fields.field("max_conversations").and_then(|node| node.integer(CONVERSATIONS, errors));
+    let switch_cost = fields.field("switch_cost").and_then(|node| node.number(SWITCH_COST, errors));
+    let default = Sticky::default();
+    Some(Sticky {
+        header,
+        user: user.unwrap_or(default.user),
+        ttl_seconds: ttl.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(default.ttl_seconds),
+        max_conversations: most.unwrap_or(default.max_conversations),
+        switch_cost,
+    })
+}
+
+fn read_override(node: Node, targets: &[Target], errors: &mut Errors) -> Option<Override> {
+    let fields = node.object(&["targets", "skip"], errors)?;
+    let names = fields.field("targets").map(|node| node.list(targets.len(), errors));
+    let targets = names
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|name| name.target(targets, errors))
+        .collect();
+    let skip = fields.field("skip").and_then(|node| node.boolean(errors)).unwrap_or(false);
+    Some(Override { targets, skip })
+}
+
+fn read_health(node: Node, errors: &mut Errors) -> Option<Health> {
+    let fields = node.object(&["consecutive_failures", "ejection_seconds"], errors)?;
+    let mut number = |name, range| {
+        let number = fields.field(name).and_then(|node| node.integer(range, errors));
+        number.and_then(|number| u32::try_from(number).ok())
+    };
+    Some(Health {
+        consecutive_failures: number("consecutive_failures", FAILURES).unwrap_or(5),
+        ejection_seconds: number("ejection_seconds", EJECTION_SECONDS).unwrap_or(10),
+    })
+}
+
+fn read_prefixes(node: Node, errors: &mut Errors) -> Vec<String> {
+    let prefixes = node.list(MAX_NAMES, errors);
+    if prefixes.is_empty() {
+        node.refuse("must name at least one prefix", errors);
+    }
+    prefixes.iter().filter_map(|node| node.path_prefix(errors)).collect()
+}
+
+fn read_envelopes(node: Node, errors: &mut Errors) -> Option<Envelopes> {
+    let fields = node.object(&["strip_tags"], errors)?;
+    let tags = fields.field("strip_tags")?.list(MAX_NAMES, errors);
+    Some(Envelopes::new(tags.iter().filter_map(|tag| tag.name(errors))))
+}
+
+fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
+    let mut headers = ResponseHeaders::default();
+    let names = ["target", "source", "reason", "score", "decision_id"];
+    let Some(fields) = node.object(&names, errors) else {
+        return headers;
+    };
+    for (name, header) in [
+        ("target", &mut headers.target),
+        ("source", &mut headers.source),
+        ("reason", &mut headers.reason),
+        ("score", &mut headers.score),
+        ("decision_id", &mut headers.decision_id),
+    ] {
+        if let Some(value) = fields.field(name).and_then(|node| node.boolean(errors)) {
+            *header = value;
+        }
+    }
+    headers
+}
+
+impl Node<'_> {
+    /// The position of the target with this name.
+    pub(super) fn target(&self, targets: &[Target], errors: &mut Errors) -> Option<usize> {
+        let name = self.text(errors)?;
+        let position = targets.iter().position(|target| target.name == name);
+        if position.is_none() {
+            let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+            self.refuse(&format!("must name a target: {}", names.join(", ")), errors);
+        }
+        position
+    }
+
+    /// A shared secret; never shown in an error.
+    pub(super) fn secret(&self, errors: &mut Errors) -> Option<String> {
+        let long = |text: &&str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
+        let secret = self.value.as_str().filter(long);
+        if secret.is_none() {
+            errors.add(&self.path, "", "must be 16 or more visible ASCII characters");
+        }
+        secret.map(str::to_owned)
+    }
+
+    fn path_prefix(&self, errors: &mut Errors) -> Option<String> {
+        let text = self.text(errors)?;
+        let valid = text.starts_with('/') && text.len() <= 255;
+        self.checked(valid.then(|| text.to_owned()), "must begin with \"/\"", errors)
+    }
+}
+
+/// The fields of a configuration's part that is not there.
+pub(super) fn field_of<'v>(fields: Option<&Fields<'v>>, name: &str) -> Option<Node<'v>> {
+    fields.and_then(|fields| fields.field(name))
+}

@@ -1,0 +1,137 @@
+//! What an answer is worth when nobody says so.
+
+use std::time::Duration;
+
+use crate::answer::Outcome;
+
+/// What an answer is worth, 0..=1, when it shows a sign; `None` for a sign that is not looked at.
+/// Of several signs the one that is worth least counts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Implicit {
+    /// An answer without any of these signs.
+    pub ok: Option<f32>,
+    /// Status 429 or 5xx.
+    pub error: Option<f32>,
+    /// Cut at the token limit.
+    pub truncated: Option<f32>,
+    /// The model or the provider's filter refused.
+    pub refused: Option<f32>,
+    /// Neither text nor a tool call.
+    pub empty: Option<f32>,
+    /// A tool call whose arguments are no JSON object.
+    pub invalid_tool_call: Option<f32>,
+    /// Complete only after so long.
+    pub slow: Option<(Duration, f32)>,
+    /// Dearer than this, in the prices' money.
+    pub costly: Option<(f64, f32)>,
+    /// The client asks the same again within so many seconds.
+    pub asked_again: Option<(u32, f32)>,
+}
+
+/// An answer that came to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FinishedAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// From the decision to the end of the answer.
+    pub took: Duration,
+    /// What it cost, in the prices' money, when it said so.
+    pub cost: Option<f64>,
+    /// What it says of itself; `None` when it could not be read.
+    pub outcome: Option<Outcome>,
+}
+
+impl FinishedAnswer {
+    /// Its reward, 0..=1: the least of its signs. `None` when it has none that is looked at, and
+    /// for answers that are the client's fault.
+    pub fn reward(&self, implicit: &Implicit) -> Option<f32> {
+        if self.status == 429 || self.status >= 500 {
+            return implicit.error;
+        }
+        if !(200..300).contains(&self.status) {
+            return None;
+        }
+        let slow = implicit.slow.filter(|(limit, _)| self.took > *limit).map(|it| it.1);
+        let costly = implicit
+            .costly
+            .filter(|(limit, _)| self.cost.is_some_and(|cost| cost > *limit))
+            .map(|it| it.1);
+        let said = self.outcome.map_or([None; 4], |outcome| {
+            let empty = !(outcome.text || outcome.tool_call || outcome.refused);
+            [
+                implicit.truncated.filter(|_| outcome.truncated),
+                implicit.refused.filter(|_| outcome.refused),
+                implicit.empty.filter(|_| empty),
+                implicit.invalid_tool_call.filter(|_| outcome.invalid_tool_call),
+            ]
+        });
+        let signs = said.into_iter().chain([slow, costly]).flatten();
+        signs.reduce(f32::min).or(implicit.ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: Outcome = Outcome {
+        text: true,
+        tool_call: false,
+        invalid_tool_call: false,
+        refused: false,
+        truncated: false,
+    };
+
+    fn implicit() -> Implicit {
+        Implicit {
+            ok: Some(0.8),
+            error: Some(0.0),
+            truncated: Some(0.5),
+            refused: Some(0.1),
+            empty: Some(0.05),
+            invalid_tool_call: Some(0.2),
+            slow: Some((Duration::from_secs(10), 0.4)),
+            costly: Some((0.01, 0.6)),
+            asked_again: None,
+        }
+    }
+
+    fn good() -> FinishedAnswer {
+        FinishedAnswer {
+            status: 200,
+            took: Duration::from_secs(1),
+            cost: Some(0.001),
+            outcome: Some(TEXT),
+        }
+    }
+
+    #[test]
+    fn the_worst_sign_counts() {
+        let with = |change: &dyn Fn(&mut Answer)| {
+            let mut answer = good();
+            change(&mut answer);
+            answer.reward(&implicit())
+        };
+        let said = |outcome| with(&|answer| answer.outcome = Some(outcome));
+        assert_eq!(with(&|_| {}), Some(0.8));
+        assert_eq!(with(&|answer| answer.status = 503), Some(0.0));
+        assert_eq!(with(&|answer| answer.status = 429), Some(0.0));
+        assert_eq!(with(&|answer| answer.took = Duration::from_secs(11)), Some(0.4));
+        assert_eq!(with(&|answer| answer.cost = Some(0.02)), Some(0.6));
+        assert_eq!(said(Outcome { truncated: true, ..TEXT }), Some(0.5));
+        assert_eq!(said(Outcome { refused: true, truncated: true, ..TEXT }), Some(0.1));
+        assert_eq!(said(Outcome { text: false, ..TEXT }), Some(0.05));
+        assert_eq!(said(Outcome { text: false, tool_call: true, ..TEXT }), Some(0.8));
+        assert_eq!(said(Outcome { invalid_tool_call: true, ..TEXT }), Some(0.2));
+        assert_eq!(with(&|answer| answer.status = 400), None, "the client's fault");
+    }
+
+    #[test]
+    fn signs_that_are_not_looked_at_say_nothing() {
+        let slow = FinishedAnswer { took: Duration::from_secs(60), ..good() };
+        assert_eq!(slow.reward(&Implicit::default()), None);
+        assert_eq!(slow.reward(&Implicit { ok: Some(1.0), ..Implicit::default() }), Some(1.0));
+        let unread = FinishedAnswer { outcome: None, cost: None, ..good() };
+        assert_eq!(unread.reward(&implicit()), Some(0.8));
+    }
+}

@@ -1,0 +1,90 @@
+//! The answer on its way back: read in passing for what it cost and what it says of itself, never
+//! held or changed.
+
+use crate::answer::{Outcome, UsageReader};
+use crate::target::{Target, Usage};
+
+use super::Host;
+
+/// An answer that streams by.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: u16,
+    /// Position of the target that gave it; `None` when nobody knows.
+    target: Option<usize>,
+    /// `None` for an answer whose bytes say nothing.
+    reader: Option<UsageReader>,
+    ended: bool,
+}
+
+/// The HTTP status of the answer.
+pub(super) fn status(host: &impl Host) -> Option<u16> {
+    str::from_utf8(&host.response_header(":status")?).ok()?.parse().ok()
+}
+
+impl Answer {
+    /// The head of a target's answer is here, and perhaps all of it. `judged` says that more than
+    /// its cost is wanted.
+    pub(super) fn begin(
+        host: &impl Host,
+        status: u16,
+        target: Option<usize>,
+        judged: bool,
+        ended: bool,
+    ) -> Self {
+        let plain = host
+            .response_header("content-encoding")
+            .is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
+        let content_type = host.response_header("content-type").unwrap_or_default();
+        let reader = (plain && is_success(status)).then(|| UsageReader::new(&content_type));
+        let reader = reader.flatten();
+        let reader = if judged { reader.map(UsageReader::with_outcome) } else { reader };
+        Answer { status, target, reader, ended }
+    }
+
+    /// The next `size` bytes of the body pass.
+    pub(super) fn pass(&mut self, host: &impl Host, size: usize, end_of_stream: bool) {
+        self.ended |= end_of_stream;
+        let Some(reader) = &mut self.reader else { return };
+        if let Some(bytes) = host.response_body(size) {
+            reader.read(&bytes);
+        }
+    }
+
+    /// The answer ends with trailers.
+    pub(super) fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    /// The target whose success is to be paid for. Nobody charges for an error.
+    pub(super) fn charged(&self) -> Option<usize> {
+        self.target.filter(|_| is_success(self.status))
+    }
+
+    /// Its status, when it came to its end, from the target that was decided on.
+    pub(super) fn complete(&self, decided: usize) -> Option<u16> {
+        (self.ended && self.target == Some(decided)).then_some(self.status)
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.reader.as_ref().and_then(UsageReader::usage)
+    }
+
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.reader.as_ref().and_then(UsageReader::outcome)
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// The target that answered. It is not the one decided on when only observing, or when another
+/// took over: then endpoints say in their metadata whose they are.
+pub(super) fn answering(host: &impl Host, targets: &[Target]) -> Option<usize> {
+    if let Some(name) = host.upstream_target() {
+        return targets.iter().position(|target| target.name.as_bytes() == name);
+    }
+    let cluster = host.upstream_cluster()?;
+    targets.iter().position(|target| target.cluster.as_bytes() == cluster)
+}

@@ -1,0 +1,30 @@
+//! A request's way to a decision, pure: bytes in, a [`decision::Decision`] out.
+//!
+//! Data flows one way, and a module is a stage of a request's life:
+//!
+//! ```text
+//! body ─► prompt ─► features ─► policy (classifier) ─► decision ─► record
+//! ```
+//!
+//! [`router::Router`] strings the stages together. Two hosts run it: the proxy-wasm filter and the
+//! command line. Training calls the same parser and the same `extract`, so what is trained on is
+//! what is served.
+
+pub mod answer;
+pub mod canonical;
+pub mod classifier;
+pub mod config;
+pub mod control_plane;
+pub mod decision;
+pub mod exchange;
+pub mod features;
+pub mod header;
+pub mod policy;
+pub mod prompt;
+pub mod reason;
+pub mod record;
+pub mod rewrite;
+pub mod router;
+pub mod scope;
+pub mod target;
+pub mod telemetry;

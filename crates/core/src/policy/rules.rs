@@ -1,0 +1,193 @@
+//! Hand-tuned rules: ordered, the first that matches wins, and its name is the reason.
+
+use memchr::memmem;
+use regex_lite::Regex;
+
+use super::{Evidence, RequestContext};
+use crate::prompt::{Prompt, Role, Turn};
+
+/// Bytes of a text that patterns are held against: half from its beginning, half from its end.
+/// It bounds the time that a rule takes.
+pub const TEXT_BYTES: usize = 32 * 1024;
+
+/// A rule: when all conditions hold, the target.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Position of its name in [`crate::config::Config::rule_names`].
+    pub name: u16,
+    /// Position of the target.
+    pub target: usize,
+    pub when: Vec<Condition>,
+}
+
+/// Something that holds for a request or not.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// An engineered feature, by its position in the schema.
+    Feature(usize, Range),
+    /// Tokens of the prompt, as far as its bytes tell.
+    PromptTokens(Range),
+    /// The last turn is a tool's result.
+    ToolLoop(bool),
+    /// The last turn of a role; for `system`, all of them.
+    Text(Role, Matcher),
+    /// `model`, as the client named it.
+    Model(Matcher),
+    /// A request header.
+    Header(String, Matcher),
+    /// The path, with its query string.
+    Path(Matcher),
+}
+
+/// Bounds of a number; those given hold together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Range {
+    pub gt: Option<f32>,
+    pub gte: Option<f32>,
+    pub lt: Option<f32>,
+    pub lte: Option<f32>,
+}
+
+impl Range {
+    fn holds(&self, value: f32) -> bool {
+        self.gt.is_none_or(|bound| value > bound)
+            && self.gte.is_none_or(|bound| value >= bound)
+            && self.lt.is_none_or(|bound| value < bound)
+            && self.lte.is_none_or(|bound| value <= bound)
+    }
+
+    /// The same bounds, each passed through a function that keeps their order.
+    pub fn map(self, f: impl Fn(f32) -> f32) -> Self {
+        Range {
+            gt: self.gt.map(&f),
+            gte: self.gte.map(&f),
+            lt: self.lt.map(&f),
+            lte: self.lte.map(&f),
+        }
+    }
+}
+
+/// What a text is held against; those given hold together.
+#[derive(Clone, Debug, Default)]
+pub struct Matcher {
+    /// Whether it is there at all.
+    pub present: Option<bool>,
+    /// The whole text.
+    pub equals: Option<String>,
+    /// One of these is in it, without regard to ASCII case; in lower case here.
+    pub contains: Vec<String>,
+    pub regex: Option<Regex>,
+}
+
+impl Matcher {
+    fn holds(&self, text: Option<&str>) -> bool {
+        if self.present.is_some_and(|present| present != text.is_some()) {
+            return false;
+        }
+        let Some(text) = text else {
+            return self.equals.is_none() && self.contains.is_empty() && self.regex.is_none();
+        };
+        self.equals.as_ref().is_none_or(|whole| whole == text)
+            && head_and_tail(text).into_iter().any(|part| self.is_in(part))
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        let contained = || {
+            let lower = text.to_ascii_lowercase();
+            self.contains
+                .iter()
+                .any(|word| memmem::find(lower.as_bytes(), word.as_bytes()).is_some())
+        };
+        (self.contains.is_empty() || contained())
+            && self.regex.as_ref().is_none_or(|regex| regex.is_match(text))
+    }
+}
+
+fn head_and_tail(text: &str) -> [&str; 2] {
+    if text.len() <= TEXT_BYTES {
+        return [text, ""];
+    }
+    let head = text.floor_char_boundary(TEXT_BYTES / 2);
+    let tail = text.ceil_char_boundary(text.len() - TEXT_BYTES / 2);
+    [text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default()]
+}
+
+impl Rule {
+    /// Whether all its conditions hold.
+    pub fn matches(&self, evidence: &Evidence) -> bool {
+        self.when.iter().all(|condition| condition.holds(evidence))
+    }
+}
+
+impl Condition {
+    fn holds(&self, evidence: &Evidence) -> bool {
+        let Evidence { prompt, features, facts } = evidence;
+        match self {
+            Condition::Feature(slot, range) => {
+                features.engineered().get(*slot).is_some_and(|value| range.holds(*value))
+            }
+            Condition::PromptTokens(range) => range.holds(prompt.tokens_estimate() as f32),
+            Condition::ToolLoop(wanted) => prompt.in_tool_loop() == *wanted,
+            Condition::Text(role, matcher) => holds_for_role(prompt, *role, matcher),
+            Condition::Model(matcher) => matcher.holds(prompt.parameters.model.as_deref()),
+            Condition::Header(name, matcher) => holds_for_header(facts, name, matcher),
+            Condition::Path(matcher) => holds_for_header(facts, ":path", matcher),
+        }
+    }
+}
+
+fn holds_for_header(facts: &RequestContext, name: &str, matcher: &Matcher) -> bool {
+    let value = (facts.header)(name);
+    matcher.holds(value.as_deref().map(String::from_utf8_lossy).as_deref())
+}
+
+fn holds_for_role(prompt: &Prompt, role: Role, matcher: &Matcher) -> bool {
+    let spoken = |turn: &&Turn| turn.role == role && !turn.text.trim_ascii().is_empty();
+    if role == Role::System {
+        let mut texts = prompt.turns.iter().filter(spoken).peekable();
+        if texts.peek().is_none() {
+            return matcher.holds(None);
+        }
+        return texts.any(|turn| matcher.holds(Some(&turn.text)));
+    }
+    matcher.holds(prompt.turns.iter().rev().find(spoken).map(|turn| &*turn.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(word: &str) -> Matcher {
+        Matcher { contains: vec![word.into()], ..Matcher::default() }
+    }
+
+    #[test]
+    fn words_are_found_without_regard_to_case() {
+        assert!(contains("prove").holds(Some("Please PROVE it")));
+        assert!(!contains("prove").holds(Some("Please show it")));
+        assert!(!contains("prove").holds(None));
+    }
+
+    #[test]
+    fn long_texts_are_searched_at_both_ends() {
+        let middle = "x".repeat(2 * TEXT_BYTES);
+        assert!(contains("needle").holds(Some(&format!("needle {middle}"))));
+        assert!(contains("needle").holds(Some(&format!("{middle} needle"))));
+        assert!(!contains("needle").holds(Some(&format!("{middle} needle {middle}"))));
+    }
+
+    #[test]
+    fn absence_can_be_asked_for() {
+        let absent = Matcher { present: Some(false), ..Matcher::default() };
+        assert!(absent.holds(None) && !absent.holds(Some("")));
+    }
+
+    #[test]
+    fn bounds_hold_together() {
+        let range = Range { gte: Some(1.0), lt: Some(2.0), ..Range::default() };
+        assert_eq!(
+            [0.9, 1.0, 1.9, 2.0].map(|value| range.holds(value)),
+            [false, true, true, false]
+        );
+    }
+}

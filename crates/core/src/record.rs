@@ -1,0 +1,107 @@
+//! The decision record: one JSON line for the access log and the control plane.
+//!
+//! It holds no text of the prompt. The hashed n-grams stay out too, because a hash of a short
+//! word is as good as the word.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+
+use crate::scope::Pass;
+
+/// One decision, for people and for learning.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Record<'a> {
+    /// Milliseconds since the Unix epoch.
+    pub ts: u64,
+    pub decision_id: &'a str,
+    /// Digest of the filter's configuration.
+    pub policy_version: &'a str,
+    pub model_version: &'a str,
+    pub schema_hash: &'a str,
+    /// Whether the request was routed by the decision (`route`) or not (`observe`).
+    pub mode: &'static str,
+    pub target: &'a str,
+    pub cluster: &'a str,
+    pub source: &'static str,
+    pub reason: &'a str,
+    /// The policy that decided; empty for the main one.
+    pub policy: &'a str,
+    pub score: Option<f32>,
+    pub threshold: Option<f32>,
+    pub propensity: f32,
+    /// The engineered features, packed by [`pack`].
+    pub features: String,
+    /// The bandit's context, packed as the features; only with a control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<&'a str>,
+    /// Version of the policy snapshot in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<&'a str>,
+    /// Why the classifier decided and not the bandit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandit_fallback: Option<&'static str>,
+    pub body_bytes: usize,
+    pub prompt_tokens_estimate: usize,
+    /// Time from the whole body to the decision, in microseconds.
+    pub latency_us: u64,
+}
+
+/// What is recorded of a request that passes untouched.
+pub fn of_pass(why: Pass) -> String {
+    format!(r#"{{"passed":"{}"}}"#, why.name())
+}
+
+/// About as many bytes as a record has.
+const LENGTH: usize = 1536;
+
+impl Record<'_> {
+    /// The record as one line of JSON, without a line feed.
+    pub fn to_json(&self) -> String {
+        let mut json = Vec::with_capacity(LENGTH);
+        // Strings and numbers cannot fail to serialise.
+        match serde_json::to_writer(&mut json, self) {
+            Ok(()) => String::from_utf8(json).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+}
+
+/// Packs features as base64 (RFC 4648, padded) of little-endian `f32`.
+pub fn pack(features: &[f32]) -> String {
+    let bytes: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// The inverse of [`pack`]; `None` for what it cannot have made.
+pub fn unpack(packed: &str) -> Option<Vec<f32>> {
+    let bytes = BASE64_STANDARD.decode(packed).ok()?;
+    let (words, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
+    Some(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_survive_packing_bit_for_bit() {
+        let values = [0.0, -0.0, 1.5, f32::MIN_POSITIVE, 16.635_532];
+        let unpacked = unpack(&pack(&values)).unwrap();
+        assert_eq!(unpacked.map_bits(), values.to_vec().map_bits());
+        assert_eq!(unpack("A"), None);
+        assert_eq!(unpack("AAAA"), None);
+    }
+
+    trait MapBits {
+        fn map_bits(&self) -> Vec<u32>;
+    }
+
+    impl MapBits for Vec<f32> {
+        fn map_bits(&self) -> Vec<u32> {
+            self.iter().map(|value| value.to_bits()).collect()
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The stages strung together: body bytes to a decision.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use crate::classifier::{Classifier, ModelError};
+use crate::config::Config;
+use crate::decision::Decision;
+use crate::features::{self, Features};
+use crate::header;
+use crate::policy::gates;
+use crate::policy::sticky::{self, Key};
+use crate::policy::{Evidence, Order, Policy, RequestContext};
+use crate::prompt::{ApiFormat, Prompt, PromptError};
+use crate::reason::Reason;
+use crate::target::{Target, TargetSet};
+
+/// A configuration with its model: decides for one request at a time, any number of times.
+#[derive(Debug)]
+pub struct Router {
+    config: Config,
+    classifier: Classifier,
+    /// By policy, then by target.
+    thresholds: Vec<Vec<f32>>,
+    /// A vector to fill again: a new one is 33 kB of zeros.
+    spare: Mutex<Option<Features>>,
+    /// Whether the model scores these targets; with rules alone it need not.
+    scored: bool,
+}
+
+/// Why a configuration cannot be put to work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RouterError {
+    /// The embedded or the configured model does not load.
+    Model(ModelError),
+    /// The model scores another number of targets than the configuration has.
+    Targets { model: usize, config: usize },
+    /// The control plane's key cannot sign.
+    ControlPlaneKey,
+    /// A limit of novelty for a model that cannot tell it.
+    NoNovelty,
+}
+
+impl fmt::Display for RouterError {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            RouterError::Model(error) => write!(formatter, "policy.classifier.model: {error}"),
+            RouterError::Targets { model, config } => write!(
+                formatter,
+                "targets = {config} targets: must be {}, because the model scores {model} beside the strongest; rules alone (policy.order: rules_only) decide among any number",
+                model + 1
+            ),
+            RouterError::ControlPlaneKey => formatter.write_str("control.key: cannot sign"),
+            RouterError::NoNovelty => formatter.write_str(
+                "policy.classifier.novelty_limit: needs a model whose manifest has `novelty`",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RouterError {}
+
+impl Router {
+    /// Loads the configured model, or the embedded one.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not load or does not fit the targets.
+    pub fn new(config: Config) -> Result<Self, RouterError> {
+        let classifier = match &config.model {
+            Some(model) => Classifier::load(&model.onnx, &model.manifest),
+            None => Classifier::embedded(),
+        }
+        .map_err(RouterError::Model)?;
+        let scored = &classifier.manifest().targets;
+        let fits = scored.len() + 1 == config.targets.len();
+        if !fits && config.policies.iter().any(|policy| policy.order != Order::RulesOnly) {
+            return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
+        }
+        if config.novelty_limit.is_some() && classifier.manifest().novelty.is_none() {
+            return Err(RouterError::NoNovelty);
+        }
+        let thresholds = |policy: &Policy| {
+            let own = policy.thresholds.iter().copied().chain(std::iter::repeat(None));
+            let common = config.targets.iter().zip(scored).zip(own);
+            common
+                .map(|((target, scored), own)| own.or(target.threshold).unwrap_or(scored.threshold))
+                .collect()
+        };
+        let thresholds = config.policies.iter().map(thresholds).collect();
+        Ok(Router { config, classifier, thresholds, spare: Mutex::default(), scored: fits })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The model.
+    pub fn classifier(&self) -> &Classifier {
+        &self.classifier
+    }
+
+    /// Scores of the non-strongest targets, cheapest first; none when the model has none for them.
+    pub fn scores(&self, features: &Features) -> Vec<f32> {
+        if !self.scored {
+            return Vec::new();
+        }
+        self.classifier.scores(features).unwrap_or_default()
+    }
+
+    /// Thresholds of the non-strongest targets under a policy, cheapest first.
+    pub fn thresholds(&self, policy: usize) -> &[f32] {
+        self.thresholds.get(policy).map_or(&[], Vec::as_slice)
+    }
+
+    /// The target of a decision.
+    pub fn target(&self, decision: &Decision) -> Option<&Target> {
+        self.config.targets.get(decision.target)
+    }
+
+    /// The default target takes it, for a reason the host found.
+    pub fn fall_back(&self, reason: Reason) -> Decision {
+        Decision::fallback(self.config.default, reason)
+    }
+
+    /// What the router keeps of a request body. `truncated` says that it is only the beginning.
+    ///
+    /// # Errors
+    ///
+    /// See [`PromptError`].
+    pub fn read<'b>(
+        &self,
+        format: ApiFormat,
+        body: &'b mut Vec<u8>,
+        truncated: bool,
+    ) -> Result<Prompt<'b>, PromptError> {
+        Prompt::parse_with(format, body, truncated, &self.config.envelopes)
+    }
+
+    /// Decides on a request body, of which nothing else is known.
+    pub fn decide(&self, format: ApiFormat, body: &mut Vec<u8>, truncated: bool) -> Decision {
+        match self.read(format, body, truncated) {
+            Ok(prompt) => self.decide_prompt(&prompt, &RequestContext::default()),
+            Err(error) => self.fall_back(error.into()),
+        }
+    }
+
+    /// What the conversation of a prompt is known by.
+    pub fn conversation(&self, prompt: &Prompt, facts: &RequestContext) -> Key {
+        let sticky = self.config.sticky.as_ref();
+        let header = sticky.and_then(|sticky| (facts.header)(sticky.header.as_deref()?));
+        Key::of(sticky, prompt, header.as_deref())
+    }
+
+    /// Decides on a parsed prompt: gates, then override, conversation, rules and classifier.
+    pub fn decide_prompt(&self, prompt: &Prompt, facts: &RequestContext) -> Decision {
+        let spare = self.spare.lock().ok().and_then(|mut spare| spare.take());
+        let mut features = spare.unwrap_or_default();
+        features::extract_into(prompt, &mut features);
+        let evidence = Evidence { prompt, features: &features, facts };
+        let decision = self.decide_on(&evidence);
+        let context = features.engineered().to_vec();
+        if let Ok(mut spare) = self.spare.lock() {
+            *spare = Some(features);
+        }
+        Decision { context, prompt_tokens_estimate: prompt.tokens_estimate(), ..decision }
+    }
+
+    fn decide_on(&self, evidence: &Evidence) -> Decision {
+        let Evidence { prompt, facts, .. } = *evidence;
+        let gates = gates::pass(&self.config.targets, prompt, facts.unavailable);
+        let Some(strongest) = gates.eligible.strongest() else {
+            return self.fall_back(Reason::NoEligibleTarget);
+        };
+        if let Some(target) = self.asked_for(facts).filter(|it| gates.eligible.contains(*it)) {
+            return Decision::fallback(target, Reason::ClientHeader);
+        }
+        if let (1, Some(reason)) = (gates.eligible.len(), gates.reason) {
+            return Decision::fallback(strongest, reason);
+        }
+        let fresh = self.apply_policies(evidence, gates.eligible);
+        let before = facts.previous.filter(|it| gates.eligible.contains(*it));
+        match before.and_then(|before| Some((before, self.stay(prompt, before, &fresh)?))) {
+            Some((target, reason)) => Decision { target, reason, propensity: 1.0, ..fresh },
+            // The conversation moves for a reason, which a draw would not know of.
+            None if facts.previous.is_some() => Decision { open: TargetSet::default(), ..fresh },
+            None => fresh,
+        }
+    }
+
+    /// The target that the client's header names, if it may.
+    fn asked_for(&self, facts: &RequestContext) -> Option<usize> {
+        let client = &self.config.client;
+        if client.targets.is_empty() {
+            return None;
+        }
+        let asked = (facts.header)(header::TARGET)?;
+        client.targets.iter().copied().find(|target| {
+            self.config.targets.get(*target).is_some_and(|it| it.name.as_bytes() == asked)
+        })
+    }
+
+    /// Why the conversation stays where it was; `None` when the fresh decision holds. A switch is
+    /// made upwards, or when it saves more than it costs, and never in the middle of a tool loop.
+    fn stay(&self, prompt: &Prompt, before: usize, fresh: &Decision) -> Option<Reason> {
+        if prompt.in_tool_loop() {
+            return Some(Reason::ToolLoop);
+        }
+        let targets = &self.config.targets;
+        let worth = || {
+            let (from, to) = (targets.get(before)?, targets.get(fresh.target)?);
+            let sticky = self.config.sticky.as_ref()?;
+            Some(sticky::is_worth_it(sticky, prompt, from, to))
+        };
+        (fresh.target <= before && !(fresh.target < before && worth() == Some(true)))
+            .then_some(Reason::Conversation)
+    }
+
+    /// The route's policy, or the canary's for its share of conversations. The propensity is the
+    /// probability, over that draw, of the target that was chosen.
+    fn apply_policies(&self, evidence: &Evidence, eligible: TargetSet) -> Decision {
+        let abstains = self.is_novel(evidence.features);
+        let scores = if abstains { Vec::new() } else { self.scores(evidence.features) };
+        let apply = |position: usize| {
+            let policy = self.config.policies.get(position)?;
+            let thresholds = self.thresholds.get(position)?;
+            Some(policy.decide(evidence, &scores, thresholds, eligible, self.config.default))
+        };
+        let asked = evidence.facts.policy;
+        let verdict = apply(asked);
+        let canary = self.config.canary.filter(|_| asked == 0);
+        let other = canary.and_then(|canary| Some((canary, apply(canary.policy)?)));
+        let Some(verdict) = verdict else {
+            return self.fall_back(Reason::ModelError);
+        };
+        let (verdict, policy, propensity) = match other {
+            None => (verdict, asked, 1.0),
+            Some((canary, other)) => {
+                let key = self.conversation(evidence.prompt, evidence.facts);
+                let drawn = key.draw() < f64::from(canary.share);
+                let share = if drawn { canary.share } else { 1.0 - canary.share };
+                let propensity = if other.target == verdict.target { 1.0 } else { share };
+                if drawn { (other, canary.policy, propensity) } else { (verdict, 0, propensity) }
+            }
+        };
+        let open = !abstains
+            && canary.is_none()
+            && eligible == TargetSet::first(self.config.targets.len());
+        let reason = match verdict.reason {
+            Reason::ModelError if abstains => Reason::NovelPrompt,
+            reason => reason,
+        };
+        Decision {
+            target: verdict.target,
+            score: verdict.score.map(|(score, _)| score),
+            threshold: verdict.score.map(|(_, threshold)| threshold),
+            propensity,
+            policy,
+            // A draw among fewer targets, or beside another draw, would have a propensity that
+            // estimates could not use.
+            open: if open { eligible } else { TargetSet::default() },
+            scores,
+            ..self.fall_back(reason)
+        }
+    }
+
+    /// Whether a prompt is too unlike the training data for a score.
+    fn is_novel(&self, features: &Features) -> bool {
+        let novelty = self.classifier.manifest().novelty.as_ref();
+        let limit = self.config.novelty_limit;
+        limit.zip(novelty).is_some_and(|(limit, novelty)| novelty.of(features) > limit)
+    }
+}
+
+#[cfg(test)]
+mod tests;

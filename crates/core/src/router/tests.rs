@@ -1,0 +1,151 @@
+use super::*;
+
+/// Cheap by the main policy, strong by `b`; a rule for `hard`.
+fn router(more: &str) -> Router {
+    let json = format!(
+        r#"{{"targets": [
+            {{"name": "cheap", "cluster": "c", "threshold": 0.0, "price": {{"input": 1, "output": 1}}}},
+            {{"name": "strong", "cluster": "s", "price": {{"input": 100, "output": 100}}}}],
+          "policy": {{"rules": [{{"name": "hard", "target": "strong", "when": {{"user": {{"contains": "prove"}}}}}}]}},
+          "policies": {{"b": {{"thresholds": {{"cheap": 1.0}}, "rules": []}}}}{more}}}"#
+    );
+    Router::new(Config::from_json(json.as_bytes()).unwrap()).unwrap()
+}
+
+fn decide(router: &Router, body: &str, facts: &RequestContext) -> Decision {
+    let mut body = body.as_bytes().to_vec();
+    let prompt = router.read(ApiFormat::ChatCompletions, &mut body, false).unwrap();
+    router.decide_prompt(&prompt, facts)
+}
+
+fn chat(text: &str) -> String {
+    format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#)
+}
+
+#[test]
+fn rules_alone_decide_among_more_targets_than_the_model_scores() {
+    let json = |more: &str| {
+        format!(
+            r#"{{"targets": [{{"name": "small", "cluster": "a"}}, {{"name": "middle", "cluster": "b"}},
+                             {{"name": "large", "cluster": "c"}}],
+                "policy": {{"order": "rules_only", "rules": [
+                    {{"name": "short", "target": "small", "when": {{"words": {{"lte": 3}}}}}},
+                    {{"name": "proof", "target": "middle", "when": {{"user": {{"contains": "prove"}}}}}}]}}{more}}}"#
+        )
+    };
+    let read = |more: &str| Router::new(Config::from_json(json(more).as_bytes()).unwrap());
+    let router = read("").unwrap();
+    for (text, target, reason) in [
+        ("Hi", 0, "short"),
+        ("Please prove that there are infinitely many primes", 1, "proof"),
+        ("Something else that no rule knows of", 2, "no_rule_matched"),
+    ] {
+        let decision = decide(&router, &chat(text), &RequestContext::default());
+        assert_eq!(router.config().reason_name(decision.reason), reason);
+        assert_eq!((decision.target, decision.score), (target, None), "{reason}");
+    }
+    let error = read(r#", "policies": {"b": {"order": "rules_first"}}"#).unwrap_err();
+    assert_eq!(error, RouterError::Targets { model: 1, config: 3 });
+}
+
+#[test]
+fn a_routes_policy_has_its_own_thresholds() {
+    let router = router("");
+    let main = decide(&router, &chat("Hi"), &RequestContext::default());
+    let strict =
+        decide(&router, &chat("prove"), &RequestContext { policy: 1, ..RequestContext::default() });
+    assert_eq!((main.target, main.threshold, main.policy), (0, Some(0.0), 0));
+    assert_eq!((strict.target, strict.threshold, strict.policy), (1, Some(1.0), 1));
+}
+
+#[test]
+fn a_canarys_propensity_is_that_of_the_draw_and_one_where_both_agree() {
+    let router = router(r#", "canary": {"policy": "b", "share": 0.25}"#);
+    let mut drawn = 0;
+    for number in 0..400 {
+        let decision = decide(&router, &chat(&format!("Hi {number}")), &RequestContext::default());
+        let expected = if decision.policy == 1 { (1, 0.25) } else { (0, 0.75) };
+        assert_eq!((decision.target, decision.propensity), expected);
+        drawn += usize::from(decision.policy == 1);
+        let agreed = decide(&router, &chat(&format!("prove {number}")), &RequestContext::default());
+        assert_eq!((agreed.target, agreed.propensity), (1, 1.0));
+    }
+    assert!((70..130).contains(&drawn), "{drawn} of 400");
+    // A route that asks for a policy is no part of the experiment.
+    let asked =
+        decide(&router, &chat("Hi"), &RequestContext { policy: 1, ..RequestContext::default() });
+    assert_eq!(asked.propensity, 1.0);
+}
+
+#[test]
+fn a_conversation_keeps_its_canary() {
+    let router = router(r#", "canary": {"policy": "b", "share": 0.5}"#);
+    for number in 0..50 {
+        let first = decide(&router, &chat(&format!("Hi {number}")), &RequestContext::default());
+        let later = format!(
+            r#"{{"messages":[{{"role":"user","content":"Hi {number}"}},{{"role":"assistant","content":"Ho"}},{{"role":"user","content":"And now something else entirely"}}]}}"#
+        );
+        assert_eq!(decide(&router, &later, &RequestContext::default()).policy, first.policy);
+    }
+}
+
+#[test]
+fn a_conversation_moves_upwards_or_when_it_pays() {
+    let went = |previous| RequestContext { previous: Some(previous), ..RequestContext::default() };
+    let sticky = router(r#", "sticky": {"switch_cost": 0.1}"#);
+    let of = |text: &str, previous| {
+        let decision = decide(&sticky, &chat(text), &went(previous));
+        (decision.target, decision.source().name(), decision.propensity)
+    };
+    assert_eq!(of("Hi", 0), (0, "sticky", 1.0));
+    assert_eq!(of("prove", 0), (1, "rule", 1.0));
+    assert_eq!(of("Hi", 1), (1, "sticky", 1.0), "500 tokens of answer save 0.05");
+    let long = "word ".repeat(1000);
+    assert_eq!(of(&long, 1), (0, "classifier", 1.0), "1,250 tokens more save 0.17");
+    let never = router(r#", "sticky": {}"#);
+    assert_eq!(decide(&never, &chat(&long), &went(1)).target, 1);
+}
+
+#[test]
+fn a_target_that_went_down_is_left_by_its_conversations() {
+    let facts = RequestContext {
+        previous: Some(1),
+        unavailable: TargetSet(0b10),
+        ..RequestContext::default()
+    };
+    let decision = decide(&router(r#", "sticky": {}"#), &chat("Hi"), &facts);
+    assert_eq!((decision.target, decision.reason), (0, Reason::Health));
+    let all = RequestContext { unavailable: TargetSet(0b11), ..RequestContext::default() };
+    let decision = decide(&router(""), &chat("Hi"), &all);
+    assert_eq!((decision.target, decision.reason), (1, Reason::NoEligibleTarget));
+}
+
+#[test]
+fn the_classifier_abstains_from_prompts_unlike_its_training_data() {
+    let json = |classifier: &str| {
+        format!(
+            r#"{{"targets": [{{"name": "cheap", "cluster": "c", "threshold": 0.0}},
+                             {{"name": "strong", "cluster": "s"}}],
+                "policy": {{"classifier": {classifier},
+                            "rules": [{{"name": "hard", "target": "cheap", "when": {{"cjk": {{"gt": 0}}}}}}]}}}}"#
+        )
+    };
+    let router = |classifier: &str| {
+        let config = Config::from_json(json(classifier).as_bytes()).unwrap();
+        Router::new(config).unwrap()
+    };
+    let usual = chat("Which of these gases is the lightest? Explain your choice.");
+    let strange = chat(&"{[|#!]} =>> ".repeat(40));
+    let abstaining = router(r#"{"novelty_limit": 1.7}"#);
+    assert_eq!(decide(&abstaining, &usual, &RequestContext::default()).target, 0);
+    let decision = decide(&abstaining, &strange, &RequestContext::default());
+    assert_eq!((decision.target, decision.reason), (1, Reason::NovelPrompt));
+    assert_eq!((decision.score, decision.reason.source().name()), (None, "default"));
+    assert_eq!(decide(&router("{}"), &strange, &RequestContext::default()).target, 0);
+    // Rules need no training data.
+    let ruled = chat(&"{[|#!]} 列車 ".repeat(40));
+    assert_eq!(
+        decide(&abstaining, &ruled, &RequestContext::default()).reason.source().name(),
+        "rule"
+    );
+}

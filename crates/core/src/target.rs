@@ -1,0 +1,125 @@
+//! The domain's own values: targets, what they cost, what is changed in a body that goes to one.
+
+use serde::{Deserialize, Serialize};
+
+/// What a request can be routed to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Name in headers, metrics and records.
+    pub name: String,
+    /// Envoy cluster: the model behind its semantic cache.
+    pub cluster: String,
+    /// The score from which on it is chosen; the manifest's when not given.
+    pub threshold: Option<f32>,
+    /// What its tokens cost.
+    pub price: Option<Price>,
+    /// The provider's name of the model.
+    pub model: Option<String>,
+    /// Largest sum of prompt and answer, in tokens.
+    pub context_tokens: Option<u64>,
+    /// Whether it takes images, tools, and a `response_format` other than text.
+    pub images: bool,
+    pub tools: bool,
+    pub response_format: bool,
+    /// Changes to the body of requests that go there; none unless bodies are rewritten.
+    pub edits: Vec<Edit>,
+}
+
+impl Target {
+    /// A target that can do everything, in the cluster of its name.
+    pub fn named(name: &str) -> Self {
+        Target {
+            name: name.to_owned(),
+            cluster: name.to_owned(),
+            threshold: None,
+            price: None,
+            model: None,
+            context_tokens: None,
+            images: true,
+            tools: true,
+            response_format: true,
+            edits: Vec::new(),
+        }
+    }
+}
+
+/// A field and the JSON text of its new value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    pub field: String,
+    pub value: String,
+    /// Whether the field is added where it is missing.
+    pub add: bool,
+}
+
+/// A set of targets, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetSet(pub u32);
+
+impl TargetSet {
+    /// The first `count` targets.
+    pub fn first(count: usize) -> Self {
+        TargetSet((0..count.min(32)).fold(0, |set, target| set | 1 << target))
+    }
+
+    pub fn contains(self, target: usize) -> bool {
+        target < 32 && self.0 >> target & 1 == 1
+    }
+
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The strongest, which is the last.
+    pub fn strongest(self) -> Option<usize> {
+        (0..32).rev().find(|target| self.contains(*target))
+    }
+
+    pub(crate) fn insert(&mut self, target: usize) {
+        self.0 |= 1_u32.checked_shl(u32::try_from(target).unwrap_or(u32::MAX)).unwrap_or(0);
+    }
+}
+
+/// Tokens that were paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub input: u64,
+    pub output: u64,
+}
+
+/// Dollars, or whatever the operator pays in, a million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    pub input: f64,
+    pub output: f64,
+}
+
+impl Price {
+    /// Dollars for this many tokens.
+    pub fn of(&self, usage: Usage) -> f64 {
+        (usage.input as f64 * self.input + usage.output as f64 * self.output) / 1e6
+    }
+
+    /// The same in whole billionths of a dollar, for counters: a cheap answer costs less than a
+    /// millionth.
+    pub fn nanodollars(&self, usage: Usage) -> u64 {
+        (self.of(usage) * 1e9).round() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cheapest_answer_still_costs_something() {
+        let price = Price { input: 0.15, output: 0.6 };
+        assert_eq!(price.nanodollars(Usage { input: 1, output: 0 }), 150);
+        assert_eq!(price.nanodollars(Usage { input: 1_000_000, output: 1_000_000 }), 750_000_000);
+        assert_eq!(price.nanodollars(Usage::default()), 0);
+    }
+}

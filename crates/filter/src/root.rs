@@ -1,0 +1,144 @@
+//! A configuration, shared by all requests of a worker.
+
+use std::rc::Rc;
+
+use pointsman_core::config::{self, Config, plugin_json};
+use pointsman_core::control_plane::{Answered, Client};
+use pointsman_core::exchange::{Host, Worker, uniform};
+use pointsman_core::target::Edit;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::host::Proxy;
+use super::metrics::Metrics;
+use super::request::{Request, Rewrite};
+
+/// What the requests of one configuration share at the listener.
+pub(super) struct Service {
+    pub(super) worker: Worker,
+    pub(super) proxy: Proxy,
+}
+
+impl Service {
+    fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
+        let config = Config::from_json(json)
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let worker = Worker::new(config).map_err(|error| vec![error.to_string()])?;
+        let model_version = &worker.router.classifier().manifest().version;
+        let metrics = Metrics::define(worker.config(), model_version)
+            .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
+        Ok(Service { worker, proxy: Proxy::new(Some(metrics)) })
+    }
+}
+
+/// What the requests of one configuration share on the way to a target that takes over.
+pub(super) struct Rewriter {
+    pub(super) model: Edit,
+    pub(super) proxy: Proxy,
+}
+
+/// What a configuration makes of the filter.
+enum Role {
+    /// At the listener: decides.
+    Router(Rc<Service>),
+    /// On the way to another target: names the model.
+    Rewrite(Rc<Rewriter>),
+}
+
+impl Role {
+    fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
+        match config::Rewrite::from_json(json) {
+            Some(Ok(config::Rewrite { model })) => {
+                Ok(Role::Rewrite(Rc::new(Rewriter { model, proxy: Proxy::new(None) })))
+            }
+            Some(Err(errors)) => Err(errors.0.iter().map(ToString::to_string).collect()),
+            None => Service::configure(json).map(|service| Role::Router(Rc::new(service))),
+        }
+    }
+}
+
+/// The root context: one per configuration and worker.
+#[derive(Default)]
+pub(super) struct Root {
+    role: Option<Role>,
+}
+
+impl Root {
+    /// The control plane's client, where there is one, and its host.
+    fn control_plane(&self) -> Option<(&Client, &Proxy)> {
+        let Some(Role::Router(service)) = &self.role else { return None };
+        Some((service.worker.control_plane.as_ref()?, &service.proxy))
+    }
+
+    fn tick_again(&self) {
+        if let Some((client, proxy)) = self.control_plane() {
+            self.set_tick_period(client.next_tick(uniform(proxy.random())));
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        let Some((client, proxy)) = self.control_plane() else { return };
+        match client.on_response(proxy, token, body_size) {
+            Answered::Done => {}
+            Answered::Loaded(version) => {
+                log::info!("pointsman policy snapshot {version} in use");
+            }
+            Answered::Refused(error) => {
+                log::warn!("pointsman policy snapshot refused: {error}");
+            }
+        }
+    }
+}
+
+impl RootContext for Root {
+    /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let json = plugin_json(self.get_plugin_configuration().unwrap_or_default());
+        match Role::configure(&json) {
+            Ok(role) => {
+                if let Role::Router(service) = &role {
+                    let worker = &service.worker;
+                    log::info!(
+                        "pointsman {} ready: model {}, schema {}, configuration {}",
+                        env!("CARGO_PKG_VERSION"),
+                        worker.router.classifier().manifest().version,
+                        worker.schema_hash(),
+                        worker.config().version
+                    );
+                }
+                self.role = Some(role);
+                self.tick_again();
+                true
+            }
+            Err(errors) => {
+                for error in &errors {
+                    log::error!("pointsman configuration refused: {error}");
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some((client, proxy)) = self.control_plane() {
+            client.tick(proxy);
+        }
+        self.tick_again();
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match self.role.as_ref()? {
+            Role::Router(service) => {
+                service.proxy.serves();
+                Box::new(Request::new(Rc::clone(service)))
+            }
+            Role::Rewrite(rewriter) => Box::new(Rewrite::new(Rc::clone(rewriter))),
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! What a model answered, whatever API the response came through.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use pointsman_core::target::Usage;
+
+/// A model's answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Why the model stopped: `stop`, `length`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// One function call of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    pub name: String,
+    /// The arguments as the model wrote them: JSON, or what it took for JSON.
+    pub arguments: String,
+}
+
+impl Answer {
+    /// A plain text answer.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Answer { text: text.into(), ..Answer::default() }
+    }
+
+    /// Reads a response body: chat completions, completions, responses or Anthropic messages; the
+    /// wrapper of an OpenAI Batch output; a recorded event stream; JSON inside a string; plain text.
+    ///
+    /// # Errors
+    /// Says what is missing, or that the response reports an error.
+    pub fn from_response(response: &Value) -> Result<Self, &'static str> {
+        match response {
+            Value::String(text) => Self::from_recorded_text(text),
+            Value::Object(object) => {
+                if let Some(body) = object.get("body") {
+                    let status = object.get("status_code").and_then(Value::as_u64).unwrap_or(200);
+                    return if status < 400 {
+                        Self::from_response(body)
+                    } else {
+                        Err("the response is an error")
+                    };
+                }
+                Self::from_object(response)
+            }
+            Value::Null => Err("the response is null"),
+            _ => Err("the response is neither an object nor text"),
+        }
+    }
+
+    /// Neither text nor a tool call.
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() && self.tool_calls.is_empty()
+    }
+
+    /// The model was cut off by its token limit.
+    pub fn is_truncated(&self) -> bool {
+        matches!(self.finish.as_deref(), Some("length" | "max_tokens" | "incomplete"))
+    }
+
+    fn from_recorded_text(text: &str) -> Result<Self, &'static str> {
+        let start = text.trim_start();
+        if start.starts_with("data:") || start.starts_with("event:") {
+            return Self::from_event_stream(text);
+        }
+        if start.starts_with('{')
+            && let Ok(value) = serde_json::from_str::<Value>(text)
+            && let Ok(answer) = Self::from_response(&value)
+        {
+            return Ok(answer);
+        }
+        Ok(Self::from_text(text))
+    }
+
+    fn from_object(response: &Value) -> Result<Self, &'static str> {
+        let mut answer = Answer { usage: usage(response), ..Answer::default() };
+        if let Some(choices) = response.get("choices").and_then(Value::as_array) {
+            let choice = choices.first().ok_or("the response has no choices")?;
+            answer.finish = choice.get("finish_reason").and_then(Value::as_str).map(String::from);
+            match choice.get("message") {
+                Some(message) => answer.read_message(message),
+                None => match choice.get("text").and_then(Value::as_str) {
+                    Some(text) => answer.text = text.into(),
+                    None => return Err("the response's first choice has no message"),
+                },
+            }
+            return Ok(answer);
+        }
+        if response.get("error").is_some_and(|error| !error.is_null()) {
+            return Err("the response is an error");
+        }
+        if let Some(items) = response.get("output").and_then(Value::as_array) {
+            answer.finish = response.get("status").and_then(Value::as_str).map(String::from);
+            for item in items {
+                match item.get("type").and_then(Value::as_str) {
+                    Some("function_call") => answer.tool_calls.push(ToolCall {
+                        name: text_at(item, "name"),
+                        arguments: argument_text(item.get("arguments")),
+                    }),
+                    _ => answer.read_message(item),
+                }
+            }
+            return Ok(answer);
+        }
+        let message = response.get("message").filter(|m| m.is_object()).unwrap_or(response);
+        if message.get("content").is_some() || message.get("tool_calls").is_some() {
+            answer.finish = response.get("stop_reason").and_then(Value::as_str).map(String::from);
+            answer.read_message(message);
+            return Ok(answer);
+        }
+        Err("the response has no choices, output or content")
+    }
+
+    fn read_message(&mut self, message: &Value) {
+        match message.get("content") {
+            Some(Value::String(text)) => self.text.push_str(text),
+            Some(Value::Array(parts)) => parts.iter().for_each(|part| self.read_part(part)),
+            _ => {}
+        }
+        for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+            self.read_call(call.get("function").unwrap_or(call));
+        }
+        if let Some(call) = message.get("function_call").filter(|call| call.is_object()) {
+            self.read_call(call);
+        }
+    }
+
+    fn read_part(&mut self, part: &Value) {
+        if part.get("type").and_then(Value::as_str) == Some("tool_use") {
+            self.tool_calls.push(ToolCall {
+                name: text_at(part, "name"),
+                arguments: argument_text(part.get("input")),
+            });
+        } else if let Some(text) = part.as_str().or_else(|| part.get("text")?.as_str()) {
+            self.text.push_str(text);
+        }
+    }
+
+    fn read_call(&mut self, function: &Value) {
+        self.tool_calls.push(ToolCall {
+            name: text_at(function, "name"),
+            arguments: argument_text(function.get("arguments")),
+        });
+    }
+
+    /// Joins the deltas of a streamed chat completion.
+    fn from_event_stream(text: &str) -> Result<Self, &'static str> {
+        let mut answer = Answer::default();
+        let mut events = 0;
+        for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
+            let Ok(event) = serde_json::from_str::<Value>(data.trim()) else { continue };
+            answer.usage = usage(&event).or(answer.usage);
+            let Some(choice) = event.pointer("/choices/0") else { continue };
+            events += 1;
+            if let Some(finish) = choice.get("finish_reason").and_then(Value::as_str) {
+                answer.finish = Some(finish.into());
+            }
+            let Some(delta) = choice.get("delta") else { continue };
+            answer.text.push_str(delta.get("content").and_then(Value::as_str).unwrap_or_default());
+            for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+                answer.add_call_delta(call);
+            }
+        }
+        if events == 0 { Err("the event stream has no choices") } else { Ok(answer) }
+    }
+
+    fn add_call_delta(&mut self, call: &Value) {
+        let index = call.get("index").and_then(Value::as_u64).unwrap_or(0) as usize;
+        if index > self.tool_calls.len() {
+            return;
+        }
+        if index == self.tool_calls.len() {
+            self.tool_calls.push(ToolCall::default());
+        }
+        let text = |pointer| call.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        self.tool_calls[index].name.push_str(text("/function/name"));
+        self.tool_calls[index].arguments.push_str(text("/function/arguments"));
+    }
+}
+
+fn text_at(value: &Value, field: &str) -> String {
+    value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn argument_text(arguments: Option<&Value>) -> String {
+    match arguments {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::from("{}"),
+    }
+}
+
+fn usage(response: &Value) -> Option<Usage> {
+    let usage = response.get("usage")?;
+    let count = |names: [&str; 2]| names.iter().find_map(|name| usage.get(name)?.as_u64());
+    Some(Usage {
+        input: count(["prompt_tokens", "input_tokens"])?,
+        output: count(["completion_tokens", "output_tokens"]).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn text(response: Value) -> String {
+        Answer::from_response(&response).expect("readable").text
+    }
+
+    #[test]
+    fn every_response_format_yields_its_text() {
+        for response in [
+            json!({"choices": [{"message": {"content": "yes"}}]}),
+            json!({"choices": [{"message": {"content": [{"type": "text", "text": "yes"}]}}]}),
+            json!({"choices": [{"text": "yes"}]}),
+            json!({"output": [{"type": "message", "content": [{"type": "output_text", "text": "yes"}]}]}),
+            json!({"type": "message", "content": [{"type": "text", "text": "yes"}]}),
+            json!({"role": "assistant", "content": "yes"}),
+            json!({"status_code": 200, "body": {"choices": [{"message": {"content": "yes"}}]}}),
+            json!("yes"),
+            json!("{\"choices\":[{\"message\":{\"content\":\"yes\"}}]}"),
+            json!(
+                "data: {\"choices\":[{\"delta\":{\"content\":\"ye\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"s\"}}]}\n\ndata: [DONE]\n"
+            ),
+        ] {
+            assert_eq!(text(response.clone()), "yes", "{response}");
+        }
+    }
+
+    #[test]
+    fn a_streamed_tool_call_is_joined() {
+        let stream = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\"\"}}]}}]}\ndata: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}\"}}]}}]}\n";
+        let answer = Answer::from_response(&json!(stream)).expect("readable");
+        assert_eq!(
+            answer.tool_calls,
+            [ToolCall { name: "f".into(), arguments: "{\"a\":1}".into() }]
+        );
+    }
+
+    #[test]
+    fn error_responses_are_no_answers() {
+        for response in [
+            json!({"error": {"message": "overloaded"}}),
+            json!({"status_code": 500, "body": {}}),
+            json!({"choices": []}),
+            json!(null),
+            json!(7),
+        ] {
+            assert!(Answer::from_response(&response).is_err(), "{response}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The model directory: `model.onnx`, `manifest.json`, `golden.jsonl`, `CARD.md`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::curve::CurvePoint;
+use super::dataset::{FileDigest, hex};
+use super::model::Model;
+use super::train::Trained;
+use super::{card, to_onnx};
+use pointsman_core::classifier::{Classifier, Manifest, ManifestTarget, ModelError, ScoreError};
+use pointsman_core::features::{self, extract};
+use pointsman_core::prompt::{ApiFormat, Prompt, PromptError};
+
+/// Requests whose features and scores every build and host must reproduce: one
+/// `{"id", "request"}` a line.
+const GOLDEN_REQUESTS: &str = include_str!("golden_requests.jsonl");
+
+/// What a model was made from.
+pub struct Provenance<'a> {
+    pub files: &'a [FileDigest],
+    pub seed: u64,
+    /// Version of the model that training started from.
+    pub initial: Option<&'a str>,
+    /// Markdown for the card: where the data is from and under which licences.
+    pub notes: Option<&'a str>,
+}
+
+/// What was trained for one non-strongest target.
+#[derive(Debug)]
+pub struct TrainedTarget {
+    pub name: String,
+    pub trained: Trained,
+    /// Empty unless asked for.
+    pub learning_curve: Vec<CurvePoint>,
+}
+
+/// Why a model directory could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: std::io::Error },
+    /// The filter's own loader refuses the model: it must not be shipped.
+    #[error(transparent)]
+    Refused(#[from] ModelError),
+    #[error("golden request {id}: {problem}")]
+    Golden { id: String, problem: String },
+}
+
+/// Writes a model into `directory`, which is made when it does not exist. The files are completed
+/// next to it first and then renamed, the manifest last: it names the digest of `model.onnx`, so
+/// a half-replaced directory is told from a whole one.
+///
+/// # Errors
+///
+/// When the loader refuses the model, or a file cannot be written.
+pub fn write_model(
+    directory: &Path,
+    targets: &[TrainedTarget],
+    provenance: &Provenance,
+) -> Result<Manifest, BundleError> {
+    let models: Vec<Model> = targets.iter().map(|target| target.trained.model.clone()).collect();
+    let onnx = to_onnx(&models);
+    let manifest = Manifest {
+        format: 1,
+        version: hex(&Sha256::digest(&onnx))[..12].to_owned(),
+        schema_hash: features::schema_hash(),
+        features: features::LEN,
+        targets: targets
+            .iter()
+            .map(|target| ManifestTarget {
+                name: target.name.clone(),
+                threshold: target.trained.threshold,
+            })
+            .collect(),
+        novelty: targets.first().map(|target| target.trained.novelty.clone()),
+        training: training(targets, provenance),
+    };
+    let manifest_json = pretty(&manifest);
+    let classifier = Classifier::load(&onnx, manifest_json.as_bytes())?;
+    let golden = golden(&classifier)?;
+    let card = card::render(&manifest, targets, provenance, onnx.len());
+    let curve = learning_curve(targets);
+    let mut files = vec![
+        ("model.onnx", onnx.as_slice()),
+        ("golden.jsonl", golden.as_bytes()),
+        ("CARD.md", card.as_bytes()),
+    ];
+    files.extend(curve.as_ref().map(|curve| ("learning-curve.json", curve.as_bytes())));
+    files.push(("manifest.json", manifest_json.as_bytes()));
+    replace_files(directory, &files)?;
+    Ok(manifest)
+}
+
+fn training(targets: &[TrainedTarget], provenance: &Provenance) -> Value {
+    let target = |target: &TrainedTarget| {
+        json!({
+            "name": target.name,
+            "algorithm": target.trained.algorithm,
+            "validation": target.trained.validation,
+            "candidates": target.trained.candidates,
+        })
+    };
+    json!({
+        "seed": provenance.seed,
+        "data": provenance.files,
+        "initial": provenance.initial,
+        "targets": targets.iter().map(target).collect::<Vec<_>>(),
+    })
+}
+
+/// The points of all targets' curves, if there are any.
+fn learning_curve(targets: &[TrainedTarget]) -> Option<String> {
+    let points = targets.iter().flat_map(|target| {
+        target.learning_curve.iter().map(|point| {
+            json!({
+                "target": target.name, "rows": point.rows, "accuracy": point.accuracy,
+                "auroc": point.auroc, "apgr": point.apgr,
+            })
+        })
+    });
+    let points: Vec<Value> = points.collect();
+    (!points.is_empty()).then(|| format!("{:#}\n", Value::from(points)))
+}
+
+fn pretty(manifest: &Manifest) -> String {
+    // A manifest is plain data with string keys: it has a JSON form.
+    serde_json::to_string_pretty(manifest).unwrap_or_default() + "\n"
+}
+
+/// The golden file: requests with features and scores of this very code.
+fn golden(classifier: &Classifier) -> Result<String, BundleError> {
+    let mut out = String::new();
+    for line in GOLDEN_REQUESTS.lines() {
+        let mut golden: Value = serde_json::from_str(line)
+            .map_err(|error| refuse(line, format!("not JSON: {error}")))?;
+        let id = golden["id"].to_string();
+        let mut body = golden["request"].to_string().into_bytes();
+        let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false)
+            .map_err(|error: PromptError| refuse(&id, format!("{error:?}")))?;
+        let features = extract(&prompt);
+        let engineered: Vec<u8> =
+            features.engineered().iter().flat_map(|v| v.to_le_bytes()).collect();
+        let scores = classifier
+            .scores(&features)
+            .map_err(|error: ScoreError| refuse(&id, error.to_string()))?;
+        golden["engineered"] = json!(BASE64.encode(engineered));
+        golden["features_digest"] = json!(features.digest());
+        golden["scores"] = json!(scores);
+        out += &format!("{golden}\n");
+    }
+    Ok(out)
+}
+
+fn refuse(id: &str, problem: String) -> BundleError {
+    BundleError::Golden { id: id.to_owned(), problem }
+}
+
+/// Writes all files next to their place, then renames them one by one.
+fn replace_files(directory: &Path, files: &[(&str, &[u8])]) -> Result<(), BundleError> {
+    fs::create_dir_all(directory).map_err(|error| io(directory, error))?;
+    let partial = |name: &str| directory.join(format!(".{name}.partial"));
+    for (name, bytes) in files {
+        fs::write(partial(name), bytes).map_err(|error| io(&partial(name), error))?;
+    }
+    for (name, _) in files {
+        let path = directory.join(name);
+        fs::rename(partial(name), &path).map_err(|error| io(&path, error))?;
+    }
+    Ok(())
+}
+
+fn io(path: &Path, error: std::io::Error) -> BundleError {
+    BundleError::Io { path: path.to_owned(), error }
+}

@@ -1,0 +1,53 @@
+//! Made-up rows for tests of fitting.
+
+use std::collections::BTreeMap;
+
+use super::metrics::Outcome;
+use super::network::Network;
+use super::row::{Row, SparseFeatures, Split};
+use super::scaler::Scaler;
+use pointsman_core::features::ENGINEERED;
+
+/// Rows with every combination of one engineered signal and one hashed signal, labelled by them,
+/// among hashed noise.
+pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
+    let row = |i: usize| {
+        let (signal, word) = (i.is_multiple_of(2), i.is_multiple_of(3));
+        let cheap_ok = label(signal, word);
+        let mut engineered = vec![1.0; ENGINEERED];
+        engineered[0] = if signal { 3.0 } else { 1.0 };
+        let mut buckets = vec![(10 + (i * 37 % 20) as u32, 0.6)];
+        buckets.insert(0, if word { (3, 0.8) } else { (4, 0.8) });
+        Row {
+            id: i.to_string(),
+            source: String::new(),
+            split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
+            stem: i as u64,
+            features: SparseFeatures { engineered, buckets },
+            cheap_ok,
+            cheap: f32::from(u8::from(cheap_ok)),
+            strong: 1.0,
+            weight: 1.0,
+            peers: BTreeMap::new(),
+            softened: None,
+        }
+    };
+    (0..n).map(row).collect()
+}
+
+/// Outcomes of some rows under a network.
+pub(super) fn scores(
+    network: &Network,
+    rows: &[Row],
+    indices: &[usize],
+    scaler: &Scaler,
+) -> Vec<Outcome> {
+    let score = |&i: &usize| {
+        let row = &rows[i];
+        let mut scaled = Vec::new();
+        scaler.apply(&row.features.engineered, &mut scaled);
+        let logit = network.logit(&scaled, &row.features.buckets);
+        row.outcome(1.0 / (1.0 + (-logit).exp()))
+    };
+    indices.iter().map(score).collect()
+}

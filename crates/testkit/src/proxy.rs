@@ -1,0 +1,127 @@
+//! A `pointsman cache` of its own for a test, and requests to it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{self, Protocol, Response};
+use crate::process::Process;
+use crate::{program, root};
+
+/// A running cache; dropping it kills it.
+pub struct Proxy {
+    pub process: Process,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    _logs: TempDir,
+}
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+impl Proxy {
+    /// A cache of the target `cheap` in front of this address.
+    pub fn start(model: SocketAddr, more: &[&str]) -> Result<Self> {
+        Self::run(&program()?, &[], model, "cheap", more)
+    }
+
+    /// The same, run by another program, as in `sh -c …`.
+    pub fn run(
+        program: &Path,
+        before: &[&str],
+        model: SocketAddr,
+        target: &str,
+        more: &[&str],
+    ) -> Result<Self> {
+        let upstream = format!("http://{model}");
+        let own = [
+            "cache",
+            "--target",
+            target,
+            "--upstream",
+            &upstream,
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ];
+        let arguments: Vec<String> =
+            before.iter().chain(&own).chain(more).map(|&argument| argument.to_owned()).collect();
+        let logs = tempfile::tempdir()?;
+        let mut process = Process::start(program, &arguments, &root(), logs.path(), "cache")?;
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let said = std::fs::read_to_string(&process.stderr)?;
+            let address = |name: &str| {
+                let before = format!("{name}: listening on http://");
+                let line = said.lines().find_map(|line| line.strip_prefix(&before))?;
+                line.trim_end_matches('/').parse().ok()
+            };
+            if let (Some(address), Some(admin)) = (address(target), address("admin")) {
+                return Ok(Proxy { process, address, admin, _logs: logs });
+            }
+            if process.ended()?.is_some() || Instant::now() > deadline {
+                bail!("the cache did not start: {said}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn send(&self, request: Request<client::Body>) -> Result<Response> {
+        client::exchange(self.address, Protocol::Http1, request)
+    }
+
+    /// Posts a body with these headers.
+    pub fn post(&self, body: &Value, headers: &[(&str, &str)]) -> Result<Response> {
+        self.send(post(body, headers)?)
+    }
+
+    /// Asks one question.
+    pub fn ask(&self, question: &str) -> Result<Response> {
+        self.post(&chat(question), &[])
+    }
+
+    /// One number of the metrics.
+    pub fn metric(&self, line: &str) -> Result<u64> {
+        let request = Request::get("/metrics").body(client::empty())?;
+        let response = client::exchange(self.admin, Protocol::Http1, request)?;
+        let text = String::from_utf8(response.body)?;
+        let found = text.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(' '));
+        match found {
+            Some(value) => Ok(value.parse()?),
+            None if text.contains("pointsman_cache_") => Ok(0),
+            None => bail!("no metrics: {text}"),
+        }
+    }
+
+    /// Posts to the operator's address.
+    pub fn operate(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = Request::post(path).body(client::whole(Bytes::from(body.to_string())))?;
+        let response = client::exchange(self.admin, Protocol::Http1, request)?;
+        serde_json::from_slice(&response.body).context("no JSON")
+    }
+}
+
+pub fn post(body: &Value, headers: &[(&str, &str)]) -> Result<Request<client::Body>> {
+    let mut request =
+        Request::post("/v1/chat/completions").header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Ok(request.body(client::whole(Bytes::from(body.to_string())))?)
+}
+
+pub fn chat(question: &str) -> Value {
+    json!({"model": "small-model", "messages": [
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]})
+}
+
+/// The value of `x-pointsman-cache`.
+pub fn outcome(response: &Response) -> &str {
+    response.header("x-pointsman-cache").unwrap_or("absent")
+}

@@ -1,0 +1,4 @@
+//! A small proxy-wasm host for the built filter.
+
+pub mod abi;
+pub mod plugin;

@@ -1,0 +1,9 @@
+//! `pointsman cache` as a process: what hits, what must not, and what happens when things break.
+mod answers;
+mod calibration;
+mod embeddings;
+mod envoy;
+mod faults;
+mod hits;
+mod kill;
+mod redis;

@@ -1,0 +1,9 @@
+//! `pointsman label` against upstreams on loopback.
+mod bad_input;
+mod endpoint;
+mod evaluators;
+mod gsm8k;
+mod resume;
+mod run;
+mod upstream;
+mod workflow;
