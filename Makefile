@@ -40,7 +40,7 @@ demo-cache: ## the same with a cache in front of each model; every prompt is ask
 
 .PHONY: demo-bandit
 demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Envoy, with a drift in the middle
-	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/demo_bandit
 
 .PHONY: test

@@ -126,11 +126,13 @@ class Envoy:
         self.listener = self.find_listener()
 
     def live_admin(self):
-        """The admin address as soon as it says LIVE; an answer alone is not readiness."""
+        """The admin address as soon as Envoy is LIVE, and has found every cache in good health:
+        before, it asks the models."""
         address = read(self.admin_file).strip()
         with contextlib.suppress(OSError, http.client.HTTPException):
             if address and exchange(address, "GET", "/ready")[1].strip() == b"LIVE":
-                return address
+                _, healthy = exchange(address, "GET", "/stats?filter=-cache.membership_healthy")
+                return None if b": 0" in healthy else address
         return None
 
     def find_listener(self):
@@ -174,11 +176,8 @@ def say(text):
 
 
 def read(path):
-    """The text of a file, or none as long as it does not exist."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
+    """The text of a file; empty as long as the file does not exist."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def exchange(address, method, path, body=None):
