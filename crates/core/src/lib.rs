@@ -19,6 +19,7 @@ pub mod decision;
 pub mod exchange;
 pub mod features;
 pub mod header;
+pub mod hex;
 pub mod media_type;
 pub mod policy;
 pub mod prompt;

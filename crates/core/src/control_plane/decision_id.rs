@@ -3,10 +3,10 @@
 //! An id travels to the client and comes back with a reward. Its tag shows that the decision was
 //! made by a filter of ours, before anything is looked up.
 
-use std::fmt::Write;
-
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+
+use crate::hex;
 
 /// The random part of a decision id.
 pub type DecisionId = [u8; 16];
@@ -42,42 +42,21 @@ impl Signer {
 
     /// The id with its tag.
     pub fn sign(&self, id: &DecisionId) -> String {
-        let mut text = hex(id);
+        let mut text = hex::encode(id);
         text.push('.');
-        text.push_str(&hex(&self.tag(id)));
+        text.push_str(&hex::encode(&self.tag(id)));
         text
     }
 
     /// The random part of an id that this key signed; `None` for any other text.
     pub fn verify(&self, text: &str) -> Option<DecisionId> {
         let (id, tag) = text.split_once('.')?;
-        let id: DecisionId = from_hex(id)?;
-        let tag: [u8; TAG] = from_hex(tag)?;
+        let id: DecisionId = hex::decode(id)?;
+        let tag: [u8; TAG] = hex::decode(tag)?;
         // Every byte is looked at, so that time tells nothing about the tag.
         let differ = self.tag(&id).iter().zip(&tag).fold(0, |sum, (a, b)| sum | (a ^ b));
         (differ == 0).then_some(id)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    if pairs.len() != N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
