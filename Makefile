@@ -19,8 +19,7 @@ CARGO_FLAGS := --release --locked
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What a first build takes was measured on two cores. What the build prints about the filter stays
-# out of the way: the table alone is on stdout.
+# What `make wasm` and `make cli` print on stdout stays out of the way: the table alone is there.
 .PHONY: demo
 demo: ## route real prompts through real Envoy and print where each one went
 	@[ -f $(WASM) ] || echo "compiling the filter for $(WASM_TARGET): about 5 minutes the first time" \
@@ -33,7 +32,7 @@ demo-cache: ## the same with a cache in front of each model; every prompt is ask
 	@[ -f $(WASM) ] || echo "compiling the filter for $(WASM_TARGET): about 5 minutes the first time" \
 		"on two cores; cargo's progress follows" >&2
 	@$(MAKE) --no-print-directory wasm >/dev/null
-	@[ -f target/release/pointsman ] || echo "compiling the command line: about 10 minutes the first" \
+	@[ -f target/release/pointsman ] || echo "compiling the command line: about 15 minutes the first" \
 		"time on two cores; cargo's progress follows" >&2
 	@$(MAKE) --no-print-directory cli >/dev/null
 	@python3 scripts/demo.py --cache
