@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::input::{BadLine, Problem, Problems};
+use crate::files::{BadLine, Problem, Problems};
 use crate::label::row::{Label, Scores};
 
 /// Why a file cannot be converted.
@@ -19,8 +19,8 @@ pub enum ImportError {
     /// The head line cannot be read.
     #[error("{path}: {error}", path = .path.display())]
     Csv { path: PathBuf, error: csv::Error },
-    /// A column that is asked for is not there.
-    #[error("{path}: no column `{column}`; there are: {present}", path = .path.display())]
+    /// A column that is asked for is missing.
+    #[error("{path}: no column `{column}`; the columns are: {present}", path = .path.display())]
     NoColumn { path: PathBuf, column: String, present: String },
     /// The first bad line, where bad lines are not skipped.
     #[error(transparent)]
@@ -46,7 +46,7 @@ pub struct Columns {
 
 impl Columns {
     /// RouteLLM's evaluation CSVs (`evals/mmlu/responses/*.csv`, `evals/gsm8k/gsm8k_responses.csv`):
-    /// `prompt`, and a column a model with whether its answer was right.
+    /// `prompt`, and one column per model with whether its answer was right.
     pub fn routellm(cheap: &str, strong: &str) -> Self {
         Columns {
             id: None,
@@ -58,8 +58,8 @@ impl Columns {
         }
     }
 
-    /// RouterBench (arXiv 2403.12031) as CSV: `sample_id`, `prompt`, `eval_name`, and a column a
-    /// model with its score; `|model_response` and `|total_cost` columns are ignored.
+    /// RouterBench (arXiv 2403.12031) as CSV: `sample_id`, `prompt`, `eval_name`, and one column
+    /// per model with its score; `|model_response` and `|total_cost` columns are ignored.
     pub fn routerbench(cheap: &str, strong: &str) -> Self {
         Columns {
             id: Some("sample_id".into()),
@@ -77,7 +77,7 @@ pub struct Imported {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ImportedRow<'a> {
     id: Cow<'a, str>,
     prompt: String,
     scores: Scores,
@@ -88,7 +88,7 @@ struct Row<'a> {
     named: bool,
 }
 
-impl Row<'_> {
+impl ImportedRow<'_> {
     fn name(&self) -> (String, String) {
         (self.source.to_owned(), self.id.clone().into_owned())
     }
@@ -100,7 +100,7 @@ impl Row<'_> {
 ///
 /// # Errors
 ///
-/// The file is no CSV, a column is missing, or the output cannot be written; the first bad row
+/// The file is not CSV, a column is missing, or the output cannot be written; the first bad row
 /// where problems are strict.
 pub fn import(
     path: &Path,
@@ -135,7 +135,7 @@ pub fn import(
         line = record.position().map_or(line + 1, csv::Position::line);
         match places.row(&record, columns, &stem, number) {
             Ok(row) if row.named && !names.insert(row.name()) => {
-                let what = format!("the id `{}` was there before", row.id);
+                let what = format!("duplicate ID `{}`", row.id);
                 problems.add(Problem::DuplicateId, path, line as usize, what)?;
             }
             Ok(row) => {
@@ -187,7 +187,7 @@ impl Places {
         columns: &Columns,
         stem: &'r str,
         number: usize,
-    ) -> Result<Row<'r>, (Problem, String)> {
+    ) -> Result<ImportedRow<'r>, (Problem, String)> {
         let cell = |column: usize| record.get(column).unwrap_or_default();
         let score = |column: usize, name: &str| match parse_score(cell(column), columns.scale) {
             Ok(Some(score)) => Ok(score),
@@ -202,7 +202,7 @@ impl Places {
             return Err((Problem::MissingField, what));
         }
         let own = self.id.map(cell).filter(|id| !id.is_empty());
-        Ok(Row {
+        Ok(ImportedRow {
             id: own.map_or_else(|| format!("{stem}-{number}").into(), Cow::Borrowed),
             prompt,
             scores: Scores { cheap, strong },
@@ -222,7 +222,7 @@ fn parse_score(cell: &str, scale: f64) -> Result<Option<f64>, String> {
         text => match text.parse::<f64>() {
             Ok(score) if (0.0..=scale).contains(&score) => Ok(Some(score / scale)),
             Ok(score) => Err(format!("{score} is not in 0..{scale} (--scale)")),
-            Err(_) => Err(format!("`{text}` is neither a number nor true or false")),
+            Err(_) => Err(format!("`{text}` is neither a number nor a boolean")),
         },
     }
 }
@@ -346,7 +346,7 @@ mod tests {
             ("set.csv:5: ", "column `prompt`: no prompt"),
             ("set.csv:6: ", "3 fields"),
             ("set.csv:7: ", "UTF-8"),
-            ("set.csv:9: ", "the id `g` was there before"),
+            ("set.csv:9: ", "duplicate ID `g`"),
         ] {
             let found = named.iter().any(|line| line.starts_with(place) && line.contains(what));
             assert!(found, "{place}{what}: {named:?}");
@@ -359,6 +359,6 @@ mod tests {
     #[test]
     fn a_missing_column_is_named_with_those_that_are_there() {
         let error = convert("prompt,c\nhi,1\n", &Columns::routellm("c", "s")).expect_err("refused");
-        assert_eq!(error.to_string(), "set.csv: no column `s`; there are: prompt, c");
+        assert_eq!(error.to_string(), "set.csv: no column `s`; the columns are: prompt, c");
     }
 }

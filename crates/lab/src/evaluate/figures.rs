@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::HAND_RULES_THRESHOLD;
 use super::{Evaluation, ScoredRow};
-use crate::learn::metrics::{Outcome, by_score};
+use crate::learn::scores::{ScoredOutcome, by_score};
 
 /// A line of (share of strong calls, mean quality) points.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub fn cost_quality(rows: &[ScoredRow], evaluation: &Evaluation) -> Vec<Curve> {
 
 /// Quality at 0, 1, …, 100 % strong calls, lowest scores to the strong model first; straight
 /// inside runs of equal scores.
-fn quality_curve(outcomes: &[Outcome]) -> Vec<[f64; 2]> {
+fn quality_curve(outcomes: &[ScoredOutcome]) -> Vec<[f64; 2]> {
     let total = outcomes.len().max(1) as f64;
     let mut quality: f64 = outcomes.iter().map(|o| f64::from(o.cheap)).sum();
     let order = by_score(outcomes);

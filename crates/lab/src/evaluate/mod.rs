@@ -1,4 +1,4 @@
-//! How good a router is on labelled rows, beside the choices that need no router.
+//! How good a router is on labelled rows, next to the choices that need no router.
 //!
 //! ```text
 //! rows ─► scored rows ─► metrics, standings of all policies (paired bootstrap) ─► object, report
@@ -16,15 +16,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::learn::metrics::{Metrics, Outcome, measure};
+use crate::learn::scores::{Metrics, ScoredOutcome, measure};
 
 pub mod figures;
-pub mod report;
+mod page;
+mod plots;
 mod row;
 mod rules;
 pub mod signal;
 mod standing;
 
+pub use page::EvaluationReport;
 pub use row::ScoredRow;
 pub use rules::{HAND_RULES_THRESHOLD, hand_rules};
 pub use standing::{Estimate, Gain, Standing};
@@ -49,7 +51,7 @@ pub struct Evaluation {
     /// AUROC inside each source, averaged by rows: what is known beyond the kind of task. `None`
     /// when no source has both classes.
     pub auroc_within_source: Option<f64>,
-    pub policy: Policy,
+    pub policy: EvaluatedPolicy,
     /// What else could have decided, on the same rows, by name.
     pub baselines: BTreeMap<&'static str, Standing>,
     pub by_source: BTreeMap<String, Metrics>,
@@ -57,7 +59,7 @@ pub struct Evaluation {
 
 /// Routing by score and threshold.
 #[derive(Clone, Debug, Serialize)]
-pub struct Policy {
+pub struct EvaluatedPolicy {
     pub name: &'static str,
     pub model_version: String,
     /// Version of the model that it was compared with.
@@ -79,8 +81,8 @@ pub fn evaluate(
     if rows.is_empty() {
         return None;
     }
-    let outcomes: Vec<Outcome> = rows.iter().map(ScoredRow::outcome).collect();
-    let mut sources: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
+    let outcomes: Vec<ScoredOutcome> = rows.iter().map(ScoredRow::outcome).collect();
+    let mut sources: BTreeMap<String, Vec<ScoredOutcome>> = BTreeMap::new();
     for row in rows {
         let source = if row.source.is_empty() { UNNAMED } else { &row.source };
         sources.entry(source.to_owned()).or_default().push(row.outcome());
@@ -94,7 +96,7 @@ pub fn evaluate(
         metrics: measure(&outcomes, model.threshold, SEED),
         threshold: model.threshold,
         auroc_within_source: within_source(&by_source),
-        policy: Policy {
+        policy: EvaluatedPolicy {
             name: "classifier",
             model_version: model.version.clone(),
             compared_with: previous.map(|previous| previous.version.clone()),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::learn::metrics::Outcome;
+use crate::learn::scores::ScoredOutcome;
 
 /// A labelled row with the scores that routers gave it: one line of `evaluate --rows`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,16 +25,16 @@ pub struct ScoredRow {
 
 impl ScoredRow {
     /// The row under the model.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> ScoredOutcome {
         self.outcome_under(self.score)
     }
 
     /// The row under another score.
-    pub fn outcome_under(&self, score: f32) -> Outcome {
-        Outcome { score, cheap_ok: self.cheap_ok, cheap: self.cheap, strong: self.strong }
+    pub fn outcome_under(&self, score: f32) -> ScoredOutcome {
+        ScoredOutcome { score, cheap_ok: self.cheap_ok, cheap: self.cheap, strong: self.strong }
     }
 
-    /// Reads a line; refuses numbers that are no shares.
+    /// Reads a line; refuses numbers outside 0..=1.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl ScoredRow {
         let row: ScoredRow = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         let shares = [row.score, row.cheap, row.strong, row.rules, row.previous.unwrap_or(0.0)];
         match shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
-            Some(share) => Err(format!("{share} is no number from 0 to 1")),
+            Some(share) => Err(format!("{share} is not between 0 and 1")),
             None => Ok(row),
         }
     }

@@ -1,11 +1,11 @@
-//! What each feature tells, and what it costs to compute.
+//! How much each feature contributes, and what it costs to compute.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
 use super::{SEED, ScoredRow};
-use crate::learn::metrics::{Outcome, auroc};
+use crate::learn::scores::{ScoredOutcome, auroc};
 use pointsman_core::classifier::{Classifier, ScoreError};
 use pointsman_core::features::cost::{self, Group};
 use pointsman_core::features::{Features, SCHEMA};
@@ -104,7 +104,7 @@ impl SignalReader {
         let mut signal = Signal::default();
         for (position, feature) in SCHEMA.iter().enumerate() {
             // A score speaks for the cheap model, so the value is turned round.
-            let outcomes: Vec<Outcome> = rows
+            let outcomes: Vec<ScoredOutcome> = rows
                 .iter()
                 .zip(&self.engineered)
                 .map(|(row, values)| row.outcome_under(-values[position]))

@@ -1,4 +1,4 @@
-//! How policies stand beside each other on the same rows.
+//! How policies compare on the same rows.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::rules::HAND_RULES_THRESHOLD;
 use super::{SEED, ScoredRow, Scorer};
-use crate::learn::metrics::{GainCurve, Outcome, by_score, weighted_auroc};
+use crate::learn::scores::{GainCurve, ScoredOutcome, by_score, weighted_auroc};
+use pointsman_core::stats::{Bootstrap, percentile95};
 
 /// Resamples of the bootstrap.
 const RESAMPLES: usize = 1000;
@@ -32,7 +33,7 @@ pub struct Standing {
     /// For policies that rank requests; the positive class is "strong required".
     pub auroc: Option<Estimate>,
     pub apgr: Option<Estimate>,
-    /// What the classifier has more than this policy.
+    /// How much better the classifier does than this policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<Gain>,
 }
@@ -120,7 +121,7 @@ struct Measured {
 }
 
 struct Ranking {
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<ScoredOutcome>,
     order: Vec<usize>,
 }
 
@@ -133,7 +134,7 @@ impl Measured {
         let with_share = || rows.iter().zip(&policy.strong);
         let ok = |row: &ScoredRow| f64::from(u8::from(row.cheap_ok));
         let ranking = policy.scores.as_ref().map(|scores| {
-            let outcomes: Vec<Outcome> =
+            let outcomes: Vec<ScoredOutcome> =
                 rows.iter().zip(scores).map(|(row, score)| row.outcome_under(*score)).collect();
             Ranking { order: by_score(&outcomes), outcomes }
         });
@@ -148,15 +149,17 @@ impl Measured {
     }
 
     /// Over rows of which each counts `counts[i]` times.
-    fn values(&self, counts: &[f64]) -> Values {
-        let total: f64 = counts.iter().sum();
+    fn values(&self, counts: &[u32]) -> Values {
+        let total = f64::from(counts.iter().sum::<u32>());
         let mean = |values: &[f64]| {
-            values.iter().zip(counts).map(|(value, count)| value * count).sum::<f64>() / total
+            values.iter().zip(counts).map(|(value, count)| value * f64::from(*count)).sum::<f64>()
+                / total
         };
         let (auroc, apgr) = match &self.ranking {
             Some(Ranking { outcomes, order }) => (
-                weighted_auroc(outcomes, order, |i| counts[i]),
-                GainCurve::weighted(outcomes, order, |i| counts[i]).map(|curve| curve.apgr()),
+                weighted_auroc(outcomes, order, |i| f64::from(counts[i])),
+                GainCurve::weighted(outcomes, order, |i| f64::from(counts[i]))
+                    .map(|curve| curve.apgr()),
             ),
             None => (None, None),
         };
@@ -165,22 +168,19 @@ impl Measured {
     }
 
     fn on_all_rows(&self) -> Values {
-        self.values(&vec![1.0; self.accuracy.len()])
+        self.values(&vec![1; self.accuracy.len()])
     }
 }
 
 /// Values of each policy on each resample; all policies see the same resamples.
 fn resample(measured: &[Measured], rows: usize) -> Vec<Vec<Values>> {
     let mut random = SmallRng::seed_from_u64(SEED);
-    let mut counts = vec![0.0; rows];
+    let mut bootstrap = Bootstrap::new(rows);
     let mut samples = vec![Vec::with_capacity(RESAMPLES); measured.len()];
     for _ in 0..RESAMPLES {
-        counts.fill(0.0);
-        for _ in 0..rows {
-            counts[random.random_range(0..rows)] += 1.0;
-        }
+        let counts = bootstrap.draw(|rows| random.random_range(0..rows));
         for (policy, sample) in measured.iter().zip(&mut samples) {
-            sample.push(policy.values(&counts));
+            sample.push(policy.values(counts));
         }
     }
     samples
@@ -217,10 +217,5 @@ fn estimate(value: f64, samples: Vec<f64>) -> Option<Estimate> {
 /// Of a value that always has a meaning on all rows; resamples where it has none are left out.
 fn certain(value: f64, mut samples: Vec<f64>) -> Estimate {
     samples.retain(|sample| !sample.is_nan());
-    samples.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let position = (samples.len().saturating_sub(1)) as f64 * q;
-        samples.get(position.round() as usize).copied().unwrap_or(value)
-    };
-    Estimate { value, ci95: [at(0.025), at(0.975)] }
+    Estimate { value, ci95: percentile95(&mut samples).unwrap_or([value; 2]) }
 }

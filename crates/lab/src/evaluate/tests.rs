@@ -1,5 +1,4 @@
 use super::figures::{Bin, LearningStep, bins, confusion, cost_quality};
-use super::report::Report;
 use super::signal::{FeatureSignal, GroupSignal, Signal};
 use super::*;
 
@@ -111,7 +110,7 @@ fn the_page_needs_no_network_and_escapes_names() {
     };
     let step = |rows| LearningStep { rows, accuracy: 0.7, auroc: Some(0.6), apgr: None };
     let learning_curve = [step(100), step(400)];
-    let report = Report {
+    let report = EvaluationReport {
         evaluation: &evaluation,
         rows: &rows,
         signal: Some(&signal),

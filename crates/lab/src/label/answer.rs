@@ -7,7 +7,7 @@ use pointsman_core::target::Usage;
 
 /// A model's answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ModelAnswer {
     pub text: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -26,10 +26,10 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-impl Answer {
+impl ModelAnswer {
     /// A plain text answer.
     pub fn from_text(text: impl Into<String>) -> Self {
-        Answer { text: text.into(), ..Answer::default() }
+        ModelAnswer { text: text.into(), ..ModelAnswer::default() }
     }
 
     /// Reads a response body: chat completions, completions, responses or Anthropic messages; the
@@ -81,7 +81,7 @@ impl Answer {
     }
 
     fn from_object(response: &Value) -> Result<Self, &'static str> {
-        let mut answer = Answer { usage: usage(response), ..Answer::default() };
+        let mut answer = ModelAnswer { usage: usage(response), ..ModelAnswer::default() };
         if let Some(choices) = response.get("choices").and_then(Value::as_array) {
             let choice = choices.first().ok_or("the response has no choices")?;
             answer.finish = choice.get("finish_reason").and_then(Value::as_str).map(String::from);
@@ -153,7 +153,7 @@ impl Answer {
 
     /// Joins the deltas of a streamed chat completion.
     fn from_event_stream(text: &str) -> Result<Self, &'static str> {
-        let mut answer = Answer::default();
+        let mut answer = ModelAnswer::default();
         let mut events = 0;
         for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
             let Ok(event) = serde_json::from_str::<Value>(data.trim()) else { continue };
@@ -213,7 +213,7 @@ mod tests {
     use serde_json::json;
 
     fn text(response: Value) -> String {
-        Answer::from_response(&response).expect("readable").text
+        ModelAnswer::from_response(&response).expect("readable").text
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_streamed_tool_call_is_joined() {
         let stream = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\"\"}}]}}]}\ndata: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}\"}}]}}]}\n";
-        let answer = Answer::from_response(&json!(stream)).expect("readable");
+        let answer = ModelAnswer::from_response(&json!(stream)).expect("readable");
         assert_eq!(
             answer.tool_calls,
             [ToolCall { name: "f".into(), arguments: "{\"a\":1}".into() }]
@@ -255,7 +255,7 @@ mod tests {
             json!(null),
             json!(7),
         ] {
-            assert!(Answer::from_response(&response).is_err(), "{response}");
+            assert!(ModelAnswer::from_response(&response).is_err(), "{response}");
         }
     }
 }

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::error::LabelError;
 use super::record::each_object;
-use crate::input::{Problem, Problems};
+use crate::files::{Problem, Problems};
 
 /// Agreement of labels with grades.
 ///
 /// The question put to both is: *is the cheap answer equivalent to the strong one?* Grades answer
 /// it when at least one of the two answers is right: both right means equivalent, one right means
 /// not. When both are wrong, grades cannot tell the same mistake from two mistakes: such rows are
-/// counted apart and are no part of the agreement.
+/// counted separately and do not enter the agreement.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Audit {
     /// Rows that have a label and a grade that decides.
@@ -88,7 +88,7 @@ pub fn audit(
     audit.finish();
     if audit.rows == 0 {
         return Err(LabelError::BadInput(format!(
-            "no labelled row has a grade that decides in {}",
+            "no labelled row has a decisive grade in {}",
             grades.display()
         )));
     }

@@ -8,21 +8,22 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::client::{CallError, Endpoint};
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, judge};
 use super::journal::{CallKey, CallKind, Journal, PaidCall};
+use super::observer::Observer;
+use super::options::LabelOptions;
 use super::price::{Purse, billed, estimate as estimate_usage};
 use super::record::Record;
 use super::scan::Plan;
 use super::summary::CallCounts;
-use super::{Observer, Options};
-use crate::input::{Problem, Problems};
+use crate::files::{Problem, Problems};
 use pointsman_core::target::{Price, Usage};
 
-/// When so many calls in a row came to nothing, the endpoint is down and not the rows at fault.
+/// After this many failed calls in a row the endpoint is down; the rows are not at fault.
 const HOPELESS: u32 = 20;
 
 /// What the calls left behind.
@@ -35,7 +36,7 @@ pub struct Made {
 }
 
 /// The key of a row's replay.
-pub fn replay_key(options: &Options, record: &Record) -> Option<CallKey> {
+pub fn replay_key(options: &LabelOptions, record: &Record) -> Option<CallKey> {
     options.cheap.as_ref().map(|cheap| CallKey::of(&record.request.for_model(&cheap.model)))
 }
 
@@ -54,7 +55,7 @@ struct Job {
 }
 
 struct Shared<'a> {
-    options: &'a Options,
+    options: &'a LabelOptions,
     plan: &'a Plan,
     sandbox: &'a Sandbox,
     cheap: Option<Endpoint>,
@@ -70,7 +71,7 @@ struct Shared<'a> {
 /// # Errors
 /// An endpoint refuses everything, the journal cannot be written, or `--strict` met a failed call.
 pub fn make(
-    options: &Options,
+    options: &LabelOptions,
     plan: &Plan,
     mut journal: Journal,
     sandbox: &Sandbox,
@@ -96,7 +97,7 @@ pub fn make(
     let mut skipped = HashSet::new();
     let mut out_of_budget = false;
     if shared.cheap.is_some() || shared.judge.is_some() {
-        observer.begin("asking", Some(plan.rows.len() as u64));
+        observer.begin("calling models", Some(plan.rows.len() as u64));
         // Rows that ask the same wait for the first of them, so that nothing is paid twice.
         let mut wave: Option<HashSet<usize>> = None;
         loop {
@@ -124,7 +125,7 @@ pub fn make(
     Ok(Made { journal, skipped, out_of_budget, counts })
 }
 
-fn price(options: &Options, kind: CallKind) -> Price {
+fn price(options: &LabelOptions, kind: CallKind) -> Price {
     match kind {
         CallKind::Replay => options.cheap_price,
         CallKind::Judge => options.judge_price,
@@ -293,7 +294,7 @@ impl Shared<'_> {
                         Event::Skipped(job.row, Problem::Unscorable, why.to_string())
                     })
                 };
-                let accept = |_: &Answer| Ok(());
+                let accept = |_: &ModelAnswer| Ok(());
                 self.ask(endpoint, CallKind::Replay, &body, job, events, check, accept)?
             }
         };
@@ -303,9 +304,9 @@ impl Shared<'_> {
         let Some(endpoint) = &self.judge else { return Ok(()) };
         let pair = Pair { request: &record.request, strong: &record.strong, cheap: &cheap };
         for (body, cheap_is_a) in judge::bodies(&pair, endpoint.model()).iter().zip([true, false]) {
-            let accept = |answer: &Answer| match judge::read(answer, cheap_is_a) {
+            let accept = |answer: &ModelAnswer| match judge::read(answer, cheap_is_a) {
                 Some(_) => Ok(()),
-                None => Err("the judge gives no verdict".to_owned()),
+                None => Err("the judge gave no verdict".to_owned()),
             };
             self.ask(endpoint, CallKind::Judge, body, job, events, || Ok(()), accept)?;
         }
@@ -321,8 +322,8 @@ impl Shared<'_> {
         job: &Job,
         events: &Sender<Event>,
         check: impl FnOnce() -> Result<(), Event>,
-        accept: impl Fn(&Answer) -> Result<(), String>,
-    ) -> Result<Answer, Event> {
+        accept: impl Fn(&ModelAnswer) -> Result<(), String>,
+    ) -> Result<ModelAnswer, Event> {
         let key = CallKey::of(body);
         if let Some(answer) = self.journal().get(key).map_err(Event::Broken)? {
             return Ok(answer);
@@ -348,7 +349,7 @@ impl Shared<'_> {
             Err(CallError::Refused(what)) => Err(Event::Refused(what)),
             Err(CallError::Failed(what)) => {
                 if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= HOPELESS {
-                    let what = format!("{HOPELESS} calls in a row failed; the last: {what}");
+                    let what = format!("{HOPELESS} calls in a row failed; the last one: {what}");
                     return Err(Event::Refused(what));
                 }
                 Err(Event::Skipped(job.row, Problem::CallFailed, what))

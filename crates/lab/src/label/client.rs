@@ -9,7 +9,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::error::LabelError;
 
 /// The largest response that is read, in bytes.
@@ -31,7 +31,7 @@ pub struct EndpointOptions {
     /// From the first byte sent to the last byte received.
     pub timeout: Duration,
     pub retries: u32,
-    /// Calls a second, at most.
+    /// Maximum calls per second.
     pub rate: Option<f64>,
     pub concurrency: usize,
 }
@@ -64,7 +64,9 @@ impl Endpoint {
     pub fn new(options: &EndpointOptions) -> Result<Self, LabelError> {
         let url = completions_url(&options.url)?;
         if options.rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-            return Err(LabelError::BadInput("the rate must be more than 0 calls a second".into()));
+            return Err(LabelError::BadInput(
+                "the rate must be more than 0 calls per second".into(),
+            ));
         }
         // A proxy is for the world outside; ureq would send loopback calls to it, too.
         let host = url.split("://").nth(1).unwrap_or_default();
@@ -100,7 +102,7 @@ impl Endpoint {
     }
 
     /// Sends a chat body. Repeats the call on 408, 409, 425, 429, 5xx, on a broken connection, a
-    /// timeout, and on a 200 that is no chat completion; `accept` may find more fault with an answer.
+    /// timeout, and on a 200 that is not a chat completion; `accept` may reject an answer, too.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -108,8 +110,8 @@ impl Endpoint {
         &self,
         body: &Value,
         stop: &AtomicBool,
-        accept: impl Fn(&Answer) -> Result<(), String>,
-    ) -> Result<Answer, CallError> {
+        accept: impl Fn(&ModelAnswer) -> Result<(), String>,
+    ) -> Result<ModelAnswer, CallError> {
         let mut attempt = 0;
         loop {
             self.gate.wait(stop)?;
@@ -133,7 +135,7 @@ impl Endpoint {
         }
     }
 
-    fn send(&self, body: &Value) -> Result<Answer, Failure> {
+    fn send(&self, body: &Value) -> Result<ModelAnswer, Failure> {
         let mut request = self.agent.post(&self.url).content_type("application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
@@ -151,7 +153,7 @@ impl Endpoint {
         match status {
             200..300 => {}
             401 | 403 => {
-                let what = format!("{} answers {status}: is the key right?", self.url);
+                let what = format!("{} responded {status}: check the API key", self.url);
                 return Err(Failure::Final(CallError::Refused(what)));
             }
             408 | 409 | 425 | 429 | 500.. => {
@@ -168,9 +170,9 @@ impl Endpoint {
         let value: Value =
             serde_json::from_str(&text).map_err(|_| retry("the response is not JSON".into()))?;
         if !value.get("choices").is_some_and(Value::is_array) {
-            return Err(retry("the response is no chat completion".into()));
+            return Err(retry("the response is not a chat completion".into()));
         }
-        Answer::from_response(&value).map_err(|what| retry(what.into()))
+        ModelAnswer::from_response(&value).map_err(|what| retry(what.into()))
     }
 }
 
@@ -243,7 +245,9 @@ fn completions_url(url: &str) -> Result<String, LabelError> {
         .strip_prefix("http://")
         .or_else(|| base.strip_prefix("https://"))
         .filter(|rest| !rest.is_empty())
-        .ok_or_else(|| LabelError::BadInput(format!("`{url}` is no http:// or https:// URL")))?;
+        .ok_or_else(|| {
+            LabelError::BadInput(format!("`{url}` is not an http:// or https:// URL"))
+        })?;
     Ok(if base.ends_with("/chat/completions") {
         base.to_owned()
     } else if rest.contains('/') {

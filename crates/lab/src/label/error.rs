@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::input::BadLine;
+use crate::files::BadLine;
 
 /// Why labelling stopped.
 #[derive(Debug, Error)]
@@ -17,7 +17,7 @@ pub enum LabelError {
     /// The first bad record under `--strict`.
     #[error(transparent)]
     BadLine(#[from] BadLine),
-    /// Options that contradict each other, or a whole file that is not what it should be.
+    /// LabelOptions that contradict each other, or a whole file that is not what it should be.
     #[error("{0}")]
     BadInput(String),
     /// Another process holds the journal.
@@ -31,7 +31,7 @@ pub enum LabelError {
     Endpoint(String),
     /// `--budget` does not cover the next call.
     #[error(
-        "the budget of ${budget} is used up: {done} of {wanted} rows are labelled, in {partial}",
+        "the budget of ${budget} is used up: {done} of {wanted} rows labelled, written to {partial}",
         partial = .partial.display()
     )]
     Budget { budget: f64, done: u64, wanted: u64, partial: PathBuf },
@@ -47,16 +47,18 @@ impl LabelError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             LabelError::BadLine(_) => {
-                Some("without --strict such records are counted, named and skipped")
+                Some("without --strict, bad records are reported, counted and skipped")
             }
             LabelError::Budget { .. } => {
                 Some("run the same command with a larger --budget: every paid call is kept")
             }
             LabelError::Endpoint(_) => {
-                Some("the calls paid so far are kept in the journal; run the command again")
+                Some("the calls paid for so far are in the journal; run the command again")
             }
             LabelError::Busy { .. } => Some("wait for it to end, or write to another --out"),
-            LabelError::LogChanged { .. } => Some("label a copy of a log that is still written to"),
+            LabelError::LogChanged { .. } => {
+                Some("label a copy of a log that is still being written")
+            }
             LabelError::Io { .. } | LabelError::BadInput(_) => None,
         }
     }

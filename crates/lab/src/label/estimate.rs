@@ -2,25 +2,25 @@
 
 use std::collections::HashSet;
 
-use super::Options;
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::error::LabelError;
 use super::evaluators::{Evaluator, Pair, judge};
 use super::journal::{CallKey, Journal};
+use super::options::LabelOptions;
 use super::price::estimate as estimate_usage;
 use super::scan::Plan;
-use super::summary::Estimate;
+use super::summary::CostEstimate;
 
 /// Counts and prices the calls that are not paid yet.
 ///
 /// # Errors
 /// The log or the journal cannot be read.
 pub fn estimate(
-    options: &Options,
+    options: &LabelOptions,
     plan: &Plan,
     journal: &mut Journal,
-) -> Result<Estimate, LabelError> {
-    let mut estimate = Estimate { rows: plan.rows.len() as u64, ..Estimate::default() };
+) -> Result<CostEstimate, LabelError> {
+    let mut estimate = CostEstimate { rows: plan.rows.len() as u64, ..CostEstimate::default() };
     let mut keys = HashSet::new();
     let mut reader = plan.reader();
     while let Some((row, record)) = reader.next(|_| true)? {
@@ -41,7 +41,7 @@ pub fn estimate(
             let strong = &record.strong;
             let pair = Pair { request: &record.request, strong, cheap: strong };
             for body in judge::bodies(&pair, model) {
-                let usage = estimate_usage(&body, &Answer::from_text("x".repeat(400)), None);
+                let usage = estimate_usage(&body, &ModelAnswer::from_text("x".repeat(400)), None);
                 estimate.judge.add(usage);
                 estimate.dollars += options.judge_price.unwrap_or_default().of(usage);
             }

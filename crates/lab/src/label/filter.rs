@@ -1,5 +1,5 @@
-//! Scoring of recorded pairs as a line filter: nothing is sampled, nobody is called, one row comes
-//! out for one that goes in, so that partitions of a log give the same rows as the whole.
+//! Scoring of recorded pairs as a line filter: nothing is sampled, no model is called, one row
+//! comes out for one that goes in, so that partitions of a log give the same rows as the whole.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::evaluators::{Choice, Evaluator};
 use super::record::{BatchAnswers, FieldMap, Record};
 use super::sample::rank;
 use super::score::{Tally, line, score_pair};
-use crate::input::{Lines, Problem, Problems};
+use crate::files::{Lines, Problem, Problems};
 
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 64;
@@ -39,9 +39,10 @@ pub fn run(
     output: &mut dyn Write,
     say: &dyn Fn(&str),
 ) -> Result<(Tally, Problems), LabelError> {
-    if matches!(options.evaluator, Choice::Judge | Choice::Human) {
+    if matches!(options.evaluator, Choice::Only(Evaluator::Judge | Evaluator::Human)) {
         return Err(LabelError::BadInput(
-            "a line filter asks nobody: the judge and human evaluators need files and --out".into(),
+            "a line filter makes no calls: the judge and human evaluators need files and --out"
+                .into(),
         ));
     }
     let mut problems = Problems::new(options.strict);
@@ -64,10 +65,10 @@ pub fn run(
                 }
             }
             for ScoredLine { number, id, scored } in score_all(options, path, &chunk, &sandbox) {
-                // The digest and not the id is kept: a log may have hundreds of millions.
+                // The digest is kept instead of the ID: a log may have hundreds of millions.
                 match scored {
                     _ if id.as_ref().is_some_and(|id| !ids.insert(rank(0, id))) => {
-                        let what = format!("the id `{}` was there before", id.unwrap_or_default());
+                        let what = format!("duplicate ID `{}`", id.unwrap_or_default());
                         problems.add(Problem::DuplicateId, path, number, what)?;
                     }
                     Ok(scored) => {

@@ -1,6 +1,6 @@
-//! The calls that were paid for: an append-only file beside the output.
+//! The calls that were paid for: an append-only file next to the output.
 //!
-//! One JSON line a call, `{"key", "kind", "answer"}`. The key is a digest of model and request body,
+//! One JSON line per call, `{"key", "kind", "answer"}`. The key is a digest of model and request body,
 //! so a call is reused by whatever run asks the same again: after a crash, with another evaluator,
 //! or with a larger sample. A line counts once its line feed is on the disk; what a killed process
 //! left of the last line is cut off when the journal is opened.
@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::error::LabelError;
+use pointsman_core::hex;
 
 /// Digest of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,19 +32,8 @@ impl CallKey {
         CallKey(key)
     }
 
-    fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     fn from_hex(text: &str) -> Option<Self> {
-        if text.len() != 32 || !text.is_ascii() {
-            return None;
-        }
-        let mut key = [0; 16];
-        for (index, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
-        }
-        Some(CallKey(key))
+        hex::decode(text).map(CallKey)
     }
 }
 
@@ -56,10 +46,10 @@ pub enum CallKind {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct JournalLine {
     key: String,
     kind: CallKind,
-    answer: Answer,
+    answer: ModelAnswer,
 }
 
 /// An answered call, to be written.
@@ -67,7 +57,7 @@ struct Line {
 pub struct PaidCall {
     pub key: CallKey,
     pub kind: CallKind,
-    pub answer: Answer,
+    pub answer: ModelAnswer,
 }
 
 /// The open journal. Only the places of the answers are held in memory.
@@ -109,7 +99,7 @@ impl Journal {
             if bytes.last() != Some(&b'\n') {
                 break;
             }
-            match serde_json::from_slice::<Line>(&bytes)
+            match serde_json::from_slice::<JournalLine>(&bytes)
                 .ok()
                 .and_then(|l| CallKey::from_hex(&l.key))
             {
@@ -140,7 +130,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whole lines that are no calls; they are left alone.
+    /// Whole lines that are not calls; they are left alone.
     pub fn damaged_lines(&self) -> u64 {
         self.damaged_lines
     }
@@ -149,14 +139,14 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn get(&mut self, key: CallKey) -> Result<Option<Answer>, LabelError> {
+    pub fn get(&mut self, key: CallKey) -> Result<Option<ModelAnswer>, LabelError> {
         let Some(&(start, len)) = self.places.get(&key) else { return Ok(None) };
         let mut bytes = vec![0; len as usize];
         self.file
             .seek(SeekFrom::Start(start))
             .and_then(|_| self.file.read_exact(&mut bytes))
             .map_err(LabelError::io(&self.path))?;
-        let line: Line = serde_json::from_slice(&bytes).map_err(|error| LabelError::Io {
+        let line: JournalLine = serde_json::from_slice(&bytes).map_err(|error| LabelError::Io {
             path: self.path.clone(),
             source: std::io::Error::other(error),
         })?;
@@ -172,8 +162,11 @@ impl Journal {
         let mut bytes = Vec::new();
         for call in calls {
             let start = bytes.len();
-            let line =
-                Line { key: call.key.to_hex(), kind: call.kind, answer: call.answer.clone() };
+            let line = JournalLine {
+                key: hex::encode(&call.key.0),
+                kind: call.kind,
+                answer: call.answer.clone(),
+            };
             let written = serde_json::to_writer(&mut bytes, &line);
             written.map_err(|error| LabelError::Io {
                 path: self.path.clone(),
@@ -197,11 +190,14 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn for_each(&mut self, mut visit: impl FnMut(CallKind, &Answer)) -> Result<(), LabelError> {
+    pub fn for_each(
+        &mut self,
+        mut visit: impl FnMut(CallKind, &ModelAnswer),
+    ) -> Result<(), LabelError> {
         self.file.rewind().map_err(LabelError::io(&self.path))?;
         for line in BufReader::new(&mut self.file).lines() {
             let line = line.map_err(LabelError::io(&self.path))?;
-            if let Ok(line) = serde_json::from_str::<Line>(&line) {
+            if let Ok(line) = serde_json::from_str::<JournalLine>(&line) {
                 visit(line.kind, &line.answer);
             }
         }
@@ -218,7 +214,7 @@ mod tests {
         PaidCall {
             key: CallKey::of(&json!({ "q": question })),
             kind: CallKind::Replay,
-            answer: Answer::from_text(answer),
+            answer: ModelAnswer::from_text(answer),
         }
     }
 
@@ -235,7 +231,7 @@ mod tests {
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).expect("written");
             let mut journal = Journal::open(&path).expect("opens");
-            let has = |answer: Option<Answer>| answer.is_some();
+            let has = |answer: Option<ModelAnswer>| answer.is_some();
             assert_eq!(has(journal.get(one.key).expect("readable")), length >= first);
             assert_eq!(has(journal.get(two.key).expect("readable")), length == whole.len());
             journal.append(&[call("3", "three")]).expect("written");

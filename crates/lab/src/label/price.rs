@@ -1,34 +1,32 @@
 //! What calls cost: estimates before, sums during a run.
 
-use std::str::FromStr;
-
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use pointsman_core::target::{Price, Usage};
 
 /// Bytes of text that make a token, roughly: English prose in current tokenizers.
 const BYTES_PER_TOKEN: u64 = 4;
 
-impl FromStr for Price {
-    type Err = String;
-
-    /// Parses `0.15,0.60`: dollars for a million input and output tokens.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |part: &str| match part.trim().parse::<f64>() {
-            Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-            _ => Err(format!("`{part}` is not a price in dollars for a million tokens")),
-        };
-        match text.split_once(',') {
-            Some((input, output)) => Ok(Price { input: number(input)?, output: number(output)? }),
-            None => Err(format!("`{text}` is not of the form INPUT,OUTPUT, such as 0.15,0.60")),
-        }
+/// Parses `0.15,0.60`: USD per million input and output tokens.
+///
+/// # Errors
+///
+/// Names the part that is not a price.
+pub fn parse_price(text: &str) -> Result<Price, String> {
+    let number = |part: &str| match part.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err(format!("`{part}` is not a price in USD per million tokens")),
+    };
+    match text.split_once(',') {
+        Some((input, output)) => Ok(Price { input: number(input)?, output: number(output)? }),
+        None => Err(format!("`{text}` is not of the form INPUT,OUTPUT, such as 0.15,0.60")),
     }
 }
 
 /// The tokens of a call that is yet to be made, if the cheap model is about as wordy as the strong
 /// one was.
-pub fn estimate(body: &Value, strong: &Answer, max_tokens: Option<u64>) -> Usage {
+pub fn estimate(body: &Value, strong: &ModelAnswer, max_tokens: Option<u64>) -> Usage {
     let input = body.get("messages").map_or(0, |messages| tokens(messages.to_string().len()));
     let tools = body.get("tools").map_or(0, |tools| tokens(tools.to_string().len()));
     let output = match strong.usage {
@@ -42,7 +40,7 @@ pub fn estimate(body: &Value, strong: &Answer, max_tokens: Option<u64>) -> Usage
 }
 
 /// The tokens of an answered call: as billed, otherwise estimated from the texts.
-pub fn billed(body: &Value, answer: &Answer) -> Usage {
+pub fn billed(body: &Value, answer: &ModelAnswer) -> Usage {
     answer.usage.unwrap_or_else(|| estimate(body, answer, None))
 }
 
@@ -100,9 +98,9 @@ mod tests {
 
     #[test]
     fn a_price_is_two_numbers() {
-        assert_eq!("0.15,0.60".parse(), Ok(Price { input: 0.15, output: 0.6 }));
+        assert_eq!(parse_price("0.15,0.60"), Ok(Price { input: 0.15, output: 0.6 }));
         for wrong in ["0.15", "a,b", "-1,2", "1,inf"] {
-            assert!(wrong.parse::<Price>().is_err(), "{wrong}");
+            assert!(parse_price(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::error::LabelError;
 use super::request::Request;
-use crate::input::{Lines, Problem, Problems};
+use crate::files::{Lines, Problem, Problems};
 
 /// Where a record's fields are: JSON pointers (RFC 6901).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl FieldMap {
     /// their default.
     ///
     /// # Errors
-    /// Names the part that is no `field=/pointer`.
+    /// Names the part that is not `field=/pointer`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut map = FieldMap::default();
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
@@ -55,7 +55,7 @@ impl FieldMap {
                 "request" => &mut map.request,
                 "response" => &mut map.response,
                 "cheap" => &mut map.cheap,
-                _ => return Err(format!("`{field}` is none of id, request, response, cheap")),
+                _ => return Err(format!("`{field}` is not one of id, request, response, cheap")),
             };
             *target = vec![pointer.to_owned()];
         }
@@ -70,20 +70,23 @@ pub struct Record {
     /// The record named itself; otherwise `id` was made from file and line.
     pub has_own_id: bool,
     pub request: Request,
-    pub strong: Answer,
+    pub strong: ModelAnswer,
     /// The cheap model's answer, when the log has it.
-    pub cheap: Option<Answer>,
+    pub cheap: Option<ModelAnswer>,
     /// The record's own `source` field, carried to the output.
     pub source: Option<String>,
-    /// Where the request was sent to, which tells its format; carried to the output.
+    /// Where the request was sent to, which gives its format; carried to the output.
     pub path: Option<String>,
 }
 
-/// Why a line is no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a line is not a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
+    #[error("{0}")]
     Broken(String),
+    #[error("{0}")]
     Missing(String),
+    #[error("{0}")]
     Empty(&'static str),
 }
 
@@ -108,9 +111,9 @@ impl Record {
             _ => None,
         });
         let response = match find(&value, &map.response) {
-            Some(response) => Answer::from_response(response),
+            Some(response) => ModelAnswer::from_response(response),
             None => match id.as_ref().and_then(|id| batch.get(id)) {
-                Some(response) => Answer::from_response(response),
+                Some(response) => ModelAnswer::from_response(response),
                 None => return Err(missing("response", &map.response)),
             },
         };
@@ -121,7 +124,7 @@ impl Record {
         }
         let cheap = match find(&value, &map.cheap) {
             Some(response) => Some(
-                Answer::from_response(response)
+                ModelAnswer::from_response(response)
                     .map_err(|why| RecordError::Missing(format!("no cheap answer: {why}")))?,
             ),
             None => None,
@@ -155,15 +158,6 @@ impl RecordError {
     }
 }
 
-impl std::fmt::Display for RecordError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            RecordError::Broken(what) | RecordError::Missing(what) => f.write_str(what),
-            RecordError::Empty(what) => f.write_str(what),
-        }
-    }
-}
-
 /// Parses one line as a JSON object.
 pub(super) fn parse_object(line: &[u8]) -> Result<Value, RecordError> {
     let text = std::str::from_utf8(line)
@@ -175,7 +169,7 @@ pub(super) fn parse_object(line: &[u8]) -> Result<Value, RecordError> {
     }
 }
 
-/// Visits the objects of a file with their lines; lines that hold none are counted.
+/// Visits the objects of a file with their lines; other lines are counted.
 ///
 /// # Errors
 /// The file cannot be read, what `visit` says, or `--strict` met a broken line.
@@ -247,6 +241,6 @@ mod tests {
     fn a_bad_map_is_refused_with_the_part_that_is_wrong() {
         assert!(FieldMap::parse("id").unwrap_err().contains("field=/json/pointer"));
         assert!(FieldMap::parse("id=x").unwrap_err().contains("must begin with `/`"));
-        assert!(FieldMap::parse("prompt=/x").unwrap_err().contains("none of id"));
+        assert!(FieldMap::parse("prompt=/x").unwrap_err().contains("not one of id"));
     }
 }

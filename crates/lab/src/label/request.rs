@@ -1,4 +1,4 @@
-//! What the evaluators want to know of a request body.
+//! What the evaluators need to know about a request body.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ impl Request {
     /// Takes a recorded request: a chat body, its JSON text, a list of messages, or a prompt.
     ///
     /// # Errors
-    /// Says why it cannot be asked again.
+    /// Says why it cannot be replayed.
     pub fn from_recorded(recorded: Value) -> Result<Self, &'static str> {
         let body = match recorded {
             Value::String(text) => match serde_json::from_str::<Value>(&text) {
@@ -29,7 +29,7 @@ impl Request {
             Some(messages) if !messages.is_empty() => Ok(Request { body }),
             Some(_) => Err("the request's messages are empty"),
             None if body.get("input").is_some() || body.get("prompt").is_some() => {
-                Err("the request is no chat, and cannot be asked again as one")
+                Err("not a chat request; cannot be replayed")
             }
             None => Err("the request has no messages"),
         }
@@ -125,10 +125,7 @@ mod tests {
         assert!(Request::from_recorded(json!({"model": "m"})).is_err());
         assert!(Request::from_recorded(json!({"messages": []})).is_err());
         let responses = Request::from_recorded(json!({"input": "hi"}));
-        assert_eq!(
-            responses.unwrap_err(),
-            "the request is no chat, and cannot be asked again as one"
-        );
+        assert_eq!(responses.unwrap_err(), "not a chat request; cannot be replayed");
     }
 
     #[test]

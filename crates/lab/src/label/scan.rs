@@ -7,14 +7,15 @@ use serde_json::Value;
 
 use super::error::LabelError;
 use super::evaluators::Evaluator;
+use super::observer::Observer;
+use super::options::LabelOptions;
 use super::record::{BatchAnswers, FieldMap, Record, RecordError, each_object, parse_object};
 use super::sample::{Stratum, allocate, rank};
-use super::{Observer, Options};
-use crate::input::{Lines, Problem, Problems};
+use crate::files::{Lines, Problem, Problems};
 
 /// A row to be labelled.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct PlannedRow {
     pub file: u32,
     pub line: usize,
     pub evaluator: Evaluator,
@@ -29,7 +30,7 @@ pub struct Plan {
     batch: BatchAnswers,
     map: FieldMap,
     /// In the order of the log.
-    pub rows: Vec<Row>,
+    pub rows: Vec<PlannedRow>,
     pub lines: u64,
     /// Rows that could have been drawn, by stratum.
     pub strata: BTreeMap<String, u64>,
@@ -40,7 +41,7 @@ pub struct Plan {
 /// # Errors
 /// A file cannot be read, is in an unknown encoding, or has a bad record under `--strict`.
 pub fn scan(
-    options: &Options,
+    options: &LabelOptions,
     problems: &mut Problems,
     observer: &dyn Observer,
 ) -> Result<Plan, LabelError> {
@@ -63,9 +64,9 @@ pub fn scan(
                     continue;
                 }
             };
-            // The digest and not the id is kept: a log may have hundreds of millions.
+            // The digest is kept instead of the ID: a log may have hundreds of millions.
             if record.has_own_id && !ids.insert(rank(0, &record.id)) {
-                let what = format!("the id `{}` was there before", record.id);
+                let what = format!("duplicate ID `{}`", record.id);
                 problems.add(Problem::DuplicateId, &path, line, what)?;
                 continue;
             }
@@ -84,7 +85,7 @@ pub fn scan(
                         continue;
                     }
                 };
-            let row = Row { file: file as u32, line, evaluator, weight: None };
+            let row = PlannedRow { file: file as u32, line, evaluator, weight: None };
             match options.sample {
                 None => plan.rows.push(row),
                 Some(wanted) => drawn
@@ -105,11 +106,11 @@ pub fn scan(
 #[derive(Default)]
 struct Drawn {
     size: u64,
-    rows: BTreeMap<(u64, u32, usize), Row>,
+    rows: BTreeMap<(u64, u32, usize), PlannedRow>,
 }
 
 impl Drawn {
-    fn add(&mut self, (rank, row): (u64, Row), wanted: u64) {
+    fn add(&mut self, (rank, row): (u64, PlannedRow), wanted: u64) {
         self.size += 1;
         self.rows.insert((rank, row.file, row.line), row);
         if self.rows.len() as u64 > wanted {
@@ -127,7 +128,11 @@ impl Plan {
             let weight = (drawn.size as f64 / all) / (share as f64 / taken);
             let weight = Some((weight * 1e6).round() / 1e6);
             self.rows.extend(
-                drawn.rows.into_values().take(share as usize).map(|row| Row { weight, ..row }),
+                drawn
+                    .rows
+                    .into_values()
+                    .take(share as usize)
+                    .map(|row| PlannedRow { weight, ..row }),
             );
             self.strata.insert(stratum.to_string(), drawn.size);
         }
@@ -194,7 +199,7 @@ impl RowReader<'_> {
     }
 }
 
-/// Tells logs and Batch inputs from Batch outputs, and reads the latter.
+/// Separates logs and Batch inputs from Batch outputs, and reads the latter.
 fn sort_files(
     inputs: &[PathBuf],
     problems: &mut Problems,
@@ -223,7 +228,7 @@ fn sort_files(
     }
     if files.is_empty() {
         return Err(LabelError::BadInput(
-            "only Batch outputs are given; give the Batch inputs with the requests, too".into(),
+            "only Batch outputs given; also give the Batch inputs with the requests".into(),
         ));
     }
     Ok((files, batch))
@@ -242,7 +247,7 @@ fn read_batch_output(
             return Ok(problems.add(Problem::MissingField, path, line, what)?);
         };
         if batch.insert(id.to_owned(), response.clone()).is_some() {
-            let what = format!("the custom_id `{id}` was there before");
+            let what = format!("duplicate custom_id `{id}`");
             problems.add(Problem::DuplicateId, path, line, what)?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::calls::{Made, replay_key};
 use super::error::LabelError;
 use super::evaluators::human::{HumanPair, Ratings};
@@ -16,13 +16,13 @@ use super::evaluators::judge::{self, Verdict};
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, Unscorable};
 use super::journal::CallKey;
-use super::output::WholeFile;
+use super::observer::Observer;
+use super::options::LabelOptions;
 use super::record::Record;
 use super::row::{Label, Scores};
 use super::scan::Plan;
 use super::summary::EvaluatorCounts;
-use super::{Observer, Options};
-use crate::input::{Problem, Problems};
+use crate::files::{Problem, Problems, WholeFile};
 
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 32;
@@ -91,7 +91,7 @@ impl Tally {
 
 /// Scores the rows of a plan.
 pub struct Scorer<'a> {
-    pub options: &'a Options,
+    pub options: &'a LabelOptions,
     pub plan: &'a Plan,
     pub made: Made,
     pub sandbox: &'a Sandbox,
@@ -102,7 +102,7 @@ pub struct Scorer<'a> {
 struct Answered {
     row: usize,
     record: Record,
-    cheap: Answer,
+    cheap: ModelAnswer,
     verdicts: Option<[Verdict; 2]>,
 }
 
@@ -120,7 +120,7 @@ impl Scorer<'_> {
     ) -> Result<Tally, LabelError> {
         let room = rayon::current_num_threads() * ROWS_PER_THREAD;
         let mut tally = Tally::default();
-        let mut file = WholeFile::create(out)?;
+        let mut file = WholeFile::create(out).map_err(LabelError::io(out))?;
         let mut reader = self.plan.reader();
         observer.begin("scoring", Some(self.plan.rows.len() as u64));
         loop {
@@ -165,11 +165,11 @@ impl Scorer<'_> {
             }
             problems.take_named().iter().for_each(|line| observer.say(line));
         }
-        file.finish()?;
+        file.finish().map_err(LabelError::io(out))?;
         Ok(tally)
     }
 
-    /// The pairs that a person shall compare.
+    /// The pairs for a person to compare.
     ///
     /// # Errors
     /// The log or the journal cannot be read.
@@ -221,14 +221,14 @@ impl Scorer<'_> {
     }
 }
 
-/// The score of an evaluator that asks nobody, if the strong answer passes it.
+/// The score of an evaluator that makes no calls, if the strong answer passes it.
 ///
 /// # Errors
 /// Nothing can be learnt from the row.
 pub fn score_pair(
     evaluator: Evaluator,
     record: &Record,
-    cheap: &Answer,
+    cheap: &ModelAnswer,
     sandbox: &Sandbox,
 ) -> Result<f64, Unscorable> {
     let Record { request, strong, .. } = record;

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Options;
 use super::calls::Made;
 use super::evaluators::Evaluator;
+use super::options::LabelOptions;
 use super::scan::Plan;
 use super::score::Tally;
-use crate::input::{Problem, Problems};
+use crate::files::{Problem, Problems};
 use pointsman_core::target::Usage;
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum Outcome {
-    Labelled(Box<Summary>),
+pub enum LabelOutcome {
+    Labelled(Box<LabelSummary>),
     /// `--dry-run`.
-    Estimate(Estimate),
+    Estimate(CostEstimate),
     /// The page to rate on was written; the rows follow with the ratings.
     Page {
         page: PathBuf,
@@ -60,7 +60,7 @@ pub struct EvaluatorCounts {
 
 /// What was labelled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub struct LabelSummary {
     pub out: PathBuf,
     pub lines: u64,
     pub selected: u64,
@@ -96,7 +96,7 @@ impl CallEstimate {
 
 /// What a run would cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Estimate {
+pub struct CostEstimate {
     pub rows: u64,
     /// Rows whose replay is in the journal.
     pub already_paid: u64,
@@ -108,13 +108,13 @@ pub struct Estimate {
 }
 
 pub(super) fn summarise(
-    options: &Options,
+    options: &LabelOptions,
     plan: &Plan,
     made: &Made,
     tally: Tally,
     problems: &Problems,
-) -> Summary {
-    Summary {
+) -> LabelSummary {
+    LabelSummary {
         out: options.out.clone(),
         lines: plan.lines,
         selected: plan.rows.len() as u64,

@@ -1,7 +1,7 @@
 //! The model directory: `model.onnx`, `manifest.json`, `golden.jsonl`, `CARD.md`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,16 +9,18 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::curve::CurvePoint;
-use super::dataset::{FileDigest, hex};
+use super::dataset::FileDigest;
 use super::model::Model;
 use super::train::Trained;
 use super::{card, to_onnx};
+use crate::files::replace_all;
 use pointsman_core::classifier::{Classifier, Manifest, ManifestTarget, ModelError, ScoreError};
 use pointsman_core::features::{self, extract};
+use pointsman_core::hex;
 use pointsman_core::prompt::{ApiFormat, Prompt, PromptError};
 
 /// Requests whose features and scores every build and host must reproduce: one
-/// `{"id", "request"}` a line.
+/// `{"id", "request"}` per line.
 const GOLDEN_REQUESTS: &str = include_str!("golden_requests.jsonl");
 
 /// What a model was made from.
@@ -43,8 +45,8 @@ pub struct TrainedTarget {
 /// Why a model directory could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    #[error("{path}: {error}")]
-    Io { path: PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// The filter's own loader refuses the model: it must not be shipped.
     #[error(transparent)]
     Refused(#[from] ModelError),
@@ -52,9 +54,9 @@ pub enum BundleError {
     Golden { id: String, problem: String },
 }
 
-/// Writes a model into `directory`, which is made when it does not exist. The files are completed
-/// next to it first and then renamed, the manifest last: it names the digest of `model.onnx`, so
-/// a half-replaced directory is told from a whole one.
+/// Writes a model into `directory`, which is made when it does not exist. All files are
+/// complete before the first is renamed, the manifest last: it names the digest of `model.onnx`,
+/// which tells a half-replaced directory from a whole one.
 ///
 /// # Errors
 ///
@@ -68,7 +70,7 @@ pub fn write_model(
     let onnx = to_onnx(&models);
     let manifest = Manifest {
         format: 1,
-        version: hex(&Sha256::digest(&onnx))[..12].to_owned(),
+        version: hex::encode(&Sha256::digest(&onnx))[..12].to_owned(),
         schema_hash: features::schema_hash(),
         features: features::LEN,
         targets: targets
@@ -93,7 +95,7 @@ pub fn write_model(
     ];
     files.extend(curve.as_ref().map(|curve| ("learning-curve.json", curve.as_bytes())));
     files.push(("manifest.json", manifest_json.as_bytes()));
-    replace_files(directory, &files)?;
+    replace_all(directory, &files)?;
     Ok(manifest)
 }
 
@@ -159,22 +161,4 @@ fn golden(classifier: &Classifier) -> Result<String, BundleError> {
 
 fn refuse(id: &str, problem: String) -> BundleError {
     BundleError::Golden { id: id.to_owned(), problem }
-}
-
-/// Writes all files next to their place, then renames them one by one.
-fn replace_files(directory: &Path, files: &[(&str, &[u8])]) -> Result<(), BundleError> {
-    fs::create_dir_all(directory).map_err(|error| io(directory, error))?;
-    let partial = |name: &str| directory.join(format!(".{name}.partial"));
-    for (name, bytes) in files {
-        fs::write(partial(name), bytes).map_err(|error| io(&partial(name), error))?;
-    }
-    for (name, _) in files {
-        let path = directory.join(name);
-        fs::rename(partial(name), &path).map_err(|error| io(&path, error))?;
-    }
-    Ok(())
-}
-
-fn io(path: &Path, error: std::io::Error) -> BundleError {
-    BundleError::Io { path: path.to_owned(), error }
 }

@@ -1,15 +1,17 @@
-//! A wish about quality or cost to the threshold that grants it.
+//! A goal for quality or cost to the threshold that reaches it.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
-use super::metrics::Outcome;
+use super::scores::{ScoredOutcome, by_score};
+use pointsman_core::stats::{Bootstrap, percentile95};
 
 /// What a threshold should achieve on the rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// At least this share of the strong model's mean quality, with as few strong calls as it takes.
+    /// At least this share of the strong model's mean quality, with as few strong calls as
+    /// possible.
     Quality(f64),
     /// At most this share of requests to the strong model.
     StrongShare(f64),
@@ -52,32 +54,36 @@ const RESAMPLES: usize = 500;
 
 /// Finds the threshold for a goal. `None` when there are no rows, or a budget without prices.
 pub fn calibrate(
-    outcomes: &[Outcome],
+    outcomes: &[ScoredOutcome],
     goal: Goal,
     prices: Option<Prices>,
     seed: u64,
 ) -> Option<Calibration> {
-    let threshold = find(outcomes, goal, prices)?;
+    let order = by_score(outcomes);
+    let sorted: Vec<ScoredOutcome> = order.iter().map(|&i| outcomes[i]).collect();
+    let threshold = find(&sorted, goal, prices)?;
     let mut random = SmallRng::seed_from_u64(seed);
+    let mut bootstrap = Bootstrap::new(outcomes.len());
     let (mut thresholds, mut shares, mut qualities) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RESAMPLES {
-        let resample: Vec<Outcome> =
-            (0..outcomes.len()).map(|_| outcomes[random.random_range(0..outcomes.len())]).collect();
+        let counts = bootstrap.draw(|rows| random.random_range(0..rows));
+        let repeat = |&i: &usize| std::iter::repeat_n(outcomes[i], counts[i] as usize);
+        let resample: Vec<ScoredOutcome> = order.iter().flat_map(repeat).collect();
         thresholds.push(f64::from(find(&resample, goal, prices)?));
         let routed = Routed::at(threshold, &resample);
         shares.push(routed.strong_share);
         qualities.push(routed.quality);
     }
-    let [low, high] = interval(thresholds);
+    let [low, high] = percentile95(&mut thresholds)?;
     let routed = Routed::at(threshold, outcomes);
     let cost = prices.map(|p| p.cheap + routed.strong_share * (p.strong - p.cheap));
     Some(Calibration {
         threshold,
         threshold_ci95: [low as f32, high as f32],
         strong_share: routed.strong_share,
-        strong_share_ci95: interval(shares),
+        strong_share_ci95: percentile95(&mut shares)?,
         quality: routed.quality,
-        quality_ci95: interval(qualities),
+        quality_ci95: percentile95(&mut qualities)?,
         always_cheap_quality: mean(outcomes, |o| f64::from(o.cheap)),
         always_strong_quality: mean(outcomes, |o| f64::from(o.strong)),
         cost,
@@ -93,8 +99,8 @@ struct Routed {
 }
 
 impl Routed {
-    fn at(threshold: f32, outcomes: &[Outcome]) -> Self {
-        let is_strong = |outcome: &Outcome| outcome.score < threshold;
+    fn at(threshold: f32, outcomes: &[ScoredOutcome]) -> Self {
+        let is_strong = |outcome: &ScoredOutcome| outcome.score < threshold;
         Routed {
             strong_share: mean(outcomes, |o| f64::from(u8::from(is_strong(o)))),
             quality: mean(outcomes, |o| f64::from(if is_strong(o) { o.strong } else { o.cheap })),
@@ -102,26 +108,19 @@ impl Routed {
     }
 }
 
-fn mean(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> f64 {
+fn mean(outcomes: &[ScoredOutcome], value: impl Fn(&ScoredOutcome) -> f64) -> f64 {
     outcomes.iter().map(value).sum::<f64>() / outcomes.len() as f64
 }
 
-/// The middle 95 % of some values.
-fn interval(mut values: Vec<f64>) -> [f64; 2] {
-    values.sort_by(f64::total_cmp);
-    [0.025, 0.975].map(|share| values[(share * (values.len() - 1) as f64) as usize])
-}
-
-/// The lowest threshold that reaches a wanted quality, or the highest that keeps a limit.
-fn find(outcomes: &[Outcome], goal: Goal, prices: Option<Prices>) -> Option<f32> {
-    let mut order: Vec<&Outcome> = outcomes.iter().collect();
-    order.sort_by(|a, b| a.score.total_cmp(&b.score));
-    let n = order.len() as f64;
-    let highest = order.last()?.score;
+/// The lowest threshold that reaches a wanted quality, or the highest that keeps a limit; the
+/// outcomes are sorted by score.
+fn find(sorted: &[ScoredOutcome], goal: Goal, prices: Option<Prices>) -> Option<f32> {
+    let n = sorted.len() as f64;
+    let highest = sorted.last()?.score;
     let most_strong = match goal {
         Goal::Quality(share) => {
-            let strong: f64 = order.iter().map(|o| f64::from(o.strong)).sum();
-            return Some(lowest_for_quality(&order, share * strong));
+            let strong: f64 = sorted.iter().map(|o| f64::from(o.strong)).sum();
+            return Some(lowest_for_quality(sorted, share * strong));
         }
         Goal::StrongShare(share) => share,
         Goal::Budget(budget) => {
@@ -132,14 +131,14 @@ fn find(outcomes: &[Outcome], goal: Goal, prices: Option<Prices>) -> Option<f32>
     // Requests strictly below the threshold are strong: the score of the first one that must
     // not be is the highest threshold within the limit.
     let strong_calls = (most_strong.clamp(0.0, 1.0) * n + 1e-9).floor() as usize;
-    Some(order.get(strong_calls).map_or_else(|| above(highest), |outcome| outcome.score))
+    Some(sorted.get(strong_calls).map_or_else(|| above(highest), |outcome| outcome.score))
 }
 
 /// Raises the threshold over the sorted rows until the summed quality reaches `wanted`.
-fn lowest_for_quality(order: &[&Outcome], wanted: f64) -> f32 {
-    let mut quality: f64 = order.iter().map(|o| f64::from(o.cheap)).sum();
+fn lowest_for_quality(sorted: &[ScoredOutcome], wanted: f64) -> f32 {
+    let mut quality: f64 = sorted.iter().map(|o| f64::from(o.cheap)).sum();
     let mut threshold = 0.0;
-    for group in order.chunk_by(|a, b| a.score == b.score) {
+    for group in sorted.chunk_by(|a, b| a.score == b.score) {
         if quality >= wanted {
             return threshold;
         }
@@ -159,11 +158,11 @@ mod tests {
     use super::*;
 
     /// Ten rows: the cheap answer is good where the score is 0.5 or more.
-    fn rows() -> Vec<Outcome> {
+    fn rows() -> Vec<ScoredOutcome> {
         (0..10)
             .map(|k| {
                 let good = k >= 5;
-                Outcome {
+                ScoredOutcome {
                     score: k as f32 / 10.0,
                     cheap_ok: good,
                     cheap: f32::from(u8::from(good)),
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_of_nothing() {
+    fn without_rows_or_prices_there_is_no_threshold() {
         assert_eq!(calibrate(&[], Goal::Quality(0.9), None, 1), None);
         assert_eq!(calibrate(&rows(), Goal::Budget(1.0), None, 1), None);
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::bundle::{Provenance, TrainedTarget};
-use super::metrics::Metrics;
+use super::scores::Metrics;
 use pointsman_core::classifier::Manifest;
 use pointsman_core::features::{CHAR_BUCKETS, ENGINEERED, WORD_BUCKETS};
 
@@ -60,7 +60,7 @@ pub(super) fn render(
     out += "Early stopping, calibration and threshold used these rows, so the figures flatter \
             slightly. Positive class: the strong model is required. APGR: mean share of the quality \
             gap between the two models that is recovered over all shares of strong calls. CPT: share \
-            of strong calls that recovers so much of the gap.\n";
+            of strong calls that recovers that much of the gap.\n";
     for target in targets {
         quality(&mut out, target, targets.len() > 1);
     }

@@ -2,22 +2,24 @@
 
 use rayon::prelude::*;
 
-use super::metrics::{self, Outcome};
-use super::model::Part;
+use super::candidate::Candidate;
+use super::error::TrainError;
+use super::group;
+use super::model::ModelPart;
 use super::network;
-use super::plan::PartOptions;
+use super::plan::TrainingPlan;
 use super::row::Row;
 use super::scaler::Scaler;
-use super::split;
-use super::train::{Candidate, TrainError};
+use super::scores::{self, ScoredOutcome};
 use super::trees;
+use pointsman_core::stats::sigmoid_f32;
 
 /// Parts of the train rows that take turns in being left out.
 const FOLDS: usize = 3;
 
 /// A plan, and the logits of its parts for train rows that they were not fitted on.
 pub(super) struct Tried {
-    pub options: PartOptions,
+    pub options: TrainingPlan,
     /// One per train row.
     pub logits: Vec<f32>,
     pub auroc: f64,
@@ -40,11 +42,11 @@ impl Tried {
 }
 
 /// Fits every plan on all folds but one, for each fold, and measures it on the fold left out.
-/// Rows of one stem share a fold, so that near-duplicates never straddle a split.
+/// Rows of one group share a fold, so that near-duplicates never straddle a split.
 pub(super) fn try_plans(
     rows: &[Row],
     train: &[usize],
-    plans: Vec<PartOptions>,
+    plans: Vec<TrainingPlan>,
     seed: u64,
 ) -> Result<Vec<Tried>, TrainError> {
     let jobs: Vec<(usize, usize)> =
@@ -61,10 +63,10 @@ pub(super) fn try_plans(
                 logits[position] = logit;
             }
         }
-        let score = |(&i, &logit): (&usize, &f32)| rows[i].outcome(1.0 / (1.0 + (-logit).exp()));
-        let outcomes: Vec<Outcome> = train.iter().zip(&logits).map(score).collect();
-        let auroc = metrics::auroc(&outcomes).unwrap_or(0.5);
-        tried.push(Tried { options, logits, auroc, apgr: metrics::apgr(&outcomes) });
+        let score = |(&i, &logit): (&usize, &f32)| rows[i].outcome(sigmoid_f32(logit));
+        let outcomes: Vec<ScoredOutcome> = train.iter().zip(&logits).map(score).collect();
+        let auroc = scores::auroc(&outcomes).unwrap_or(0.5);
+        tried.push(Tried { options, logits, auroc, apgr: scores::apgr(&outcomes) });
     }
     Ok(tried)
 }
@@ -74,11 +76,11 @@ fn left_out(
     rows: &[Row],
     train: &[usize],
     fold: usize,
-    options: &PartOptions,
+    options: &TrainingPlan,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<f32>), TrainError> {
     let (held, kept): (Vec<usize>, Vec<usize>) =
-        (0..train.len()).partition(|&k| split::fold(rows[train[k]].stem, FOLDS) == fold);
+        (0..train.len()).partition(|&k| group::fold(rows[train[k]].group_id, FOLDS) == fold);
     let rows_of = |positions: &[usize]| positions.iter().map(|&k| train[k]).collect::<Vec<_>>();
     let (held_rows, kept_rows) = (rows_of(&held), rows_of(&kept));
     let scaler = Scaler::fit(rows, &kept_rows);
@@ -93,13 +95,15 @@ pub(super) fn fit_part(
     train: &[usize],
     stop: &[usize],
     scaler: &Scaler,
-    options: &PartOptions,
+    options: &TrainingPlan,
     seed: u64,
-) -> Result<Part, TrainError> {
+) -> Result<ModelPart, TrainError> {
     Ok(match options {
-        PartOptions::Network(options) => {
-            Part::Network(network::fit(rows, train, stop, scaler, options, seed)?)
+        TrainingPlan::Network(options) => {
+            ModelPart::Network(network::fit(rows, train, stop, scaler, options, seed)?)
         }
-        PartOptions::Trees(options) => Part::Trees(trees::fit(rows, train, stop, options, seed)),
+        TrainingPlan::Trees(options) => {
+            ModelPart::Trees(trees::fit(rows, train, stop, options, seed))
+        }
     })
 }

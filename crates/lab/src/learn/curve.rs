@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::dataset::Dataset;
-use super::metrics;
-use super::model::Part;
-use super::row::Split;
-use super::split;
-use super::train::{Recipe, TrainError, TrainOptions, Trained, fitted, outcomes};
+use super::error::TrainError;
+use super::group;
+use super::model::ModelPart;
+use super::scores;
+use super::split::Split;
+use super::train::{Recipe, TrainOptions, Trained, fitted, outcomes};
 
 /// One point of a learning curve: validation measures of a model fitted on some train rows.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -35,11 +36,11 @@ pub fn learning_curve(
     let rows = &dataset.rows;
     let val = dataset.indices(Split::Val);
     let mut order = dataset.indices(Split::Train);
-    order.sort_by_key(|&i| split::shuffled(rows[i].stem, options.seed));
+    order.sort_by_key(|&i| group::shuffled(rows[i].group_id, options.seed));
     let recipe = Recipe {
         plans: &trained.plans,
         initial: trained.model.parts.iter().find_map(|part| match part {
-            Part::Initial(initial) => Some(Arc::clone(initial)),
+            ModelPart::Initial(initial) => Some(Arc::clone(initial)),
             _ => None,
         }),
         head: &trained.model.head,
@@ -59,8 +60,7 @@ pub fn learning_curve(
         let fitted = fitted(rows, some, options.balanced);
         let model = recipe.fit(rows, &fitted, some, &val)?;
         let outcomes = outcomes(&model, rows, &val);
-        let measured =
-            metrics::measure(&outcomes, metrics::best_threshold(&outcomes), options.seed);
+        let measured = scores::measure(&outcomes, scores::best_threshold(&outcomes), options.seed);
         let point = CurvePoint {
             rows: size,
             accuracy: measured.accuracy,

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::line::ScoredModels;
-use super::row::{Row, RowParser, Split};
-use crate::input::{BadLine, Lines, Problems};
+use super::row::{Row, RowParser};
+use super::split::Split;
+use crate::files::{BadLine, Lines, Problems};
 use pointsman_core::features::Features;
+use pointsman_core::hex;
 
 /// How rows are read.
 #[derive(Clone, Debug, Default)]
@@ -124,12 +126,12 @@ impl Dataset {
         (0..self.rows.len()).filter(|&i| self.rows[i].split == split).collect()
     }
 
-    /// Validation rows whose stem is among the train rows too: leakage, since a model has seen
+    /// Validation rows whose group is among the train rows too: leakage, since a model has seen
     /// the question.
     pub fn leaked(&self) -> usize {
         let train: HashSet<u64> =
-            self.rows.iter().filter(|r| r.split == Split::Train).map(|r| r.stem).collect();
-        self.rows.iter().filter(|r| r.split == Split::Val && train.contains(&r.stem)).count()
+            self.rows.iter().filter(|r| r.split == Split::Train).map(|r| r.group_id).collect();
+        self.rows.iter().filter(|r| r.split == Split::Val && train.contains(&r.group_id)).count()
     }
 }
 
@@ -139,18 +141,13 @@ fn digest(path: &Path) -> std::io::Result<String> {
     }
     let mut hasher = Sha256::new();
     std::io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(hex(&hasher.finalize()))
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex::encode(&hasher.finalize()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::Problem;
+    use crate::files::Problem;
     use std::io::Write;
 
     const GOOD: &str = r#"{"id":"a","prompt":"one","cheap_ok":1,"split":"train"}"#;
@@ -169,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_told_by_content_and_members_are_joined() {
+    fn gzip_is_recognised_by_content_and_members_are_joined() {
         let mut bytes = Vec::new();
         for line in [GOOD, OTHER] {
             let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -191,7 +188,7 @@ mod tests {
         assert_eq!((data.rows.len(), data.reading.problems.counts()), (2, &counts.into()));
         let named = data.reading.problems.take_named();
         assert!(named[0].contains("rows.jsonl:3: not a row"), "{named:?}");
-        assert!(named[1].contains("rows.jsonl:5: the id `a` was there before"), "{named:?}");
+        assert!(named[1].contains("rows.jsonl:5: duplicate ID `a`"), "{named:?}");
         let error = read(&path, true).unwrap_err().to_string();
         assert!(error.contains("rows.jsonl:3: not a row"), "{error}");
     }

@@ -1,7 +1,7 @@
 //! A [`Model`] as ONNX.
 
 use super::graph::Graph;
-use super::model::{Model, Part};
+use super::model::{Model, ModelPart};
 use super::network::{Layer, Matrix, Network};
 use super::scaler::{CLIP, Scaler};
 use super::trees::{Tree, Trees};
@@ -38,12 +38,12 @@ fn logit(graph: &mut Graph, model: &Model) -> String {
     let (mut forests, mut networks, mut initials) = (Vec::new(), Vec::new(), Vec::new());
     for (part, &weight) in model.parts.iter().zip(&model.head.weights) {
         match part {
-            Part::Network(part) => networks.push(weighted(part, weight, &mut offset)),
-            Part::Trees(part) => {
+            ModelPart::Network(part) => networks.push(weighted(part, weight, &mut offset)),
+            ModelPart::Trees(part) => {
                 offset += weight * part.bias;
                 forests.push((part, weight));
             }
-            Part::Initial(part) => initials.push((part, weight)),
+            ModelPart::Initial(part) => initials.push((part, weight)),
         }
     }
     let mut logit = graph.floats("offset", &[1, 1], &[offset]);
@@ -138,35 +138,35 @@ fn side_by_side<'m>(matrices: impl Iterator<Item = &'m Matrix> + Clone) -> Matri
     Matrix { rows, columns, values: (0..rows).flat_map(row).copied().collect() }
 }
 
-/// The sum so far plus all trees at once, without their bias. Every level of every tree is one
-/// column of comparisons, first all first levels; per tree, the bits make a number, and the number
-/// finds the leaf.
+/// The sum so far plus all trees at once, without their bias. Every depth of every tree is one
+/// column of comparisons, first the first split of all trees; per tree, the bits make a number, and
+/// the number finds the leaf.
 fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32, logit: &str) -> String {
-    let depth = trees.trees.iter().map(|tree| tree.levels.len()).max().unwrap_or(0).max(1);
+    let depth = trees.trees.iter().map(|tree| tree.splits.len()).max().unwrap_or(0).max(1);
     let (count, leaves) = (trees.trees.len(), 1_usize << depth);
-    // A tree that ended early gets levels whose bit is never set.
-    let level = |depth: usize| {
-        trees.trees.iter().map(move |tree| *tree.levels.get(depth).unwrap_or(&(0, f32::MAX)))
+    // A tree that ended early gets splits whose bit is never set.
+    let split = |depth: usize| {
+        trees.trees.iter().map(move |tree| *tree.splits.get(depth).unwrap_or(&(0, f32::MAX)))
     };
-    let levels: Vec<(usize, f32)> = (0..depth).flat_map(level).collect();
+    let splits: Vec<(usize, f32)> = (0..depth).flat_map(split).collect();
     let table = |tree: &Tree| -> Vec<f32> {
         let weighted = tree.leaves.iter().map(|leaf| leaf * weight);
         weighted.chain(std::iter::repeat(0.0)).take(leaves).collect()
     };
     let table: Vec<f32> = trees.trees.iter().flat_map(table).collect();
-    let columns: Vec<i64> = levels.iter().map(|level| level.0 as i64).collect();
-    let cuts: Vec<f32> = levels.iter().map(|level| level.1).collect();
+    let columns: Vec<i64> = splits.iter().map(|split| split.0 as i64).collect();
+    let thresholds: Vec<f32> = splits.iter().map(|split| split.1).collect();
     let powers: Vec<f32> = (0..depth).map(|k| (1_usize << k) as f32).collect();
     let starts: Vec<f32> = (0..count).map(|tree| (tree * leaves) as f32).collect();
 
     let columns = graph.integers(&format!("{name}_columns"), &columns);
-    let cuts = graph.floats(&format!("{name}_cuts"), &[1, levels.len()], &cuts);
+    let thresholds = graph.floats(&format!("{name}_cuts"), &[1, splits.len()], &thresholds);
     let powers = graph.floats(&format!("{name}_powers"), &[1, depth], &powers);
     let starts = graph.floats(&format!("{name}_starts"), &[1, count], &starts);
     let table = graph.floats(&format!("{name}_leaves"), &[1, table.len()], &table);
 
     let values = graph.gather(&format!("{name}_values"), "features", &columns, 1);
-    let above = graph.node("Less", &format!("{name}_above"), &[&cuts, &values]);
+    let above = graph.node("Less", &format!("{name}_above"), &[&thresholds, &values]);
     let bits = graph.cast_float(&format!("{name}_bits"), &above);
     let bits = graph.reshape(&format!("{name}_levels"), &bits, &[depth as i64, count as i64]);
     let entry = graph.node("Gemm", &format!("{name}_entries"), &[&powers, &bits, &starts]);

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::metrics::Outcome;
 use super::network::Network;
-use super::row::{Row, SparseFeatures, Split};
+use super::row::Row;
 use super::scaler::Scaler;
+use super::scores::ScoredOutcome;
+use super::sparse::SparseFeatures;
+use super::split::Split;
 use pointsman_core::features::ENGINEERED;
+use pointsman_core::stats::sigmoid_f32;
 
 /// Rows with every combination of one engineered signal and one hashed signal, labelled by them,
 /// among hashed noise.
@@ -22,14 +25,14 @@ pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
             id: i.to_string(),
             source: String::new(),
             split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
-            stem: i as u64,
+            group_id: i as u64,
             features: SparseFeatures { engineered, buckets },
             cheap_ok,
             cheap: f32::from(u8::from(cheap_ok)),
             strong: 1.0,
             weight: 1.0,
-            peers: BTreeMap::new(),
-            softened: None,
+            auxiliary_models: BTreeMap::new(),
+            soft_label: None,
         }
     };
     (0..n).map(row).collect()
@@ -41,13 +44,13 @@ pub(super) fn scores(
     rows: &[Row],
     indices: &[usize],
     scaler: &Scaler,
-) -> Vec<Outcome> {
+) -> Vec<ScoredOutcome> {
     let score = |&i: &usize| {
         let row = &rows[i];
         let mut scaled = Vec::new();
         scaler.apply(&row.features.engineered, &mut scaled);
         let logit = network.logit(&scaled, &row.features.buckets);
-        row.outcome(1.0 / (1.0 + (-logit).exp()))
+        row.outcome(sigmoid_f32(logit))
     };
     indices.iter().map(score).collect()
 }

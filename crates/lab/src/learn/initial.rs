@@ -2,7 +2,7 @@
 
 use tract_onnx::pb;
 
-use super::row::SparseFeatures;
+use super::sparse::SparseFeatures;
 use pointsman_core::classifier::{Classifier, ModelError};
 use pointsman_core::features::Features;
 
@@ -61,7 +61,7 @@ impl Initial {
         Ok(Initial { classifier, graph })
     }
 
-    /// What the model says of itself: its version.
+    /// The model's version, from its manifest.
     pub fn version(&self) -> &str {
         &self.classifier.manifest().version
     }
@@ -76,7 +76,8 @@ impl Initial {
         (score / (1.0 - score)).ln()
     }
 
-    /// The model's graph up to its logit, and the logit's name. No name meets one of a new graph.
+    /// The model's graph up to its logit, and the logit's name. No name collides with one of a new
+    /// graph.
     pub(super) fn graph(&self) -> (&pb::GraphProto, &str) {
         let logit = self.graph.node.last().map_or("", |node| node.name.as_str());
         (&self.graph, logit)

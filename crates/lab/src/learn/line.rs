@@ -8,19 +8,19 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::reject::Reject;
-use super::row::Split;
+use super::split::Split;
 use pointsman_core::prompt::ApiFormat;
 
 /// The fields of both layouts: the dataset row, and the flat columns of public routing data.
 #[derive(Deserialize)]
-pub(super) struct Line<'a> {
+pub(super) struct DatasetLine<'a> {
     id: Option<Value>,
     pub(super) source: Option<String>,
     pub(super) split: Option<Split>,
     /// As it was sent: in another order of its fields it could be another conversation.
     #[serde(borrow)]
     pub(super) request: Option<&'a RawValue>,
-    /// Where the request was sent to, which tells its format.
+    /// Where the request was sent to, which gives its format.
     path: Option<String>,
     #[serde(borrow)]
     pub(super) prompt: Option<Cow<'a, str>>,
@@ -64,8 +64,8 @@ impl Flag {
     }
 }
 
-impl Line<'_> {
-    pub(super) fn read(line: &[u8]) -> Result<Line<'_>, Reject> {
+impl DatasetLine<'_> {
+    pub(super) fn read(line: &[u8]) -> Result<DatasetLine<'_>, Reject> {
         let text = std::str::from_utf8(line).map_err(|_| Reject::NotUtf8)?;
         serde_json::from_str(text).map_err(|e| Reject::Json(e.to_string()))
     }
@@ -78,7 +78,10 @@ impl Line<'_> {
     }
 
     /// Scores of all models but the two that are compared.
-    pub(super) fn peers(&self, compared: Option<&ScoredModels>) -> BTreeMap<String, f32> {
+    pub(super) fn auxiliary_models(
+        &self,
+        compared: Option<&ScoredModels>,
+    ) -> BTreeMap<String, f32> {
         let pair = match compared {
             Some(models) => [Some(models.cheap.as_str()), Some(models.strong.as_str()), None, None],
             None => {
@@ -105,7 +108,7 @@ impl Line<'_> {
         }
     }
 
-    /// The request's format: its path knows, its shape tells.
+    /// The request's format: by its path, otherwise by its shape.
     pub(super) fn format(&self, request: &RawValue) -> Result<ApiFormat, Reject> {
         match &self.path {
             Some(path) => {
@@ -125,7 +128,7 @@ pub struct ScoredModels {
 }
 
 /// The label and the qualities of both answers; what is missing follows from what is there.
-pub(super) fn labels(line: &Line) -> Result<(bool, f32, f32), Reject> {
+pub(super) fn labels(line: &DatasetLine) -> Result<(bool, f32, f32), Reject> {
     let label = line.label.as_ref();
     let strong = line.score("strong").or(line.strong);
     let cheap = line.score("cheap").or(line.cheap);
@@ -142,7 +145,10 @@ pub(super) fn labels(line: &Line) -> Result<(bool, f32, f32), Reject> {
 }
 
 /// The label and the qualities of two named models' answers.
-pub(super) fn compared(line: &Line, models: &ScoredModels) -> Result<(bool, f32, f32), Reject> {
+pub(super) fn compared(
+    line: &DatasetLine,
+    models: &ScoredModels,
+) -> Result<(bool, f32, f32), Reject> {
     let score = |model: &String| {
         let score = line.score(model).ok_or_else(|| Reject::NoScore(model.clone()))?;
         in_range("scores", score, 0.0, 1.0, "0..=1")

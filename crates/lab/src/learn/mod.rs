@@ -1,4 +1,4 @@
-//! Labelled rows to a model: dataset, fit, calibration, export, metrics.
+//! Labelled rows to a model: dataset, fit, calibration, export, scores.
 //!
 //! ```text
 //! rows ─► dataset (features) ─► fit (candidates on train rows) ─► select (validation rows)
@@ -13,20 +13,22 @@
     reason = "native only: numeric code over matrices of known shape, and no request is open"
 )]
 
-mod bags;
 mod bundle;
 pub mod calibrate;
+mod candidate;
 mod card;
 mod cross;
 mod curve;
 mod dataset;
+mod embedding_bag;
+mod error;
 mod export;
 #[cfg(test)]
 mod fixture;
 mod graph;
+mod group;
 mod initial;
 mod line;
-pub mod metrics;
 mod model;
 mod network;
 mod objective;
@@ -34,6 +36,8 @@ mod plan;
 mod reject;
 mod row;
 mod scaler;
+pub mod scores;
+mod soft_label;
 mod sparse;
 mod split;
 mod teacher;
@@ -41,19 +45,23 @@ mod train;
 mod trees;
 
 pub use bundle::{BundleError, Provenance, TrainedTarget, write_model};
+pub use candidate::Candidate;
 pub use curve::{CurvePoint, learning_curve};
 pub use dataset::{Dataset, DatasetError, FileDigest, ReadOptions, Reading, read_rows};
+pub use error::TrainError;
 pub use export::to_onnx;
+pub use group::group_id;
 pub use initial::{Initial, InitialError};
 pub use line::ScoredModels;
-pub use model::{Head, Model, Part};
+pub use model::{Head, Model, ModelPart};
 pub use network::{Network, NetworkOptions};
-pub use objective::{Objective, Softened};
-pub use plan::{Algorithm, PartOptions};
+pub use objective::Objective;
+pub use plan::{Algorithm, TrainingPlan};
 pub use reject::Reject;
-pub use row::{Row, SparseFeatures, Split};
-pub(crate) use row::{RowParser, body_of};
+pub use row::{Row, RowParser, body_of};
 pub use scaler::Scaler;
-pub use split::stem_hash;
-pub use train::{Candidate, TrainError, TrainOptions, Trained, train};
+pub use soft_label::SoftLabel;
+pub use sparse::SparseFeatures;
+pub use split::Split;
+pub use train::{TrainOptions, Trained, train};
 pub use trees::{Tree, TreeOptions, Trees};

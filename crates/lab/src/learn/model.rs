@@ -5,39 +5,42 @@ use std::sync::Arc;
 use super::initial::Initial;
 use super::network::Network;
 use super::objective::Objective;
-use super::row::{Row, SparseFeatures};
+use super::row::Row;
 use super::scaler::Scaler;
+use super::sparse::SparseFeatures;
 use super::trees::Trees;
+use pointsman_core::stats::logistic::{self, Example};
+use pointsman_core::stats::sigmoid_f32;
 
 /// A model of one non-strongest target, before export.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub scaler: Scaler,
-    pub parts: Vec<Part>,
+    pub parts: Vec<ModelPart>,
     /// Combination and calibration.
     pub head: Head,
 }
 
 /// One fitted function of the features.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
+pub enum ModelPart {
     Network(Network),
     Trees(Trees),
     /// The model that this one was started from.
     Initial(Arc<Initial>),
 }
 
-impl Part {
+impl ModelPart {
     /// The part's logit for a row.
     pub(super) fn logit(&self, features: &SparseFeatures, scaler: &Scaler) -> f32 {
         match self {
-            Part::Network(network) => {
+            ModelPart::Network(network) => {
                 let mut scaled = Vec::with_capacity(features.engineered.len());
                 scaler.apply(&features.engineered, &mut scaled);
                 network.logit(&scaled, &features.buckets)
             }
-            Part::Trees(trees) => trees.logit(&features.engineered, &features.buckets),
-            Part::Initial(initial) => initial.logit(features),
+            ModelPart::Trees(trees) => trees.logit(&features.engineered, &features.buckets),
+            ModelPart::Initial(initial) => initial.logit(features),
         }
     }
 }
@@ -66,7 +69,7 @@ impl Model {
 impl Head {
     /// Probability from the parts' logits.
     pub fn score(&self, logits: &[f32]) -> f32 {
-        1.0 / (1.0 + (-self.logit(logits)).exp())
+        sigmoid_f32(self.logit(logits))
     }
 
     /// Log-odds from the parts' logits.
@@ -74,9 +77,9 @@ impl Head {
         self.weights.iter().zip(logits).map(|(w, l)| w * l).sum::<f32>() + self.offset
     }
 
-    /// Fits weights and offset by Newton's method on the log loss of the targets of
-    /// `rows[indices[k]]` given `logits[k]`, with a slight pull of the weights towards `prior`, one
-    /// per part: few rows must not turn a part upside down.
+    /// Fits weights and offset on the log loss of the targets of `rows[indices[k]]` given
+    /// `logits[k]`, with a small L2 penalty on the weights' distance from `prior`, one per part:
+    /// few rows must not turn a part upside down.
     pub fn fit(
         rows: &[Row],
         indices: &[usize],
@@ -84,58 +87,21 @@ impl Head {
         prior: &[f32],
         objective: Objective,
     ) -> Head {
-        const PULL: f64 = 3.0;
-        let parts = prior.len();
-        // From zero, where no row is saturated, Newton's steps are safe.
-        let mut theta = vec![0.0; parts + 1];
-        for _ in 0..25 {
-            let size = parts + 1;
-            let mut gradient = vec![0.0; size];
-            let mut hessian = vec![vec![0.0; size]; size];
-            for (&i, logits) in indices.iter().zip(logits) {
-                let x: Vec<f64> =
-                    logits.iter().map(|l| f64::from(*l)).chain(std::iter::once(1.0)).collect();
-                let z: f64 = theta.iter().zip(&x).map(|(t, x)| t * x).sum();
-                let p = 1.0 / (1.0 + (-z).exp());
-                let weight = f64::from(rows[i].weight);
-                let error = weight * (p - f64::from(objective.target(&rows[i])));
-                for a in 0..size {
-                    gradient[a] += error * x[a];
-                    for b in 0..size {
-                        hessian[a][b] += weight * p * (1.0 - p) * x[a] * x[b];
-                    }
-                }
-            }
-            for a in 0..parts {
-                gradient[a] += PULL * (theta[a] - f64::from(prior[a]));
-                hessian[a][a] += PULL;
-            }
-            hessian[parts][parts] += 1e-9;
-            for (t, step) in theta.iter_mut().zip(solve(hessian, gradient)) {
-                *t -= step;
-            }
-        }
-        let offset = theta.pop().unwrap_or_default() as f32;
-        Head { weights: theta.iter().map(|t| *t as f32).collect(), offset }
-    }
-}
-
-/// Solves a small symmetric positive definite system by Gaussian elimination.
-pub(super) fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
-    let n = b.len();
-    for k in 0..n {
-        let (above, below) = a.split_at_mut(k + 1);
-        for (i, row) in (k + 1..n).zip(below) {
-            let factor = row[k] / above[k][k];
-            row.iter_mut().zip(&above[k]).for_each(|(x, pivot)| *x -= factor * pivot);
-            b[i] -= factor * b[k];
+        /// Penalty of the weights' distance from the prior.
+        const L2: f64 = 3.0;
+        let example = |(&i, logits): (&usize, &Vec<f32>)| Example {
+            inputs: logits.iter().map(|logit| f64::from(*logit)).collect(),
+            target: f64::from(objective.target(&rows[i])),
+            weight: f64::from(rows[i].weight),
+        };
+        let examples: Vec<Example> = indices.iter().zip(logits).map(example).collect();
+        let prior: Vec<f64> = prior.iter().map(|weight| f64::from(*weight)).collect();
+        let fitted = logistic::fit(&examples, &prior, L2);
+        Head {
+            weights: fitted.weights.iter().map(|weight| *weight as f32).collect(),
+            offset: fitted.offset as f32,
         }
     }
-    for k in (0..n).rev() {
-        let known: f64 = (k + 1..n).map(|j| a[k][j] * b[j]).sum();
-        b[k] = (b[k] - known) / a[k][k];
-    }
-    b
 }
 
 #[cfg(test)]
@@ -158,10 +124,5 @@ mod tests {
         let head = Head::fit(&rows, &all, &logits, &[0.5, 0.5], Objective::Sufficient);
         assert!(head.weights[0] > 0.0 && head.weights[1].abs() < 0.1, "{head:?}");
         assert!((head.score(&[9.0, 0.0]) - 0.9).abs() < 0.02, "{head:?}");
-    }
-
-    #[test]
-    fn a_diagonal_system_is_solved() {
-        assert_eq!(solve(vec![vec![2.0, 0.0], vec![0.0, 4.0]], vec![2.0, 2.0]), vec![1.0, 0.5]);
     }
 }

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::bags::Bags;
+use super::embedding_bag::EmbeddingBag;
 use super::objective::Objective;
 use super::row::Row;
 use super::scaler::Scaler;
@@ -29,8 +29,8 @@ pub struct NetworkOptions {
     pub hidden: Vec<usize>,
     /// Hashed inputs are multiplied by this.
     pub hashed_scale: f32,
-    /// And by their bucket's log count ratio (see [`count_ratios`]): better where single words tell,
-    /// worse where it is the kind of text.
+    /// And by their bucket's log count ratio (see [`count_ratios`]): better where single words
+    /// decide, worse where it is the kind of text.
     pub count_ratios: bool,
     /// Strength `C` of the data against an L2 penalty on all weights, as scikit-learn has it.
     pub data_weight: f64,
@@ -232,7 +232,7 @@ pub(super) fn softplus(x: f64) -> f64 {
 struct Batch {
     /// `f32[n, ENGINEERED]`.
     engineered: Tensor,
-    hashed: Bags,
+    hashed: EmbeddingBag,
     /// `f32[n, 1]`.
     label: Tensor,
     /// `f32[n, 1]`.
@@ -262,7 +262,7 @@ impl Batch {
         let cpu = &Device::Cpu;
         Ok(Batch {
             engineered: Tensor::from_vec(engineered, (n, ENGINEERED), cpu)?,
-            hashed: Bags(Arc::new(bags)),
+            hashed: EmbeddingBag(Arc::new(bags)),
             label: Tensor::from_vec(label.collect(), (n, 1), cpu)?,
             weight: Tensor::from_vec(weight.collect(), (n, 1), cpu)?,
         })
@@ -358,7 +358,7 @@ fn zeros(columns: usize) -> Result<Var> {
 mod tests {
     use super::*;
     use crate::learn::fixture::{rows, scores};
-    use crate::learn::metrics::auroc;
+    use crate::learn::scores::auroc;
 
     fn mlp() -> NetworkOptions {
         NetworkOptions {

@@ -15,19 +15,12 @@ pub enum Objective {
     Gain,
 }
 
-/// A row's targets after its peers had a say (see [`super::teacher`]), 0..=1 each.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Softened {
-    pub sufficient: f32,
-    pub gain: f32,
-}
-
 impl Objective {
-    /// What fitting aims at: the recorded value, or the softened one.
+    /// What fitting aims at: the recorded value, or the soft label where there is one.
     pub(super) fn target(self, row: &Row) -> f32 {
-        match (self, row.softened) {
-            (Objective::Sufficient, Some(softened)) => softened.sufficient,
-            (Objective::Gain, Some(softened)) => softened.gain,
+        match (self, row.soft_label) {
+            (Objective::Sufficient, Some(soft)) => soft.sufficient,
+            (Objective::Gain, Some(soft)) => soft.gain,
             (_, None) => self.recorded(row),
         }
     }

@@ -7,7 +7,7 @@ use super::objective::Objective;
 use super::trees::TreeOptions;
 
 /// Which kinds of model compete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// All of them; the best on validation rows wins.
@@ -20,8 +20,7 @@ pub enum Algorithm {
     Trees,
     /// The best of each of the three, their logits combined by logistic regression.
     Stacked,
-    /// The model that training starts from, calibrated anew.
-    #[value(skip)]
+    /// The model that training starts from, calibrated again.
     Initial,
 }
 
@@ -53,7 +52,7 @@ impl Algorithm {
     }
 
     /// Hyper-parameters that a kind is tried with.
-    pub(super) fn plans(self) -> Vec<PartOptions> {
+    pub(super) fn plans(self) -> Vec<TrainingPlan> {
         match self {
             Algorithm::Logistic => [
                 logistic(COUNT_RATIOS, 0.03),
@@ -61,67 +60,67 @@ impl Algorithm {
                 logistic(PLAIN, 0.03),
                 logistic(PLAIN, 0.1),
             ]
-            .map(PartOptions::Network)
+            .map(TrainingPlan::Network)
             .to_vec(),
-            Algorithm::Mlp => [0.03, 0.1].map(|c| PartOptions::Network(mlp(c))).to_vec(),
-            Algorithm::Trees => [256, 512].map(|n| PartOptions::Trees(trees(n))).to_vec(),
+            Algorithm::Mlp => [0.03, 0.1].map(|c| TrainingPlan::Network(mlp(c))).to_vec(),
+            Algorithm::Trees => [256, 512].map(|n| TrainingPlan::Trees(trees(n))).to_vec(),
             Algorithm::Auto | Algorithm::Stacked | Algorithm::Initial => Vec::new(),
         }
     }
 }
 
-/// How one part is fitted.
+/// How one part is fitted: an algorithm with its hyper-parameters.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PartOptions {
+pub enum TrainingPlan {
     Network(NetworkOptions),
     Trees(TreeOptions),
 }
 
-impl PartOptions {
+impl TrainingPlan {
     /// What cross-validation fits: one run of trees ranks plans as well as the mean of several.
-    pub(super) fn for_trial(&self) -> PartOptions {
+    pub(super) fn for_trial(&self) -> TrainingPlan {
         match self {
-            PartOptions::Trees(options) => {
-                PartOptions::Trees(TreeOptions { runs: 1, ..options.clone() })
+            TrainingPlan::Trees(options) => {
+                TrainingPlan::Trees(TreeOptions { runs: 1, ..options.clone() })
             }
-            PartOptions::Network(_) => self.clone(),
+            TrainingPlan::Network(_) => self.clone(),
         }
     }
 
     /// The same plan with the other objective.
-    pub(super) fn for_gain(&self) -> PartOptions {
+    pub(super) fn for_gain(&self) -> TrainingPlan {
         let objective = Objective::Gain;
         match self {
             // Targets of half the spread have a quarter of the loss to gain: under the same penalty
             // a perceptron's weights would all fall to zero.
-            PartOptions::Network(o) => {
+            TrainingPlan::Network(o) => {
                 let data_weight = 4.0 * o.data_weight;
-                PartOptions::Network(NetworkOptions { objective, data_weight, ..o.clone() })
+                TrainingPlan::Network(NetworkOptions { objective, data_weight, ..o.clone() })
             }
-            PartOptions::Trees(o) => PartOptions::Trees(TreeOptions { objective, ..o.clone() }),
+            TrainingPlan::Trees(o) => TrainingPlan::Trees(TreeOptions { objective, ..o.clone() }),
         }
     }
 
     fn objective(&self) -> Objective {
         match self {
-            PartOptions::Network(options) => options.objective,
-            PartOptions::Trees(options) => options.objective,
+            TrainingPlan::Network(options) => options.objective,
+            TrainingPlan::Trees(options) => options.objective,
         }
     }
 }
 
-impl fmt::Display for PartOptions {
+impl fmt::Display for TrainingPlan {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            PartOptions::Network(o) => {
+            TrainingPlan::Network(o) => {
                 match o.hidden.as_slice() {
                     [] => write!(formatter, "logistic, C {}", o.data_weight)?,
                     hidden => write!(formatter, "mlp {hidden:?}, C {}", o.data_weight)?,
                 }
                 formatter.write_str(if o.count_ratios { ", count ratios" } else { ", plain" })
             }
-            PartOptions::Trees(o) => {
+            TrainingPlan::Trees(o) => {
                 write!(formatter, "trees, depth {}, {} n-grams", o.depth, o.buckets)
             }
         }?;

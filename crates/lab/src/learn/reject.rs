@@ -1,9 +1,9 @@
 //! What can be wrong with a line of a dataset.
 
-use crate::input::Problem;
+use crate::files::Problem;
 use pointsman_core::prompt::{ApiFormat, PromptError};
 
-/// Why a line is no row.
+/// Why a line is not a row.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Reject {
     #[error("not UTF-8")]
@@ -12,19 +12,19 @@ pub enum Reject {
     Json(String),
     #[error("neither `request` nor `prompt`")]
     NoText,
-    #[error("`request` is no {format} body: {error}", format = .format.name())]
+    #[error("`request` is not a {format} body: {error}", format = .format.name())]
     Request { format: ApiFormat, error: PromptError },
-    #[error("`path` is {0}, which is no model's")]
+    #[error("unsupported `path` {0}")]
     Path(String),
     #[error("`prompt` is empty")]
     EmptyPrompt,
     #[error("no label: give `label.cheap_ok`, `cheap_ok`, or the scores of both models")]
     NoLabel,
-    #[error("no score of `{0}`")]
+    #[error("no score for `{0}`")]
     NoScore(String),
     #[error("`{field}` is {value}; it must be within {rule}")]
     OutOfRange { field: &'static str, value: f64, rule: &'static str },
-    #[error("the id `{0}` was there before")]
+    #[error("duplicate ID `{0}`")]
     DuplicateId(String),
 }
 

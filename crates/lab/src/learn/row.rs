@@ -3,31 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::Deserialize;
 use serde_json::json;
 
-use super::line::{self, Line, ScoredModels};
-use super::metrics::Outcome;
-use super::objective::Softened;
+use super::group;
+use super::line::{self, DatasetLine, ScoredModels};
 use super::reject::Reject;
-use super::split;
+use super::scores::ScoredOutcome;
+use super::soft_label::SoftLabel;
+use super::sparse::SparseFeatures;
+use super::split::Split;
 use pointsman_core::features::{Features, extract_into};
 use pointsman_core::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt};
-
-pub use super::sparse::SparseFeatures;
-
-/// Which part of a dataset a row belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Weights are fitted on it.
-    Train,
-    /// Candidates, calibration and threshold are chosen on it.
-    #[serde(alias = "validation", alias = "valid", alias = "dev")]
-    Val,
-    /// Never read by training.
-    Test,
-}
 
 /// A labelled prompt, as features.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +22,8 @@ pub struct Row {
     /// Name of the task or data set it comes from; `""` when the row does not say.
     pub source: String,
     pub split: Split,
-    /// Same for near-duplicate prompts: see [`super::stem_hash`].
-    pub stem: u64,
+    /// Same for near-duplicate prompts: see [`super::group_id`].
+    pub group_id: u64,
     pub features: SparseFeatures,
     /// The label: the cheap model's answer is good enough.
     pub cheap_ok: bool,
@@ -48,22 +34,22 @@ pub struct Row {
     /// How much the row counts in fitting; 1 unless the row says otherwise.
     pub weight: f32,
     /// Scores of models other than these two, 0..=1, by name.
-    pub peers: BTreeMap<String, f32>,
-    /// What is fitted in the place of the label, where peers tell more than it does.
-    pub softened: Option<Softened>,
+    pub auxiliary_models: BTreeMap<String, f32>,
+    /// What is fitted in the place of the label, where auxiliary models say more than it does.
+    pub soft_label: Option<SoftLabel>,
 }
 
 impl Row {
     /// The row's outcome under a score.
-    pub fn outcome(&self, score: f32) -> Outcome {
-        Outcome { score, cheap_ok: self.cheap_ok, cheap: self.cheap, strong: self.strong }
+    pub fn outcome(&self, score: f32) -> ScoredOutcome {
+        ScoredOutcome { score, cheap_ok: self.cheap_ok, cheap: self.cheap, strong: self.strong }
     }
 }
 
 /// The request body of a line with its format; a plain-text row becomes a chat of one turn. `None`
-/// for no row.
-pub(crate) fn body_of(line: &[u8]) -> Option<(ApiFormat, Vec<u8>)> {
-    let line = Line::read(line).ok()?;
+/// when the line is not a row.
+pub fn body_of(line: &[u8]) -> Option<(ApiFormat, Vec<u8>)> {
+    let line = DatasetLine::read(line).ok()?;
     if let Some(request) = line.request {
         return Some((line.format(request).ok()?, request.get().as_bytes().to_vec()));
     }
@@ -71,13 +57,13 @@ pub(crate) fn body_of(line: &[u8]) -> Option<(ApiFormat, Vec<u8>)> {
     Some((ApiFormat::ChatCompletions, body.to_string().into_bytes()))
 }
 
-/// Turns lines into rows, reusing one feature vector. Of rows with one id and source the first
+/// Turns lines into rows, reusing one feature vector. Of rows with the same ID and source the first
 /// counts.
 #[derive(Default)]
-pub(crate) struct RowParser {
+pub struct RowParser {
     features: Features,
     models: Option<ScoredModels>,
-    /// Digests, because there may be hundreds of millions of ids.
+    /// Digests, because there may be hundreds of millions of IDs.
     seen: HashSet<u64>,
 }
 
@@ -95,8 +81,8 @@ impl RowParser {
         position: &str,
         unsplit: Option<Split>,
     ) -> Result<Row, Reject> {
-        let line = Line::read(line)?;
-        let stem = self.read_prompt(&line)?;
+        let line = DatasetLine::read(line)?;
+        let group_id = self.read_prompt(&line)?;
         let (cheap_ok, cheap, strong) = match &self.models {
             Some(models) => line::compared(&line, models)?,
             None => line::labels(&line)?,
@@ -104,11 +90,11 @@ impl RowParser {
         let weight = line::in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
         Ok(Row {
             id: self.name(&line, position)?,
-            peers: line.peers(self.models.as_ref()),
-            softened: None,
+            auxiliary_models: line.auxiliary_models(self.models.as_ref()),
+            soft_label: None,
             source: line.source.unwrap_or_default(),
-            split: line.split.or(unsplit).unwrap_or_else(|| split::by_stem(stem)),
-            stem,
+            split: line.split.or(unsplit).unwrap_or_else(|| group::by_group(group_id)),
+            group_id,
             features: SparseFeatures::from(&self.features),
             cheap_ok,
             cheap,
@@ -118,14 +104,14 @@ impl RowParser {
     }
 
     /// Features of one line, which need not be labelled; returns its id.
-    pub(crate) fn prompt(&mut self, line: &[u8], position: &str) -> Result<String, Reject> {
-        let line = Line::read(line)?;
+    pub fn prompt(&mut self, line: &[u8], position: &str) -> Result<String, Reject> {
+        let line = DatasetLine::read(line)?;
         self.read_prompt(&line)?;
         self.name(&line, position)
     }
 
     /// The row's id, or where it is.
-    fn name(&mut self, line: &Line, position: &str) -> Result<String, Reject> {
+    fn name(&mut self, line: &DatasetLine, position: &str) -> Result<String, Reject> {
         let Some(id) = line.id() else { return Ok(position.to_owned()) };
         let mut hasher = DefaultHasher::new();
         (line.source.as_deref().unwrap_or_default(), &id).hash(&mut hasher);
@@ -133,12 +119,12 @@ impl RowParser {
     }
 
     /// Features of the line that was parsed last.
-    pub(crate) fn features(&self) -> &Features {
+    pub fn features(&self) -> &Features {
         &self.features
     }
 
-    /// Fills `self.features` from the row's text; returns the text's stem.
-    fn read_prompt(&mut self, line: &Line) -> Result<u64, Reject> {
+    /// Fills `self.features` from the row's text; returns the group of the text.
+    fn read_prompt(&mut self, line: &DatasetLine) -> Result<u64, Reject> {
         match (line.request, &line.prompt) {
             (Some(request), _) => {
                 let format = line.format(request)?;
@@ -148,13 +134,13 @@ impl RowParser {
                 let prompt = Prompt::parse(format, &mut body, truncated)
                     .map_err(|error| Reject::Request { format, error })?;
                 extract_into(&prompt, &mut self.features);
-                Ok(split::prompt_stem(&prompt))
+                Ok(group::prompt_group(&prompt))
             }
             (None, Some(text)) if text.trim().is_empty() => Err(Reject::EmptyPrompt),
             (None, Some(text)) => {
                 let prompt = Prompt::from_text(cut(text, MAX_BODY_BYTES));
                 extract_into(&prompt, &mut self.features);
-                Ok(split::prompt_stem(&prompt))
+                Ok(group::prompt_group(&prompt))
             }
             (None, None) => Err(Reject::NoText),
         }
@@ -207,13 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn the_compared_models_are_not_among_the_peers() {
-        let peers = |line: &str| parse(line).unwrap().peers.into_keys().collect::<Vec<_>>();
+    fn the_compared_models_are_not_auxiliary() {
+        let auxiliary_models =
+            |line: &str| parse(line).unwrap().auxiliary_models.into_keys().collect::<Vec<_>>();
         let flat = r#"{"prompt":"hi","strong_model":"l","cheap_model":"s","strong":1,"cheap":0,
             "models":{"l":1,"s":0,"m":0.5,"broken":null}}"#;
-        assert_eq!(peers(flat), ["m"]);
+        assert_eq!(auxiliary_models(flat), ["m"]);
         let scores = r#"{"prompt":"hi","scores":{"cheap":0,"strong":1,"medium":1,"off":7}}"#;
-        assert_eq!(peers(scores), ["medium"]);
+        assert_eq!(auxiliary_models(scores), ["medium"]);
     }
 
     #[test]

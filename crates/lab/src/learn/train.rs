@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::candidate::Candidate;
 use super::cross::{self, Tried};
 use super::dataset::Dataset;
+use super::error::TrainError;
 use super::initial::Initial;
-use super::metrics::{self, Metrics, Outcome};
-use super::model::{Head, Model, Part};
+use super::model::{Head, Model, ModelPart};
 use super::objective::Objective;
-use super::plan::{Algorithm, PartOptions};
-use super::row::{Row, Split};
+use super::plan::{Algorithm, TrainingPlan};
+use super::row::Row;
 use super::scaler::Scaler;
+use super::scores::{self, Metrics, ScoredOutcome};
+use super::split::Split;
 use super::teacher;
 use pointsman_core::classifier::Novelty;
 
@@ -29,36 +32,6 @@ pub struct TrainOptions {
     pub balanced: bool,
 }
 
-/// Why nothing was trained.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    #[error("no {0} rows")]
-    NoRows(&'static str),
-    #[error("all {rows} {split} rows have cheap_ok = {cheap_ok}")]
-    OneClass { split: &'static str, rows: usize, cheap_ok: bool },
-    #[error("fitting failed: {0}")]
-    Fit(#[from] candle_core::Error),
-}
-
-/// One plan or model that competed, measured on train rows that it was not fitted on.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Candidate {
-    pub name: String,
-    /// Empty for what is made of several parts.
-    pub options: Option<PartOptions>,
-    pub auroc: f64,
-    pub apgr: Option<f64>,
-}
-
-impl Candidate {
-    /// AUROC ranks by the label, APGR by the quality that a strong call buys; both are 0.5 for
-    /// chance and 1 at best, and a router needs both. On the same rows APGR has about twice the
-    /// standard error, so it counts half.
-    pub(super) fn merit(&self) -> f64 {
-        2.0 * self.auroc + self.apgr.unwrap_or(0.5)
-    }
-}
-
 /// What training gives.
 #[derive(Debug)]
 pub struct Trained {
@@ -67,7 +40,7 @@ pub struct Trained {
     pub algorithm: Algorithm,
     pub objective: Objective,
     /// How each part was fitted.
-    pub plans: Vec<PartOptions>,
+    pub plans: Vec<TrainingPlan>,
     /// Threshold of highest accuracy on validation rows.
     pub threshold: f32,
     /// Where the train rows lie.
@@ -87,7 +60,7 @@ struct Contender {
     kind: Algorithm,
     objective: Objective,
     candidate: Candidate,
-    plans: Vec<PartOptions>,
+    plans: Vec<TrainingPlan>,
     /// Over the parts of the plans, and the initial model where it takes part.
     head: Head,
 }
@@ -176,7 +149,7 @@ pub fn train(
     };
     let model = recipe.fit(rows, &fitted, &train, &val)?;
     let outcomes = outcomes(&model, rows, &val);
-    let threshold = metrics::best_threshold(&outcomes);
+    let threshold = scores::best_threshold(&outcomes);
     Ok(Trained {
         algorithm: chosen.kind,
         objective: chosen.objective,
@@ -184,7 +157,7 @@ pub fn train(
         threshold,
         novelty: novelty(&model.scaler, rows, &val),
         candidates,
-        validation: metrics::measure(&outcomes, threshold, options.seed),
+        validation: scores::measure(&outcomes, threshold, options.seed),
         baselines: baselines(rows, &val, options.seed),
         by_source: by_source(rows, &val, &outcomes, threshold, options.seed),
         model,
@@ -208,15 +181,15 @@ fn contender(
     let count = parts.len() + usize::from(start.is_some());
     let head = Head::fit(rows, train, &logits, &vec![1.0 / count as f32; count], objective);
     let score = |(&i, logits): (&usize, &Vec<f32>)| rows[i].outcome(head.score(logits));
-    let outcomes: Vec<Outcome> = train.iter().zip(&logits).map(score).collect();
+    let outcomes: Vec<ScoredOutcome> = train.iter().zip(&logits).map(score).collect();
     let candidate = Candidate {
         name: match objective {
             Objective::Sufficient => kind.to_string(),
             Objective::Gain => format!("{kind}, for gain"),
         },
         options: None,
-        auroc: metrics::auroc(&outcomes).unwrap_or(0.5),
-        apgr: metrics::apgr(&outcomes),
+        auroc: scores::auroc(&outcomes).unwrap_or(0.5),
+        apgr: scores::apgr(&outcomes),
     };
     let plans = parts.iter().map(|part| part.options.clone()).collect();
     Contender { kind, objective, candidate, plans, head }
@@ -224,7 +197,7 @@ fn contender(
 
 /// How the chosen model is made from rows.
 pub(super) struct Recipe<'a> {
-    pub(super) plans: &'a [PartOptions],
+    pub(super) plans: &'a [TrainingPlan],
     pub(super) initial: Option<Arc<Initial>>,
     /// As cross-validation left it.
     pub(super) head: &'a Head,
@@ -243,9 +216,9 @@ impl Recipe<'_> {
     ) -> Result<Model, TrainError> {
         let scaler = Scaler::fit(rows, train);
         let fit =
-            |plan: &PartOptions| cross::fit_part(fitted, train, val, &scaler, plan, self.seed);
-        let mut parts = self.plans.par_iter().map(fit).collect::<Result<Vec<Part>, _>>()?;
-        parts.extend(self.initial.clone().map(Part::Initial));
+            |plan: &TrainingPlan| cross::fit_part(fitted, train, val, &scaler, plan, self.seed);
+        let mut parts = self.plans.par_iter().map(fit).collect::<Result<Vec<ModelPart>, _>>()?;
+        parts.extend(self.initial.clone().map(ModelPart::Initial));
         let mut model = Model { scaler, parts, head: self.head.clone() };
         recalibrate(&mut model, rows, val, self.objective);
         Ok(model)
@@ -286,8 +259,8 @@ fn novelty(scaler: &Scaler, rows: &[Row], val: &[usize]) -> Novelty {
     novelty
 }
 
-/// The rows as they are fitted: softened where the train rows have peers, and when `balanced` with
-/// weights that give both labels the same weight among the train rows.
+/// The rows as they are fitted: with soft labels where the train rows have auxiliary models, and
+/// when `balanced` with weights that give both labels the same weight among the train rows.
 pub(super) fn fitted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Cow<'a, [Row]> {
     let mut fitted = teacher::soften(rows, train);
     if balanced {
@@ -302,34 +275,35 @@ pub(super) fn fitted<'a>(rows: &'a [Row], train: &[usize], balanced: bool) -> Co
 }
 
 /// Outcomes of some rows under a model.
-pub(super) fn outcomes(model: &Model, rows: &[Row], indices: &[usize]) -> Vec<Outcome> {
+pub(super) fn outcomes(model: &Model, rows: &[Row], indices: &[usize]) -> Vec<ScoredOutcome> {
     indices.par_iter().map(|&i| rows[i].outcome(model.score(&rows[i].features))).collect()
 }
 
 /// What a router must beat: always the cheap model (ranks like chance), and length alone.
 fn baselines(rows: &[Row], val: &[usize], seed: u64) -> Vec<(&'static str, Metrics)> {
-    let constant: Vec<Outcome> = val.iter().map(|&i| rows[i].outcome(1.0)).collect();
+    let constant: Vec<ScoredOutcome> = val.iter().map(|&i| rows[i].outcome(1.0)).collect();
     let length = |row: &Row| 1.0 / (1.0 + row.features.engineered[0]);
-    let shortest: Vec<Outcome> = val.iter().map(|&i| rows[i].outcome(length(&rows[i]))).collect();
-    let cut = metrics::best_threshold(&shortest);
+    let shortest: Vec<ScoredOutcome> =
+        val.iter().map(|&i| rows[i].outcome(length(&rows[i]))).collect();
+    let threshold = scores::best_threshold(&shortest);
     vec![
-        ("always cheap", metrics::measure(&constant, 0.5, seed)),
-        ("shorter is cheaper", metrics::measure(&shortest, cut, seed)),
+        ("always cheap", scores::measure(&constant, 0.5, seed)),
+        ("shorter is cheaper", scores::measure(&shortest, threshold, seed)),
     ]
 }
 
 fn by_source(
     rows: &[Row],
     val: &[usize],
-    outcomes: &[Outcome],
+    outcomes: &[ScoredOutcome],
     threshold: f32,
     seed: u64,
 ) -> BTreeMap<String, Metrics> {
-    let mut groups: BTreeMap<&str, Vec<Outcome>> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, Vec<ScoredOutcome>> = BTreeMap::new();
     for (&i, outcome) in val.iter().zip(outcomes) {
         groups.entry(&rows[i].source).or_default().push(*outcome);
     }
-    let measure = |outcomes: &[Outcome]| metrics::measure(outcomes, threshold, seed);
+    let measure = |outcomes: &[ScoredOutcome]| scores::measure(outcomes, threshold, seed);
     groups.into_iter().map(|(source, group)| (source.to_owned(), measure(&group))).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Gradient boosting of oblivious decision trees.
 //!
-//! All nodes of one level of an oblivious tree share feature and threshold, so a tree of depth `D`
+//! All nodes at one depth of an oblivious tree share feature and threshold, so a tree of depth `D`
 //! is `D` comparisons and a table of `2^D` leaves. That regularises strongly, which noisy labels
 //! ask for, and it is a handful of standard operators in ONNX (see `export`).
 
@@ -13,6 +13,7 @@ use super::network::softplus;
 use super::objective::Objective;
 use super::row::Row;
 use pointsman_core::features::ENGINEERED;
+use pointsman_core::stats::sigmoid;
 
 /// How trees are grown.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -21,7 +22,7 @@ pub struct TreeOptions {
     pub trees: usize,
     pub depth: usize,
     pub learning_rate: f64,
-    /// Pull of leaf values towards zero, in rows of weight one quarter (L2).
+    /// L2 penalty on leaf values, in rows of weight one quarter.
     pub shrinkage: f64,
     /// Share of the features that each tree may use.
     pub feature_share: f64,
@@ -37,10 +38,10 @@ pub struct TreeOptions {
 /// One oblivious tree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
-    /// (feature, threshold) of each level: bit `k` of the leaf's index says whether
+    /// (feature, threshold) of each depth: bit `k` of the leaf's index says whether
     /// `threshold < feature`. Features count as in the whole vector.
-    pub levels: Vec<(usize, f32)>,
-    /// `f32[2^levels]`.
+    pub splits: Vec<(usize, f32)>,
+    /// `f32[2^splits]`.
     pub leaves: Vec<f32>,
 }
 
@@ -62,22 +63,24 @@ impl Trees {
                 .map_or(0.0, |found| buckets[found].1),
         };
         let leaf = |tree: &Tree| {
-            let bits = tree.levels.iter().enumerate();
-            let index = bits.map(|(k, &(f, cut))| usize::from(cut < value(f)) << k).sum::<usize>();
+            let bits = tree.splits.iter().enumerate();
+            let index = bits
+                .map(|(k, &(f, threshold))| usize::from(threshold < value(f)) << k)
+                .sum::<usize>();
             tree.leaves[index]
         };
         self.bias + self.trees.iter().map(leaf).sum::<f32>()
     }
 }
 
-/// Most cuts of one feature.
-const CUTS: usize = 32;
+/// Most thresholds of one feature.
+const MAX_THRESHOLDS: usize = 32;
 
-/// A feature as small integers: the number of its cuts that lie below the value.
+/// A feature as small integers: the number of its thresholds below the value.
 struct Column {
     feature: usize,
     /// Ascending.
-    cuts: Vec<f32>,
+    thresholds: Vec<f32>,
     /// One per row of the dataset that takes part.
     bins: Vec<u8>,
 }
@@ -132,11 +135,11 @@ fn boost(
     let mut best = (f64::INFINITY, 0);
     while trees.len() < options.trees && trees.len() < best.1 + PATIENCE {
         // First and second derivative of the loss at every train row.
-        let slopes: Vec<(f64, f64)> = train
+        let grad_hess: Vec<(f64, f64)> = train
             .iter()
             .zip(&logits)
             .map(|(&i, logit)| {
-                let p = 1.0 / (1.0 + (-logit).exp());
+                let p = sigmoid(*logit);
                 let weight = f64::from(rows[i].weight);
                 (weight * (label(i) - p), weight * p * (1.0 - p))
             })
@@ -146,7 +149,7 @@ fn boost(
         let mut choice: Vec<usize> = (0..columns.len()).collect();
         choice.shuffle(random);
         choice.truncate(((columns.len() as f64 * options.feature_share) as usize).max(1));
-        let (tree, leaf_of) = grow(columns, &choice, &sample, &slopes, all.len(), options);
+        let (tree, leaf_of) = grow(columns, &choice, &sample, &grad_hess, all.len(), options);
         for (logit, leaf) in logits.iter_mut().zip(leaf_of) {
             *logit += f64::from(tree.leaves[leaf]);
         }
@@ -171,54 +174,54 @@ fn grow(
     columns: &[Column],
     choice: &[usize],
     sample: &[usize],
-    slopes: &[(f64, f64)],
+    grad_hess: &[(f64, f64)],
     rows: usize,
     options: &TreeOptions,
 ) -> (Tree, Vec<usize>) {
     let mut leaf_of = vec![0_usize; rows];
-    let mut levels = Vec::new();
-    for level in 0..options.depth {
-        let leaves = 1 << level;
+    let mut splits = Vec::new();
+    for depth in 0..options.depth {
+        let leaves = 1 << depth;
         let mut best: Option<(f64, usize, usize)> = None;
         for &c in choice {
             let column = &columns[c];
-            if let Some((gain, cut)) =
-                best_cut(column, leaves, &leaf_of, sample, slopes, options.shrinkage)
+            if let Some((gain, threshold)) =
+                best_threshold(column, leaves, &leaf_of, sample, grad_hess, options.shrinkage)
                 && best.is_none_or(|b| gain > b.0)
             {
-                best = Some((gain, c, cut));
+                best = Some((gain, c, threshold));
             }
         }
-        let Some((_, c, cut)) = best else { break };
-        levels.push((columns[c].feature, columns[c].cuts[cut]));
+        let Some((_, c, threshold)) = best else { break };
+        splits.push((columns[c].feature, columns[c].thresholds[threshold]));
         for (leaf, &bin) in leaf_of.iter_mut().zip(&columns[c].bins) {
-            *leaf |= usize::from(usize::from(bin) > cut) << level;
+            *leaf |= usize::from(usize::from(bin) > threshold) << depth;
         }
     }
-    let mut sums = vec![(0.0, 0.0); 1 << levels.len()];
+    let mut sums = vec![(0.0, 0.0); 1 << splits.len()];
     for &k in sample {
-        sums[leaf_of[k]].0 += slopes[k].0;
-        sums[leaf_of[k]].1 += slopes[k].1;
+        sums[leaf_of[k]].0 += grad_hess[k].0;
+        sums[leaf_of[k]].1 += grad_hess[k].1;
     }
     let value = |s: &(f64, f64)| (options.learning_rate * s.0 / (s.1 + options.shrinkage)) as f32;
-    (Tree { levels, leaves: sums.iter().map(value).collect() }, leaf_of)
+    (Tree { splits, leaves: sums.iter().map(value).collect() }, leaf_of)
 }
 
-/// The cut of a column with the largest gain over all leaves together.
-fn best_cut(
+/// The threshold of a column with the largest gain over all leaves together.
+fn best_threshold(
     column: &Column,
     leaves: usize,
     leaf_of: &[usize],
     sample: &[usize],
-    slopes: &[(f64, f64)],
+    grad_hess: &[(f64, f64)],
     shrinkage: f64,
 ) -> Option<(f64, usize)> {
-    let bins = column.cuts.len() + 1;
+    let bins = column.thresholds.len() + 1;
     let mut histogram = vec![(0.0_f64, 0.0_f64); leaves * bins];
     for &k in sample {
         let cell = &mut histogram[leaf_of[k] * bins + usize::from(column.bins[k])];
-        cell.0 += slopes[k].0;
-        cell.1 += slopes[k].1;
+        cell.0 += grad_hess[k].0;
+        cell.1 += grad_hess[k].1;
     }
     let score = |s: (f64, f64)| s.0 * s.0 / (s.1 + shrinkage);
     let mut gains = vec![0.0; bins - 1];
@@ -232,10 +235,10 @@ fn best_cut(
         }
     }
     let best = gains.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-    best.filter(|(_, gain)| **gain > 1e-9).map(|(cut, gain)| (*gain, cut))
+    best.filter(|(_, gain)| **gain > 1e-9).map(|(threshold, gain)| (*gain, threshold))
 }
 
-/// Bins of all features that take part; cuts come from the first `train` of the rows.
+/// Bins of all features that take part; thresholds come from the first `train` of the rows.
 fn columns(rows: &[Row], all: &[usize], train: usize, buckets: usize) -> Vec<Column> {
     let engineered = (0..ENGINEERED)
         .map(|f| (f, all.iter().map(|&i| rows[i].features.engineered[f]).collect::<Vec<_>>()));
@@ -258,36 +261,36 @@ fn columns(rows: &[Row], all: &[usize], train: usize, buckets: usize) -> Vec<Col
     }
     let hashed = frequent.iter().map(|b| ENGINEERED + b).zip(hashed);
     let columns = engineered.chain(hashed).filter_map(|(feature, values)| {
-        let cuts = cuts(&values[..train]);
-        let bin = |v: &f32| cuts.partition_point(|cut| cut < v) as u8;
+        let thresholds = thresholds(&values[..train]);
+        let bin = |v: &f32| thresholds.partition_point(|threshold| threshold < v) as u8;
         let bins = values.iter().map(bin).collect();
-        (!cuts.is_empty()).then_some(Column { feature, cuts, bins })
+        (!thresholds.is_empty()).then_some(Column { feature, thresholds, bins })
     });
     columns.collect()
 }
 
-/// At most [`CUTS`] thresholds between the quantiles of some values.
-fn cuts(values: &[f32]) -> Vec<f32> {
+/// At most [`MAX_THRESHOLDS`] thresholds between the quantiles of some values.
+fn thresholds(values: &[f32]) -> Vec<f32> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f32::total_cmp);
     let mut distinct = sorted.clone();
     distinct.dedup();
     let between = |a: f32, b: f32| a + (b - a) / 2.0;
-    if distinct.len() <= CUTS + 1 {
+    if distinct.len() <= MAX_THRESHOLDS + 1 {
         return distinct.windows(2).map(|w| between(w[0], w[1])).collect();
     }
-    let mut cuts: Vec<f32> = (1..=CUTS)
+    let mut thresholds: Vec<f32> = (1..=MAX_THRESHOLDS)
         .filter_map(|k| {
-            let value = sorted[(sorted.len() - 1) * k / (CUTS + 1)];
+            let value = sorted[(sorted.len() - 1) * k / (MAX_THRESHOLDS + 1)];
             let next = distinct.partition_point(|d| *d <= value);
             distinct.get(next).map(|above| between(value, *above))
         })
         .collect();
     // Values that few rows differ from leave gaps: zero against the smallest value is one of them.
-    cuts.push(between(distinct[0], distinct[1]));
-    cuts.sort_by(f32::total_cmp);
-    cuts.dedup();
-    cuts
+    thresholds.push(between(distinct[0], distinct[1]));
+    thresholds.sort_by(f32::total_cmp);
+    thresholds.dedup();
+    thresholds
 }
 
 #[cfg(test)]
@@ -332,11 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn cuts_separate_zero_from_the_smallest_value() {
+    fn thresholds_separate_zero_from_the_smallest_value() {
         let mut values = vec![0.0; 1000];
         values.extend((1..=40).map(|k| k as f32));
-        let cuts = cuts(&values);
-        assert_eq!(cuts[0], 0.5);
-        assert!(cuts.windows(2).all(|w| w[0] < w[1]) && cuts.len() <= CUTS + 1);
+        let thresholds = thresholds(&values);
+        assert_eq!(thresholds[0], 0.5);
+        assert!(
+            thresholds.windows(2).all(|w| w[0] < w[1]) && thresholds.len() <= MAX_THRESHOLDS + 1
+        );
     }
 }

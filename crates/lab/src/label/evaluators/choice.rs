@@ -13,7 +13,7 @@ use super::{Pair, Unscorable, normalised_words, numeric::boxed, regex};
 pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     let question = pair.request.text();
     let strong = letter(&question, &pair.strong.text)
-        .ok_or(Unscorable("the strong answer picks no option"))?;
+        .ok_or(Unscorable("the strong answer does not pick an option"))?;
     Ok(if letter(&question, &pair.cheap.text) == Some(strong) { 1.0 } else { 0.0 })
 }
 

@@ -39,7 +39,7 @@ struct Program {
 /// The strong program cannot be run here, fails, or nothing can be compared.
 pub fn score(pair: &Pair, sandbox: &Sandbox) -> Result<f64, Unscorable> {
     let strong = program(&pair.strong.text)
-        .ok_or(Unscorable("the strong answer holds no program in a language that can be run"))?;
+        .ok_or(Unscorable("the strong answer contains no program in a supported language"))?;
     let built = Built::build(&strong, sandbox)
         .ok_or(Unscorable("the strong program does not compile here"))?;
     let Some(cheap) = program(&pair.cheap.text) else { return Ok(0.0) };
@@ -50,7 +50,7 @@ pub fn score(pair: &Pair, sandbox: &Sandbox) -> Result<f64, Unscorable> {
     let question = pair.request.text();
     let assertions = assertions(&question, strong.language);
     if !assertions.is_empty() {
-        // An assertion that the strong program fails tells nothing.
+        // An assertion that the strong program fails proves nothing.
         let holding: Vec<&String> =
             assertions.iter().filter(|test| built.holds(test, sandbox)).collect();
         if !holding.is_empty() {
@@ -265,7 +265,7 @@ impl Outcomes {
 /// one accepts none of them.
 ///
 /// A function is only meant for some types. Calls with types that either function mostly rejects
-/// tell nothing and do not count.
+/// prove nothing and do not count.
 fn compare_functions(
     strong: &Program,
     cheap: &Program,

@@ -1,6 +1,6 @@
 // Calls one function of answer.js with many arguments and prints what each call does.
-// usage: harness.js FUNCTION [COUNT]: with so many arguments, otherwise as many as it declares.
-// Lines of outcome begin with U+0001, so that the answer's own output is told apart: first the number
+// usage: harness.js FUNCTION [COUNT]: with COUNT arguments, otherwise as many as it declares.
+// Lines of outcome begin with U+0001, to stand out from the answer's own output: first the number
 // of arguments, then for each call the types of its arguments, U+0002, and the outcome.
 const vm = require("vm");
 const source = require("fs").readFileSync("answer.js", "utf8").replace(/^export /gm, "");

@@ -1,8 +1,8 @@
 """Calls one function of answer.py with many arguments and prints what each call does.
 
-usage: harness.py FUNCTION [COUNT]: with so many arguments, otherwise as many as it requires.
-Lines of outcome begin with U+0001, so that the answer's own output is told apart: first the number
-of arguments, then for each call the types of its arguments, U+0002, and the outcome."""
+usage: harness.py FUNCTION [COUNT]: with COUNT arguments, otherwise as many as it requires.
+Lines of outcome begin with U+0001, to stand out from the answer's own output: first the number of
+arguments, then for each call the types of its arguments, U+0002, and the outcome."""
 import copy
 import inspect
 import itertools

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Unscorable, judge::shown};
-use crate::label::answer::Answer;
+use crate::files::replace;
+use crate::label::answer::ModelAnswer;
 use crate::label::error::LabelError;
-use crate::label::output::WholeFile;
 use crate::label::record::Record;
 use crate::label::sample::rank;
 
@@ -30,7 +29,7 @@ pub struct HumanPair {
 
 impl HumanPair {
     /// Puts the answers of a record side by side.
-    pub fn new(record: &Record, cheap: &Answer) -> Self {
+    pub fn new(record: &Record, cheap: &ModelAnswer) -> Self {
         let (cheap, strong) = (shown(cheap), shown(&record.strong));
         let (left, right) =
             if cheap_is_left(&record.id) { (cheap, strong) } else { (strong, cheap) };
@@ -49,10 +48,8 @@ fn cheap_is_left(id: &str) -> bool {
 pub fn write_page(path: &Path, pairs: &[HumanPair]) -> Result<(), LabelError> {
     // `<` is escaped so that no answer can end the script it is written into.
     let json = serde_json::to_string(pairs).unwrap_or_default().replace('<', "\\u003c");
-    let mut file = WholeFile::create(path)?;
     let page = PAGE.replacen(PAIRS_MARK, &json, 1);
-    file.write_all(page.as_bytes()).map_err(LabelError::io(path))?;
-    file.finish()
+    replace(path, page.as_bytes()).map_err(LabelError::io(path))
 }
 
 /// What a person clicked.

@@ -7,19 +7,19 @@ use super::{Pair, Unscorable, f1::word_f1};
 /// Words from which two strings are texts, compared by the words they share, and not values.
 const TEXT_WORDS: usize = 6;
 
-/// 0 when the cheap answer is no JSON or breaks the request's schema; otherwise the share of fields
-/// that agree with the strong answer's.
+/// 0 when the cheap answer is not JSON or violates the request's schema; otherwise the share of
+/// fields that agree with the strong answer's.
 ///
 /// # Errors
-/// The strong answer is no JSON, or breaks the schema, or the schema is none.
+/// The strong answer is not JSON, or violates the schema, or the schema is invalid.
 pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
-    let strong = extract(&pair.strong.text).ok_or(Unscorable("the strong answer is no JSON"))?;
+    let strong = extract(&pair.strong.text).ok_or(Unscorable("the strong answer is not JSON"))?;
     let Some(cheap) = extract(&pair.cheap.text) else { return Ok(0.0) };
     if let Some(schema) = pair.request.schema() {
         let validator = jsonschema::validator_for(schema)
             .map_err(|_| Unscorable("the request's JSON schema is not valid"))?;
         if !validator.is_valid(&strong) {
-            return Err(Unscorable("the strong answer breaks the request's JSON schema"));
+            return Err(Unscorable("the strong answer violates the request's JSON schema"));
         }
         if !validator.is_valid(&cheap) {
             return Ok(0.0);

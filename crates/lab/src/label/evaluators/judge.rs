@@ -9,7 +9,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{Pair, regex};
-use crate::label::answer::Answer;
+use crate::label::answer::ModelAnswer;
 
 /// Token limit of a verdict: a sentence of reasoning and the verdict.
 const MAX_TOKENS: u64 = 512;
@@ -31,7 +31,7 @@ pub enum Verdict {
 
 /// The two bodies to ask: the cheap answer first, then the strong answer first.
 pub fn bodies(pair: &Pair, model: &str) -> [Value; 2] {
-    let ask = |a: &Answer, b: &Answer| {
+    let ask = |a: &ModelAnswer, b: &ModelAnswer| {
         let text = format!(
             "# Request\n{}\n\n# Answer A\n{}\n\n# Answer B\n{}\n\n# Your verdict",
             pair.request.text(),
@@ -50,7 +50,7 @@ pub fn bodies(pair: &Pair, model: &str) -> [Value; 2] {
 }
 
 /// The text and the calls of an answer, as a judge or a person sees it.
-pub fn shown(answer: &Answer) -> String {
+pub fn shown(answer: &ModelAnswer) -> String {
     let mut text = answer.text.trim().to_owned();
     for call in &answer.tool_calls {
         text.push_str(&format!("\n[calls {}({})]", call.name, call.arguments));
@@ -60,7 +60,7 @@ pub fn shown(answer: &Answer) -> String {
 
 /// Reads a verdict; `cheap_is_a` says in which order the answers were shown. `None` when there is
 /// no verdict.
-pub fn read(answer: &Answer, cheap_is_a: bool) -> Option<Verdict> {
+pub fn read(answer: &ModelAnswer, cheap_is_a: bool) -> Option<Verdict> {
     static VERDICT: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?i)verdict\W{0,6}(?:answer\s+)?(a|b|tie|c)\b|\[\[(a|b|c|tie)\]\]")
     });

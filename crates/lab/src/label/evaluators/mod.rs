@@ -1,12 +1,9 @@
 //! How good is the cheap model's answer, measured against the strong one? One file an evaluator.
 
-use std::fmt;
-
-use clap::ValueEnum;
 use regex::Regex;
 use serde::Serialize;
 
-use super::answer::Answer;
+use super::answer::ModelAnswer;
 use super::request::Request;
 
 pub mod choice;
@@ -24,46 +21,37 @@ pub mod tool_call;
 use sandbox::Sandbox;
 
 /// Which evaluator to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// Per row, by what the request asks for and the strong model answered
+    /// Per row, by what the request asks for and the strong model answered.
     Auto,
-    /// The final numbers agree
-    Numeric,
-    /// The same letter of a multiple choice
-    Choice,
-    /// The same text, but for case, punctuation and articles
-    Exact,
-    /// The share of words in common
-    F1,
-    /// Valid JSON, by the request's schema if it has one, with the same fields
-    Json,
-    /// The same functions are called with equivalent arguments
-    ToolCall,
-    /// The program compiles and gives the same outputs
-    Code,
-    /// The query yields the same rows in SQLite
-    Sql,
-    /// Another model compares the answers, in both orders
-    Judge,
-    /// A person compares the answers on an HTML page
-    Human,
+    /// This one for every row.
+    Only(Evaluator),
 }
 
 /// An evaluator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evaluator {
+    /// The final numbers agree.
     Numeric,
+    /// The same letter of a multiple choice.
     Choice,
+    /// The same text, ignoring case, punctuation and articles.
     Exact,
+    /// The share of words in common.
     F1,
+    /// Valid JSON, by the request's schema if it has one, with the same fields.
     Json,
+    /// The same functions are called with equivalent arguments.
     ToolCall,
+    /// The program compiles and gives the same outputs.
     Code,
+    /// The query yields the same rows in SQLite.
     Sql,
+    /// Another model compares the answers, in both orders.
     Judge,
+    /// A person compares the answers on an HTML page.
     Human,
 }
 
@@ -71,19 +59,14 @@ pub enum Evaluator {
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<'a> {
     pub request: &'a Request,
-    pub strong: &'a Answer,
-    pub cheap: &'a Answer,
+    pub strong: &'a ModelAnswer,
+    pub cheap: &'a ModelAnswer,
 }
 
-/// Why an evaluator cannot say anything about a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why an evaluator cannot score a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Unscorable(pub &'static str);
-
-impl fmt::Display for Unscorable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
 
 impl Evaluator {
     /// The evaluator of a row. `judged` says that there is a judge for what nothing else can score.
@@ -93,25 +76,20 @@ impl Evaluator {
     pub fn select(
         choice: Choice,
         request: &Request,
-        strong: &Answer,
+        strong: &ModelAnswer,
         judged: bool,
     ) -> Result<Self, Unscorable> {
-        Ok(match choice {
-            Choice::Numeric => Evaluator::Numeric,
-            Choice::Choice => Evaluator::Choice,
-            Choice::Exact => Evaluator::Exact,
-            Choice::F1 => Evaluator::F1,
-            Choice::Json => Evaluator::Json,
-            Choice::ToolCall => Evaluator::ToolCall,
-            Choice::Code => Evaluator::Code,
-            Choice::Sql => Evaluator::Sql,
-            Choice::Judge => Evaluator::Judge,
-            Choice::Human => Evaluator::Human,
-            Choice::Auto => return Self::select_for(request, strong, judged),
-        })
+        match choice {
+            Choice::Only(evaluator) => Ok(evaluator),
+            Choice::Auto => Self::select_for(request, strong, judged),
+        }
     }
 
-    fn select_for(request: &Request, strong: &Answer, judged: bool) -> Result<Self, Unscorable> {
+    fn select_for(
+        request: &Request,
+        strong: &ModelAnswer,
+        judged: bool,
+    ) -> Result<Self, Unscorable> {
         let question = request.question();
         let text = strong.text.trim();
         Ok(if !strong.tool_calls.is_empty() {
@@ -154,8 +132,8 @@ impl Evaluator {
             Evaluator::ToolCall => tool_call::score(pair),
             Evaluator::Code => code::score(pair, sandbox),
             Evaluator::Sql => sql::score(pair),
-            Evaluator::Judge => Err(Unscorable("a judge must be asked")),
-            Evaluator::Human => Err(Unscorable("a person must be asked")),
+            Evaluator::Judge => Err(Unscorable("a judge is needed")),
+            Evaluator::Human => Err(Unscorable("a person is needed")),
         }
     }
 
@@ -167,7 +145,7 @@ impl Evaluator {
     pub fn check(
         self,
         request: &Request,
-        strong: &Answer,
+        strong: &ModelAnswer,
         sandbox: &Sandbox,
     ) -> Result<(), Unscorable> {
         if matches!(self, Evaluator::Judge | Evaluator::Human) {
@@ -175,7 +153,7 @@ impl Evaluator {
         }
         match self.score(&Pair { request, strong, cheap: strong }, sandbox)? {
             1.0 => Ok(()),
-            _ => Err(Unscorable("the strong answer itself does not pass the evaluator")),
+            _ => Err(Unscorable("the strong answer does not pass its own evaluator")),
         }
     }
 }

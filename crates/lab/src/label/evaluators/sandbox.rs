@@ -62,7 +62,7 @@ impl Sandbox {
         Sandbox::default()
     }
 
-    /// What to tell the person at the terminal when programs cannot be isolated.
+    /// A warning for the person at the terminal when programs cannot be isolated.
     pub fn warning(&self) -> Option<&'static str> {
         match self.isolation() {
             Isolation::Full => None,

@@ -28,7 +28,8 @@ const DATABASES: u64 = 3;
 /// # Errors
 /// The request has no tables, or the strong query does not run on them or finds nothing.
 pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
-    let strong = query(&pair.strong.text).ok_or(Unscorable("the strong answer holds no query"))?;
+    let strong =
+        query(&pair.strong.text).ok_or(Unscorable("the strong answer contains no query"))?;
     let setup = setup(pair.request);
     if setup.is_empty() {
         return Err(Unscorable("the request defines no tables"));
@@ -50,7 +51,7 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
             break;
         }
     }
-    if found_any { Ok(1.0) } else { Err(Unscorable("the strong query finds no rows to compare")) }
+    if found_any { Ok(1.0) } else { Err(Unscorable("the strong query returns no rows to compare")) }
 }
 
 /// Whether the request defines tables and the answer holds a query.
@@ -93,7 +94,7 @@ fn database(
     cheap: Option<&str>,
     seed: u64,
 ) -> Result<(Connection, bool), Unscorable> {
-    let failed = |_| Unscorable("the database cannot be made");
+    let failed = |_| Unscorable("the database cannot be created");
     let mut database = Connection::open_in_memory().map_err(failed)?;
     let end = Instant::now() + PATIENCE;
     database.progress_handler(1000, Some(move || Instant::now() > end)).map_err(failed)?;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::json::agreement;
 use super::{Pair, Unscorable};
-use crate::label::answer::{Answer, ToolCall};
+use crate::label::answer::{ModelAnswer, ToolCall};
 use crate::label::request::Request;
 
 /// 1 when the same functions are called with equivalent arguments, in any order; 0 when other
@@ -12,10 +12,10 @@ use crate::label::request::Request;
 /// wrong argument does the wrong thing.
 ///
 /// # Errors
-/// The strong answer calls no function, or its arguments are no JSON object.
+/// The strong answer calls no function, or its arguments are not a JSON object.
 pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     let strong = calls(pair.request, pair.strong)
-        .ok_or(Unscorable("the strong answer's arguments are no JSON object"))?;
+        .ok_or(Unscorable("the strong answer's arguments are not a JSON object"))?;
     if strong.is_empty() {
         return Err(Unscorable("the strong answer calls no function"));
     }
@@ -41,7 +41,7 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
 }
 
 /// Names and arguments, defaults filled in.
-fn calls(request: &Request, answer: &Answer) -> Option<Vec<(String, Value)>> {
+fn calls(request: &Request, answer: &ModelAnswer) -> Option<Vec<(String, Value)>> {
     answer
         .tool_calls
         .iter()

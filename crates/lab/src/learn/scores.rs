@@ -8,9 +8,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
+use pointsman_core::stats::{Bootstrap, percentile95};
+
 /// One scored row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
+pub struct ScoredOutcome {
     /// Probability that the cheap answer is good enough, 0..=1.
     pub score: f32,
     /// Was it?
@@ -51,7 +53,7 @@ const RESAMPLES: usize = 1000;
 const BINS: usize = 10;
 
 /// All measures; a score that reaches `threshold` is a prediction of `cheap_ok`.
-pub fn measure(outcomes: &[Outcome], threshold: f32, seed: u64) -> Metrics {
+pub fn measure(outcomes: &[ScoredOutcome], threshold: f32, seed: u64) -> Metrics {
     let n = outcomes.len();
     let ok = outcomes.iter().filter(|o| o.cheap_ok).count();
     let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
@@ -77,32 +79,35 @@ pub fn measure(outcomes: &[Outcome], threshold: f32, seed: u64) -> Metrics {
 }
 
 /// Area under the ROC curve; ties count half.
-pub fn auroc(outcomes: &[Outcome]) -> Option<f64> {
+pub fn auroc(outcomes: &[ScoredOutcome]) -> Option<f64> {
     let order = by_score(outcomes);
     weighted_auroc(outcomes, &order, |_| 1.0)
 }
 
 /// Mean share of the quality gap that is recovered: trapezoid over 0, 10, …, 100 % strong calls.
 /// `None` when the strong model gains nothing over the cheap one.
-pub fn apgr(outcomes: &[Outcome]) -> Option<f64> {
+pub fn apgr(outcomes: &[ScoredOutcome]) -> Option<f64> {
     GainCurve::new(outcomes).as_ref().map(GainCurve::apgr)
 }
 
 /// Row indices, lowest score (strong first) to highest.
-pub(crate) fn by_score(outcomes: &[Outcome]) -> Vec<usize> {
+pub(crate) fn by_score(outcomes: &[ScoredOutcome]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..outcomes.len()).collect();
     order.sort_by(|&a, &b| outcomes[a].score.total_cmp(&outcomes[b].score));
     order
 }
 
 /// Runs of equal score in an order.
-fn ties<'a>(outcomes: &'a [Outcome], order: &'a [usize]) -> impl Iterator<Item = &'a [usize]> {
+fn ties<'a>(
+    outcomes: &'a [ScoredOutcome],
+    order: &'a [usize],
+) -> impl Iterator<Item = &'a [usize]> {
     order.chunk_by(|&a, &b| outcomes[a].score == outcomes[b].score)
 }
 
 /// [`auroc`] of rows that count more or less than once; `order` is by score.
 pub(crate) fn weighted_auroc(
-    outcomes: &[Outcome],
+    outcomes: &[ScoredOutcome],
     order: &[usize],
     weight: impl Fn(usize) -> f64,
 ) -> Option<f64> {
@@ -120,23 +125,18 @@ pub(crate) fn weighted_auroc(
 }
 
 /// 95 % percentile interval of AUROC over resamples of the rows.
-fn auroc_interval(outcomes: &[Outcome], seed: u64) -> Option<[f64; 2]> {
+fn auroc_interval(outcomes: &[ScoredOutcome], seed: u64) -> Option<[f64; 2]> {
     auroc(outcomes)?;
     let order = by_score(outcomes);
     let mut random = SmallRng::seed_from_u64(seed);
-    let mut counts = vec![0_u32; outcomes.len()];
+    let mut bootstrap = Bootstrap::new(outcomes.len());
     let mut areas: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
-            counts.fill(0);
-            for _ in 0..outcomes.len() {
-                counts[random.random_range(0..outcomes.len())] += 1;
-            }
+            let counts = bootstrap.draw(|rows| random.random_range(0..rows));
             weighted_auroc(outcomes, &order, |i| f64::from(counts[i]))
         })
         .collect();
-    areas.sort_by(f64::total_cmp);
-    let at = |q: f64| areas[((areas.len() - 1) as f64 * q).round() as usize];
-    (!areas.is_empty()).then(|| [at(0.025), at(0.975)])
+    percentile95(&mut areas)
 }
 
 /// Share of the quality gap that is recovered, by share of strong calls.
@@ -150,13 +150,13 @@ pub(crate) struct GainCurve {
 
 impl GainCurve {
     /// `None` when the strong model gains nothing over the cheap one.
-    fn new(outcomes: &[Outcome]) -> Option<GainCurve> {
+    fn new(outcomes: &[ScoredOutcome]) -> Option<GainCurve> {
         GainCurve::weighted(outcomes, &by_score(outcomes), |_| 1.0)
     }
 
     /// Of rows that count more or less than once; `order` is by score.
     pub(crate) fn weighted(
-        outcomes: &[Outcome],
+        outcomes: &[ScoredOutcome],
         order: &[usize],
         weight: impl Fn(usize) -> f64,
     ) -> Option<GainCurve> {
@@ -207,12 +207,12 @@ impl GainCurve {
     }
 }
 
-fn brier(outcomes: &[Outcome]) -> f64 {
-    let error = |o: &Outcome| (f64::from(o.score) - f64::from(u8::from(o.cheap_ok))).powi(2);
+fn brier(outcomes: &[ScoredOutcome]) -> f64 {
+    let error = |o: &ScoredOutcome| (f64::from(o.score) - f64::from(u8::from(o.cheap_ok))).powi(2);
     outcomes.iter().map(error).sum::<f64>() / outcomes.len().max(1) as f64
 }
 
-fn ece(outcomes: &[Outcome]) -> f64 {
+fn ece(outcomes: &[ScoredOutcome]) -> f64 {
     let mut bins = [(0.0_f64, 0.0_f64); BINS];
     for o in outcomes {
         let bin = ((o.score * BINS as f32) as usize).min(BINS - 1);
@@ -224,7 +224,7 @@ fn ece(outcomes: &[Outcome]) -> f64 {
 
 /// The threshold of highest accuracy; of equally good ones, the middle of the longest run of
 /// scores, which moves least from sample to sample. 0.5 for no rows.
-pub fn best_threshold(outcomes: &[Outcome]) -> f32 {
+pub fn best_threshold(outcomes: &[ScoredOutcome]) -> f32 {
     let order = by_score(outcomes);
     // Right answers when everything goes to the cheap model, then one group after the other to
     // the strong one.
@@ -252,9 +252,9 @@ mod tests {
     use super::*;
 
     /// (score, cheap_ok) with the strong answer always right.
-    fn rows(rows: &[(f32, bool)]) -> Vec<Outcome> {
+    fn rows(rows: &[(f32, bool)]) -> Vec<ScoredOutcome> {
         rows.iter()
-            .map(|&(score, cheap_ok)| Outcome {
+            .map(|&(score, cheap_ok)| ScoredOutcome {
                 score,
                 cheap_ok,
                 cheap: f32::from(u8::from(cheap_ok)),
@@ -307,8 +307,8 @@ mod tests {
     fn apgr_follows_quality_and_not_the_label() {
         // The strong answer is worse on the first row: routing it there costs quality.
         let outcomes = [
-            Outcome { score: 0.1, cheap_ok: true, cheap: 1.0, strong: 0.5 },
-            Outcome { score: 0.9, cheap_ok: false, cheap: 0.0, strong: 1.0 },
+            ScoredOutcome { score: 0.1, cheap_ok: true, cheap: 1.0, strong: 0.5 },
+            ScoredOutcome { score: 0.9, cheap_ok: false, cheap: 0.0, strong: 1.0 },
         ];
         let curve = GainCurve::new(&outcomes).unwrap();
         near(curve.at(0.5), -1.0);

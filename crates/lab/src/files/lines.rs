@@ -14,8 +14,8 @@ const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 const BUFFER_BYTES: usize = 1 << 16;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Opens a text in UTF-8; `-` is standard input. Gzip is told by its first bytes, a byte order mark
-/// is left out.
+/// Opens a text in UTF-8; `-` is standard input. Gzip is recognised by its first bytes; a byte
+/// order mark is left out.
 ///
 /// # Errors
 ///
@@ -50,7 +50,7 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
 }
 
 /// A line with its number, from 1, and the bytes that were read for it.
-pub type Line<'a> = (usize, &'a [u8], u64);
+pub type NumberedLine<'a> = (usize, &'a [u8], u64);
 
 /// The lines of one file that are not blank, in one reused buffer.
 pub struct Lines {
@@ -77,7 +77,7 @@ impl Lines {
     /// # Errors
     ///
     /// A line that is too long, or the rest of the file cannot be read.
-    pub fn next_line(&mut self) -> Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> Result<Option<NumberedLine<'_>>> {
         let read = self.advance()?;
         Ok(read.map(|bytes| (self.number, self.buffer.trim_ascii(), bytes)))
     }
@@ -90,7 +90,7 @@ impl Lines {
     pub fn next_whole(
         &mut self,
         problems: &mut Problems,
-    ) -> std::result::Result<Option<Line<'_>>, BadLine> {
+    ) -> std::result::Result<Option<NumberedLine<'_>>, BadLine> {
         loop {
             match self.advance() {
                 Ok(read) => {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_told_and_passed_over() {
+    fn a_line_without_end_is_reported_and_passed_over() {
         let mut text = vec![b'x'; MAX_LINE_BYTES as usize + 1];
         text.extend(b"\nnext\n");
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -207,7 +207,7 @@ mod tests {
         let mut lines = Lines::open(file.path()).expect("opens");
         let error = loop {
             match lines.next_line() {
-                Ok(line) => assert!(line.is_some(), "the end is no surprise"),
+                Ok(line) => assert!(line.is_some(), "the end is expected"),
                 Err(error) => break error,
             }
         };

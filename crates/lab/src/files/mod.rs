@@ -1,4 +1,4 @@
-//! What people give to the command line: lines of files, and what was wrong with them.
+//! Files that people give and get: lines, what was wrong with them, and whole files in their place.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 mod lines;
+mod whole;
 
-pub use lines::{Line, Lines, open};
+pub use lines::{Lines, NumberedLine, open};
+pub use whole::{WholeFile, replace, replace_all, with_extension};
 
 /// Problems named one by one; the rest is only counted.
 const MAX_NAMED: u64 = 20;
@@ -20,11 +22,11 @@ pub enum Problem {
     BrokenLine,
     /// No request, no messages, no response; no label, no score.
     MissingField,
-    /// A field is there, but holds what it must not: a score of 7, a body that is no request.
+    /// A field is present but invalid: a score of 7, a body that is not a request.
     BadValue,
     /// The strong answer is empty.
     EmptyResponse,
-    /// An id that an earlier row had.
+    /// An ID that an earlier row had.
     DuplicateId,
     /// The file ends in the middle of its compressed stream.
     UnreadableFile,
@@ -87,7 +89,7 @@ impl Problems {
         what: impl Into<String>,
     ) -> Result<(), BadLine> {
         let bad = BadLine { path: path.into(), line, what: what.into() };
-        // An open question without a judge is no damage.
+        // An open question without a judge is not damage.
         if self.strict && kind != Problem::Unscorable {
             return Err(bad);
         }

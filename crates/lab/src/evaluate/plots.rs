@@ -1,89 +1,69 @@
-//! The plots, one function each.
+//! The plots of an evaluation, one function each.
 
 use plotters::prelude::*;
 
-use super::canvas::{COLOURS, Failure, axes, draw, legend, line, text};
 use super::figures::{self, Confusion};
-use super::{Plot, PlotError, Report, csv};
+use super::page::EvaluationReport;
+use crate::report::canvas::{COLOURS, axes, draw, legend, line, text};
+use crate::report::{Drawing, Drawn, around, csv};
 
-/// A drawing with its numbers: SVG and CSV.
-pub(crate) type Drawn = Result<(String, String), Failure>;
-
-/// A plot that a report has when it has the numbers: file name, title, caption, drawing.
-type Drawing = (&'static str, &'static str, &'static str, fn(&Report) -> Option<Drawn>);
-
-const DRAWINGS: [Drawing; 8] = [
-    (
-        "cost-quality",
-        "Quality by share of strong calls",
-        "The dot is the threshold in use. Above the random line a router is worth its calls.",
-        |report| Some(cost_quality(report)),
-    ),
-    (
-        "calibration",
-        "Calibration",
-        "How often the cheap answer was good enough where the score said so. On the diagonal, \
+pub(super) fn drawings<'a>() -> [Drawing<EvaluationReport<'a>>; 8] {
+    [
+        Drawing {
+            name: "cost-quality",
+            title: "Quality by share of strong calls",
+            caption: "The dot is the threshold in use. Above the random line a router is worth its calls.",
+            draw: |report| Some(cost_quality(report)),
+        },
+        Drawing {
+            name: "calibration",
+            title: "Calibration",
+            caption: "How often the cheap answer was good enough where the score said so. On the diagonal, \
          scores are probabilities. Larger dots stand for more rows.",
-        |report| Some(calibration(report)),
-    ),
-    (
-        "confusion",
-        "Decisions and labels",
-        "Cheap, but not good enough: quality lost. Strong, but not needed: money lost.",
-        |report| Some(confusion(report)),
-    ),
-    (
-        "scores",
-        "Scores by label",
-        "The further apart the two are, the more a threshold can tell.",
-        |report| Some(scores(report)),
-    ),
-    (
-        "sources",
-        "AUROC by source",
-        "Within one source the kind of task gives nothing away. The bar is the 95 % interval.",
-        sources,
-    ),
-    (
-        "features",
-        "Each feature: signal against cost",
-        "AUROC of the bare value, turned so that 0.5 is no signal. A feature takes the time of its \
+            draw: |report| Some(calibration(report)),
+        },
+        Drawing {
+            name: "confusion",
+            title: "Decisions and labels",
+            caption: "Cheap, but not good enough: quality lost. Strong, but not needed: money lost.",
+            draw: |report| Some(confusion(report)),
+        },
+        Drawing {
+            name: "scores",
+            title: "Scores by label",
+            caption: "The further apart the two are, the better a threshold can separate them.",
+            draw: |report| Some(scores(report)),
+        },
+        Drawing {
+            name: "sources",
+            title: "AUROC by source",
+            caption: "Within one source the kind of task gives nothing away. The bar is the 95 % interval.",
+            draw: sources,
+        },
+        Drawing {
+            name: "features",
+            title: "Each feature: signal against cost",
+            caption: "AUROC of the bare value, folded at 0.5, which is no signal. A feature is charged the time of its \
          group, because one pass computes them together.",
-        features,
-    ),
-    (
-        "feature-groups",
-        "Each group of features: gain against cost",
-        "What the model's AUROC loses without the group, and what the group takes for one prompt.",
-        feature_groups,
-    ),
-    (
-        "learning-curve",
-        "Learning curve",
-        "Models of ever more train rows, on the validation rows. Still rising at the end: more \
+            draw: features,
+        },
+        Drawing {
+            name: "feature-groups",
+            title: "Each group of features: gain against cost",
+            caption: "What the model's AUROC loses without the group, and what the group takes for one prompt.",
+            draw: feature_groups,
+        },
+        Drawing {
+            name: "learning-curve",
+            title: "Learning curve",
+            caption: "Models fitted on growing numbers of train rows, measured on the validation rows. Still rising at the end: more \
          labels help.",
-        learning_curve,
-    ),
-];
-
-pub(super) fn all(report: &Report) -> Result<Vec<Plot>, PlotError> {
-    let mut plots = Vec::new();
-    for (name, title, caption, drawing) in DRAWINGS {
-        let Some(drawn) = drawing(report) else { continue };
-        let (svg, csv) = drawn.map_err(|error| PlotError { name, problem: error.to_string() })?;
-        plots.push(Plot { name, title, caption: caption.to_owned(), svg, csv });
-    }
-    Ok(plots)
+            draw: learning_curve,
+        },
+    ]
 }
 
-/// A range with some room around its values.
-pub(crate) fn around(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
-    let (low, high) = values.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
-    let room = ((high - low) * 0.06).max(0.01);
-    low - room..high + room
-}
-
-fn cost_quality(report: &Report) -> Drawn {
+fn cost_quality(report: &EvaluationReport) -> Drawn {
     let curves = figures::cost_quality(report.rows, report.evaluation);
     let standing = &report.evaluation.policy.standing;
     let range = around(curves.iter().flat_map(|curve| &curve.points).map(|point| point[1]));
@@ -107,10 +87,10 @@ fn cost_quality(report: &Report) -> Drawn {
     let rows = curves.iter().flat_map(|curve| {
         curve.points.iter().map(|[x, y]| [curve.name.to_owned(), x.to_string(), y.to_string()])
     });
-    Ok((svg, csv("policy,strong_share,quality", rows)))
+    Ok((svg, csv::lines("policy,strong_share,quality", rows)))
 }
 
-fn calibration(report: &Report) -> Drawn {
+fn calibration(report: &EvaluationReport) -> Drawn {
     let bins = figures::bins(report.rows, 10);
     let filled: Vec<_> = bins.into_iter().filter(|bin| bin.rows > 0).collect();
     let share = |bin: &figures::Bin| bin.cheap_ok as f64 / bin.rows as f64;
@@ -128,10 +108,10 @@ fn calibration(report: &Report) -> Drawn {
         legend(&mut chart, SeriesLabelPosition::UpperLeft)
     })?;
     let rows = filled.iter().map(|bin| [bin.mean_score, share(bin), bin.rows as f64]);
-    Ok((svg, csv("mean_score,share_cheap_ok,rows", rows)))
+    Ok((svg, csv::lines("mean_score,share_cheap_ok,rows", rows)))
 }
 
-fn confusion(report: &Report) -> Drawn {
+fn confusion(report: &EvaluationReport) -> Drawn {
     let counts = figures::confusion(report.rows, report.evaluation.threshold);
     let Confusion { cheap_rightly, cheap_wrongly, strong_wrongly, strong_rightly } = counts;
     // x: the decision, y: the label.
@@ -158,10 +138,10 @@ fn confusion(report: &Report) -> Drawn {
     let rows = cells.map(|(x, y, count, ..)| {
         [["cheap", "strong"][x as usize].to_owned(), (y == 1).to_string(), count.to_string()]
     });
-    Ok((svg, csv("decision,cheap_ok,rows", rows)))
+    Ok((svg, csv::lines("decision,cheap_ok,rows", rows)))
 }
 
-fn scores(report: &Report) -> Drawn {
+fn scores(report: &EvaluationReport) -> Drawn {
     let bins = figures::bins(report.rows, 25);
     let top = bins.iter().map(|bin| bin.cheap_ok.max(bin.rows - bin.cheap_ok)).max().unwrap_or(1);
     let threshold = f64::from(report.evaluation.threshold);
@@ -184,10 +164,10 @@ fn scores(report: &Report) -> Drawn {
         legend(&mut chart, SeriesLabelPosition::UpperLeft)
     })?;
     let rows = bins.iter().map(|b| [b.from, b.to, b.cheap_ok as f64, (b.rows - b.cheap_ok) as f64]);
-    Ok((svg, csv("from,to,cheap_ok,strong_required", rows)))
+    Ok((svg, csv::lines("from,to,cheap_ok,strong_required", rows)))
 }
 
-fn sources(report: &Report) -> Option<Drawn> {
+fn sources(report: &EvaluationReport) -> Option<Drawn> {
     let sources: Vec<_> = report
         .evaluation
         .by_source
@@ -197,7 +177,7 @@ fn sources(report: &Report) -> Option<Drawn> {
     if sources.is_empty() {
         return None;
     }
-    // The most rows first, as many as can be told apart.
+    // The most rows first, as many as fit.
     let mut shown: Vec<_> = sources.clone();
     shown.sort_by_key(|(_, metrics, ..)| std::cmp::Reverse(metrics.n));
     shown.truncate(16);
@@ -237,10 +217,10 @@ fn sources(report: &Report) -> Option<Drawn> {
             high.to_string(),
         ]
     });
-    Some(drawn.map(|svg| (svg, csv("source,rows,auroc,low,high", rows))))
+    Some(drawn.map(|svg| (svg, csv::lines("source,rows,auroc,low,high", rows))))
 }
 
-fn features(report: &Report) -> Option<Drawn> {
+fn features(report: &EvaluationReport) -> Option<Drawn> {
     let signal = report.signal?;
     let folded = |auroc: f64| auroc.max(1.0 - auroc);
     let best = signal.features.iter().map(|f| folded(f.auroc)).fold(0.6, f64::max);
@@ -268,13 +248,13 @@ fn features(report: &Report) -> Option<Drawn> {
     let rows = signal.features.iter().map(|f| {
         [f.name.to_owned(), f.group.to_owned(), f.auroc.to_string(), f.nanoseconds.to_string()]
     });
-    Some(drawn.map(|svg| (svg, csv("feature,group,auroc,nanoseconds", rows))))
+    Some(drawn.map(|svg| (svg, csv::lines("feature,group,auroc,nanoseconds", rows))))
 }
 
-fn feature_groups(report: &Report) -> Option<Drawn> {
+fn feature_groups(report: &EvaluationReport) -> Option<Drawn> {
     let groups = &report.signal?.groups;
     let drawn = draw(|area| {
-        let names = ["nanoseconds a prompt", "AUROC gain"];
+        let names = ["nanoseconds per prompt", "AUROC gain"];
         let x = time_axis(groups.iter().map(|group| group.nanoseconds));
         let y = around(groups.iter().map(|group| group.auroc_gain));
         let mut chart = axes(area, names, x.log_scale(), y)?;
@@ -289,7 +269,7 @@ fn feature_groups(report: &Report) -> Option<Drawn> {
     let rows = groups
         .iter()
         .map(|g| [g.name.to_owned(), g.nanoseconds.to_string(), g.auroc_gain.to_string()]);
-    Some(drawn.map(|svg| (svg, csv("group,nanoseconds,auroc_gain", rows))))
+    Some(drawn.map(|svg| (svg, csv::lines("group,nanoseconds,auroc_gain", rows))))
 }
 
 /// Whole decades around the times, with room for a label at the right.
@@ -298,7 +278,7 @@ fn time_axis(nanoseconds: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     10_f64.powf(low.max(1.0).log10().floor())..10_f64.powf(high.log10().ceil() + 0.7)
 }
 
-fn learning_curve(report: &Report) -> Option<Drawn> {
+fn learning_curve(report: &EvaluationReport) -> Option<Drawn> {
     let steps = report.learning_curve;
     let (first, last) = (steps.first()?, steps.last()?);
     let of = |value: fn(&figures::LearningStep) -> Option<f64>| -> Vec<(f64, f64)> {
@@ -323,5 +303,5 @@ fn learning_curve(report: &Report) -> Option<Drawn> {
     let rows = steps.iter().map(|step| {
         [step.rows.to_string(), step.accuracy.to_string(), number(step.auroc), number(step.apgr)]
     });
-    Some(drawn.map(|svg| (svg, csv("rows,accuracy,auroc,apgr", rows))))
+    Some(drawn.map(|svg| (svg, csv::lines("rows,accuracy,auroc,apgr", rows))))
 }

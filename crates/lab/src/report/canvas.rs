@@ -9,7 +9,7 @@ const SIZE: (u32, u32) = (560, 400);
 const TEXT: (&str, u32) = ("sans-serif", 15);
 
 /// Readable on white and on black.
-pub(crate) const COLOURS: [RGBColor; 5] = [
+pub const COLOURS: [RGBColor; 5] = [
     RGBColor(0x3b, 0x82, 0xf6),
     RGBColor(0xe8, 0x7a, 0x1d),
     RGBColor(0x16, 0xa3, 0x4a),
@@ -17,12 +17,12 @@ pub(crate) const COLOURS: [RGBColor; 5] = [
     RGBColor(0xd9, 0x46, 0x8f),
 ];
 
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
-pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(crate) type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 
 /// What is drawn on a white ground, as SVG.
-pub(crate) fn draw(contents: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String, Failure> {
+pub fn draw(contents: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String, Failure> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -34,7 +34,7 @@ pub(crate) fn draw(contents: impl FnOnce(&Area) -> Result<(), Failure>) -> Resul
 }
 
 /// A chart with labelled axes.
-pub(crate) fn axes<'a, 'b, X, Y>(
+pub fn axes<'a, 'b, X, Y>(
     area: &'a Area<'b>,
     names: [&str; 2],
     x: X,
@@ -52,7 +52,7 @@ where
 }
 
 /// A chart with labelled axes, whose horizontal places `x_label` names.
-pub(crate) fn axes_named<'a, 'b, X, Y>(
+pub fn axes_named<'a, 'b, X, Y>(
     area: &'a Area<'b>,
     [x_name, y_name]: [&str; 2],
     x: X,
@@ -89,7 +89,7 @@ where
 }
 
 /// A named line with a legend entry.
-pub(crate) fn line<X, Y>(
+pub fn line<X, Y>(
     chart: &mut Chart<'_, '_, X, Y>,
     name: &str,
     colour: RGBColor,
@@ -109,7 +109,7 @@ where
 }
 
 /// Shows the names of the lines.
-pub(crate) fn legend<'a, 'b: 'a, X: Ranged, Y: Ranged>(
+pub fn legend<'a, 'b: 'a, X: Ranged, Y: Ranged>(
     chart: &mut Chart<'a, 'b, X, Y>,
     position: SeriesLabelPosition,
 ) -> Result<(), Failure> {
@@ -124,6 +124,6 @@ pub(crate) fn legend<'a, 'b: 'a, X: Ranged, Y: Ranged>(
 }
 
 /// The style of text inside a plot.
-pub(crate) fn text() -> TextStyle<'static> {
+pub fn text() -> TextStyle<'static> {
     TextStyle::from(TEXT.into_font()).color(&BLACK)
 }

@@ -10,9 +10,9 @@ use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 /// A row fills a few hundred of the 8192 buckets, which makes this some twenty times cheaper than
 /// a dense product; and being plain sequential arithmetic it gives the same bits everywhere.
 #[derive(Clone)]
-pub(super) struct Bags(pub(super) Arc<Vec<Vec<(u32, f32)>>>);
+pub(super) struct EmbeddingBag(pub(super) Arc<Vec<Vec<(u32, f32)>>>);
 
-impl CustomOp1 for Bags {
+impl CustomOp1 for EmbeddingBag {
     fn name(&self) -> &'static str {
         "bags"
     }
@@ -56,7 +56,7 @@ mod tests {
     fn product_and_gradient_match_the_dense_ones() {
         let cpu = &Device::Cpu;
         let weights = Var::new(&[[1.0_f32, 2.0], [3.0, 4.0], [5.0, 6.0]], cpu).unwrap();
-        let bags = Bags(Arc::new(vec![vec![(0, 0.5), (2, 2.0)], vec![(1, -1.0)], vec![]]));
+        let bags = EmbeddingBag(Arc::new(vec![vec![(0, 0.5), (2, 2.0)], vec![(1, -1.0)], vec![]]));
         let dense = Tensor::new(&[[0.5_f32, 0.0, 2.0], [0.0, -1.0, 0.0], [0.0; 3]], cpu).unwrap();
         let sparse = weights.apply_op1(bags).unwrap();
         let product = dense.matmul(&weights).unwrap();
