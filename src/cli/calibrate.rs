@@ -1,4 +1,4 @@
-//! `pointsman calibrate`: a wish about quality or cost to a threshold.
+//! `pointsman calibrate`: a goal for quality or cost to a threshold.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,16 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::evaluate::{self, Part, Selection};
-use super::{BadInput, DataArgs, print};
+use super::args::{DataArgs, Partition};
+use super::evaluate::{self, Selection};
+use super::{BadInput, models, print};
 use pointsman_core::config::Config;
 use pointsman_core::router::Router;
-use pointsman_lab::label::{Price, Usage};
+use pointsman_lab::label::{Price, Usage, parse_price};
 use pointsman_lab::learn::calibrate::{Calibration, Goal, Prices, calibrate};
-use pointsman_lab::learn::metrics::Outcome;
+use pointsman_lab::learn::scores::ScoredOutcome;
 
-/// Find the threshold for a wanted quality, share of strong calls, or budget
+/// Find the threshold for a quality, a share of strong calls, or a budget
 ///
 /// Prints the threshold with its 95 % interval, what it does and costs on the rows, and the
 /// configuration to paste into the filter. With --with-model that configuration carries the model,
@@ -25,11 +26,12 @@ use pointsman_lab::learn::metrics::Outcome;
 pub(super) struct Args {
     #[command(flatten)]
     data: DataArgs,
-    /// Directory with model.onnx and manifest.json; the built-in model when absent
+    /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t = Part::HeldOut)]
-    split: Part,
+    /// Rows to calibrate on
+    #[arg(long, value_enum, default_value_t = Partition::HeldOut)]
+    split: Partition,
     /// Keep at least this share of the strong model's mean quality, 0 to 1
     #[arg(long, group = "goal", value_parser = share)]
     quality: Option<f64>,
@@ -39,7 +41,7 @@ pub(super) struct Args {
     /// Spend at most this on --requests; needs prices
     #[arg(long, group = "goal", value_name = "DOLLARS", value_parser = amount)]
     budget: Option<f64>,
-    /// How many requests the budget and the printed costs are for
+    /// Number of requests that the budget and the printed costs are for
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     requests: u64,
     /// Mean cost of a request to the cheap model
@@ -48,37 +50,47 @@ pub(super) struct Args {
     /// Mean cost of a request to the strong model
     #[arg(long, requires = "cheap_cost", value_name = "DOLLARS", value_parser = amount)]
     strong_cost: Option<f64>,
-    /// Instead of costs: dollars for a million input and output tokens of the cheap model
+    /// Instead of costs: USD per million input and output tokens of the cheap model
     #[arg(
         long,
         requires = "strong_price",
         conflicts_with = "cheap_cost",
-        value_name = "INPUT,OUTPUT"
+        value_name = "INPUT,OUTPUT",
+        value_parser = parse_price
     )]
     cheap_price: Option<Price>,
-    /// Dollars for a million input and output tokens of the strong model
-    #[arg(long, requires_all = ["cheap_price", "tokens"], value_name = "INPUT,OUTPUT")]
+    /// USD per million input and output tokens of the strong model
+    #[arg(
+        long,
+        requires_all = ["cheap_price", "tokens"],
+        value_name = "INPUT,OUTPUT",
+        value_parser = parse_price
+    )]
     strong_price: Option<Price>,
     /// Mean tokens of a request and of its answer
     #[arg(long, requires = "strong_price", value_name = "INPUT,OUTPUT", value_parser = tokens)]
     tokens: Option<Usage>,
-    /// The filter's configuration (JSON): print it with the new threshold
+    /// Filter configuration (JSON) to print with the new threshold
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Put the model into the printed configuration
+    /// Include the model in the printed configuration
     #[arg(long, requires = "model")]
     with_model: bool,
     /// Print one JSON object
     #[arg(long, conflicts_with = "config_only")]
     json: bool,
-    /// Print the configuration alone, to write it to a file; the rest goes to stderr
+    /// Print only the configuration, for a file; the rest goes to stderr
     #[arg(long)]
     config_only: bool,
 }
 
 fn share(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("must be from 0 to 1".to_owned()) }
+    if (0.0..=1.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("must be between 0 and 1".to_owned())
+    }
 }
 
 fn amount(text: &str) -> Result<f64, String> {
@@ -97,7 +109,7 @@ fn tokens(text: &str) -> Result<Usage, String> {
 const SEED: u64 = 1;
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Output<'a> {
     rows: usize,
     calibration: &'a Calibration,
     /// What is wrong with the threshold; empty when nothing is.
@@ -113,12 +125,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         (_, Some(share), _) => Goal::StrongShare(share),
         (.., budget) => Goal::Budget(budget.unwrap_or_default() / requests),
     };
-    let classifier = evaluate::load(args.model.as_deref())?;
-    let mut outcomes: Vec<Outcome> = Vec::new();
+    let classifier = models::load(args.model.as_deref())?;
+    let mut outcomes: Vec<ScoredOutcome> = Vec::new();
     let selection = Selection {
         data: &args.data.data,
-        strict: args.data.strict,
-        part: args.split,
+        strict: args.data.strictness.strict,
+        partition: args.split,
         models: None,
     };
     evaluate::score_rows(
@@ -137,17 +149,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let name = classifier.manifest().targets.first().map_or("cheap", |target| &target.name);
     let config = config(args, name, calibration.threshold)?;
     let warnings = warnings(&calibration, goal, prices);
-    warnings.iter().for_each(|warning| tell!("warning: {warning}"));
+    warnings.iter().for_each(|warning| report!("warning: {warning}"));
     if args.json {
         let rows = outcomes.len();
-        let answer =
-            Answer { rows, calibration: &calibration, warnings: &warnings, config: &config };
-        return print(serde_json::to_string(&answer)?);
+        let output =
+            Output { rows, calibration: &calibration, warnings: &warnings, config: &config };
+        return print(serde_json::to_string(&output)?);
     }
     let lines = describe(&calibration, outcomes.len(), args.requests);
     let config = serde_json::to_string_pretty(&config)?;
     if args.config_only {
-        tell!("{lines}");
+        report!("{lines}");
         print(config)
     } else {
         print(format_args!("{lines}\n\n{config}"))
@@ -166,14 +178,15 @@ fn prices(args: &Args) -> Result<Option<Prices>, BadInput> {
              there is nothing to save"
         ))),
         Some((cheap, strong)) => Ok(Some(Prices { cheap, strong })),
-        None if args.budget.is_some() => Err(BadInput::new("a budget needs prices")
-            .hint("--cheap-cost and --strong-cost, or --cheap-price, --strong-price and --tokens")),
+        None if args.budget.is_some() => Err(BadInput::new("a budget needs prices").hint(
+            "pass --cheap-cost and --strong-cost, or --cheap-price, --strong-price and --tokens",
+        )),
         None => Ok(None),
     }
 }
 
-/// The configuration with the threshold and, when asked for, the model. The filter's own checks
-/// have passed it.
+/// The configuration with the threshold and, when asked for, the model, accepted by the filter's
+/// own checks.
 fn config(args: &Args, name: &str, threshold: f32) -> anyhow::Result<Value> {
     let mut config = match &args.config {
         Some(path) => read_config(path)?,
@@ -182,7 +195,7 @@ fn config(args: &Args, name: &str, threshold: f32) -> anyhow::Result<Value> {
     };
     config["targets"][0]["threshold"] = json!(threshold);
     if let Some(directory) = args.model.as_deref().filter(|_| args.with_model) {
-        let (onnx, manifest) = evaluate::files(directory)?;
+        let (onnx, manifest) = models::files(directory)?;
         let manifest: Value = serde_json::from_slice(&manifest)?;
         if !config["policy"].is_object() {
             config["policy"] = json!({});

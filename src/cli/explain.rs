@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{BadInput, print, print_with};
 use anyhow::Context;
 use pointsman_core::config::Config;
-use pointsman_core::control_plane::FallbackReason;
 use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Worker, memory};
 use pointsman_core::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
 use pointsman_core::policy::gates::obstacles;
@@ -17,34 +16,34 @@ use pointsman_core::policy::rules::Rule;
 use pointsman_core::policy::sticky::{self, Key};
 use pointsman_core::policy::{Evidence, RequestContext};
 use pointsman_core::prompt::Prompt;
+use pointsman_core::reason::FallbackReason;
 use pointsman_core::reason::Reason;
 use pointsman_core::router::Router;
 use pointsman_core::scope::Scope;
 use pointsman_core::target::{Target, TargetSet};
 
-/// Show how one request body would be routed, and which features speak for it
+/// Explain how one request would be routed, and which features decide it
 ///
-/// Decides with the code that the filter runs, from the scope on; no model is called. A
-/// contribution is how much the
-/// cheap target's log-odds change when the feature is there instead of zero.
+/// Runs the code of the filter; no model is called. A contribution is how much the cheap target's
+/// log-odds change when the feature has its value instead of zero.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Request body (JSON); `-` reads stdin
     #[arg(default_value = "-", value_name = "FILE")]
     body: PathBuf,
-    /// The filter's configuration (JSON); the built-in model and its threshold when absent
+    /// Filter configuration (JSON); the built-in model and its threshold when omitted
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The request's path, which tells the API's format
+    /// Path of the request, which gives the API's format
     #[arg(long, default_value = "/v1/chat/completions")]
     path: String,
-    /// A request header, `name: value`; may be repeated. Without `content-type`, it is JSON
+    /// Request header, `name: value`; may be repeated. The content type is JSON unless given
     #[arg(long = "header", value_name = "HEADER", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// The policy that the route's metadata names; the main one when absent
+    /// Policy that the route's metadata names; the main one when omitted
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
-    /// The target that the conversation went to before, where `sticky` remembers it
+    /// Target that the conversation went to before, as `sticky` remembers it
     #[arg(long, value_name = "TARGET")]
     previous: Option<String>,
     /// Print one JSON object
@@ -55,10 +54,10 @@ pub(super) struct Args {
 const DEFAULT_CONFIG: &[u8] =
     br#"{"targets": [{"name": "cheap", "cluster": "cheap"}, {"name": "strong", "cluster": "strong"}]}"#;
 
-/// What there is to say; what a decision did not come to is absent.
+/// The explanation; stages that the decision did not reach are absent.
 #[derive(Default, Serialize)]
 struct Explanation<'a> {
-    /// Why the request passes as if the filter were not there; else it is decided on.
+    /// Why the request passes as if the filter were not there; `None` when it is decided.
     passes: Option<&'static str>,
     mode: &'static str,
     format: Option<&'static str>,
@@ -87,7 +86,7 @@ struct Explanation<'a> {
     contributions: Vec<Contribution>,
 }
 
-/// What speaks for a target.
+/// How a target stands.
 #[derive(Serialize)]
 struct Prospect<'a> {
     target: &'a str,
@@ -343,7 +342,7 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
         writeln!(out, "policy    {policy}")?;
     }
     if let Some(propensity) = explanation.propensity.filter(|propensity| *propensity < 1.0) {
-        writeln!(out, "share     {propensity} of such conversations go there")?;
+        writeln!(out, "share     {propensity} of similar conversations go there")?;
     }
     if let Some((score, threshold)) = explanation.score.zip(explanation.threshold) {
         writeln!(out, "score     {score:.4}, threshold {threshold:.4}, model {model_version}")?;
@@ -352,7 +351,7 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
         writeln!(out, "before    the conversation went to {previous}")?;
     }
     if let Some(why) = explanation.bandit_fallback {
-        writeln!(out, "bandit    {why}: with one, the filter draws")?;
+        writeln!(out, "bandit    {why}: with a snapshot, the filter samples")?;
     }
     writeln!(out, "prompt    about {} tokens", explanation.prompt_tokens_estimate)?;
     if let Some(novelty) = explanation.novelty {
@@ -361,9 +360,9 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
     }
     for Prospect { target, gate, score, threshold } in &explanation.targets {
         let chance =
-            score.zip(*threshold).map(|(score, at)| format!("score {score:.4} of {at:.4}"));
-        let chance = chance.unwrap_or_else(|| "takes what the others do not".to_owned());
-        let gate = gate.map_or("can serve it".to_owned(), |gate| format!("closed: {gate}"));
+            score.zip(*threshold).map(|(score, at)| format!("score {score:.4}, threshold {at:.4}"));
+        let chance = chance.unwrap_or_else(|| "fallback".to_owned());
+        let gate = gate.map_or("eligible".to_owned(), |gate| format!("excluded ({gate})"));
         writeln!(out, "{:9} {target}: {gate}, {chance}", "choice")?;
     }
     for RuleHit { rule, target, matches } in &explanation.rules {

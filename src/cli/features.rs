@@ -3,27 +3,28 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::{BadInput, bytes_bar, open_error, report, strict_error};
+use super::args::Strictness;
+use super::{BadInput, bytes_bar, open_error, report_problems, strict_error};
 use pointsman_core::features::{ENGINEERED, Features, LEN, SCHEMA};
-use pointsman_lab::input::{Lines, Problems};
+use pointsman_lab::files::{Lines, Problems};
 use pointsman_lab::learn::RowParser;
+use pointsman_lab::report::csv;
 
 /// Print the features of prompts
 ///
-/// Reads rows with `prompt` or `request` (labels are not needed) and prints one line a row, in the
-/// same order.
+/// Reads rows with `prompt` or `request` (labels are not needed) and prints one line per row, in
+/// the same order.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// JSONL or gzipped JSONL; standard input when none is given
+    /// JSONL or gzipped JSONL; standard input when omitted
     files: Vec<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
     /// Add the hashed n-grams, as [bucket, value] pairs (JSONL only)
     #[arg(long)]
     hashed: bool,
-    /// Stop at the first line that is no row, instead of skipping it
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    strictness: Strictness,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let bar = bytes_bar(&files);
     let mut parser = RowParser::default();
-    let mut problems = Problems::new(args.strict);
+    let mut problems = Problems::new(args.strictness.strict);
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut lines = Lines::open(file).map_err(open_error(file))?;
@@ -63,7 +64,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     rows.out.flush()?;
     bar.finish_and_clear();
-    report(&mut problems);
+    report_problems(&mut problems);
     Ok(())
 }
 
@@ -97,7 +98,7 @@ impl<W: Write> Rows<W> {
     }
 
     fn csv(&mut self, id: &str, features: &Features) -> std::io::Result<()> {
-        write!(self.line, "{}", csv_field(id))?;
+        write!(self.line, "{}", csv::field(id))?;
         for value in features.engineered() {
             write!(self.line, ",{value}")?;
         }
@@ -187,14 +188,5 @@ impl Numbers {
         }
         place.1.append_to(line);
         Ok(())
-    }
-}
-
-/// Quoted where the value would break the line's columns (RFC 4180).
-fn csv_field(value: &str) -> String {
-    if value.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", value.replace('"', "\"\""))
-    } else {
-        value.to_owned()
     }
 }

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{BadInput, open_error, print, report, strict_error};
+use super::args::Strictness;
+use super::{BadInput, open_error, print, report_problems, strict_error};
+use pointsman_lab::files::{Problem, Problems, WholeFile, open};
 use pointsman_lab::import::{Columns, ImportError, Imported, import};
-use pointsman_lab::input::{Problem, Problems, open};
-use pointsman_lab::label::WholeFile;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// RouteLLM's evaluation CSVs: `prompt` and a column a model, true or false
+    /// RouteLLM's evaluation CSVs: `prompt` and one column per model, true or false
     Routellm,
-    /// RouterBench as CSV: `sample_id`, `prompt`, `eval_name` and a column a model
+    /// RouterBench as CSV: `sample_id`, `prompt`, `eval_name` and one column per model
     Routerbench,
-    /// Any CSV; the columns are named by the options
+    /// Any CSV; options name the columns
     Csv,
 }
 
@@ -27,38 +28,37 @@ enum Format {
 /// The label is 1 where the cheap model's answer scored at least as high as the strong one's.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// CSV files, also gzip; standard input when none is given
+    /// CSV files, also gzip; standard input when omitted
     #[arg(value_name = "CSV")]
     inputs: Vec<PathBuf>,
-    /// The files' format
+    /// Format of the files
     #[arg(long, value_enum)]
     format: Format,
-    /// The column with the cheap model's scores
+    /// Column with the cheap model's scores
     #[arg(long, value_name = "COLUMN")]
     cheap: String,
-    /// The column with the strong model's scores
+    /// Column with the strong model's scores
     #[arg(long, value_name = "COLUMN")]
     strong: String,
-    /// The column with the prompt
+    /// Column with the prompt
     #[arg(long, value_name = "COLUMN")]
     prompt: Option<String>,
-    /// The column with the row's name
+    /// Column with the row's ID
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
-    /// The column with the task that a row comes from
+    /// Column with the task that a row comes from
     #[arg(long, value_name = "COLUMN")]
     source: Option<String>,
     /// The best possible score
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Where to write; standard output without it
+    /// File to write; standard output when omitted
     #[arg(long, short)]
     out: Option<PathBuf>,
-    /// Stop at the first row that cannot be used, instead of skipping it
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    strictness: Strictness,
     /// Print the counts as one JSON object: on standard output, or on standard error when the rows
-    /// are there
+    /// go to standard output
     #[arg(long)]
     json: bool,
 }
@@ -73,26 +73,27 @@ struct Summary<'a> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut problems = Problems::new(args.strict);
+    let mut problems = Problems::new(args.strictness.strict);
     let imported = match &args.out {
         Some(out) => {
-            let mut file = WholeFile::create(out)?;
+            let write_error = || format!("cannot write {}", out.display());
+            let mut file = WholeFile::create(out).with_context(write_error)?;
             let imported = convert(args, &mut problems, &mut file)?;
-            file.finish()?;
+            file.finish().with_context(write_error)?;
             imported
         }
         None => convert(args, &mut problems, &mut BufWriter::new(io::stdout().lock()))?,
     };
-    report(&mut problems);
+    report_problems(&mut problems);
     let Imported { rows, cheap_ok } = imported;
     let summary =
         Summary { rows, cheap_ok, skipped: problems.total(), problems: problems.counts() };
     match (args.json, &args.out) {
         (true, Some(_)) => print(serde_json::to_string(&summary)?)?,
-        (true, None) => tell!("{}", serde_json::to_string(&summary)?),
+        (true, None) => report!("{}", serde_json::to_string(&summary)?),
         (false, _) => {
             let share = 100.0 * cheap_ok as f64 / rows.max(1) as f64;
-            tell!("{rows} rows, {share:.1} % cheap_ok; {} skipped", summary.skipped);
+            report!("{rows} rows, {share:.1} % cheap_ok; {} skipped", summary.skipped);
         }
     }
     Ok(())

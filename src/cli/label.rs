@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::{BadInput, print, print_with, report};
+use super::args::Strictness;
+use super::{BadInput, print, print_with, report_problems};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pointsman_lab::input::{Problem, Problems};
+use pointsman_lab::files::{Problem, Problems};
 use pointsman_lab::label::audit::{self, Audit};
-use pointsman_lab::label::evaluators::Choice;
+use pointsman_lab::label::evaluators::{Choice, Evaluator};
 use pointsman_lab::label::filter::{self, FilterOptions};
 use pointsman_lab::label::{
-    self, EndpointOptions, Estimate, FieldMap, LabelError, Observer, Options, Outcome, Price,
-    Summary,
+    self, CostEstimate, EndpointOptions, FieldMap, LabelError, LabelOptions, LabelOutcome,
+    LabelSummary, Observer, Price, parse_price,
 };
 
 /// The environment variables that hold the keys of the endpoints.
@@ -31,75 +33,120 @@ pub(super) struct Args {
     /// Log files (JSONL, also gzip): {id, request, response}; or OpenAI Batch inputs with outputs
     #[arg(value_name = "LOG")]
     inputs: Vec<PathBuf>,
-    /// Where to write the labelled rows (gzip when it ends in .gz)
+    /// File to write the labelled rows to (gzip when it ends in .gz)
     #[arg(long, short)]
     out: Option<PathBuf>,
-    /// Where fields are in other logs: id=/request_id,request=/messages,response=/response
+    /// JSON pointers to the fields of another log: id=/request_id,request=/messages,response=/response
     #[arg(long, value_parser = FieldMap::parse, value_name = "FIELD=/POINTER,…")]
     map: Option<FieldMap>,
-    /// How the answers are compared
-    #[arg(long, value_enum, default_value = "auto")]
-    evaluator: Choice,
+    /// How to compare the answers
+    #[arg(long, value_enum, default_value_t = EvaluatorArg::Auto)]
+    evaluator: EvaluatorArg,
     /// Quality from which the cheap answer is good enough
     #[arg(long, default_value_t = 0.8)]
     threshold: f64,
-    /// Draw so many rows, rare kinds of prompts more often than their share
-    #[arg(long, value_name = "ROWS")]
+    /// Sample N rows, stratified: rare kinds of prompts more often than their share
+    #[arg(long, value_name = "N")]
     sample: Option<u64>,
-    /// Seed of the draw
+    /// Seed of the sample
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// End with code 2 at the first bad record
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    strictness: Strictness,
     /// Any OpenAI-compatible endpoint that serves the cheap model: http://host:port/v1
     #[arg(long, value_name = "URL", conflicts_with = "no_replay")]
     cheap_url: Option<String>,
     /// The cheap model's name at that endpoint
     #[arg(long, value_name = "MODEL", default_value = "cheap")]
     cheap_model: String,
-    /// Dollars for a million input and output tokens of the cheap model: 0.15,0.60
-    #[arg(long, value_name = "INPUT,OUTPUT")]
+    /// USD per million input and output tokens of the cheap model: 0.15,0.60
+    #[arg(long, value_name = "INPUT,OUTPUT", value_parser = parse_price)]
     cheap_price: Option<Price>,
-    /// Score the cheap answers in the log (`cheap_response`) instead; without --out a line filter
+    /// Score the cheap answers in the log (`cheap_response`) instead; a line filter without --out
     #[arg(long)]
     no_replay: bool,
-    /// The endpoint of a model that judges what no other evaluator can
+    /// Endpoint of a model that judges what no other evaluator can
     #[arg(long, value_name = "URL")]
     judge_url: Option<String>,
     /// The judge's name at that endpoint
     #[arg(long, value_name = "MODEL", requires = "judge_url", default_value = "judge")]
     judge_model: String,
-    /// Dollars for a million input and output tokens of the judge
-    #[arg(long, value_name = "INPUT,OUTPUT")]
+    /// USD per million input and output tokens of the judge
+    #[arg(long, value_name = "INPUT,OUTPUT", value_parser = parse_price)]
     judge_price: Option<Price>,
-    /// Stop before more than so many dollars are spent
-    #[arg(long, value_name = "DOLLARS")]
+    /// Stop before spending more than USD
+    #[arg(long, value_name = "USD")]
     budget: Option<f64>,
-    /// Only estimate what it would cost
+    /// Estimate the cost and exit
     #[arg(long)]
     dry_run: bool,
-    /// Calls at the same time
+    /// Concurrent calls
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// Calls a second, at most
+    /// Maximum calls per second
     #[arg(long, value_name = "CALLS")]
     rate: Option<f64>,
-    /// How often a call is repeated on 408, 409, 425, 429, 5xx, time-outs and garbage
+    /// Retries of a call on 408, 409, 425, 429, 5xx, timeouts and malformed responses
     #[arg(long, default_value_t = 6)]
     retries: u32,
-    /// Seconds until a call is given up
+    /// Timeout of a call, in seconds
     #[arg(long, default_value_t = 120.0, value_name = "SECONDS")]
     timeout: f64,
     /// Ratings saved from the page that `--evaluator human` writes
     #[arg(long, value_name = "FILE")]
     ratings: Option<PathBuf>,
-    /// Compare labelled rows (the LOG arguments) with these known grades
+    /// Compare labelled rows (the LOG arguments) with known grades
     #[arg(long, value_name = "GRADES")]
     audit: Option<PathBuf>,
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
+}
+
+/// Which evaluator to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum EvaluatorArg {
+    /// Per row, by what the request asks for and the strong model answered
+    Auto,
+    /// The final numbers agree
+    Numeric,
+    /// The same letter of a multiple choice
+    Choice,
+    /// The same text, ignoring case, punctuation and articles
+    Exact,
+    /// The share of words in common
+    F1,
+    /// Valid JSON, by the request's schema if it has one, with the same fields
+    Json,
+    /// The same functions are called with equivalent arguments
+    ToolCall,
+    /// The program compiles and gives the same outputs
+    Code,
+    /// The query yields the same rows in SQLite
+    Sql,
+    /// Another model compares the answers, in both orders
+    Judge,
+    /// A person compares the answers on an HTML page
+    Human,
+}
+
+impl From<EvaluatorArg> for Choice {
+    fn from(argument: EvaluatorArg) -> Self {
+        Choice::Only(match argument {
+            EvaluatorArg::Auto => return Choice::Auto,
+            EvaluatorArg::Numeric => Evaluator::Numeric,
+            EvaluatorArg::Choice => Evaluator::Choice,
+            EvaluatorArg::Exact => Evaluator::Exact,
+            EvaluatorArg::F1 => Evaluator::F1,
+            EvaluatorArg::Json => Evaluator::Json,
+            EvaluatorArg::ToolCall => Evaluator::ToolCall,
+            EvaluatorArg::Code => Evaluator::Code,
+            EvaluatorArg::Sql => Evaluator::Sql,
+            EvaluatorArg::Judge => Evaluator::Judge,
+            EvaluatorArg::Human => Evaluator::Human,
+        })
+    }
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
@@ -116,25 +163,25 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         label::run(&options, &terminal)?
     };
     match outcome {
-        Outcome::Labelled(summary) if json => print_json(&*summary),
-        Outcome::Labelled(summary) => {
-            tell_summary(&summary);
+        LabelOutcome::Labelled(summary) if json => print_json(&*summary),
+        LabelOutcome::Labelled(summary) => {
+            report_summary(&summary);
             Ok(())
         }
-        Outcome::Estimate(estimate) if json => print_json(&estimate),
-        Outcome::Estimate(estimate) => print_with(|out| estimate_table(out, &estimate)),
-        Outcome::Page { page, pairs } => {
-            tell!("{pairs} pairs to compare: open {}", page.display());
-            tell!("then run the same command with --ratings FILE");
+        LabelOutcome::Estimate(estimate) if json => print_json(&estimate),
+        LabelOutcome::Estimate(estimate) => print_with(|out| estimate_table(out, &estimate)),
+        LabelOutcome::Page { page, pairs } => {
+            report!("{pairs} pairs to compare: open {}", page.display());
+            report!("then run the same command with --ratings FILE");
             Ok(())
         }
     }
 }
 
-fn options(args: Args) -> Result<Options, LabelError> {
+fn options(args: Args) -> Result<LabelOptions, LabelError> {
     let bad = |what: &str| LabelError::BadInput(what.into());
     if !args.no_replay && args.cheap_url.is_none() {
-        return Err(bad("give --cheap-url, or --no-replay to score the cheap answers in the log"));
+        return Err(bad("pass --cheap-url, or --no-replay to score the cheap answers in the log"));
     }
     let timeout = Duration::try_from_secs_f64(args.timeout)
         .ok()
@@ -151,15 +198,15 @@ fn options(args: Args) -> Result<Options, LabelError> {
             concurrency: args.concurrency.into(),
         })
     };
-    Ok(Options {
+    Ok(LabelOptions {
         inputs: args.inputs,
         map: args.map.unwrap_or_default(),
-        out: args.out.ok_or_else(|| bad("give --out: where to write the labelled rows"))?,
-        evaluator: args.evaluator,
+        out: args.out.ok_or_else(|| bad("pass --out FILE to write the labelled rows to"))?,
+        evaluator: args.evaluator.into(),
         threshold: args.threshold,
         sample: args.sample,
         seed: args.seed,
-        strict: args.strict,
+        strict: args.strictness.strict,
         cheap: endpoint(args.cheap_url, args.cheap_model, CHEAP_KEY),
         cheap_price: args.cheap_price,
         judge: endpoint(args.judge_url, args.judge_model, JUDGE_KEY),
@@ -172,31 +219,31 @@ fn options(args: Args) -> Result<Options, LabelError> {
 
 fn run_filter(args: Args) -> anyhow::Result<()> {
     if args.sample.is_some() {
-        let what = "a line filter does not sample: give --out, or sample before it";
+        let what = "a line filter does not sample: pass --out, or sample its input";
         return Err(BadInput::new(what).into());
     }
     let inputs = if args.inputs.is_empty() { vec![PathBuf::from("-")] } else { args.inputs };
     let options = FilterOptions {
         inputs,
         map: args.map.unwrap_or_default(),
-        evaluator: args.evaluator,
+        evaluator: args.evaluator.into(),
         threshold: args.threshold,
-        strict: args.strict,
+        strict: args.strictness.strict,
     };
     let mut output = io::BufWriter::new(io::stdout().lock());
-    let (tally, problems) = filter::run(&options, &mut output, &|line| tell!("{line}"))?;
-    tell!("{} rows labelled, {} good enough", tally.labelled, tally.cheap_ok);
-    tell_problems(problems.counts());
+    let (tally, problems) = filter::run(&options, &mut output, &|line| report!("{line}"))?;
+    report!("{} rows labelled, {} good enough", tally.labelled, tally.cheap_ok);
+    report_counts(problems.counts());
     Ok(())
 }
 
 fn run_audit(args: &Args, grades: &Path) -> anyhow::Result<()> {
     if args.inputs.is_empty() {
-        return Err(BadInput::new("give the labelled rows to audit").into());
+        return Err(BadInput::new("pass the labelled rows to audit").into());
     }
-    let mut problems = Problems::new(args.strict);
+    let mut problems = Problems::new(args.strictness.strict);
     let audit = audit::audit(&args.inputs, grades, &mut problems);
-    report(&mut problems);
+    report_problems(&mut problems);
     let audit = audit?;
     if args.json { print_json(&audit) } else { print_with(|out| audit_table(out, &audit)) }
 }
@@ -205,14 +252,14 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(serde_json::to_string(value)?)
 }
 
-fn tell_summary(summary: &Summary) {
-    let Summary { labelled, selected, cheap_ok, calls, .. } = summary;
-    tell!("{labelled} of {selected} rows labelled in {}", summary.out.display());
+fn report_summary(summary: &LabelSummary) {
+    let LabelSummary { labelled, selected, cheap_ok, calls, .. } = summary;
+    report!("{labelled} of {selected} rows labelled, written to {}", summary.out.display());
     let share = 100.0 * *cheap_ok as f64 / (*labelled).max(1) as f64;
-    tell!("{cheap_ok} ({share:.1} %) good enough at threshold {}", summary.threshold);
+    report!("{cheap_ok} ({share:.1} %) good enough at threshold {}", summary.threshold);
     for (evaluator, counts) in &summary.evaluators {
         let name = serde_json::to_string(evaluator).unwrap_or_default();
-        tell!(
+        report!(
             "  {:<10} {} rows, {} good enough, mean quality {:.3}",
             name.trim_matches('"'),
             counts.rows,
@@ -220,8 +267,8 @@ fn tell_summary(summary: &Summary) {
             counts.mean_quality
         );
     }
-    tell!(
-        "calls: {} made, {} from the journal, {} repeated attempts; {} + {} tokens, ${:.4} in all runs",
+    report!(
+        "calls: {} made, {} from the journal, {} retries; {} input and {} output tokens, ${:.4} in all runs",
         calls.made,
         calls.reused,
         calls.retried,
@@ -230,18 +277,18 @@ fn tell_summary(summary: &Summary) {
         calls.dollars
     );
     if let Some(disagreement) = summary.judge_disagreement {
-        tell!("the judge contradicted itself on {:.1} % of its rows", 100.0 * disagreement);
+        report!("the judge contradicted itself on {:.1} % of its rows", 100.0 * disagreement);
     }
-    tell_problems(&summary.problems);
+    report_counts(&summary.problems);
 }
 
-fn tell_problems(problems: &BTreeMap<Problem, u64>) {
+fn report_counts(problems: &BTreeMap<Problem, u64>) {
     for (problem, count) in problems {
-        tell!("  {} {count}", problem.name());
+        report!("  {} {count}", problem.name());
     }
 }
 
-fn estimate_table(out: &mut dyn Write, estimate: &Estimate) -> io::Result<()> {
+fn estimate_table(out: &mut dyn Write, estimate: &CostEstimate) -> io::Result<()> {
     let mut line = |name: &str, value: &dyn Display| writeln!(out, "{name:<24}{value}");
     line("rows", &estimate.rows)?;
     line("already in the journal", &estimate.already_paid)?;
@@ -251,9 +298,9 @@ fn estimate_table(out: &mut dyn Write, estimate: &Estimate) -> io::Result<()> {
         line(&format!("{name} output tokens"), &calls.output_tokens)?;
     }
     if estimate.priced {
-        line("dollars", &format!("{:.4}", estimate.dollars))?;
+        line("cost in USD", &format!("{:.4}", estimate.dollars))?;
     } else {
-        tell!("hint: give --cheap-price INPUT,OUTPUT to see dollars");
+        report!("hint: pass --cheap-price INPUT,OUTPUT to estimate the cost");
     }
     Ok(())
 }
@@ -273,7 +320,7 @@ fn audit_table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        "agreement {:.4} on {} rows (both wrong apart), precision {:.4}, recall {:.4}, kappa {:.4}",
+        "agreement {:.4} on {} rows (both wrong excluded), precision {:.4}, recall {:.4}, kappa {:.4}",
         audit.agreement, audit.rows, audit.precision, audit.recall, audit.kappa
     )?;
     if audit.ungraded > 0 {
@@ -285,18 +332,18 @@ fn audit_table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
 /// Progress on standard error: a bar on a terminal, a line every few seconds otherwise.
 struct Terminal {
     bar: ProgressBar,
-    said: Mutex<Instant>,
+    last_line: Mutex<Instant>,
     is_terminal: bool,
 }
 
-/// Time between two lines of progress where there is no terminal.
+/// Time between two lines of progress without a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Terminal {
     fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-        let said = Mutex::new(Instant::now());
-        Terminal { bar, said, is_terminal: io::stderr().is_terminal() }
+        let last_line = Mutex::new(Instant::now());
+        Terminal { bar, last_line, is_terminal: io::stderr().is_terminal() }
     }
 }
 
@@ -325,15 +372,15 @@ impl Observer for Terminal {
     fn advance(&self) {
         self.bar.inc(1);
         if !self.is_terminal {
-            let mut said = self.said.lock().unwrap_or_else(|e| e.into_inner());
-            if said.elapsed() >= PLAIN_INTERVAL {
-                *said = Instant::now();
-                tell!("{}: {} rows", self.bar.message(), self.bar.position());
+            let mut last_line = self.last_line.lock().unwrap_or_else(|e| e.into_inner());
+            if last_line.elapsed() >= PLAIN_INTERVAL {
+                *last_line = Instant::now();
+                report!("{}: {} rows", self.bar.message(), self.bar.position());
             }
         }
     }
 
     fn say(&self, line: &str) {
-        if self.is_terminal { self.bar.println(line) } else { tell!("{line}") }
+        if self.is_terminal { self.bar.println(line) } else { report!("{line}") }
     }
 }

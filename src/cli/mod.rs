@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand. Data goes to stdout, talk to stderr.
+//! The command line: one file per subcommand. Data goes to stdout, messages to stderr.
 #![allow(clippy::indexing_slicing, reason = "no request is open here that a panic could cost")]
 
 use std::fmt::Display;
@@ -10,12 +10,12 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use pointsman_lab::input::{BadLine, Problems};
+use pointsman_lab::files::{BadLine, Problems};
 use pointsman_lab::label::LabelError;
 use pointsman_lab::learn::DatasetError;
 
-/// Says something on stderr. Nobody may be listening there.
-macro_rules! tell {
+/// Prints a line on stderr, which may be closed.
+macro_rules! report {
     ($($text:tt)*) => {{
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
@@ -24,6 +24,7 @@ macro_rules! tell {
     }};
 }
 
+mod args;
 mod cache;
 mod calibrate;
 mod estimate;
@@ -32,8 +33,10 @@ mod explain;
 mod features;
 mod import;
 mod label;
+mod models;
 mod schema;
 mod serve;
+mod shutdown;
 mod simulate;
 mod train;
 
@@ -59,17 +62,6 @@ enum Command {
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
     Schema(schema::Args),
-}
-
-/// Labelled rows to read.
-#[derive(clap::Args)]
-struct DataArgs {
-    /// JSONL or gzipped JSONL with labelled rows; several files are read in turn
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
-    data: Vec<PathBuf>,
-    /// Stop at the first line that is no row, instead of skipping it
-    #[arg(long)]
-    strict: bool,
 }
 
 /// The user's input is to blame: exit code 2.
@@ -113,12 +105,12 @@ pub fn main() -> ExitCode {
         // The reader of our output has seen enough: `pointsman features … | head`.
         return ExitCode::SUCCESS;
     }
-    tell!("error: {}", with_causes(&error));
+    report!("error: {}", with_causes(&error));
     let bad_input = error.downcast_ref::<BadInput>();
     let labelling = error.downcast_ref::<LabelError>();
     let hint = bad_input.and_then(|error| error.hint.as_deref());
     if let Some(hint) = hint.or_else(|| labelling?.hint()) {
-        tell!("hint: {hint}");
+        report!("hint: {hint}");
     }
     match bad_input.is_some() || labelling.is_some_and(LabelError::is_bad_input) {
         true => ExitCode::from(2),
@@ -126,11 +118,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// An error with its causes; some say theirs themselves.
+/// An error with its causes, unless it names them itself.
 fn with_causes(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |told, cause| {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
-        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
     })
 }
 
@@ -170,23 +162,23 @@ fn dataset_error(error: DatasetError) -> anyhow::Error {
 }
 
 fn strict_error(line: BadLine) -> BadInput {
-    BadInput::new(line).hint("without --strict such lines are counted, named and skipped")
+    BadInput::new(line).hint("without --strict, bad records are reported, counted and skipped")
 }
 
-/// A file of the user's cannot be opened.
+/// A file that the user named cannot be opened.
 fn open_error(path: &Path) -> impl Fn(io::Error) -> BadInput {
     move |error| BadInput::new(format!("{}: {error}", path.display()))
 }
 
-/// Names the first bad lines on stderr, and counts them all.
-fn report(problems: &mut Problems) {
+/// Reports the first bad lines on stderr, and how many there were.
+fn report_problems(problems: &mut Problems) {
     for line in problems.take_named() {
-        tell!("warning: skipped {line}");
+        report!("warning: skipped {line}");
     }
     let counts = problems.counts().iter();
     let counts: Vec<String> =
         counts.map(|(problem, count)| format!("{} {count}", problem.name())).collect();
     if !counts.is_empty() {
-        tell!("warning: {} lines were skipped: {}", problems.total(), counts.join(", "));
+        report!("warning: {} lines were skipped: {}", problems.total(), counts.join(", "));
     }
 }

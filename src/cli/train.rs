@@ -8,9 +8,10 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{BadInput, DataArgs, bytes_bar, dataset_error, print, report, style};
-use pointsman_lab::input::Problem;
-use pointsman_lab::learn::metrics::Metrics;
+use super::args::{AlgorithmArg, DataArgs};
+use super::{BadInput, bytes_bar, dataset_error, models, print, report_problems, style};
+use pointsman_lab::files::Problem;
+use pointsman_lab::learn::scores::Metrics;
 use pointsman_lab::learn::{
     self, Algorithm, Dataset, FileDigest, Initial, Provenance, ReadOptions, Reading, ScoredModels,
     Split, TrainError, TrainOptions, Trained, TrainedTarget,
@@ -26,25 +27,26 @@ use pointsman_lab::learn::{
 pub(super) struct Args {
     #[command(flatten)]
     data: DataArgs,
-    /// Directory of the model
+    /// Directory to write the model to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Seed of shuffling and sampling
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Kinds of model that compete
-    #[arg(long, value_enum, default_value_t = Algorithm::Auto)]
-    algorithm: Algorithm,
+    #[arg(long, value_enum, default_value_t = AlgorithmArg::Auto)]
+    algorithm: AlgorithmArg,
     /// Model directory to start from, for a log of a few hundred labels
     #[arg(long, value_name = "DIR")]
     init: Option<PathBuf>,
-    /// Let both labels weigh the same in fitting
+    /// Give both labels the same total weight in fitting
     #[arg(long)]
     balance: bool,
-    /// Measure how quality grows with the train rows, into learning-curve.json
+    /// Measure how quality grows with the train rows; write learning-curve.json
     #[arg(long)]
     learning_curve: bool,
-    /// Non-strongest target, cheapest first, by the name of its score in the rows' `scores` or
-    /// `models`
+    /// Non-strongest target, cheapest first, by its name in the rows' `scores` or `models`; may be
+    /// repeated
     #[arg(long = "target", value_name = "NAME", requires = "strongest")]
     targets: Vec<String>,
     /// Name of the strongest model's score in the rows
@@ -53,7 +55,7 @@ pub(super) struct Args {
     /// Markdown for the model's card: origin and licences of the data
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
-    /// Print what was trained as one JSON object
+    /// Print a summary as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -84,7 +86,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let notes = args.notes.as_deref().map(read_text).transpose()?;
     let initial = args.init.as_deref().map(read_initial).transpose()?.map(Arc::new);
     let options = TrainOptions {
-        algorithm: args.algorithm,
+        algorithm: args.algorithm.into(),
         seed: args.seed,
         initial: initial.clone(),
         balanced: args.balance,
@@ -104,7 +106,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut readings = Vec::new();
     for (name, models) in compared {
         if models.is_some() {
-            tell!("target {name}");
+            report!("target {name}");
         }
         let (target, reading) = train_target(args, &options, name, models)?;
         targets.push(target);
@@ -122,7 +124,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write the model to {}", args.out.display()))?;
     for TrainedTarget { name, trained, .. } in &targets {
         let m = &trained.validation;
-        tell!(
+        report!(
             "{name}, {}: on {} validation rows accuracy {:.3} (majority {:.3}), AUROC {:.3}, APGR \
              {}, threshold {:.3}",
             trained.algorithm,
@@ -134,7 +136,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             trained.threshold,
         );
     }
-    tell!("model {} written to {}", manifest.version, args.out.display());
+    report!("model {} written to {}", manifest.version, args.out.display());
     if !args.json {
         return Ok(());
     }
@@ -154,7 +156,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     })?)
 }
 
-/// Refuses a place that no model can be written to, before the time for fitting is spent.
+/// Refuses a place that no model can be written to, before spending time on fitting.
 fn check_writable(out: &Path) -> Result<(), BadInput> {
     // What is not there yet will be made in the nearest directory that is.
     let existing = out.ancestors().find(|path| path.exists()).filter(|path| *path != Path::new(""));
@@ -172,10 +174,10 @@ fn train_target(
 ) -> anyhow::Result<(TrainedTarget, Reading)> {
     let bar = bytes_bar(&args.data.data);
     let progress = |bytes| bar.inc(bytes);
-    let read = ReadOptions { strict: args.data.strict, models, trained_on: None };
+    let read = ReadOptions { strict: args.data.strictness.strict, models, trained_on: None };
     let mut dataset = Dataset::read(&args.data.data, &read, progress).map_err(dataset_error)?;
     bar.finish_and_clear();
-    report(&mut dataset.reading.problems);
+    report_problems(&mut dataset.reading.problems);
     warn(&dataset);
     let bar = ProgressBar::no_length().with_style(style("{bar:30} {pos}/{len} {msg}"));
     bar.set_message("cross-validating");
@@ -183,7 +185,7 @@ fn train_target(
         bar.set_length(of as u64);
         bar.inc(1);
         let apgr = number(candidate.apgr);
-        bar.suspend(|| tell!("{}: AUROC {:.4}, APGR {apgr}", candidate.name, candidate.auroc));
+        bar.suspend(|| report!("{}: AUROC {:.4}, APGR {apgr}", candidate.name, candidate.auroc));
     })
     .map_err(train_error)?;
     bar.finish_and_clear();
@@ -200,7 +202,7 @@ fn learning_curve(
     options: &TrainOptions,
 ) -> anyhow::Result<Vec<learn::CurvePoint>> {
     let points = learn::learning_curve(dataset, trained, options, |point| {
-        tell!(
+        report!(
             "{} train rows: accuracy {:.3}, AUROC {}, APGR {}",
             point.rows,
             point.accuracy,
@@ -215,26 +217,26 @@ fn number(value: Option<f64>) -> String {
     value.map_or("–".to_owned(), |value| format!("{value:.3}"))
 }
 
-/// Says what would make the measures look better, or noisier, than they are.
+/// Warns of what makes the measures look better, or noisier, than they are.
 fn warn(dataset: &Dataset) {
-    /// Rows of one label below which its recall is anybody's guess.
+    /// Fewer rows of one label than this give no reliable recall.
     const FEW: usize = 20;
     let leaked = dataset.leaked();
     if leaked > 0 {
-        tell!("warning: {leaked} validation rows ask a question of the train rows (leakage)");
+        report!("warning: {leaked} validation rows repeat a question of the train rows (leakage)");
     }
     for (split, name) in [(Split::Train, "train"), (Split::Val, "validation")] {
         let rows = dataset.indices(split);
         for (label, word) in [(true, "good enough"), (false, "not good enough")] {
             let count = rows.iter().filter(|&&i| dataset.rows[i].cheap_ok == label).count();
             if (1..FEW).contains(&count) {
-                tell!("warning: the cheap answer is {word} in only {count} {name} rows");
+                report!("warning: the cheap answer is {word} in only {count} {name} rows");
             }
         }
     }
     let (train, val) = (dataset.indices(Split::Train).len(), dataset.indices(Split::Val).len());
     if val > train {
-        tell!("warning: more validation rows ({val}) than train rows ({train})");
+        report!("warning: more validation rows ({val}) than train rows ({train})");
     }
 }
 
@@ -244,19 +246,18 @@ fn read_text(path: &Path) -> Result<String, BadInput> {
 }
 
 fn read_initial(directory: &Path) -> anyhow::Result<Initial> {
-    let read = |name: &str| {
-        let path = directory.join(name);
-        std::fs::read(&path).map_err(|error| BadInput::new(format!("{}: {error}", path.display())))
-    };
-    let initial = Initial::load(&read("model.onnx")?, &read("manifest.json")?);
+    let (onnx, manifest) = models::files(directory)?;
+    let initial = Initial::load(&onnx, &manifest);
     Ok(initial
         .map_err(|error| BadInput::new(format!("--init {}: {error}", directory.display())))?)
 }
 
 fn train_error(error: TrainError) -> anyhow::Error {
     let hint = match &error {
-        TrainError::NoRows(_) => "rows say `split`: train or val, or leave it out to be split here",
-        TrainError::OneClass { .. } => "both outcomes are needed to learn from; label more rows",
+        TrainError::NoRows(_) => {
+            "give rows a `split` of train or val, or leave it out to have them split here"
+        }
+        TrainError::OneClass { .. } => "training needs both outcomes; label more rows",
         TrainError::Fit(_) => return error.into(),
     };
     BadInput::new(error).hint(hint).into()

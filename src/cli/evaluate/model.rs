@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use crate::cli::BadInput;
+use crate::cli::models::load;
 use pointsman_core::classifier::Classifier;
 use pointsman_core::features::Features;
 use pointsman_lab::evaluate::{ScoredRow, Scorer, hand_rules};
 use pointsman_lab::learn::Row;
 
-/// A model with what is told of it.
+/// A model and what a report says about it.
 pub(super) struct Model {
     pub(super) classifier: Classifier,
     /// Position of the target that is measured.
@@ -48,27 +49,6 @@ impl Model {
         let previous = previous.map(of).transpose()?;
         Ok(ScoredRow { previous, ..scored(of(self)?, row, features) })
     }
-}
-
-pub(in crate::cli) fn load(directory: Option<&Path>) -> anyhow::Result<Classifier> {
-    let Some(directory) = directory else {
-        return Classifier::embedded().map_err(|error| anyhow::anyhow!("built-in model: {error}"));
-    };
-    let (onnx, manifest) = files(directory)?;
-    Classifier::load(&onnx, &manifest)
-        .map_err(|error| BadInput::new(format!("{}: {error}", directory.display())).into())
-}
-
-/// `model.onnx` and `manifest.json` of a model's directory.
-pub(in crate::cli) fn files(directory: &Path) -> Result<(Vec<u8>, Vec<u8>), BadInput> {
-    let read = |name: &str| {
-        let path = directory.join(name);
-        std::fs::read(&path).map_err(|error| {
-            BadInput::new(format!("{}: {error}", path.display()))
-                .hint("a model is a directory that `pointsman train --out` wrote")
-        })
-    };
-    Ok((read("model.onnx")?, read("manifest.json")?))
 }
 
 /// The score of one target, by position.

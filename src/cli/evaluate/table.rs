@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 
 use pointsman_lab::evaluate::{Evaluation, Standing};
-use pointsman_lab::learn::metrics::Metrics;
+use pointsman_lab::learn::scores::Metrics;
 
 /// The measures for people to read.
 pub(super) fn table(out: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {

@@ -16,7 +16,7 @@ fn calibrate(more: &[&str]) -> Value {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn thresholds_that_never_or_always_fire_are_warned_of() {
 }
 
 #[test]
-fn wishes_that_make_no_sense_are_refused() {
+fn goals_that_make_no_sense_are_refused() {
     let data = SAMPLE.labelled();
     for (more, said) in [
         (&["--quality", "1.5"][..], "from 0 to 1"),

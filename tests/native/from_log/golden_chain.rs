@@ -53,8 +53,8 @@ fn label_train_evaluate_calibrate_explain_give_what_they_gave() {
         writeln!(golden, "evaluate   {name}: quality {quality}, gain {gain}").unwrap();
     }
 
-    let wish = ["calibrate", "--quality", "0.95", "--with-model"];
-    let calibrated = json(&[&wish[..], &of_model, &["--json"]].concat());
+    let goal = ["calibrate", "--quality", "0.95", "--with-model"];
+    let calibrated = json(&[&goal[..], &of_model, &["--json"]].concat());
     for name in ["threshold", "strong_share", "quality"] {
         writeln!(golden, "calibrate  {name} {}", rounded(&calibrated["calibration"][name]))
             .unwrap();

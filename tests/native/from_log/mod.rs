@@ -37,7 +37,7 @@ fn run(arguments: &[&str], input: &[u8]) -> Output {
     let input = input.to_vec();
     // From a thread: what it says may fill its pipe before it has read everything.
     let writer = std::thread::spawn(move || {
-        // A command that does not read is no failure of its own.
+        // A command that does not read its input has not failed.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().expect("pointsman ends");

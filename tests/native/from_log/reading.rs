@@ -133,7 +133,11 @@ fn all_formats_give_the_features_that_the_filter_sees_on_their_path() {
     let wrong = r#"{"id":1,"path":"/v1/embeddings","request":{"input":"hi"}}"#;
     let output = run(&["features", "--strict"], wrong.as_bytes());
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("-:1: `path` is /v1/embeddings"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("-:1: unsupported `path` /v1/embeddings"),
+        "{}",
+        stderr(&output)
+    );
     assert!(stderr(&output).contains("\nhint: "), "{}", stderr(&output));
 }
 
@@ -146,7 +150,7 @@ fn of_rows_with_the_same_id_the_first_counts_everywhere() {
     let data = write(directory.path(), "twice.jsonl", format!("{text}{first}\n"));
     let (object, said) = evaluate(&data, &[]);
     assert_eq!((&object["n"], &object["problems"]["duplicate_id"]), (&json!(count), &json!(1)));
-    let place = format!("twice.jsonl:{}: the id `log-0001` was there before", count + 1);
+    let place = format!("twice.jsonl:{}: duplicate ID `log-0001`", count + 1);
     assert!(said.contains(&place) && said.contains("1 lines were skipped"), "{said}");
     let output = run(&["features", &data], b"");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), count);
@@ -216,7 +220,7 @@ fn what_was_skipped_is_told_by_reason() {
     assert_eq!(object["problems"], problems);
     for what in [
         "rows.jsonl:2: `cheap_ok` is 7; it must be within 0, 1, false, true",
-        "rows.jsonl:3: `request` is no chat-completions body: no text could be read from it",
+        "rows.jsonl:3: `request` is not a chat-completions body: no text could be read from it",
         "rows.jsonl:4: neither `request` nor `prompt`",
         "4 lines were skipped",
     ] {

@@ -51,7 +51,7 @@ fn the_lines_of_the_readme_end_in_a_new_model_in_a_running_envoy() {
         ported += &format!(" -e 's/port_value: {from}/port_value: {to}/'");
     }
     script = replaced(&script, "python3 scripts/rollout.py $W\n", &format!("{ported} $W/*.yaml\n"));
-    // Whatever goes wrong, nothing outlives the test, and nothing waits for ever.
+    // Whatever goes wrong, nothing outlives the test, and nothing waits forever.
     let script = format!("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{script}");
     let output = Command::new("timeout")
         .args(["--kill-after=5", "400", "bash", "-euo", "pipefail", "-c", &script])

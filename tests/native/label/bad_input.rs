@@ -45,7 +45,7 @@ fn every_kind_of_damage_is_counted_and_named() {
         (2, "not JSON"),
         (3, "not UTF-8"),
         (4, "not a JSON object"),
-        (6, "the id `a` was there before"),
+        (6, "duplicate ID `a`"),
         (7, "the strong answer is empty"),
         (8, "the request's messages are empty"),
         (9, "no response at /response"),

@@ -65,7 +65,7 @@ fn a_wrong_key_ends_the_run_at_once() {
     let case = Case::new(&sums(50));
     let output = case.label(&upstream.url(), &["--concurrency", "2"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("is the key right?"));
+    assert!(stderr(&output).contains("check the API key"));
     assert!(upstream.calls().len() < 10);
     assert!(!case.out().exists());
 }
@@ -142,7 +142,7 @@ fn the_budget_stops_the_run_and_a_larger_one_continues_it() {
 }
 
 #[test]
-fn a_dry_run_estimates_and_asks_nobody() {
+fn a_dry_run_estimates_and_makes_no_calls() {
     let upstream = Upstream::start(FAST, |question, _| Reply::Text(cheap_sum(question)));
     let case = Case::new(&sums(40));
     let arguments = ["--dry-run", "--json", "--cheap-price", "1,2"];

@@ -2,25 +2,30 @@
 
 use pointsman_lab::label::evaluators::sandbox::Sandbox;
 use pointsman_lab::label::evaluators::{Choice, Evaluator, Pair};
-use pointsman_lab::label::{Answer, Request, ToolCall};
+use pointsman_lab::label::{ModelAnswer, Request, ToolCall};
 use serde_json::{Value, json};
 
 fn request(text: &str) -> Request {
     Request::from_recorded(json!(text)).expect("a request")
 }
 
-fn score(evaluator: Evaluator, request: &Request, strong: &Answer, cheap: &Answer) -> f64 {
+fn score(
+    evaluator: Evaluator,
+    request: &Request,
+    strong: &ModelAnswer,
+    cheap: &ModelAnswer,
+) -> f64 {
     let sandbox = Sandbox::new();
     evaluator.check(request, strong, &sandbox).expect("the strong answer passes");
     evaluator.score(&Pair { request, strong, cheap }, &sandbox).expect("a score")
 }
 
 fn text_score(evaluator: Evaluator, request: &Request, strong: &str, cheap: &str) -> f64 {
-    score(evaluator, request, &Answer::from_text(strong), &Answer::from_text(cheap))
+    score(evaluator, request, &ModelAnswer::from_text(strong), &ModelAnswer::from_text(cheap))
 }
 
 fn unscorable(evaluator: Evaluator, request: &Request, strong: &str) -> bool {
-    evaluator.check(request, &Answer::from_text(strong), &Sandbox::new()).is_err()
+    evaluator.check(request, &ModelAnswer::from_text(strong), &Sandbox::new()).is_err()
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn tool_call() {
                 "unit": {"type": "string", "default": "celsius"}}}}}],
     }))
     .expect("a request");
-    let calls = |calls: &[(&str, Value)]| Answer {
+    let calls = |calls: &[(&str, Value)]| ModelAnswer {
         tool_calls: calls
             .iter()
             .map(|(name, arguments)| ToolCall {
@@ -127,9 +132,9 @@ fn tool_call() {
                 arguments: arguments.to_string(),
             })
             .collect(),
-        ..Answer::default()
+        ..ModelAnswer::default()
     };
-    let score = |a: &Answer, b: &Answer| score(Evaluator::ToolCall, &question, a, b);
+    let score = |a: &ModelAnswer, b: &ModelAnswer| score(Evaluator::ToolCall, &question, a, b);
     let paris = calls(&[("weather", json!({"city": "Paris"}))]);
     assert_eq!(
         score(&paris, &calls(&[("weather", json!({"unit": "celsius", "city": "paris"}))])),
@@ -137,13 +142,13 @@ fn tool_call() {
     );
     assert_eq!(score(&paris, &calls(&[("weather", json!({"city": "Rome"}))])), 0.25);
     assert_eq!(score(&paris, &calls(&[("forecast", json!({"city": "Paris"}))])), 0.0);
-    assert_eq!(score(&paris, &Answer::from_text("It is sunny in Paris.")), 0.0);
+    assert_eq!(score(&paris, &ModelAnswer::from_text("It is sunny in Paris.")), 0.0);
     let both = |a, b| calls(&[("weather", json!({"city": a})), ("weather", json!({"city": b}))]);
     assert_eq!(score(&both("Paris", "Rome"), &both("Rome", "Paris")), 1.0);
     assert_eq!(score(&both("Paris", "Rome"), &paris), 0.0);
-    let broken = Answer {
+    let broken = ModelAnswer {
         tool_calls: vec![ToolCall { name: "weather".into(), arguments: "{city".into() }],
-        ..Answer::default()
+        ..ModelAnswer::default()
     };
     assert_eq!(score(&paris, &broken), 0.0);
 }
@@ -319,7 +324,7 @@ fn sql_on_made_up_rows() {
 #[test]
 fn auto_picks_by_request_and_answer() {
     let pick = |request: &Request, strong: &str, judged| {
-        Evaluator::select(Choice::Auto, request, &Answer::from_text(strong), judged)
+        Evaluator::select(Choice::Auto, request, &ModelAnswer::from_text(strong), judged)
     };
     for (question, strong, evaluator) in [
         ("How many eggs are left?", "She has 16 - 7 = 9 eggs.", Evaluator::Numeric),

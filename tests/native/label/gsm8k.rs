@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pointsman_lab::input::Lines;
+use pointsman_lab::files::Lines;
 use serde_json::Value;
 
 use crate::label::run::{pointsman, stderr};

@@ -1,4 +1,4 @@
-//! A model on loopback: answers chat completions as a test tells it to.
+//! A model on loopback: answers chat completions as a test sets it up.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

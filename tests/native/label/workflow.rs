@@ -162,7 +162,7 @@ fn a_line_filter_takes_the_first_of_two_rows_with_one_id() {
     let output = filter(&[]);
     let said = stderr(&output);
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 50);
-    assert!(said.contains("log.jsonl:51: the id `0` was there before"), "{said}");
+    assert!(said.contains("log.jsonl:51: duplicate ID `0`"), "{said}");
     assert!(said.contains("duplicate_id 1"), "{said}");
     assert_eq!(filter(&["--strict"]).status.code(), Some(2));
 }

@@ -6,26 +6,29 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::args::{Partition, Strictness};
 use super::{BadInput, print, print_with};
 use pointsman_core::classifier::Classifier;
 use pointsman_lab::evaluate::figures::LearningStep;
-use pointsman_lab::evaluate::report::{self, Report};
 use pointsman_lab::evaluate::signal::{Signal, SignalReader};
-use pointsman_lab::evaluate::{Evaluation, HAND_RULES_THRESHOLD, ScoredRow, Scorer, evaluate};
-use pointsman_lab::input::{Problem, Problems};
+use pointsman_lab::evaluate::{
+    Evaluation, EvaluationReport, HAND_RULES_THRESHOLD, ScoredRow, Scorer, evaluate,
+};
+use pointsman_lab::files::{Problem, Problems, replace};
 use pointsman_lab::learn::{ScoredModels, body_of};
+use pointsman_lab::report::write_plots;
 
 mod model;
 mod rows;
 mod table;
 
 use model::Model;
-pub(super) use model::{files, load, score, scored};
+pub(super) use model::{score, scored};
 use rows::read_scored;
-pub(super) use rows::{Part, Selection, score_rows};
+pub(super) use rows::{Selection, score_rows};
 use table::table;
 
-/// Measure a model on labelled rows, beside every baseline
+/// Measure a model on labelled rows, next to every baseline
 ///
 /// Scores come from the engine that the filter runs. The positive class is "the strong model is
 /// required".
@@ -35,10 +38,9 @@ pub(super) struct Args {
     /// input
     #[arg(long, num_args = 1.., value_name = "FILE", default_value = "-")]
     data: Vec<PathBuf>,
-    /// Stop at the first line that is no row, instead of skipping it
-    #[arg(long)]
-    strict: bool,
-    /// Directory with model.onnx and manifest.json; the built-in model when absent
+    #[command(flatten)]
+    strictness: Strictness,
+    /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// One target of a model with several, by its name in the rows' `scores` or `models`
@@ -47,25 +49,25 @@ pub(super) struct Args {
     /// The strongest target's name in the rows
     #[arg(long, requires = "target")]
     strongest: Option<String>,
-    /// Another model's directory: what is the gain over it?
+    /// Directory of another model to measure the gain over
     #[arg(long, value_name = "DIR")]
     compare: Option<PathBuf>,
-    /// Who decides: the model, or the shipped hand rules
+    /// What decides: the model, or the shipped hand rules
     #[arg(long, value_enum, default_value_t = Decider::Classifier, conflicts_with_all = ["compare", "rows"])]
     policy: Decider,
-    /// Which rows [default: held-out; all with --rows or --scored]
+    /// Rows to measure [default: held-out; all with --rows or --scored]
     #[arg(long, value_enum)]
-    split: Option<Part>,
+    split: Option<Partition>,
     /// Write a self-contained HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Write the page's plots as SVG, and the numbers behind them as CSV
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
-    /// Only score: a line for each row, in the same order, for a later --scored
+    /// Only score: print one line per row, in the same order, for a later --scored
     #[arg(long, conflicts_with_all = ["report", "plots", "scored", "json"])]
     rows: bool,
-    /// The data are scored rows that --rows wrote
+    /// Read scored rows that --rows printed
     #[arg(long)]
     scored: bool,
     /// Print one JSON object
@@ -81,7 +83,7 @@ enum Decider {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Output<'a> {
     #[serde(flatten)]
     evaluation: &'a Evaluation,
     /// Lines that were skipped, by what was wrong with them.
@@ -90,7 +92,7 @@ struct Answer<'a> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.data == [Path::new("-")] && std::io::stdin().is_terminal() {
-        return Err(BadInput::new("no rows: give --data FILE, or pipe rows in").into());
+        return Err(BadInput::new("no rows: pass --data FILE, or pipe rows in").into());
     }
     let target = args.target.as_deref();
     let mut model = Model::load(args.model.as_deref(), target)?;
@@ -100,7 +102,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return write_rows(args, &model, previous.as_ref());
     }
     let (mut rows, problems, signal) = if args.scored {
-        let (rows, problems) = read_scored(&args.data, args.strict)?;
+        let (rows, problems) = read_scored(&args.data, args.strictness.strict)?;
         (rows, problems, None)
     } else {
         collect(args, &model, previous.as_ref())?
@@ -118,20 +120,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     write_report(args, &evaluation, &rows, signal.as_ref())?;
     if args.json {
-        let answer = Answer { evaluation: &evaluation, problems: problems.counts() };
-        print(serde_json::to_string(&answer)?)
+        let output = Output { evaluation: &evaluation, problems: problems.counts() };
+        print(serde_json::to_string(&output)?)
     } else {
         print_with(|out| table(out, &evaluation))
     }
 }
 
-/// The rows that are meant.
-fn selection(args: &Args, default: Part) -> Selection<'_> {
+/// The rows to measure.
+fn selection(args: &Args, default: Partition) -> Selection<'_> {
     let models = args.target.clone().zip(args.strongest.clone());
     Selection {
         data: &args.data,
-        strict: args.strict,
-        part: args.split.unwrap_or(default),
+        strict: args.strictness.strict,
+        partition: args.split.unwrap_or(default),
         models: models.map(|(cheap, strong)| ScoredModels { cheap, strong }),
     }
 }
@@ -139,7 +141,7 @@ fn selection(args: &Args, default: Part) -> Selection<'_> {
 fn write_rows(args: &Args, model: &Model, previous: Option<&Model>) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     score_rows(
-        &selection(args, Part::All),
+        &selection(args, Partition::All),
         &classifiers(model, previous),
         |row, features| model.score(previous, row, features),
         |row, _, _| {
@@ -158,7 +160,7 @@ fn collect(
     let mut signal = (args.report.is_some() || args.plots.is_some()).then(SignalReader::default);
     let mut rows = Vec::new();
     let problems = score_rows(
-        &selection(args, Part::HeldOut),
+        &selection(args, Partition::HeldOut),
         &classifiers(model, previous),
         |row, features| model.score(previous, row, features),
         |row, features, line| {
@@ -187,20 +189,20 @@ fn write_report(
         return Ok(());
     }
     let learning_curve = learning_curve(args.model.as_deref())?;
-    let report = Report { evaluation, rows, signal, learning_curve: &learning_curve };
+    let report = EvaluationReport { evaluation, rows, signal, learning_curve: &learning_curve };
     let plots = report.plots()?;
     let cannot = |path: &Path, error| anyhow::anyhow!("{}: {error}", path.display());
     if let Some(path) = &args.report {
         let page = report.html(&plots);
-        report::replace(path, page.as_bytes()).map_err(|error| cannot(path, error))?;
+        replace(path, page.as_bytes()).map_err(|error| cannot(path, error))?;
     }
     if let Some(path) = &args.plots {
-        report::write_plots(path, &plots).map_err(|error| cannot(path, error))?;
+        write_plots(path, &plots).map_err(|error| cannot(path, error))?;
     }
     Ok(())
 }
 
-/// `learning-curve.json` of a model's directory, which training writes when it is asked to.
+/// `learning-curve.json` of a model's directory, which `train --learning-curve` writes.
 fn learning_curve(model: Option<&Path>) -> anyhow::Result<Vec<LearningStep>> {
     let Some(path) = model.map(|directory| directory.join("learning-curve.json")) else {
         return Ok(Vec::new());

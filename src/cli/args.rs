@@ -1,0 +1,90 @@
+//! Arguments that several commands take.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use pointsman_core::policy::bandit::Explorer;
+use pointsman_lab::learn::{Algorithm, Split};
+
+/// Labelled rows to read.
+#[derive(clap::Args)]
+pub(super) struct DataArgs {
+    /// JSONL or gzipped JSONL with labelled rows; several files are read in turn
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(super) data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) strictness: Strictness,
+}
+
+/// What becomes of invalid records.
+#[derive(clap::Args)]
+pub(super) struct Strictness {
+    /// Exit with status 2 on the first invalid record, instead of skipping it
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+/// Which rows of the data.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum Partition {
+    /// What the model was not fitted on: `val` and `test`. Rows without a split too, except for
+    /// four in five of a file that the model was trained on
+    HeldOut,
+    Val,
+    Train,
+    Test,
+    All,
+}
+
+impl Partition {
+    pub(super) fn holds(self, split: Split) -> bool {
+        match self {
+            Partition::HeldOut => split != Split::Train,
+            Partition::Val => split == Split::Val,
+            Partition::Train => split == Split::Train,
+            Partition::Test => split == Split::Test,
+            Partition::All => true,
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// Which kinds of model compete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AlgorithmArg {
+    /// All of them; the best on validation rows wins
+    Auto,
+    /// Logistic regression
+    Logistic,
+    /// Multi-layer perceptron of three layers
+    Mlp,
+    /// Gradient-boosted trees
+    Trees,
+    /// The best of each of the three, their logits combined by logistic regression
+    Stacked,
+}
+
+impl From<AlgorithmArg> for Algorithm {
+    fn from(argument: AlgorithmArg) -> Self {
+        match argument {
+            AlgorithmArg::Auto => Algorithm::Auto,
+            AlgorithmArg::Logistic => Algorithm::Logistic,
+            AlgorithmArg::Mlp => Algorithm::Mlp,
+            AlgorithmArg::Trees => Algorithm::Trees,
+            AlgorithmArg::Stacked => Algorithm::Stacked,
+        }
+    }
+}
+
+/// An explorer, as JSON.
+pub(super) fn explorer(text: &str) -> Result<Explorer, String> {
+    let explorer: Explorer = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    explorer.problem().map_or(Ok(explorer), |problem| Err(problem.to_owned()))
+}
