@@ -1,14 +1,14 @@
-//! `make bench-cache`: what a look into the cache takes, with a million entries in one partition.
+//! `make bench-cache`: the time of a lookup, with a million entries in one partition.
 //!
-//! Prints the time of an exact and of a semantic hit, memory for each entry, and how many exact
-//! hits a second the server answers over HTTP on loopback.
+//! Prints the time of an exact and of a semantic hit, memory per entry, and the exact hits per
+//! second that the server answers over HTTP on loopback.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a program that measures, and holds no request of anybody open"
+    reason = "a benchmark: no client's request is open here"
 )]
 
 use std::net::SocketAddr;
@@ -40,13 +40,13 @@ use pointsman_testkit::recorder::Recorder;
 /// Measure the cache.
 #[derive(Parser)]
 struct Arguments {
-    /// Entries of the one partition
+    /// Number of entries in the one partition
     #[arg(long, default_value_t = 1_000_000)]
     entries: usize,
-    /// Looks that are timed
+    /// Number of lookups to time
     #[arg(long, default_value_t = 20_000)]
     looks: usize,
-    /// Seconds of load over HTTP
+    /// Duration of the load over HTTP, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Connections of that load
@@ -128,7 +128,7 @@ fn looks(arguments: &Arguments, matcher: &Matcher) -> Result<()> {
         found += usize::from(tiers.exact(key).is_some());
         begun.elapsed()
     });
-    report("exact look", exact.collect());
+    report("exact lookup", exact.collect());
     ensure!(found == chosen.len(), "{found} of {} were found", chosen.len());
     let mut hits = 0;
     let near = chosen.iter().map(|number| {
@@ -139,7 +139,7 @@ fn looks(arguments: &Arguments, matcher: &Matcher) -> Result<()> {
         hits += usize::from(near.hit.is_some());
         time
     });
-    report("semantic look", near.collect());
+    report("semantic lookup", near.collect());
     println!("{hits} of {} paraphrases hit", chosen.len());
     Ok(())
 }
@@ -178,11 +178,13 @@ fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
     std::thread::spawn(move || {
         let targets = vec![(any, target)];
         let options = Options { targets, admin: None, matcher, embeddings: None };
-        serve(options, |event| {
+        let report = |event: Event| {
             if let Event::Listening(_, address) = event {
                 let _ = sender.send(address);
             }
-        })
+        };
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(serve(options, report, std::future::pending()))
     });
     let address = addresses.recv()?;
     let body = Bytes::from(
@@ -222,7 +224,7 @@ fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
         anyhow::Ok(all)
     })?;
     let rate = times.len() as f64 / arguments.seconds as f64;
-    println!("exact hits over HTTP: {rate:.0} a second, {} connections", arguments.connections);
+    println!("exact hits over HTTP: {rate:.0} per second, {} connections", arguments.connections);
     report("exact hit over HTTP, under that load", times);
     // One connection: what a single client waits.
     let single = RUNTIME.block_on(async {

@@ -9,7 +9,9 @@ use super::Questions;
 use super::caches::{Near, Wordings};
 use pointsman_cache::embedding::EmbeddingError;
 use pointsman_cache::tiers::NEAR;
-use pointsman_cache::{Calibration, Embedder, Index, Limits, Matcher, Question, Scope, lookup};
+use pointsman_cache::{
+    Calibration, Embedder, Index, Limits, Matcher, PartitionKey, Question, lookup,
+};
 use pointsman_core::prompt::ApiFormat;
 
 /// Wordings that are kept for each: more than the cache looks at, since not all will be stored.
@@ -31,13 +33,14 @@ pub enum MatcherError {
 /// When the built-in embedding cannot be read.
 pub fn wordings(questions: &Questions) -> Result<Wordings, MatcherError> {
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
-    let scope = Scope { target: "cheap", path: "/v1/chat/completions", ..Scope::default() };
+    let key =
+        PartitionKey { target: "cheap", path: "/v1/chat/completions", ..PartitionKey::default() };
     let looked_up: Vec<_> = questions
         .texts
         .par_iter()
         .map(|text| {
             let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
-            lookup(ApiFormat::ChatCompletions, body.as_bytes(), &scope, &Limits::default()).ok()
+            lookup(ApiFormat::ChatCompletions, body.as_bytes(), &key, &Limits::default()).ok()
         })
         .collect();
     let mut of_key = HashMap::new();

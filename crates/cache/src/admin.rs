@@ -1,5 +1,5 @@
-//! What an operator asks: metrics, health, purge, feedback. On an address of its own, because
-//! whoever may ask the model may not empty its cache.
+//! The operator's API: metrics, health, purge, feedback. It has an address of its own, because
+//! clients of the model must not be able to empty its cache.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::cached_target::CachedTarget;
 use super::metrics::render;
-use super::target::Target;
 
-pub(super) type Targets = Arc<Vec<Arc<Target>>>;
+pub(super) type Targets = Arc<Vec<Arc<CachedTarget>>>;
 
 pub(super) fn router(targets: Targets) -> Router {
     Router::new()
@@ -42,17 +42,17 @@ struct Purge {
 }
 
 async fn purge(State(targets): State<Targets>, body: Bytes) -> Response<Body> {
-    let Ok(wish) = serde_json::from_slice::<Purge>(&body) else {
-        return refuse("the body is {}, {\"target\": NAME}, {\"id\": ID} or both");
+    let Ok(request) = serde_json::from_slice::<Purge>(&body) else {
+        return refuse("the body must be {}, {\"target\": NAME}, {\"id\": ID} or both");
     };
-    let id = wish.id.as_deref().map(|id| u64::from_str_radix(id, 16));
-    let Ok(id) = id.transpose() else { return refuse("an id is 16 hexadecimal digits") };
-    let named = |target: &&Arc<Target>| {
-        wish.target.as_ref().is_none_or(|name| *name == target.options.name)
+    let id = request.id.as_deref().map(|id| u64::from_str_radix(id, 16));
+    let Ok(id) = id.transpose() else { return refuse("an ID is 16 hexadecimal digits") };
+    let named = |target: &&Arc<CachedTarget>| {
+        request.target.as_ref().is_none_or(|name| *name == target.options.name)
     };
-    let chosen: Vec<&Arc<Target>> = targets.iter().filter(named).collect();
+    let chosen: Vec<&Arc<CachedTarget>> = targets.iter().filter(named).collect();
     if chosen.is_empty() {
-        return refuse("there is no target of this name");
+        return refuse("unknown target");
     }
     let mut entries = 0;
     for target in chosen {
@@ -80,7 +80,7 @@ async fn feedback(State(targets): State<Targets>, body: Bytes) -> Response<Body>
     let given = given.filter(|given| (0.0..=1.0).contains(&given.reward));
     let id = given.as_ref().and_then(|given| u64::from_str_radix(&given.id, 16).ok());
     let (Some(given), Some(id)) = (given, id) else {
-        return refuse("the body is {\"id\": ID, \"reward\": 0 to 1}");
+        return refuse("the body must be {\"id\": ID, \"reward\": 0 to 1}");
     };
     let suspected = targets.iter().filter(|target| target.feedback(id, given.reward)).count() > 0;
     Response::new(Body::from(json!({"suspected_false_hit": suspected}).to_string()))

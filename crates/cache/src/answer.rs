@@ -1,10 +1,10 @@
-//! Whether an answer is whole, and worth keeping.
+//! Whether an answer is whole, and worth storing.
 
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::metrics::NotStored;
+use super::metrics::NoStoreReason;
 use pointsman_core::answer::UsageReader;
 use pointsman_core::prompt::ApiFormat;
 use pointsman_core::target::Usage;
@@ -17,7 +17,7 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    /// By content type; `None` for what is not kept.
+    /// By content type; `None` for what is not stored.
     pub(super) fn of(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("application/json") {
@@ -30,7 +30,7 @@ impl Framing {
     }
 }
 
-/// What tells a finished answer from another.
+/// What distinguishes a finished answer.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
@@ -57,13 +57,13 @@ fn is(raw: Option<&RawValue>, text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// Why it is not kept.
-pub(super) fn check(format: ApiFormat, framing: Framing, body: &[u8]) -> Result<(), NotStored> {
+/// Why it is not stored.
+pub(super) fn check(format: ApiFormat, framing: Framing, body: &[u8]) -> Result<(), NoStoreReason> {
     match framing {
         Framing::Json => {
-            let head: Head = serde_json::from_slice(body).map_err(|_| NotStored::Incomplete)?;
+            let head: Head = serde_json::from_slice(body).map_err(|_| NoStoreReason::Incomplete)?;
             let unfinished = format == ApiFormat::Responses && !is(head.status, "completed");
-            if head.is_error() || unfinished { Err(NotStored::Failed) } else { Ok(()) }
+            if head.is_error() || unfinished { Err(NoStoreReason::Failed) } else { Ok(()) }
         }
         Framing::Events => check_events(format, body),
     }
@@ -71,28 +71,28 @@ pub(super) fn check(format: ApiFormat, framing: Framing, body: &[u8]) -> Result<
 
 /// An event stream is whole when its last event is the one that ends the format's streams, every
 /// event's data is JSON, and none reports an error.
-fn check_events(format: ApiFormat, body: &[u8]) -> Result<(), NotStored> {
-    let text = std::str::from_utf8(body).map_err(|_| NotStored::Incomplete)?;
+fn check_events(format: ApiFormat, body: &[u8]) -> Result<(), NoStoreReason> {
+    let text = std::str::from_utf8(body).map_err(|_| NoStoreReason::Incomplete)?;
     if !text.ends_with("\n\n") && !text.ends_with("\r\n\r\n") {
-        return Err(NotStored::Incomplete);
+        return Err(NoStoreReason::Incomplete);
     }
     let mut finished = false;
     for line in text.lines() {
         let Some(data) = line.strip_prefix("data:") else { continue };
         let data = data.trim();
         if finished {
-            return Err(NotStored::Incomplete);
+            return Err(NoStoreReason::Incomplete);
         }
         if data == "[DONE]" {
             finished = true;
             continue;
         }
-        let head: Head = serde_json::from_str(data).map_err(|_| NotStored::Incomplete)?;
+        let head: Head = serde_json::from_str(data).map_err(|_| NoStoreReason::Incomplete)?;
         if head.is_error()
             || is(head.r#type, "response.failed")
             || is(head.r#type, "response.incomplete")
         {
-            return Err(NotStored::Failed);
+            return Err(NoStoreReason::Failed);
         }
         finished = match format {
             ApiFormat::Responses => is(head.r#type, "response.completed"),
@@ -100,10 +100,10 @@ fn check_events(format: ApiFormat, body: &[u8]) -> Result<(), NotStored> {
             ApiFormat::ChatCompletions | ApiFormat::Completions => false,
         };
     }
-    if finished { Ok(()) } else { Err(NotStored::Incomplete) }
+    if finished { Ok(()) } else { Err(NoStoreReason::Incomplete) }
 }
 
-/// The tokens that a whole answer says it took.
+/// The token usage that a whole answer reports.
 pub(super) fn usage(content_type: &str, body: &[u8]) -> Option<Usage> {
     let mut reader = UsageReader::new(content_type.as_bytes())?;
     reader.read(body);
@@ -136,14 +136,18 @@ mod tests {
         use ApiFormat::{ChatCompletions, Responses};
         for (format, body, expected) in [
             (ChatCompletions, r#"{"choices": [], "error": null}"#, Ok(())),
-            (ChatCompletions, r#"{"choices": []"#, Err(NotStored::Incomplete)),
-            (ChatCompletions, r#"{"choices": []}{"#, Err(NotStored::Incomplete)),
-            (ChatCompletions, "", Err(NotStored::Incomplete)),
-            (ChatCompletions, r#"{"error": {"message": "overloaded"}}"#, Err(NotStored::Failed)),
-            (ChatCompletions, r#"{"type": "error"}"#, Err(NotStored::Failed)),
+            (ChatCompletions, r#"{"choices": []"#, Err(NoStoreReason::Incomplete)),
+            (ChatCompletions, r#"{"choices": []}{"#, Err(NoStoreReason::Incomplete)),
+            (ChatCompletions, "", Err(NoStoreReason::Incomplete)),
+            (
+                ChatCompletions,
+                r#"{"error": {"message": "overloaded"}}"#,
+                Err(NoStoreReason::Failed),
+            ),
+            (ChatCompletions, r#"{"type": "error"}"#, Err(NoStoreReason::Failed)),
             (Responses, r#"{"status": "completed"}"#, Ok(())),
-            (Responses, r#"{"status": "in_progress"}"#, Err(NotStored::Failed)),
-            (Responses, "{}", Err(NotStored::Failed)),
+            (Responses, r#"{"status": "in_progress"}"#, Err(NoStoreReason::Failed)),
+            (Responses, "{}", Err(NoStoreReason::Failed)),
         ] {
             assert_eq!(check(format, Framing::Json, body.as_bytes()), expected, "{body}");
         }
@@ -155,20 +159,20 @@ mod tests {
         for (format, body, expected) in [
             (ChatCompletions, "data: {\"a\":1}\n\ndata: [DONE]\n\n", Ok(())),
             (ChatCompletions, ": hi\r\n\r\ndata: {}\r\n\r\ndata: [DONE]\r\n\r\n", Ok(())),
-            (ChatCompletions, "data: {\"a\":1}\n\n", Err(NotStored::Incomplete)),
-            (ChatCompletions, "data: {\"a\":1}\n\ndata: [DONE]\n", Err(NotStored::Incomplete)),
-            (ChatCompletions, "data: {\"a\n\ndata: [DONE]\n\n", Err(NotStored::Incomplete)),
-            (ChatCompletions, "data: [DONE]\n\ndata: {}\n\n", Err(NotStored::Incomplete)),
+            (ChatCompletions, "data: {\"a\":1}\n\n", Err(NoStoreReason::Incomplete)),
+            (ChatCompletions, "data: {\"a\":1}\n\ndata: [DONE]\n", Err(NoStoreReason::Incomplete)),
+            (ChatCompletions, "data: {\"a\n\ndata: [DONE]\n\n", Err(NoStoreReason::Incomplete)),
+            (ChatCompletions, "data: [DONE]\n\ndata: {}\n\n", Err(NoStoreReason::Incomplete)),
             (
                 ChatCompletions,
                 "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]\n\n",
-                Err(NotStored::Failed),
+                Err(NoStoreReason::Failed),
             ),
             (Responses, "data: {\"type\":\"response.completed\"}\n\n", Ok(())),
-            (Responses, "data: {\"type\":\"response.incomplete\"}\n\n", Err(NotStored::Failed)),
+            (Responses, "data: {\"type\":\"response.incomplete\"}\n\n", Err(NoStoreReason::Failed)),
             (Messages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", Ok(())),
-            (Messages, "data: {\"type\":\"error\"}\n\n", Err(NotStored::Failed)),
-            (Messages, "data: {\"type\":\"ping\"}\n\n", Err(NotStored::Incomplete)),
+            (Messages, "data: {\"type\":\"error\"}\n\n", Err(NoStoreReason::Failed)),
+            (Messages, "data: {\"type\":\"ping\"}\n\n", Err(NoStoreReason::Incomplete)),
         ] {
             assert_eq!(check(format, Framing::Events, body.as_bytes()), expected, "{body}");
         }

@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
-use super::question::Matcher;
+use super::matcher::Matcher;
 
 /// The result for one kind of change.
 #[derive(Clone, Debug, PartialEq, Serialize)]

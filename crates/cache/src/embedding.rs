@@ -2,8 +2,8 @@
 //!
 //! The table was distilled from a sentence transformer (`scripts/distil-embedding.py`): what the
 //! transformer makes of each token on its own, reduced to [`DIMENSIONS`] by PCA; a token weighs the
-//! less the commoner it is. This is how model2vec and WordLlama do it. Built in, so that a cache
-//! needs nobody else to answer.
+//! less the commoner it is. This is the method of model2vec and WordLlama. It is built in, so that
+//! a cache depends on no other server.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,12 +18,12 @@ const TOKENIZER: &[u8] = include_bytes!("../../../model/cache/tokenizer.json");
 const TABLE: &[u8] = include_bytes!("../../../model/cache/embedding.bin");
 const MAGIC: &[u8; 4] = b"PMSE";
 
-/// What is wrong with an embedding's files.
-#[derive(Debug, thiserror::Error)]
+/// Why an embedding's files were rejected.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EmbeddingError {
-    #[error("the tokenizer: {0}")]
+    #[error("invalid tokenizer: {0}")]
     Tokenizer(String),
-    #[error("the table is not {DIMENSIONS} numbers for each of the tokenizer's {0} tokens")]
+    #[error("invalid table: not {DIMENSIONS} numbers for each of the tokenizer's {0} tokens")]
     Table(usize),
 }
 
@@ -42,8 +42,8 @@ struct Inner {
     vectors: Vec<f32>,
 }
 
-static BUILT_IN: LazyLock<Result<Embedder, String>> =
-    LazyLock::new(|| Embedder::read(TOKENIZER, TABLE).map_err(|error| error.to_string()));
+static BUILT_IN: LazyLock<Result<Embedder, EmbeddingError>> =
+    LazyLock::new(|| Embedder::read(TOKENIZER, TABLE));
 
 impl Embedder {
     /// The embedding that is built in; read once a process.
@@ -52,7 +52,7 @@ impl Embedder {
     ///
     /// When the program was built with files that do not fit each other.
     pub fn built_in() -> Result<Self, EmbeddingError> {
-        BUILT_IN.clone().map_err(EmbeddingError::Tokenizer)
+        BUILT_IN.clone()
     }
 
     /// Reads a tokenizer (Hugging Face JSON) and a table: `PMSE`, then little-endian `u32` tokens

@@ -1,7 +1,7 @@
-//! Embeddings from somebody else: any server of OpenAI's `/v1/embeddings`.
+//! Embeddings from another server: any with OpenAI's `/v1/embeddings`.
 //!
-//! It may be slow, gone or wrong at any time, and no request may suffer more than a moment for it:
-//! whoever gets no vector in time is looked up in the exact tier only.
+//! It may be slow, gone or wrong at any time, and may delay a request by no more than
+//! [`PATIENCE`]: a question without a vector in time is looked up in the exact tier only.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use serde_json::json;
 use super::now_ms;
 use super::upstream::{BadUrl, client, parts};
 
-/// What a request waits for its vector.
+/// How long a request waits for its vector.
 pub const PATIENCE: Duration = Duration::from_millis(500);
-/// How long a server that failed is not asked again: its time-outs shall not hold up every miss.
+/// How long a server that failed is not asked again, so that its time-outs do not delay every miss.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Largest answer that is read: a batch of long vectors in JSON.
 const MAX_ANSWER: usize = 64 << 20;
@@ -39,20 +39,29 @@ pub struct Endpoint {
 /// Why there is no vector.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    #[error("it cannot be reached: {0}")]
+    #[error("the server is unreachable: {0}")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
-    #[error("it did not answer in time")]
+    #[error("the server did not answer in time")]
     Slow,
-    #[error("it failed a moment ago")]
+    #[error("the server failed a moment ago and is not asked yet")]
     Paused,
-    #[error("it answered with status {0}")]
+    #[error("the server answered with status {0}")]
     Status(StatusCode),
-    #[error("its answer is not {wanted} vectors of finite numbers and of one length")]
+    #[error("the answer is not {wanted} vectors of finite numbers and equal length")]
     Answer { wanted: usize },
 }
 
+/// Why an endpoint was rejected.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEndpoint {
+    #[error(transparent)]
+    Url(#[from] BadUrl),
+    #[error("the key of the embeddings has characters that a header cannot hold")]
+    Key,
+}
+
 #[derive(Deserialize)]
-struct Answer {
+struct ProviderAnswer {
     data: Vec<Row>,
 }
 
@@ -68,15 +77,15 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// When the URL is none, or the key cannot stand in a header.
-    pub fn new(url: &str, model: &str, key: Option<&str>) -> Result<Self, BadUrl> {
+    /// When the URL is invalid, or the key cannot be sent in a header.
+    pub fn new(url: &str, model: &str, key: Option<&str>) -> Result<Self, BadEndpoint> {
         let (_, _, path) = parts(url)?;
-        let bad = || BadUrl::of(url);
-        let uri = url.parse().ok().filter(|_| !path.is_empty()).ok_or_else(bad)?;
+        let uri = url.parse().ok().filter(|_| !path.is_empty()).ok_or_else(|| BadUrl::of(url))?;
         let authorization = key.map(|key| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| bad())?;
+            let value = HeaderValue::from_str(&format!("Bearer {key}"));
+            let mut value = value.map_err(|_| BadEndpoint::Key)?;
             value.set_sensitive(true);
-            Ok(value)
+            Ok::<_, BadEndpoint>(value)
         });
         Ok(Endpoint {
             client: client(),
@@ -136,7 +145,7 @@ impl Endpoint {
 
 /// The vectors of an answer, when it holds one for each text and all can be compared.
 fn vectors(body: &[u8], wanted: usize) -> Option<Vec<Vec<f32>>> {
-    let Answer { mut data } = serde_json::from_slice(body).ok()?;
+    let ProviderAnswer { mut data } = serde_json::from_slice(body).ok()?;
     data.sort_by_key(|row| row.index);
     let whole = data.len() == wanted && data.iter().enumerate().all(|(at, row)| row.index == at);
     let length = data.first().map_or(0, |row| row.embedding.len());

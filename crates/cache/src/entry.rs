@@ -1,4 +1,4 @@
-//! An answer as it is kept.
+//! An answer as it is stored.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -11,9 +11,10 @@ use pointsman_core::target::Usage;
 pub struct Entry {
     pub exact: ExactKey,
     pub partition: Partition,
-    /// The question, where another one may be answered with this.
+    /// The question, if this answer may serve others.
     pub question: Option<Box<str>>,
-    /// The question's vector, where an [`Endpoint`](super::Endpoint) gave it: it is not asked again.
+    /// The question's vector, if it came from an [`Endpoint`](super::Endpoint), which is not asked
+    /// again.
     pub vector: Option<Box<[i8]>>,
     pub content_type: Box<str>,
     /// The body byte for byte, events and all.
@@ -23,12 +24,12 @@ pub struct Entry {
     pub expires_ms: u64,
 }
 
-/// Bytes that an entry takes beside its texts: itself, its place in the tiers, a vector, its edges.
+/// Bytes of an entry in addition to its texts: itself, its place in the tiers, a vector, its edges.
 const OVERHEAD: usize = 1024;
 
 impl Entry {
-    /// What it is called in the tiers and by those who give feedback. Two requests may share an
-    /// id, so whoever looks one up compares the key too.
+    /// Its name in the tiers and in feedback. Two requests may share an ID, so a lookup compares the
+    /// key too.
     pub fn id(&self) -> u64 {
         id_of(self.exact)
     }
@@ -85,7 +86,7 @@ pub(super) fn vector_of(bytes: &[u8]) -> Box<[i8]> {
     bytes.iter().map(|byte| byte.cast_signed()).collect()
 }
 
-/// The id of whatever has this key.
+/// The ID of an entry with this key.
 pub fn id_of(exact: ExactKey) -> u64 {
     let (head, _) = exact.0.split_at(8);
     head.iter().fold(0, |id, byte| id << 8 | u64::from(*byte))

@@ -12,15 +12,16 @@ use hyper::body::Body as _;
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Framing};
-use super::control::Directives;
+use super::body_tee::{BodyTee, CopiedBody};
+use super::cache_control::Directives;
+use super::cached_target::CachedTarget;
 use super::entry::Entry;
-use super::flight::{Flight, Role, landed};
-use super::key::{Bypass, Digest128, Lookup, Scope, lookup};
-use super::metrics::{NotStored, Outcome, count};
+use super::key::{Digest128, Lookup, NoCacheReason, PartitionKey, lookup};
+use super::metrics::{CacheOutcome, NoStoreReason, count};
 use super::question::Question;
-use super::recorder::{Recorder, Recording};
 use super::replay::{self, OUTCOME_HEADER};
-use super::target::Target;
+use super::singleflight::{Lead, Role};
+use super::tiers::NearHit;
 use pointsman_core::prompt::ApiFormat;
 
 /// How long a request waits for another's answer to the same question before it asks itself.
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Headers that name who asks.
 const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
-/// A request that was read, and is looked up by this.
+/// A request that was read, with what it is looked up by.
 struct Wanted {
     format: ApiFormat,
     lookup: Lookup,
@@ -38,8 +39,11 @@ struct Wanted {
     question: Option<Question>,
 }
 
-/// Answers a request, from the cache or from the model. Whatever is not understood is passed on.
-pub(super) async fn answer(target: Arc<Target>, mut request: Request<Body>) -> Response<Body> {
+/// Answers a request, from the cache or from the model. What is not understood is passed on.
+pub(super) async fn answer(
+    target: Arc<CachedTarget>,
+    mut request: Request<Body>,
+) -> Response<Body> {
     if request.method() == Method::GET && request.uri().path() == "/healthz" {
         return Response::new(Body::from("ok\n"));
     }
@@ -53,10 +57,10 @@ pub(super) async fn answer(target: Arc<Target>, mut request: Request<Body>) -> R
     let body = match collect(body, target.options.max_body_bytes).await {
         Ok(Collected::Whole(body)) => body,
         Ok(Collected::TooLarge(body)) => {
-            return pass(&target, Request::from_parts(head, body), Bypass::TooLarge).await;
+            return pass(&target, Request::from_parts(head, body), NoCacheReason::TooLarge).await;
         }
-        // The client broke off: nobody is left to answer.
-        Err(_) => return status(StatusCode::BAD_REQUEST, "the body broke off"),
+        // The client has left: nobody receives this.
+        Err(_) => return status(StatusCode::BAD_REQUEST, "the request body ended early"),
     };
     let mut wanted = match wanted(&target, format, &head, &body, directives) {
         Ok(wanted) => wanted,
@@ -68,40 +72,40 @@ pub(super) async fn answer(target: Arc<Target>, mut request: Request<Body>) -> R
         return hit;
     }
     if wanted.directives.only_if_cached {
-        target.metrics.outcome(Outcome::Miss, None);
-        let mut response = status(StatusCode::GATEWAY_TIMEOUT, "not in the cache");
-        mark(&mut response, Outcome::Miss);
+        target.metrics.outcome(CacheOutcome::Miss, None);
+        let mut response = status(StatusCode::GATEWAY_TIMEOUT, "the answer is not in the cache");
+        mark(&mut response, CacheOutcome::Miss);
         return response;
     }
-    let flight = match target.flights.join(wanted.lookup.exact) {
-        Role::Leader(flight) => Some(flight),
-        Role::Follower(flight) => {
+    let lead = match target.singleflight.join(wanted.lookup.exact) {
+        Role::Leader(lead) => Some(lead),
+        Role::Follower(follower) => {
             count(&target.metrics.coalesced);
-            landed(flight, PATIENCE).await;
+            follower.wait(PATIENCE).await;
             if let Some(hit) = look_exact(&target, &wanted) {
                 return hit;
             }
             None
         }
     };
-    miss(target, Request::from_parts(head, Body::from(body)), wanted, flight).await
+    miss(target, Request::from_parts(head, Body::from(body)), wanted, lead).await
 }
 
-/// The format of a request that may be cached, as far as its head tells.
-fn readable(request: &Request<Body>, max_bytes: usize) -> Result<ApiFormat, Bypass> {
+/// The format of a request that may be cached, by its headers.
+fn readable(request: &Request<Body>, max_bytes: usize) -> Result<ApiFormat, NoCacheReason> {
     let headers = request.headers();
     let format = ApiFormat::of_path(request.uri().path().as_bytes());
     let json = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let json = json.is_none_or(|value| Framing::of(value) == Some(Framing::Json));
     let (Some(format), true, true) = (format, json, request.method() == Method::POST) else {
-        return Err(Bypass::NotOurs);
+        return Err(NoCacheReason::NotOurs);
     };
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Bypass::Encoded);
+        return Err(NoCacheReason::Encoded);
     }
     let announced = request.body().size_hint().lower();
-    if announced > max_bytes as u64 { Err(Bypass::TooLarge) } else { Ok(format) }
+    if announced > max_bytes as u64 { Err(NoCacheReason::TooLarge) } else { Ok(format) }
 }
 
 enum Collected {
@@ -124,30 +128,30 @@ async fn collect(mut body: Body, limit: usize) -> Result<Collected, axum::Error>
 }
 
 fn wanted(
-    target: &Target,
+    target: &CachedTarget,
     format: ApiFormat,
     head: &http::request::Parts,
     body: &[u8],
     directives: Directives,
-) -> Result<Wanted, Bypass> {
+) -> Result<Wanted, NoCacheReason> {
     if directives.bypass {
-        return Err(Bypass::Asked);
+        return Err(NoCacheReason::Asked);
     }
     let tenant = tenant(target, &head.headers)?;
     let headers = answer_headers(&head.headers);
-    let scope = Scope {
+    let key = PartitionKey {
         target: &target.options.name,
         tenant: &tenant.0,
         path: head.uri.path_and_query().map_or("", |path| path.as_str()),
         headers: &headers,
         embeddings: target.embeddings(),
     };
-    let lookup = lookup(format, body, &scope, &target.options.limits)?;
+    let lookup = lookup(format, body, &key, &target.options.limits)?;
     Ok(Wanted { format, lookup, directives, question: None })
 }
 
-/// Who asks: what the trusted header says, or a hash of every credential.
-fn tenant(target: &Target, headers: &HeaderMap) -> Result<Digest128, Bypass> {
+/// Who asks: the value of the trusted header, or a hash of every credential.
+fn tenant(target: &CachedTarget, headers: &HeaderMap) -> Result<Digest128, NoCacheReason> {
     let mut hash = Sha256::new();
     let mut add = |name: &str, value: &HeaderValue| {
         hash.update((name.len() as u64).to_le_bytes());
@@ -156,7 +160,8 @@ fn tenant(target: &Target, headers: &HeaderMap) -> Result<Digest128, Bypass> {
         hash.update(value);
     };
     if let Some(name) = &target.options.tenant_header {
-        let value = headers.get(name).filter(|value| !value.is_empty()).ok_or(Bypass::NoTenant)?;
+        let value =
+            headers.get(name).filter(|value| !value.is_empty()).ok_or(NoCacheReason::NoTenant)?;
         add(name.as_str(), value);
     } else {
         for name in CREDENTIALS {
@@ -183,7 +188,7 @@ fn answer_headers(headers: &HeaderMap) -> Vec<u8> {
 
 /// Looks in both tiers, unless a new answer is wanted. The question is read either way: it is kept
 /// with the answer.
-async fn look(target: &Target, wanted: &mut Wanted) -> Option<Response<Body>> {
+async fn look(target: &CachedTarget, wanted: &mut Wanted) -> Option<Response<Body>> {
     let refresh = wanted.directives.refresh;
     if !refresh && let Some(hit) = look_exact(target, wanted) {
         return Some(hit);
@@ -194,47 +199,51 @@ async fn look(target: &Target, wanted: &mut Wanted) -> Option<Response<Body>> {
     if refresh { None } else { look_near(target, wanted) }
 }
 
-fn look_exact(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
+fn look_exact(target: &CachedTarget, wanted: &Wanted) -> Option<Response<Body>> {
     let entry = target.tiers.exact(wanted.lookup.exact)?;
     wanted.directives.accepts(&entry).then(|| {
-        target.metrics.outcome(Outcome::HitExact, entry.usage);
-        replay::response(&entry, Outcome::HitExact, 1.0)
+        target.metrics.outcome(CacheOutcome::HitExact, entry.usage);
+        replay::response(&entry, CacheOutcome::HitExact, 1.0)
     })
 }
 
-fn look_near(target: &Target, wanted: &Wanted) -> Option<Response<Body>> {
+fn look_near(target: &CachedTarget, wanted: &Wanted) -> Option<Response<Body>> {
     let near = target.tiers.near(wanted.lookup.partition, wanted.question.as_ref()?);
     near.refused.iter().for_each(|kind| target.metrics.refused(*kind));
-    let (entry, similarity) = near.hit?;
+    let NearHit { entry, similarity } = near.hit?;
     wanted.directives.accepts(&entry).then(|| {
-        target.metrics.outcome(Outcome::HitSemantic, entry.usage);
+        target.metrics.outcome(CacheOutcome::HitSemantic, entry.usage);
         target.served_near(entry.id());
-        replay::response(&entry, Outcome::HitSemantic, similarity)
+        replay::response(&entry, CacheOutcome::HitSemantic, similarity)
     })
 }
 
-/// Passes a request on without a look.
-async fn pass(target: &Target, request: Request<Body>, reason: Bypass) -> Response<Body> {
+/// Passes a request on without a lookup.
+async fn pass(
+    target: &CachedTarget,
+    request: Request<Body>,
+    reason: NoCacheReason,
+) -> Response<Body> {
     target.metrics.bypass(reason);
-    target.metrics.outcome(Outcome::Bypass, None);
+    target.metrics.outcome(CacheOutcome::Bypass, None);
     let mut response = send(target, request).await;
-    mark(&mut response, Outcome::Bypass);
+    mark(&mut response, CacheOutcome::Bypass);
     response
 }
 
 /// Asks the model; its answer is kept when it has passed through whole.
 async fn miss(
-    target: Arc<Target>,
+    target: Arc<CachedTarget>,
     mut request: Request<Body>,
     wanted: Wanted,
-    flight: Option<Flight>,
+    lead: Option<Lead>,
 ) -> Response<Body> {
-    target.metrics.outcome(Outcome::Miss, None);
-    // What is kept must be readable by whoever asks next.
+    target.metrics.outcome(CacheOutcome::Miss, None);
+    // What is kept must be readable by every later client.
     let identity = HeaderValue::from_static("identity");
     request.headers_mut().insert(header::ACCEPT_ENCODING, identity);
     let mut response = send(&target, request).await;
-    mark(&mut response, Outcome::Miss);
+    mark(&mut response, CacheOutcome::Miss);
     let keeping = match keepable(&response) {
         Ok(keeping) => keeping,
         Err(reason) => {
@@ -243,16 +252,16 @@ async fn miss(
         }
     };
     let limit = target.options.max_answer_bytes;
-    let tell = move |recording: Recording| {
-        let kept = recording.and_then(|body| keep(&target, wanted, keeping, body));
+    let done = move |copied: CopiedBody| {
+        let kept = copied.and_then(|body| keep(&target, wanted, keeping, body));
         match kept {
             Ok(()) => count(&target.metrics.stored),
             Err(reason) => target.metrics.not_stored(reason),
         }
-        // Those that wait look only now.
-        drop(flight);
+        // Followers look only now.
+        drop(lead);
     };
-    response.map(|body| Body::new(Recorder::new(body, limit, tell)))
+    response.map(|body| Body::new(BodyTee::new(body, limit, done)))
 }
 
 /// What is known of an answer before its body.
@@ -262,25 +271,30 @@ struct Keeping {
     max_age: Option<Duration>,
 }
 
-fn keepable(response: &Response<Body>) -> Result<Keeping, NotStored> {
+fn keepable(response: &Response<Body>) -> Result<Keeping, NoStoreReason> {
     if response.status() != StatusCode::OK {
-        return Err(NotStored::Status);
+        return Err(NoStoreReason::Status);
     }
     let headers = response.headers();
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
-    let framing = Framing::of(content_type).ok_or(NotStored::Type)?;
+    let framing = Framing::of(content_type).ok_or(NoStoreReason::Type)?;
     if text(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(NotStored::Type);
+        return Err(NoStoreReason::Type);
     }
     let directives = Directives::read(headers);
     if directives.bypass {
-        return Err(NotStored::Forbidden);
+        return Err(NoStoreReason::Forbidden);
     }
     Ok(Keeping { content_type: content_type.into(), framing, max_age: directives.max_age })
 }
 
-fn keep(target: &Target, wanted: Wanted, keeping: Keeping, body: Bytes) -> Result<(), NotStored> {
+fn keep(
+    target: &CachedTarget,
+    wanted: Wanted,
+    keeping: Keeping,
+    body: Bytes,
+) -> Result<(), NoStoreReason> {
     answer::check(wanted.format, keeping.framing, &body)?;
     let lifetime = keeping.max_age.map_or(target.options.ttl, |age| age.min(target.options.ttl));
     let now = super::now_ms();
@@ -299,17 +313,17 @@ fn keep(target: &Target, wanted: Wanted, keeping: Keeping, body: Bytes) -> Resul
     Ok(())
 }
 
-async fn send(target: &Target, request: Request<Body>) -> Response<Body> {
+async fn send(target: &CachedTarget, request: Request<Body>) -> Response<Body> {
     match target.upstream.send(request).await {
         Ok(response) => response,
         Err(_) => {
             count(&target.metrics.upstream_errors);
-            status(StatusCode::BAD_GATEWAY, "the model behind this cache cannot be reached")
+            status(StatusCode::BAD_GATEWAY, "the model behind this cache is unreachable")
         }
     }
 }
 
-/// An error as the APIs word theirs.
+/// An error in the form of the APIs.
 fn status(status: StatusCode, message: &str) -> Response<Body> {
     let body = serde_json::json!({"error": {"message": message, "type": "cache_error"}});
     let mut response = Response::new(Body::from(body.to_string()));
@@ -319,7 +333,7 @@ fn status(status: StatusCode, message: &str) -> Response<Body> {
     response
 }
 
-fn mark(response: &mut Response<Body>, outcome: Outcome) {
+fn mark(response: &mut Response<Body>, outcome: CacheOutcome) {
     let value = HeaderValue::from_static(outcome.name());
     response.headers_mut().insert(OUTCOME_HEADER, value);
 }

@@ -10,9 +10,9 @@ use usearch::{IndexOptions, MetricKind, ScalarKind};
 
 use super::key::Partition;
 
-/// Vectors from which a partition becomes a graph: a scan of so many takes as long as a search.
+/// Vectors from which a partition becomes a graph: scanning this many takes as long as a search.
 const SCANNED: usize = 4096;
-/// Threads that may search one graph at the same time; more wait.
+/// Threads that may search one graph at the same time; others wait.
 const THREADS: usize = 64;
 
 /// An entry near to a vector.
@@ -59,7 +59,7 @@ impl Index {
         }
     }
 
-    /// Takes an entry out, if it is there.
+    /// Removes an entry, if it is there.
     pub fn remove(&self, partition: Partition, id: u64) {
         let Some(shelf) = self.shelf(partition) else { return };
         let empty = {
@@ -153,8 +153,8 @@ impl Shelf {
         }
     }
 
-    /// Adds to a graph that has room, beside searches and other insertions; `None` when the shelf
-    /// must be had alone.
+    /// Adds to a graph that has room, in parallel with searches and other insertions; `None` when the
+    /// shelf must be locked exclusively.
     fn insert_shared(&self, id: u64, vector: &[i8]) -> Option<bool> {
         match self {
             Shelf::Graph(graph) if graph.size() + THREADS < graph.capacity() => {

@@ -1,4 +1,4 @@
-//! A request to what it is looked up by, or the reason why it is not.
+//! What a request is looked up by, or the reason why it is not.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -7,7 +7,7 @@ use super::guards::MAX_TEXT_BYTES;
 use pointsman_core::canonical;
 use pointsman_core::prompt::{ApiFormat, Envelopes, Prompt, Role};
 
-/// 128 bits of SHA-256: nobody finds two requests with the same.
+/// 128 bits of SHA-256: collisions are infeasible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest128(pub [u8; 16]);
 
@@ -26,18 +26,18 @@ pub type ExactKey = Digest128;
 /// system prompt, earlier turns, tools and parameters. Answers never cross it.
 pub type Partition = Digest128;
 
-/// Who asks whom: the part of the key that is not in the body.
+/// Who asks whom: the part of a [`Partition`] that is not in the body.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scope<'a> {
+pub struct PartitionKey<'a> {
     pub target: &'a str,
-    /// A hash of the credentials, or what a trusted header says; empty for nobody in particular.
+    /// A hash of the credentials or of a trusted header; empty for anonymous clients.
     pub tenant: &'a [u8],
     /// With its query.
     pub path: &'a str,
     /// Headers that change an answer, as `name: value` lines in a fixed order.
     pub headers: &'a [u8],
-    /// The model that makes vectors of questions; empty for the built-in one. Vectors of two
-    /// models never meet.
+    /// The model that makes vectors of questions; empty for the built-in embedding. Vectors of two
+    /// models are never compared.
     pub embeddings: &'a str,
 }
 
@@ -49,14 +49,14 @@ pub struct Lookup {
     /// The last user turn, when it is nothing but text, short enough to compare, and the last turn
     /// of all: only then may another request's answer serve.
     pub question: Option<String>,
-    /// The answer is wanted as server-sent events.
+    /// Whether server-sent events are asked for.
     pub stream: bool,
 }
 
 /// What is cached beyond the safe minimum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Requests that ask for a higher temperature want another answer each time.
+    /// Requests with a higher temperature want another answer each time.
     pub max_temperature: f64,
     /// Whether requests with tools are cached.
     pub tools: bool,
@@ -68,16 +68,16 @@ impl Default for Limits {
     }
 }
 
-/// Why a request is passed on without a look into the cache. The names are metric labels.
+/// Why a request is passed on without a lookup. The names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bypass {
+pub enum NoCacheReason {
     /// Not a POST to a model's path, or not JSON.
     NotOurs,
     /// The body is encoded.
     Encoded,
     /// The body is larger than the limit.
     TooLarge,
-    /// No JSON, a repeated field, or no prompt in it.
+    /// Invalid JSON, a duplicate field, or no prompt in it.
     Malformed,
     /// `Cache-Control: no-store` or the bypass header.
     Asked,
@@ -91,24 +91,24 @@ pub enum Bypass {
     NoTenant,
 }
 
-impl Bypass {
+impl NoCacheReason {
     /// The name in metrics.
     pub fn name(self) -> &'static str {
         match self {
-            Bypass::NotOurs => "not_ours",
-            Bypass::Encoded => "encoded",
-            Bypass::TooLarge => "too_large",
-            Bypass::Malformed => "malformed",
-            Bypass::Asked => "asked",
-            Bypass::Temperature => "temperature",
-            Bypass::Tools => "tools",
-            Bypass::Stateful => "stateful",
-            Bypass::NoTenant => "no_tenant",
+            NoCacheReason::NotOurs => "not_ours",
+            NoCacheReason::Encoded => "encoded",
+            NoCacheReason::TooLarge => "too_large",
+            NoCacheReason::Malformed => "malformed",
+            NoCacheReason::Asked => "asked",
+            NoCacheReason::Temperature => "temperature",
+            NoCacheReason::Tools => "tools",
+            NoCacheReason::Stateful => "stateful",
+            NoCacheReason::NoTenant => "no_tenant",
         }
     }
 }
 
-/// Fields that point at something outside of the body.
+/// Fields that refer to something outside of the body.
 const STATEFUL: [&str; 4] = ["previous_response_id", "conversation", "background", "container"];
 
 /// Reads a request body.
@@ -119,29 +119,29 @@ const STATEFUL: [&str; 4] = ["previous_response_id", "conversation", "background
 pub fn lookup(
     format: ApiFormat,
     body: &[u8],
-    scope: &Scope,
+    key: &PartitionKey,
     limits: &Limits,
-) -> Result<Lookup, Bypass> {
+) -> Result<Lookup, NoCacheReason> {
     let mut copy = body.to_vec();
     let prompt = Prompt::parse_with(format, &mut copy, false, &Envelopes::new([""; 0]))
-        .map_err(|_| Bypass::Malformed)?;
+        .map_err(|_| NoCacheReason::Malformed)?;
     let temperature = prompt.parameters.temperature;
     if temperature.is_some_and(|temperature| temperature > limits.max_temperature) {
-        return Err(Bypass::Temperature);
+        return Err(NoCacheReason::Temperature);
     }
     let tool_turn = prompt.turns.iter().any(|turn| turn.tool_calls > 0 || turn.role == Role::Tool);
     if !limits.tools && (prompt.parameters.tools > 0 || tool_turn) {
-        return Err(Bypass::Tools);
+        return Err(NoCacheReason::Tools);
     }
     let stream = prompt.parameters.stream;
-    let mut value = canonical::parse(body).map_err(|_| Bypass::Malformed)?;
+    let mut value = canonical::parse(body).map_err(|_| NoCacheReason::Malformed)?;
     let set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
     if STATEFUL.iter().any(|name| value.get(name).is_some_and(set)) {
-        return Err(Bypass::Stateful);
+        return Err(NoCacheReason::Stateful);
     }
     let question = last_text(format, &mut value).map(std::mem::take);
-    let partition = digest(scope, &value, None);
-    let exact = digest(scope, &value, question.as_deref());
+    let partition = digest(key, &value, None);
+    let exact = digest(key, &value, question.as_deref());
     let question = question.filter(|text| text.len() <= MAX_TEXT_BYTES && !text.trim().is_empty());
     Ok(Lookup { exact, partition, question, stream })
 }
@@ -181,16 +181,16 @@ fn only_text(content: &mut Value) -> Option<&mut String> {
     }
 }
 
-/// Every part with its length before it: no two scopes read the same.
-fn digest(scope: &Scope, body: &Value, question: Option<&str>) -> Digest128 {
+/// Each part follows its length, so that different keys never hash the same bytes.
+fn digest(key: &PartitionKey, body: &Value, question: Option<&str>) -> Digest128 {
     let mut hash = Sha256::new();
     let body = body.to_string();
     let parts: [&[u8]; 7] = [
-        scope.target.as_bytes(),
-        scope.tenant,
-        scope.path.as_bytes(),
-        scope.headers,
-        scope.embeddings.as_bytes(),
+        key.target.as_bytes(),
+        key.tenant,
+        key.path.as_bytes(),
+        key.headers,
+        key.embeddings.as_bytes(),
         body.as_bytes(),
         question.unwrap_or_default().as_bytes(),
     ];
@@ -208,13 +208,13 @@ mod tests {
 
     use super::*;
 
-    fn look_with(body: &Value, scope: &Scope) -> Result<Lookup, Bypass> {
+    fn look_with(body: &Value, key: &PartitionKey) -> Result<Lookup, NoCacheReason> {
         let limits = Limits::default();
-        lookup(ApiFormat::ChatCompletions, body.to_string().as_bytes(), scope, &limits)
+        lookup(ApiFormat::ChatCompletions, body.to_string().as_bytes(), key, &limits)
     }
 
-    fn look(body: &Value) -> Result<Lookup, Bypass> {
-        look_with(body, &Scope::default())
+    fn look(body: &Value) -> Result<Lookup, NoCacheReason> {
+        look_with(body, &PartitionKey::default())
     }
 
     fn chat(text: &str) -> Value {
@@ -259,17 +259,17 @@ mod tests {
     }
 
     #[test]
-    fn scopes_never_meet() {
-        let scopes = [
-            Scope { target: "ab", tenant: b"c", ..Scope::default() },
-            Scope { target: "a", tenant: b"bc", ..Scope::default() },
-            Scope { target: "a", tenant: b"b", path: "c", ..Scope::default() },
-            Scope { target: "a", tenant: b"b", headers: b"c", ..Scope::default() },
-            Scope { target: "a", tenant: b"b", embeddings: "c", ..Scope::default() },
-            Scope::default(),
+    fn partitions_never_meet() {
+        let keys = [
+            PartitionKey { target: "ab", tenant: b"c", ..PartitionKey::default() },
+            PartitionKey { target: "a", tenant: b"bc", ..PartitionKey::default() },
+            PartitionKey { target: "a", tenant: b"b", path: "c", ..PartitionKey::default() },
+            PartitionKey { target: "a", tenant: b"b", headers: b"c", ..PartitionKey::default() },
+            PartitionKey { target: "a", tenant: b"b", embeddings: "c", ..PartitionKey::default() },
+            PartitionKey::default(),
         ];
         let found: Vec<Lookup> =
-            scopes.iter().map(|scope| look_with(&chat("a"), scope).unwrap()).collect();
+            keys.iter().map(|key| look_with(&chat("a"), key).unwrap()).collect();
         for (i, a) in found.iter().enumerate() {
             for b in &found[..i] {
                 assert_ne!(a.partition, b.partition);
@@ -285,16 +285,16 @@ mod tests {
             body[name] = value;
             look(&body).map(|_| ())
         };
-        assert_eq!(with("temperature", json!(0.9)), Err(Bypass::Temperature));
+        assert_eq!(with("temperature", json!(0.9)), Err(NoCacheReason::Temperature));
         assert_eq!(with("temperature", json!(0.7)), Ok(()));
-        assert_eq!(with("tools", json!([{"type": "function"}])), Err(Bypass::Tools));
+        assert_eq!(with("tools", json!([{"type": "function"}])), Err(NoCacheReason::Tools));
         assert_eq!(with("tools", json!([])), Ok(()));
-        assert_eq!(with("previous_response_id", json!("r")), Err(Bypass::Stateful));
+        assert_eq!(with("previous_response_id", json!("r")), Err(NoCacheReason::Stateful));
         assert_eq!(with("background", json!(false)), Ok(()));
         let tool = json!({"messages": [{"role": "user", "content": "a"},
             {"role": "tool", "content": "x"}]});
-        assert_eq!(look(&tool), Err(Bypass::Tools));
-        let scope = Scope::default();
+        assert_eq!(look(&tool), Err(NoCacheReason::Tools));
+        let key = PartitionKey::default();
         for body in [
             "",
             "{",
@@ -303,8 +303,8 @@ mod tests {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"n\":1,\"n\":2}",
         ] {
             let format = ApiFormat::ChatCompletions;
-            let found = lookup(format, body.as_bytes(), &scope, &Limits::default());
-            assert_eq!(found, Err(Bypass::Malformed), "{body}");
+            let found = lookup(format, body.as_bytes(), &key, &Limits::default());
+            assert_eq!(found, Err(NoCacheReason::Malformed), "{body}");
         }
     }
 
@@ -340,7 +340,8 @@ mod tests {
             ),
         ] {
             let limits = Limits::default();
-            let found = lookup(format, body.to_string().as_bytes(), &Scope::default(), &limits);
+            let found =
+                lookup(format, body.to_string().as_bytes(), &PartitionKey::default(), &limits);
             assert_eq!(found.unwrap().question.as_deref(), Some("a"), "{body}");
         }
     }

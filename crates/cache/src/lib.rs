@@ -1,20 +1,20 @@
-//! A semantic cache for each target: what one model has answered is not asked for again.
+//! A semantic cache for each target: a model is not asked twice for the same answer.
 //!
 //! ```text
 //! request ─► key (partition, exact hash, question) ─► exact tier ─► hit-exact
 //!                                                        │ miss
 //!                                     embedding ─► index ─► similarity, guards ─► hit-semantic
 //!                                                                     │ miss
-//!                                              upstream, streamed through and recorded ─► store
+//!                                              upstream, streamed through and copied ─► store
 //! ```
 //!
-//! A hit that should have been a miss is a wrong answer, a miss that could have been a hit is only
-//! a cost: in doubt the model is asked. The stages up to [`question`] are pure; [`server`] is
+//! A hit that should have been a miss is a wrong answer; a miss that could have been a hit is only
+//! a cost. So in doubt the model is asked. The stages up to [`matcher`] are pure; [`server`] is
 //! their host.
 #![allow(
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "native only, and no request but its own is open where it could panic"
+    reason = "native only: a panic ends one request, not a proxy's worker"
 )]
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,35 +22,38 @@ use std::time::{SystemTime, UNIX_EPOCH};
 mod admin;
 mod answer;
 pub mod audit;
+mod body_tee;
+mod cache_control;
+mod cached_target;
 pub mod calibrate;
-mod control;
 pub mod embedding;
 pub mod endpoint;
 pub mod entry;
-mod flight;
 pub mod guards;
 mod handler;
 pub mod index;
 pub mod key;
+pub mod matcher;
 mod metrics;
 pub mod pair;
 pub mod question;
-mod recorder;
+mod recent_hits;
 mod replay;
 mod server;
+mod singleflight;
 pub mod store;
-mod target;
 pub mod tiers;
 mod upstream;
 
+pub use cached_target::TargetOptions;
 pub use embedding::Embedder;
 pub use endpoint::Endpoint;
 pub use index::{Index, Neighbour};
-pub use key::{Bypass, ExactKey, Limits, Lookup, Partition, Scope, lookup};
-pub use question::{Calibration, Matcher, Question, Verdict};
+pub use key::{ExactKey, Limits, Lookup, NoCacheReason, Partition, PartitionKey, lookup};
+pub use matcher::{Calibration, Matcher, Verdict};
+pub use question::Question;
 pub use server::{Event, Options, ServerError, serve};
-pub use store::{BadServer, Place, Server};
-pub use target::TargetOptions;
+pub use store::{BadServer, Server, StoreError, StoreLocation};
 pub use upstream::BadUrl;
 
 /// Milliseconds since the Unix epoch.

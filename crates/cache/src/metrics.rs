@@ -1,4 +1,4 @@
-//! What a target's cache counts, in Prometheus' text format.
+//! What a target's cache counts, in the text format of Prometheus.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -7,32 +7,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::guards::Disagreement;
-use super::key::Bypass;
+use super::key::NoCacheReason;
 use pointsman_core::target::Usage;
 
 /// How a request was answered: the value of the response header `x-pointsman-cache`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CacheOutcome {
     HitExact,
     HitSemantic,
     Miss,
     Bypass,
 }
 
-impl Outcome {
+impl CacheOutcome {
     pub fn name(self) -> &'static str {
         match self {
-            Outcome::HitExact => "hit-exact",
-            Outcome::HitSemantic => "hit-semantic",
-            Outcome::Miss => "miss",
-            Outcome::Bypass => "bypass",
+            CacheOutcome::HitExact => "hit-exact",
+            CacheOutcome::HitSemantic => "hit-semantic",
+            CacheOutcome::Miss => "miss",
+            CacheOutcome::Bypass => "bypass",
         }
     }
 }
 
-/// Why an answer was passed on and not kept.
+/// Why an answer was passed on and not stored. The names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NotStored {
+pub enum NoStoreReason {
     /// Not 200.
     Status,
     /// Neither JSON nor events, or encoded.
@@ -40,7 +40,7 @@ pub enum NotStored {
     /// The provider said `no-store`.
     Forbidden,
     TooLarge,
-    /// It broke off, or it is no whole JSON text or event stream.
+    /// It ended early, or is not a whole JSON text or event stream.
     Incomplete,
     /// It reports an error, or that it was not finished.
     Failed,
@@ -48,16 +48,16 @@ pub enum NotStored {
     Abandoned,
 }
 
-impl NotStored {
+impl NoStoreReason {
     fn name(self) -> &'static str {
         match self {
-            NotStored::Status => "status",
-            NotStored::Type => "type",
-            NotStored::Forbidden => "forbidden",
-            NotStored::TooLarge => "too_large",
-            NotStored::Incomplete => "incomplete",
-            NotStored::Failed => "failed",
-            NotStored::Abandoned => "abandoned",
+            NoStoreReason::Status => "status",
+            NoStoreReason::Type => "type",
+            NoStoreReason::Forbidden => "forbidden",
+            NoStoreReason::TooLarge => "too_large",
+            NoStoreReason::Incomplete => "incomplete",
+            NoStoreReason::Failed => "failed",
+            NoStoreReason::Abandoned => "abandoned",
         }
     }
 }
@@ -89,10 +89,10 @@ impl<L: Eq + Hash + Copy> Family<L> {
 /// The counters of one target.
 #[derive(Default)]
 pub struct Metrics {
-    outcomes: Family<Outcome>,
-    bypasses: Family<Bypass>,
+    outcomes: Family<CacheOutcome>,
+    bypasses: Family<NoCacheReason>,
     refusals: Family<Disagreement>,
-    not_stored: Family<NotStored>,
+    not_stored: Family<NoStoreReason>,
     pub stored: AtomicU64,
     pub store_errors: AtomicU64,
     pub upstream_errors: AtomicU64,
@@ -109,15 +109,16 @@ pub(super) fn count(counter: &AtomicU64) {
 }
 
 impl Metrics {
-    pub(super) fn outcome(&self, outcome: Outcome, usage: Option<Usage>) {
+    pub(super) fn outcome(&self, outcome: CacheOutcome, usage: Option<Usage>) {
         self.outcomes.add(outcome);
-        if let (Outcome::HitExact | Outcome::HitSemantic, Some(usage)) = (outcome, usage) {
+        if let (CacheOutcome::HitExact | CacheOutcome::HitSemantic, Some(usage)) = (outcome, usage)
+        {
             self.saved_input.fetch_add(usage.input, Ordering::Relaxed);
             self.saved_output.fetch_add(usage.output, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn bypass(&self, reason: Bypass) {
+    pub(super) fn bypass(&self, reason: NoCacheReason) {
         self.bypasses.add(reason);
     }
 
@@ -125,7 +126,7 @@ impl Metrics {
         self.refusals.add(kind);
     }
 
-    pub(super) fn not_stored(&self, reason: NotStored) {
+    pub(super) fn not_stored(&self, reason: NoStoreReason) {
         self.not_stored.add(reason);
     }
 
@@ -142,13 +143,13 @@ impl Metrics {
                 "requests_total",
                 "Requests by how they were answered.",
                 "result",
-                self.outcomes.sorted(Outcome::name),
+                self.outcomes.sorted(CacheOutcome::name),
             ),
             metric(
                 "bypasses_total",
-                "Requests passed on without a look, by reason.",
+                "Requests passed on without a lookup, by reason.",
                 "reason",
-                self.bypasses.sorted(Bypass::name),
+                self.bypasses.sorted(NoCacheReason::name),
             ),
             metric(
                 "guard_refusals_total",
@@ -158,9 +159,9 @@ impl Metrics {
             ),
             metric(
                 "not_stored_total",
-                "Answers passed on and not kept, by reason.",
+                "Answers passed on and not stored, by reason.",
                 "reason",
-                self.not_stored.sorted(NotStored::name),
+                self.not_stored.sorted(NoStoreReason::name),
             ),
             metric(
                 "saved_tokens_total",
@@ -168,7 +169,7 @@ impl Metrics {
                 "direction",
                 saved.to_vec(),
             ),
-            one("stored_total", "Answers kept.", &self.stored),
+            one("stored_total", "Answers stored.", &self.stored),
             one("store_errors_total", "Failed reads and writes of the store.", &self.store_errors),
             one(
                 "upstream_errors_total",
@@ -215,14 +216,20 @@ pub(super) fn render(targets: &[(&str, &Metrics, (u64, u64))]) -> String {
             }
             for (value, count) in rows {
                 let labels = match *label {
-                    "" => format!("target={target:?}"),
-                    label => format!("target={target:?},{label}={value:?}"),
+                    "" => format!("target={}", quoted(target)),
+                    label => format!("target={},{label}={}", quoted(target), quoted(value)),
                 };
                 let _ = writeln!(out, "pointsman_cache_{name}{{{labels}}} {count}");
             }
         }
     }
     out
+}
+
+/// A label's value: the format knows three escapes.
+fn quoted(value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
 }
 
 #[cfg(test)]
@@ -232,8 +239,8 @@ mod tests {
     #[test]
     fn the_lines_of_a_metric_stand_together_whatever_the_number_of_targets() {
         let (a, b) = (Metrics::default(), Metrics::default());
-        a.outcome(Outcome::HitExact, Some(Usage { input: 3, output: 4 }));
-        b.outcome(Outcome::Miss, None);
+        a.outcome(CacheOutcome::HitExact, Some(Usage { input: 3, output: 4 }));
+        b.outcome(CacheOutcome::Miss, None);
         let text = render(&[("a", &a, (1, 2)), ("b", &b, (0, 0))]);
         let expected = "# HELP pointsman_cache_requests_total Requests by how they were answered.\n\
             # TYPE pointsman_cache_requests_total counter\n\

@@ -1,4 +1,4 @@
-//! What is measured of two questions beside their cosine.
+//! What is measured of two questions in addition to their cosine.
 //!
 //! A cosine of means forgets which word met which. These put it back: how much of each question
 //! has a counterpart in the other, and how well the worst-matched word is matched.
@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::embedding::{Embedder, dot};
-use super::guards::Closeness;
+use super::guards::{Pair, is_stopword};
 use super::question::Question;
 
 /// How many numbers [`PairFeatures`] holds.
@@ -41,10 +41,10 @@ impl PairFeatures {
     pub(super) fn of(embedder: &Embedder, a: &Question, b: &Question) -> Self {
         let cosine = dot(&a.embedding, &b.embedding);
         let (of_a, of_b) = (Coverage::of(embedder, a, b), Coverage::of(embedder, b, a));
-        let (content_words, same_content) = a.facts.content_against(&b.facts);
-        let alike = |x: &str, y: &str| embedder.closeness(x, y) == Closeness::Alike;
-        let retold = a.facts.retold(&b.facts, alike);
-        let [reordered, substituted] = retold.map(|it| f32::from(u8::from(it)));
+        let closeness = |x: &str, y: &str| embedder.closeness(x, y);
+        let pair = Pair::new(&a.facts, &b.facts, &closeness);
+        let (content_words, same_content) = pair.content_words();
+        let [reordered, substituted] = pair.statement_changes().map(|it| f32::from(u8::from(it)));
         let least = |x: f32, y: f32| x.min(y);
         let (long, short) = (of_a.weight.max(of_b.weight).max(1e-6), of_a.weight.min(of_b.weight));
         let union = of_a.weight + of_b.weight - (of_a.matched + of_b.matched) / 2.0;
@@ -124,12 +124,7 @@ fn letters(a: &Question, b: &Question) -> f32 {
 
 fn function_words(a: &Question, b: &Question) -> f32 {
     let words = |question: &Question| -> HashSet<String> {
-        question
-            .facts
-            .words()
-            .filter(|word| super::guards::is_stopword(word))
-            .map(str::to_owned)
-            .collect()
+        question.facts.words().filter(|word| is_stopword(word)).map(str::to_owned).collect()
     };
     dice(&words(a), &words(b))
 }

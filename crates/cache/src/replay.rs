@@ -1,4 +1,4 @@
-//! A kept answer as a response.
+//! A stored answer as a response.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,17 +13,17 @@ use hyper::body::Frame;
 
 use super::answer::{Framing, events};
 use super::entry::Entry;
-use super::metrics::Outcome;
+use super::metrics::CacheOutcome;
 
-/// Says how a request was answered: `hit-exact`, `hit-semantic`, `miss`, `bypass`.
+/// How a request was answered: `hit-exact`, `hit-semantic`, `miss`, `bypass`.
 pub const OUTCOME_HEADER: HeaderName = HeaderName::from_static("x-pointsman-cache");
 /// Similarity of the two questions, of hits.
 pub const SIMILARITY_HEADER: HeaderName = HeaderName::from_static("x-pointsman-cache-similarity");
-/// What feedback calls the entry by.
+/// The entry's ID, for feedback.
 pub const ID_HEADER: HeaderName = HeaderName::from_static("x-pointsman-cache-id");
 
-/// The response that serves an entry. Events come as events, each in a piece of its own.
-pub(super) fn response(entry: &Entry, outcome: Outcome, similarity: f32) -> Response<Body> {
+/// The response that serves an entry. Each event of a stream is a frame of its own.
+pub(super) fn response(entry: &Entry, outcome: CacheOutcome, similarity: f32) -> Response<Body> {
     let body = match Framing::of(&entry.content_type) {
         Some(Framing::Events) => Body::new(Events(events(&entry.body).into())),
         _ => Body::from(entry.body.clone()),

@@ -10,13 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::cached_target::{CachedTarget, TargetOptions};
 use super::endpoint::Endpoint;
-use super::question::Matcher;
-use super::target::{Target, TargetOptions};
+use super::matcher::Matcher;
+use super::store::StoreError;
 use super::upstream::BadUrl;
 use super::{admin, handler};
 
-/// What `cache` needs to know.
+/// The settings of `pointsman cache`.
 pub struct Options {
     /// Each target with the address that it is served on.
     pub targets: Vec<(SocketAddr, TargetOptions)>,
@@ -27,17 +28,17 @@ pub struct Options {
     pub embeddings: Option<Arc<Endpoint>>,
 }
 
-/// What it tells as it starts.
+/// What happens as the server starts.
 pub enum Event<'a> {
     /// What is served, and where.
     Listening(&'a str, SocketAddr),
     /// A target's store was read: entries.
     Loaded(&'a str, u64),
-    /// A target goes on without its store.
-    NoStore(&'a str, String),
+    /// A target runs without its store.
+    NoStore(&'a str, StoreError),
 }
 
-/// Why it ended.
+/// Why the server could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error(transparent)]
@@ -48,55 +49,56 @@ pub enum ServerError {
     Io(#[from] std::io::Error),
 }
 
-/// Serves until SIGTERM or Ctrl-C; then answers under way are finished and entries written.
+/// Serves until `ended` is ready; then answers under way are finished and entries written. A
+/// supervisor may send a signal as soon as it hears of an address, so whatever `ended` waits for
+/// must be set up before.
 ///
 /// # Errors
 ///
-/// When an upstream is no URL or an address is taken.
-pub fn serve(options: Options, tell: impl Fn(Event)) -> Result<(), ServerError> {
-    let mut targets = Vec::new();
-    for (address, target) in options.targets {
-        targets.push((
-            address,
-            Arc::new(Target::new(target, options.matcher.clone(), options.embeddings.clone())?),
-        ));
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (end, ending) = watch::channel(());
-        let (mut servers, mut readers) = (JoinSet::new(), Vec::new());
-        for (address, target) in &targets {
-            let listener = bind(*address).await?;
-            let name = target.options.name.clone();
-            // Read before anything is served, so that no answer is written twice.
-            let (reader, opened) = target.open_store();
-            readers.extend(reader);
-            match opened {
-                Ok(()) if target.options.store.is_some() => {
-                    tell(Event::Loaded(&name, target.tiers.size().0));
-                }
-                Ok(()) => {}
-                Err(error) => tell(Event::NoStore(&name, error)),
+/// When an upstream is not a URL or an address is taken.
+pub async fn serve(
+    options: Options,
+    report: impl Fn(Event),
+    ended: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let Options { targets, admin, matcher, embeddings } = options;
+    let targets = targets.into_iter().map(|(address, target)| {
+        let target = CachedTarget::new(target, matcher.clone(), embeddings.clone())?;
+        Ok((address, Arc::new(target)))
+    });
+    let targets: Vec<_> = targets.collect::<Result<_, BadUrl>>()?;
+    let (end, ending) = watch::channel(());
+    let (mut servers, mut readers) = (JoinSet::new(), Vec::new());
+    for (address, target) in &targets {
+        let listener = bind(*address).await?;
+        let name = target.options.name.clone();
+        // Read before anything is served, so that no answer is written twice.
+        let (reader, opened) = target.open_store();
+        readers.extend(reader);
+        match opened {
+            Ok(()) if target.options.store.is_some() => {
+                report(Event::Loaded(&name, target.tiers.size().0));
             }
-            tell(Event::Listening(&name, listener.local_addr()?));
-            let target = Arc::clone(target);
-            let answer =
-                move |request: Request<Body>| handler::answer(Arc::clone(&target), request);
-            serve_on(&mut servers, listener, Router::new().fallback(answer), ending.clone());
+            Ok(()) => {}
+            Err(error) => report(Event::NoStore(&name, error)),
         }
-        if let Some(address) = options.admin {
-            let listener = bind(address).await?;
-            tell(Event::Listening("admin", listener.local_addr()?));
-            let all = targets.iter().map(|(_, target)| Arc::clone(target)).collect();
-            serve_on(&mut servers, listener, admin::router(Arc::new(all)), ending);
-        }
-        stopped().await;
-        drop(end);
-        while servers.join_next().await.is_some() {}
-        // They hold the targets, and the last of those writes what is queued.
-        drop(readers);
-        Ok(())
-    })
+        report(Event::Listening(&name, listener.local_addr()?));
+        let target = Arc::clone(target);
+        let answer = move |request: Request<Body>| handler::answer(Arc::clone(&target), request);
+        serve_on(&mut servers, listener, Router::new().fallback(answer), ending.clone());
+    }
+    if let Some(address) = admin {
+        let listener = bind(address).await?;
+        report(Event::Listening("admin", listener.local_addr()?));
+        let all = targets.iter().map(|(_, target)| Arc::clone(target)).collect();
+        serve_on(&mut servers, listener, admin::router(Arc::new(all)), ending);
+    }
+    ended.await;
+    drop(end);
+    while servers.join_next().await.is_some() {}
+    // They hold the targets, and the last of those writes what is queued.
+    drop(readers);
+    Ok(())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
@@ -121,20 +123,4 @@ fn serve_on(
         };
         let _ = axum::serve(listener, router).with_graceful_shutdown(end).await;
     });
-}
-
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
-    }
 }

@@ -12,11 +12,12 @@ use super::entry::{Entry, id_of};
 use super::guards::Disagreement;
 use super::index::Index;
 use super::key::{ExactKey, Partition};
-use super::question::{Matcher, Question, Verdict};
+use super::matcher::{Matcher, Verdict};
+use super::question::Question;
 
-/// Neighbours that are looked at. The first that passes serves.
+/// Neighbours that are compared. The first that passes serves.
 pub(crate) const CANDIDATES: usize = 4;
-/// No guard or similarity is asked about what is further away.
+/// Neighbours of a lower cosine are not compared.
 pub(crate) const NEAR: f32 = 0.5;
 
 /// Entries by key, and by what their questions mean. All methods may be called from several
@@ -27,11 +28,17 @@ pub struct Tiers {
     matcher: Matcher,
 }
 
-/// What comes of a look for a similar question.
+/// An entry whose answer serves another question.
+#[derive(Debug)]
+pub struct NearHit {
+    pub entry: Arc<Entry>,
+    pub similarity: f32,
+}
+
+/// The result of looking for a similar question.
 #[derive(Debug, Default)]
-pub struct Near {
-    /// The entry whose answer serves, with its similarity.
-    pub hit: Option<(Arc<Entry>, f32)>,
+pub struct NearLookup {
+    pub hit: Option<NearHit>,
     /// The guards that refused an entry which was similar enough.
     pub refused: Vec<Disagreement>,
 }
@@ -56,7 +63,7 @@ impl Expiry<u64, Arc<Entry>> for Lifetime {
 
 impl Tiers {
     /// Tiers that hold at most `max_bytes`, by [`Entry::size`]; the least recently used give way.
-    /// `evicted` hears of each that did.
+    /// `evicted` is called with each of those.
     pub fn new(
         matcher: Matcher,
         max_bytes: u64,
@@ -94,8 +101,8 @@ impl Tiers {
     }
 
     /// An entry of the partition whose answer serves this question too.
-    pub fn near(&self, partition: Partition, question: &Question) -> Near {
-        let mut near = Near::default();
+    pub fn near(&self, partition: Partition, question: &Question) -> NearLookup {
+        let mut near = NearLookup::default();
         for neighbour in self.index.nearest(partition, &question.embedding, CANDIDATES) {
             if neighbour.cosine < NEAR {
                 break;
@@ -113,7 +120,7 @@ impl Tiers {
             }
             match guards {
                 Ok(()) => {
-                    near.hit = Some((entry, similarity));
+                    near.hit = Some(NearHit { entry, similarity });
                     return near;
                 }
                 Err(disagreement) => near.refused.push(disagreement),
@@ -140,12 +147,12 @@ impl Tiers {
         Some(self.matcher.question_with(entry.question.as_deref()?, vector))
     }
 
-    /// Takes out an entry, if it is there.
+    /// Removes an entry, if it is there.
     pub fn remove(&self, id: u64) -> Option<Arc<Entry>> {
         self.entries.remove(&id)
     }
 
-    /// Takes out everything.
+    /// Removes all entries.
     pub fn clear(&self) {
         self.entries.invalidate_all();
         self.entries.run_pending_tasks();

@@ -19,9 +19,9 @@ pub(super) struct Upstream {
     prefix: String,
 }
 
-/// What is wrong with an upstream's URL.
+/// Why a URL was rejected.
 #[derive(Debug, thiserror::Error)]
-#[error("{url:?} is no http:// or https:// URL of a host, with or without a path")]
+#[error("{url:?} is not an http:// or https:// URL of a host, with or without a path")]
 pub struct BadUrl {
     url: String,
 }
@@ -39,7 +39,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-    // The body is here already, or comes without asking.
+    // The body is here already, or comes without being asked for.
     header::EXPECT,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -52,7 +52,7 @@ impl Upstream {
         Ok(Upstream { client: client(), scheme, authority, prefix })
     }
 
-    /// Sends a request on. The answer comes as it is, but for what is about the connection.
+    /// Forwards a request. The answer is unchanged, except for headers about the connection.
     pub(super) async fn send(
         &self,
         mut request: Request<Body>,

@@ -1,4 +1,4 @@
-//! `pointsman cache audit`: pairs that must not hit, and how many do.
+//! `pointsman cache audit`: generated pairs that must not hit, and how many do.
 
 use std::io::{Result, Write};
 use std::path::PathBuf;
@@ -13,16 +13,17 @@ use pointsman_cache::{Embedder, Matcher};
 
 /// Count false hits among generated pairs that must not hit
 ///
-/// Each pair is a question and the same question with a changed number, a negation, another name,
-/// or a reversed relation, half of them in other words too.
+/// Each pair is a question and the same question with another number, a negation, another name or a
+/// reversed relation. Half of them also differ in wording.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// How many pairs to make
+    /// Number of pairs to generate
     #[arg(long, default_value_t = 10_000)]
     pairs: usize,
+    /// Seed of the generator
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What `pointsman cache calibrate` wrote; the built-in calibration when absent
+    /// Calibration file from `pointsman cache calibrate` [default: built in]
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
     #[command(flatten)]

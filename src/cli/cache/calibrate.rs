@@ -1,39 +1,39 @@
-//! `pointsman cache calibrate`: labelled pairs to a threshold.
+//! `pointsman cache calibrate`: a threshold from labelled pairs.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cli::{BadInput, bytes_bar, open_error, print, report, strict_error};
+use crate::cli::{BadInput, bytes_bar, open_error, print, report_problems, strict_error};
 use pointsman_cache::calibrate::{
-    CalibrateError, Goal, Judged, Pair, Report, Weights, calibrate, nearest_others,
+    CalibrateError, Goal, Judged, LabelledPair, Report, Weights, calibrate, nearest_others,
 };
 use pointsman_cache::{Calibration, Embedder, Matcher};
-use pointsman_lab::input::{Lines, Problem, Problems};
+use pointsman_lab::files::{Lines, Problem, Problems};
 
 use super::embeddings::{self, knowing};
 
-/// Find the similarity from which an answer may serve another question
+/// Fit the similarity threshold from which an answer may serve another question
 ///
-/// Learns from pairs of questions, each labelled 1 when one answer serves both, how similar is
-/// similar enough: no more than --false-hits of the hits are to be wrong. Prints what that means on
-/// pairs it was not made on. The calibration file is for `pointsman cache --calibration`.
+/// Fits weights and threshold to pairs of questions, each labelled 1 when one answer serves both.
+/// The threshold is the lowest at which at most --false-hits of the hits are wrong. Prints recall
+/// and false hits, cross-fitted. Pass the file to `pointsman cache --calibration`.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// JSONL or gzipped JSONL: {"text_a", "text_b", "label": 0 or 1}
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pairs: Vec<PathBuf>,
-    /// Share of the hits that may be false
+    /// Largest share of the hits that may be false
     #[arg(long, default_value_t = 0.05, value_parser = share)]
     false_hits: f64,
-    /// Instead: share of the pairs that are not the same that may hit
+    /// Limit the share of different pairs that hit, instead of the share of false hits
     #[arg(long, conflicts_with = "false_hits", value_parser = share)]
     false_alarms: Option<f64>,
-    /// To each pair that is the same, add this many pairs that are not: the nearest other questions
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    /// Add the N nearest other questions to each pair labelled 1, as pairs labelled 0
+    #[arg(long, default_value_t = 0, value_name = "N")]
     nearest: usize,
-    /// Find the threshold only, for the built-in weights: for pairs too few to learn weights from
+    /// Fit the threshold only and keep the built-in weights, for a small number of pairs
     #[arg(long)]
     keep_weights: bool,
     #[command(flatten)]
@@ -41,10 +41,10 @@ pub(super) struct Args {
     /// Write the calibration to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Draw recall and false hits into this SVG file
+    /// Plot false hits over recall to this SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Write each pair with its similarity and what guards say of it, as JSONL
+    /// Write each pair with its similarity and the guard that refuses it, as JSONL
     #[arg(long, value_name = "FILE")]
     scored: Option<PathBuf>,
     /// Print one JSON object
@@ -54,7 +54,7 @@ pub(super) struct Args {
 
 fn share(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|n| (0.0..1.0).contains(n));
-    number.ok_or_else(|| "must be a number from 0 to below 1".to_owned())
+    number.ok_or_else(|| "must be at least 0 and below 1".to_owned())
 }
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ struct Line {
     label: u8,
 }
 
-/// Seed of the intervals: the same pairs give the same.
+/// Seed of the intervals, so that the same pairs give the same ones.
 const SEED: u64 = 1;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -78,9 +78,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (calibration, report, judged) =
         calibrate(&matcher, &pairs, goal, weights, SEED).map_err(|error| {
             let hint = match &error {
-                CalibrateError::TooFew { .. } => "label more pairs, of both kinds",
+                CalibrateError::TooFew { .. } => "label more pairs of both kinds",
                 CalibrateError::Unreachable { .. } => {
-                    "allow more with --false-hits, or serve with --exact-only"
+                    "raise --false-hits, or serve with --exact-only"
                 }
             };
             BadInput::new(error).hint(hint)
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let lines = pairs.iter().zip(&judged).map(|(pair, judged)| {
             let guard = judged.guards.err();
             let Judged { similarity, .. } = judged;
-            let Pair { a, b, same } = pair;
+            let LabelledPair { a, b, same } = pair;
             let line = json!({"text_a": a, "text_b": b, "label": u8::from(*same),
                 "similarity": similarity, "guard": guard});
             format!("{line}\n")
@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Pair>> {
+fn read(files: &[PathBuf]) -> anyhow::Result<Vec<LabelledPair>> {
     let bar = bytes_bar(files);
     let (mut pairs, mut problems) = (Vec::new(), Problems::default());
     for path in files {
@@ -120,17 +120,17 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Pair>> {
             bar.inc(size);
             let (kind, why) = match serde_json::from_slice::<Line>(line) {
                 Ok(Line { text_a: a, text_b: b, label: label @ 0..=1 }) => {
-                    pairs.push(Pair { a, b, same: label == 1 });
+                    pairs.push(LabelledPair { a, b, same: label == 1 });
                     continue;
                 }
-                Ok(_) => (Problem::BadValue, "the label is neither 0 nor 1".to_owned()),
+                Ok(_) => (Problem::BadValue, "the label must be 0 or 1".to_owned()),
                 Err(error) => (Problem::BrokenLine, error.to_string()),
             };
             problems.add(kind, path, number, why).map_err(strict_error)?;
         }
     }
     bar.finish_and_clear();
-    report(&mut problems);
+    report_problems(&mut problems);
     Ok(pairs)
 }
 
@@ -145,11 +145,11 @@ fn describe(report: &Report) -> String {
     let [low, high] = report.threshold_ci95;
     format!(
         "threshold    {:.4} (95 % interval {low:.4} to {high:.4})\n\
-         pairs        {}, of which {} are the same\n\
-         false hits   {} of the hits ({}), {} of the pairs that are not\n\
-         recall       {} of the pairs that are the same ({})\n\
+         pairs        {}, of which {} are labelled 1\n\
+         false hits   {} of the hits ({}), {} of the pairs labelled 0\n\
+         recall       {} of the pairs labelled 1 ({})\n\
          cosine only  recall {} at {:.4}, without guards\n\
-         guards       refuse {} of the same, {} of the others",
+         guards       refuse {} of the pairs labelled 1, {} of those labelled 0",
         report.threshold,
         report.pairs,
         report.same,
@@ -165,7 +165,7 @@ fn describe(report: &Report) -> String {
     )
 }
 
-/// Recall against false hits, and what was chosen.
+/// False hits over recall, with the chosen threshold.
 fn plot(report: &Report) -> anyhow::Result<String> {
     use plotters::prelude::*;
     let mut svg = String::new();
@@ -178,12 +178,12 @@ fn plot(report: &Report) -> anyhow::Result<String> {
             .margin(16)
             .x_label_area_size(44)
             .y_label_area_size(60)
-            .caption("False hits bought with recall", ("sans-serif", 18))
+            .caption("False hits over recall", ("sans-serif", 18))
             .build_cartesian_2d(0.0..most, 0.0..worst)?;
         chart
             .configure_mesh()
-            .x_desc("recall: hits of the pairs that are the same")
-            .y_desc("false hits, of all hits")
+            .x_desc("recall: hits of the pairs labelled 1")
+            .y_desc("false hits: share of all hits")
             .draw()?;
         let curve = report.curve.iter().map(|[recall, false_hits]| (*recall, *false_hits));
         chart.draw_series(LineSeries::new(curve, &BLUE))?;

@@ -1,4 +1,4 @@
-//! Where the commands of the cache have vectors from: built in, or an endpoint.
+//! Where the commands of the cache get vectors from: built in, or an endpoint.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use crate::cli::BadInput;
 use pointsman_cache::{Calibration, Endpoint, Matcher};
 
-/// Environment variable of the endpoint's key: it is on no command line, where others see it.
+/// Environment variable of the endpoint's key: other users can read a command line.
 const KEY: &str = "POINTSMAN_EMBEDDINGS_KEY";
-/// Texts that are sent at once when there are many.
+/// Texts per request.
 const BATCH: usize = 128;
-/// What a batch may take.
+/// Longest time for a batch.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Ask this address for the vectors of questions, an OpenAI-compatible https://…/v1/embeddings;
-    /// its key is read from POINTSMAN_EMBEDDINGS_KEY
+    /// Get the vectors of questions from this OpenAI-compatible https://…/v1/embeddings; its key is
+    /// read from POINTSMAN_EMBEDDINGS_KEY
     #[arg(long, value_name = "URL", requires = "embeddings_model")]
     embeddings_url: Option<String>,
-    /// The model that makes them
+    /// Name of the embedding model
     #[arg(long, value_name = "NAME", requires = "embeddings_url")]
     embeddings_model: Option<String>,
 }
@@ -34,7 +34,7 @@ impl Args {
     }
 }
 
-/// The calibration, if it was made with these vectors: a cosine means something else with others.
+/// The calibration, if it was made with these vectors: cosines of two models are not comparable.
 pub(super) fn made_for(
     calibration: Calibration,
     endpoint: Option<&Endpoint>,
@@ -49,10 +49,11 @@ pub(super) fn made_for(
     };
     let made = name(calibration.embeddings.as_deref());
     let error = format!("the calibration was made with {made} and not with {}", name(wanted));
-    Err(BadInput::new(error).hint("make one: pointsman cache calibrate --help"))
+    Err(BadInput::new(error)
+        .hint("calibrate with the same vectors: pointsman cache calibrate --help"))
 }
 
-/// The matcher with the vectors of all these texts, if an endpoint makes them.
+/// The matcher with the vectors of all these texts, if there is an endpoint.
 pub(super) fn knowing<'a>(
     mut matcher: Matcher,
     endpoint: Option<&Endpoint>,
@@ -66,7 +67,7 @@ pub(super) fn knowing<'a>(
     let mut vectors = HashMap::new();
     for batch in texts.chunks(BATCH) {
         let found = runtime.block_on(endpoint.embed(batch, PATIENCE));
-        let found = found.map_err(|error| BadInput::new(format!("the embeddings: {error}")))?;
+        let found = found.map_err(|error| BadInput::new(format!("embeddings: {error}")))?;
         vectors.extend(batch.iter().map(|text| (*text).to_owned()).zip(found));
     }
     matcher.calibration.embeddings = Some(endpoint.model().to_owned());

@@ -85,7 +85,7 @@ fn what_cannot_be_calibrated_is_refused_with_a_hint() -> Result<()> {
         (&["calibrate", "--pairs", &few][..], "hint: label more pairs"),
         (&["calibrate", "--pairs", "/nowhere"], "/nowhere"),
         (&["calibrate", "--pairs", &few, "--false-hits", "1.5"], "below 1"),
-        (&["--target", "a", "--upstream", "ftp://x", "--listen", "127.0.0.1:0"], "no http://"),
+        (&["--target", "a", "--upstream", "ftp://x", "--listen", "127.0.0.1:0"], "not an http://"),
         (
             &[
                 "--target",
@@ -99,7 +99,10 @@ fn what_cannot_be_calibrated_is_refused_with_a_hint() -> Result<()> {
             ],
             "hint: repeat",
         ),
-        (&["--target", "../a", "--upstream", "http://x", "--listen", "127.0.0.1:0"], "no name"),
+        (
+            &["--target", "../a", "--upstream", "http://x", "--listen", "127.0.0.1:0"],
+            "invalid target name",
+        ),
         (&[], "--target"),
     ] {
         let output = pointsman(arguments).assert().code(2).get_output().clone();

@@ -1,4 +1,4 @@
-//! Vectors from an endpoint: a small server of `/v1/embeddings`, and what becomes of the cache when
+//! Vectors from an endpoint: a small server of `/v1/embeddings`, and what happens to the cache when
 //! it is slow, wrong or gone.
 
 use std::collections::hash_map::DefaultHasher;

@@ -7,3 +7,4 @@ mod faults;
 mod hits;
 mod kill;
 mod redis;
+mod shutdown;

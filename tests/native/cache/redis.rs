@@ -167,6 +167,6 @@ fn a_url_of_no_server_is_refused_and_not_repeated() -> Result<()> {
         .output()?;
     let said = String::from_utf8(output.stderr)?;
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("the URL of a Redis") && !said.contains("secret"), "{said}");
+    assert!(said.contains("invalid Redis URL") && !said.contains("secret"), "{said}");
     Ok(())
 }

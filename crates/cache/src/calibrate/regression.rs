@@ -1,8 +1,8 @@
 //! Logistic regression of whether a pair is the same.
 
-use super::super::pair::FEATURES;
+use crate::pair::FEATURES;
 
-/// Logistic regression by Newton's method, with a little pull of the weights towards zero.
+/// Logistic regression by Newton's method, with L2 regularisation of the weights.
 /// Returns the weights and the bias.
 pub(super) fn fit(rows: &[([f32; FEATURES], bool)]) -> ([f32; FEATURES], f32) {
     const SIZE: usize = FEATURES + 1;
@@ -29,7 +29,7 @@ pub(super) fn fit(rows: &[([f32; FEATURES], bool)]) -> ([f32; FEATURES], f32) {
             gradient[k] -= RIDGE * weights[k];
             curvature[k][k] += RIDGE;
         }
-        // All rows may be told apart without doubt: then there is no curvature in the bias.
+        // Rows that are separable leave no curvature in the bias.
         curvature[FEATURES][FEATURES] += 1e-6;
         let step = solve(&mut curvature, gradient);
         for (weight, step) in weights.iter_mut().zip(step) {

@@ -2,34 +2,33 @@
 //!
 //! A similarity is a matter of degree; these are not. Two questions that differ in a number, a
 //! name or a negation are close in every embedding, and the answer to the one is wrong for the
-//! other. Each guard is one-sided: in doubt the questions disagree and the model is asked.
+//! other. Each guard is one-sided: in doubt the questions differ and the model is asked.
 //!
 //! The rules know English best; numbers, quoted strings, code and scripts hold in any language.
+//!
+//! To add a guard: a file with `differs(&Pair) -> bool` and its table of pairs, a variant of
+//! [`Disagreement`], a row of [`GUARDS`]. Word lists are in `model/cache/*.txt`.
 
+mod code;
+mod context;
+mod denial;
 mod facts;
-mod frame;
-mod held;
 mod language;
-mod lists;
-mod marked;
+mod names;
+mod negation;
+mod numbers;
+mod opposites;
 mod order;
-mod tidy;
+mod pair;
+mod question;
+mod quotes;
+mod spelling;
+mod substitution;
 mod topic;
-mod words;
+mod units;
 
-pub use facts::Facts;
-pub use lists::is_stopword;
-pub use words::MAX_TEXT_BYTES;
-
-/// How close the meanings of two words are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closeness {
-    Far,
-    /// What one text says by the one, the other may say by the other.
-    Near,
-    /// A form or a synonym: in the same sentence, one may stand for the other.
-    Alike,
-}
+pub use facts::{MAX_TEXT_BYTES, QuestionFacts, is_stopword};
+pub use pair::{Closeness, Pair};
 
 /// What two questions differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -62,22 +61,6 @@ pub enum Disagreement {
 }
 
 impl Disagreement {
-    /// All kinds, in the order in which they are looked for.
-    pub const ALL: [Disagreement; 12] = [
-        Disagreement::Language,
-        Disagreement::Code,
-        Disagreement::Quotes,
-        Disagreement::Numbers,
-        Disagreement::Units,
-        Disagreement::Negation,
-        Disagreement::Names,
-        Disagreement::Question,
-        Disagreement::Context,
-        Disagreement::Opposites,
-        Disagreement::Order,
-        Disagreement::Substitution,
-    ];
-
     /// The name in metrics and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -97,14 +80,51 @@ impl Disagreement {
     }
 }
 
-/// Whether the answer to one text may serve the other, as far as guards can tell without knowing
-/// what words mean.
-///
-/// # Errors
-///
-/// The first kind of disagreement found.
-pub fn agree(a: &str, b: &str) -> Result<(), Disagreement> {
-    Facts::of(a).agree(&Facts::of(b), |_, _| Closeness::Far)
+/// One check.
+pub struct Guard {
+    pub kind: Disagreement,
+    /// Whether two questions differ in this; the same whichever comes first.
+    pub differs: fn(&Pair) -> bool,
+}
+
+/// All guards, in the order in which they are asked; the first that objects is reported.
+pub const GUARDS: [Guard; 12] = [
+    Guard { kind: Disagreement::Language, differs: language::differs },
+    Guard { kind: Disagreement::Code, differs: code::differs },
+    Guard { kind: Disagreement::Quotes, differs: quotes::differs },
+    Guard { kind: Disagreement::Numbers, differs: numbers::differs },
+    Guard { kind: Disagreement::Units, differs: units::differs },
+    Guard { kind: Disagreement::Negation, differs: negation::differs },
+    Guard { kind: Disagreement::Names, differs: names::differs },
+    Guard { kind: Disagreement::Question, differs: question::differs },
+    Guard { kind: Disagreement::Context, differs: context::differs },
+    Guard { kind: Disagreement::Opposites, differs: opposites::differs },
+    Guard { kind: Disagreement::Order, differs: order::differs },
+    Guard { kind: Disagreement::Substitution, differs: substitution::differs },
+];
+
+impl Pair<'_> {
+    /// Whether the questions agree in all that must.
+    ///
+    /// # Errors
+    ///
+    /// The kind of the first guard that objects.
+    pub fn agree(&self) -> Result<(), Disagreement> {
+        match GUARDS.iter().find(|guard| (guard.differs)(self)) {
+            Some(guard) => Err(guard.kind),
+            None => Ok(()),
+        }
+    }
+
+    /// Of two statements: whether one is the other in another order, and whether it is the other
+    /// but for one word. The calibration weighs these; of questions and requests they are guards.
+    pub fn statement_changes(&self) -> [bool; 2] {
+        let statements = self.are_statements();
+        [
+            statements && order::is_reordered(self),
+            statements && substitution::replaces_one_word(self),
+        ]
+    }
 }
 
 #[cfg(test)]

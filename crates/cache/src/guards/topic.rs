@@ -1,64 +1,47 @@
 //! Whether two short questions are about different things, however they are worded: "who founded
 //! Acme", "who was the founder of Initech". In lower case no spelling gives the names away, and
-//! in other words the sentences do not run side by side.
+//! in other words the sentences do not run in parallel. A part of the guard of substitution.
 
-use super::Closeness;
-use super::facts::{Facts, LONG, MEASURES};
-use super::frame::WAYS;
-use super::held::is_end_of;
-use super::lists::is_negation;
-use super::words::{Kind, Word};
+use super::denial::turns;
+use super::facts::{Kind, MEASURES, QuestionFacts, WAYS, Word, is_negation};
+use super::pair::{Closeness, LONG, Pair};
+use super::spelling::{holds_initials, is_end_of, is_joined};
 
-/// Content words up to which this holds of what are no two questions. Requests are short;
+/// Content words up to which this holds of what are not two questions. Requests are short;
 /// statements, of which each verb may be another, mostly are not.
 const FEW: usize = 4;
 /// Letters in which two forms of a word agree at least.
 const ROOT: usize = 4;
 
-impl Facts {
-    /// Whether each text has a word to which nothing in the other comes near. In long texts such
-    /// words are most often the writer's choice.
-    pub(super) fn speaks_of_other(
-        &self,
-        other: &Facts,
-        closeness: &impl Fn(&str, &str) -> Closeness,
-    ) -> bool {
-        let asked = self.frame.is_some() && other.frame.is_some();
-        let most = if asked { LONG - 1 } else { FEW };
-        let short = self.content().count().min(other.content().count()) <= most;
-        let apart = |here: &Facts, there: &Facts| {
-            here.topics().any(|word| !there.comes_near(here, word, closeness))
-        };
-        short
-            && !(self.turns(other) || other.turns(self))
-            && apart(self, other)
-            && apart(other, self)
-    }
+/// Whether each text has a word to which nothing in the other comes near. In long texts such words
+/// are most often the writer's choice.
+pub(super) fn differs(pair: &Pair) -> bool {
+    let most = if pair.are_questions() { LONG - 1 } else { FEW };
+    let apart = |pair: &Pair| topics(pair.a).any(|word| !comes_near(&pair.reversed(), word));
+    pair.least_content() <= most
+        && !pair.either_way(turns)
+        && apart(pair)
+        && apart(&pair.reversed())
+}
 
-    /// Words that may be what the text is about. Numbers, units and symbols have guards of their
-    /// own, and so have denials; "how tall" is "the height".
-    fn topics(&self) -> impl Iterator<Item = &Word> {
-        self.content_words().filter(|word| {
-            matches!(word.kind, Kind::Plain | Kind::Name)
-                && !is_negation(&word.text)
-                && !WAYS.contains(&&*word.text)
-                && !MEASURES.contains(&&*word.text)
-        })
-    }
+/// Words that may be what the text is about. Numbers, units and symbols have guards of their own,
+/// and so have denials; "how tall" is "the height".
+fn topics(facts: &QuestionFacts) -> impl Iterator<Item = &Word> {
+    facts.content_words().filter(|word| {
+        matches!(word.kind, Kind::Plain | Kind::Name)
+            && !is_negation(&word.text)
+            && !WAYS.contains(&&*word.text)
+            && !MEASURES.contains(&&*word.text)
+    })
+}
 
-    /// Whether something here may be what the other says by this word.
-    fn comes_near(
-        &self,
-        other: &Facts,
-        word: &Word,
-        closeness: &impl Fn(&str, &str) -> Closeness,
-    ) -> bool {
-        self.content_words()
-            .any(|own| own.sense() == word.sense() || is_form(&own.text, &word.text))
-            || self.is_joined(&word.text)
-            || self.holds_initials_of(other, &word.text)
-            || self.content_words().any(|own| closeness(&own.text, &word.text) != Closeness::Far)
-    }
+/// Whether something in the first text may be what the second says by this word.
+fn comes_near(pair: &Pair, word: &Word) -> bool {
+    let here = pair.a;
+    here.content_words().any(|own| own.sense() == word.sense() || is_form(&own.text, &word.text))
+        || is_joined(here, &word.text)
+        || holds_initials(here, pair.b, &word.text)
+        || here.content_words().any(|own| pair.closeness(&own.text, &word.text) != Closeness::Far)
 }
 
 /// Whether one word is the other with another ending, or a part of it: "founder" and "founded",

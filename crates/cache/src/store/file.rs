@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::super::entry::{Entry, vector_of};
-use super::super::key::Digest128;
 use super::{Change, Store};
+use crate::entry::{Entry, vector_of};
+use crate::key::Digest128;
 use pointsman_core::target::Usage;
 
 /// An open file of entries.
@@ -19,7 +19,7 @@ pub struct File {
 const LAYOUT: i64 = 2;
 
 impl File {
-    /// Opens or creates a file. One that is no store, or of another layout, is moved aside.
+    /// Opens or creates a file. One that is not a store, or of another layout, is moved aside.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl File {
                     let mut to = path.as_os_str().to_owned();
                     to.push(".damaged");
                     to.push(suffix);
-                    // Not there, mostly.
+                    // A suffix may be missing.
                     let _ = std::fs::rename(PathBuf::from(from), PathBuf::from(to));
                 }
                 Self::try_open(path)

@@ -1,9 +1,9 @@
 //! Where entries outlive the process: a file of its own, or a Redis that replicas share.
 //!
-//! Writing is behind: it never holds a request up and never fails one. When the disk is full or
-//! the server gone, entries live in memory only, and a counter says so. Every entry carries a
-//! checksum over all its fields; one that does not match is dropped, so whatever a crash leaves, no
-//! answer is served that was not written whole.
+//! Writing is behind: it never delays a request and never fails one. When the disk is full or the
+//! server gone, entries live in memory only, and a counter shows it. Every entry has a checksum
+//! over all its fields, and one that does not match is dropped: whatever a crash leaves, no answer
+//! is served that was not written whole.
 
 mod file;
 mod redis;
@@ -21,7 +21,7 @@ pub use file::File;
 pub use redis::{BadServer, Server};
 pub(super) use redis::{News, Reader};
 
-/// Changes that wait to be written; more are dropped, because a store that slow is as good as gone.
+/// Changes that wait to be written; more are dropped: a store this slow is as good as gone.
 const QUEUE: usize = 10_000;
 /// Changes that are written at once, at most.
 const BATCH: usize = 512;
@@ -30,17 +30,26 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// Where a target's entries are.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum StoreLocation {
     /// An SQLite file, for this process alone.
     File(PathBuf),
     Redis(Server),
 }
 
-/// What becomes of an entry.
+/// Why a target runs without its store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{}: {error}", .path.display())]
+    File { path: PathBuf, error: rusqlite::Error },
+    #[error(transparent)]
+    Redis(::redis::RedisError),
+}
+
+/// What happens to an entry.
 #[derive(Clone, Debug)]
 pub enum Change {
     Insert(Arc<Entry>),
-    /// It must not serve any more, wherever it is.
+    /// It must no longer serve, wherever it is.
     Remove(ExactKey),
     /// There is no memory for it here.
     Evict(ExactKey),

@@ -1,4 +1,4 @@
-//! What other replicas write, into this one's memory.
+//! Reads what other replicas write into this one's memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{Connection, RedisResult, cmd, pipe};
 
-use super::super::super::entry::{Entry, vector_of};
-use super::super::super::key::Digest128;
 use super::super::Change;
 use super::{Names, PAGE, RedisStore, Server, names_of_all};
+use crate::entry::{Entry, vector_of};
+use crate::key::Digest128;
 use pointsman_core::target::Usage;
 
-/// How long the reader waits for changes at a time: what the end of the process may take longer.
+/// How long the reader waits for changes at a time, and so how much longer a shutdown may take.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The entry of a hash, when it is whole.
@@ -47,23 +47,23 @@ fn entry_of(mut fields: HashMap<String, Vec<u8>>) -> Option<Entry> {
     (entry.checksum() == digest(&fields, "checksum")?).then_some(entry)
 }
 
-/// Takes in what the server holds, and from then on what other replicas change.
-pub(in crate::cache) struct Reader {
+/// Reads what the server holds, and from then on what other replicas change.
+pub(crate) struct Reader {
     ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a reader tells.
-pub(in crate::cache) enum News {
+/// What a reader reports.
+pub(crate) enum News {
     Change(Change),
     /// The server is gone, or an entry is damaged.
     Failed,
 }
 
 impl Reader {
-    /// Reads everything and begins to follow. An error says why the first reading failed; the
-    /// reader tries again until it is dropped.
-    pub(in crate::cache) fn start(
+    /// Reads everything and begins to follow. The error is that of the first reading; the reader
+    /// tries again until it is dropped.
+    pub(crate) fn start(
         server: &Server,
         target: &str,
         heard: impl Fn(News) + Send + 'static,
@@ -113,7 +113,7 @@ struct Follower<F> {
 }
 
 impl<F: Fn(News)> Follower<F> {
-    /// Reads on for a while. A server that is gone is told once.
+    /// Reads on for a while. A server that is gone is reported once.
     fn turn(&mut self, connection: &mut Option<Connection>) {
         let result = match connection {
             Some(connection) => self.follow(connection),
@@ -134,18 +134,18 @@ impl<F: Fn(News)> Follower<F> {
         }
     }
 
-    /// A connection on which nothing is missing that changed meanwhile.
+    /// A connection, with everything read that changed meanwhile.
     fn connect(&mut self) -> RedisResult<Connection> {
         let mut connection = self.server.connect()?;
         // Before the entries are read, so that what changes meanwhile is read again, not missed.
         let newest = self.end(&mut connection, "XREVRANGE", ["+", "-"])?.unwrap_or_default();
         let oldest = self.end(&mut connection, "XRANGE", ["-", "+"])?.unwrap_or_default();
         match self.last {
-            // We were away for short.
+            // Nothing was missed.
             Some(last) if oldest <= last && last <= newest => return Ok(connection),
-            // It has forgotten, as after a restart without a file: ours are as good as ever.
+            // The server lost its data, as after a restart without a file: our entries are still valid.
             Some(last) if newest < last => {}
-            // We missed changes, and something taken out may be among them.
+            // Changes were missed, and removals may be among them.
             Some(_) => (self.heard)(News::Change(Change::Clear)),
             None => {}
         }
@@ -197,7 +197,7 @@ impl<F: Fn(News)> Follower<F> {
         Ok(())
     }
 
-    /// Takes in entries by name, those that are still there.
+    /// Reads entries by name, those that are still there.
     fn read(&self, connection: &mut Connection, names: &[String]) -> RedisResult<()> {
         let mut request = pipe();
         for name in names {

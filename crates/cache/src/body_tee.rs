@@ -7,34 +7,34 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Frame, SizeHint};
 
-use super::metrics::NotStored;
+use super::metrics::NoStoreReason;
 
-/// How an answer ended.
-pub(super) type Recording = Result<Bytes, NotStored>;
+/// The copy of an answer that passed through whole, or why there is none.
+pub(super) type CopiedBody = Result<Bytes, NoStoreReason>;
 
-/// A body that tells, once, what passed through it. Bytes are passed on the moment they come,
-/// whatever becomes of the copy.
-pub(super) struct Recorder<F: FnOnce(Recording)> {
+/// A body that hands a copy of itself to `done`, once. Bytes are passed on the moment they come,
+/// whatever happens to the copy.
+pub(super) struct BodyTee<F: FnOnce(CopiedBody)> {
     body: Body,
     copy: BytesMut,
     limit: usize,
-    /// Gone once it was told.
-    tell: Option<F>,
+    /// Gone once it was called.
+    done: Option<F>,
 }
 
-impl<F: FnOnce(Recording)> Recorder<F> {
-    pub(super) fn new(body: Body, limit: usize, tell: F) -> Self {
-        Recorder { body, copy: BytesMut::new(), limit, tell: Some(tell) }
+impl<F: FnOnce(CopiedBody)> BodyTee<F> {
+    pub(super) fn new(body: Body, limit: usize, done: F) -> Self {
+        BodyTee { body, copy: BytesMut::new(), limit, done: Some(done) }
     }
 
-    fn tell(&mut self, outcome: Result<(), NotStored>) {
-        if let Some(tell) = self.tell.take() {
-            tell(outcome.map(|()| std::mem::take(&mut self.copy).freeze()));
+    fn finish(&mut self, result: Result<(), NoStoreReason>) {
+        if let Some(done) = self.done.take() {
+            done(result.map(|()| std::mem::take(&mut self.copy).freeze()));
         }
     }
 }
 
-impl<F: FnOnce(Recording) + Unpin> hyper::body::Body for Recorder<F> {
+impl<F: FnOnce(CopiedBody) + Unpin> hyper::body::Body for BodyTee<F> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -45,21 +45,21 @@ impl<F: FnOnce(Recording) + Unpin> hyper::body::Body for Recorder<F> {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref().filter(|_| self.tell.is_some()) {
+                if let Some(data) = frame.data_ref().filter(|_| self.done.is_some()) {
                     if self.copy.len() + data.len() > self.limit {
                         self.copy = BytesMut::new();
-                        self.tell(Err(NotStored::TooLarge));
+                        self.finish(Err(NoStoreReason::TooLarge));
                     } else {
                         self.copy.extend_from_slice(data);
                     }
                 }
                 // The client may not ask again once it has all that was announced.
                 if self.body.is_end_stream() {
-                    self.tell(Ok(()));
+                    self.finish(Ok(()));
                 }
             }
-            Some(Err(_)) => self.tell(Err(NotStored::Incomplete)),
-            None => self.tell(Ok(())),
+            Some(Err(_)) => self.finish(Err(NoStoreReason::Incomplete)),
+            None => self.finish(Ok(())),
         }
         Poll::Ready(frame)
     }
@@ -73,8 +73,8 @@ impl<F: FnOnce(Recording) + Unpin> hyper::body::Body for Recorder<F> {
     }
 }
 
-impl<F: FnOnce(Recording)> Drop for Recorder<F> {
+impl<F: FnOnce(CopiedBody)> Drop for BodyTee<F> {
     fn drop(&mut self) {
-        self.tell(Err(NotStored::Abandoned));
+        self.finish(Err(NoStoreReason::Abandoned));
     }
 }

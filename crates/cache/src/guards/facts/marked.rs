@@ -1,6 +1,7 @@
 //! What stands between marks in a text: code and quotations.
 
-use super::words::MARK;
+/// Stands in a text where code was taken out.
+pub(super) const MARK: char = '\u{f8ff}';
 
 /// Takes out what stands between backticks, one or three in a row, and leaves a [`MARK`].
 pub(super) fn take_code(text: &str) -> (String, Vec<String>) {

@@ -1,6 +1,5 @@
 //! The cache of one target: its tiers, its store, its upstream, its counters.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,23 +8,25 @@ use http::HeaderName;
 
 use super::endpoint::{Endpoint, PATIENCE};
 use super::entry::{Entry, id_of};
-use super::flight::Flights;
 use super::index::quantise;
 use super::key::Limits;
+use super::matcher::Matcher;
 use super::metrics::{Metrics, count};
-use super::question::{Matcher, Question};
-use super::store::{Change, File, News, Place, Reader, Store, Writer};
+use super::question::Question;
+use super::recent_hits::RecentHits;
+use super::singleflight::Singleflight;
+use super::store::{Change, File, News, Reader, Store, StoreError, StoreLocation, Writer};
 use super::tiers::Tiers;
 use super::upstream::{BadUrl, Upstream};
 
-/// What one target's cache needs to know.
+/// The settings of one target's cache.
 #[derive(Clone, Debug)]
 pub struct TargetOptions {
     /// The target's name: its namespace.
     pub name: String,
     /// The model behind the cache: `http://` or `https://`.
     pub upstream: String,
-    /// Whether similar questions may be answered too.
+    /// Whether an answer may also serve similar questions.
     pub semantic: bool,
     pub limits: Limits,
     /// How long an answer may serve.
@@ -36,27 +37,27 @@ pub struct TargetOptions {
     pub max_body_bytes: usize,
     /// Largest answer that is kept.
     pub max_answer_bytes: usize,
-    /// A header, set by something trusted, that names the tenant; else credentials do.
+    /// A header, set by something trusted, that names the tenant; otherwise credentials do.
     pub tenant_header: Option<HeaderName>,
     /// Where entries outlive the process.
-    pub store: Option<Place>,
+    pub store: Option<StoreLocation>,
 }
 
-/// Semantic hits that feedback is still taken for.
+/// The last semantic hits, for which feedback is accepted.
 const REMEMBERED: usize = 65_536;
 
-pub(super) struct Target {
+pub(super) struct CachedTarget {
     pub(super) options: TargetOptions,
     pub(super) upstream: Upstream,
     pub(super) tiers: Tiers,
     embeddings: Option<Arc<Endpoint>>,
-    pub(super) flights: Flights,
+    pub(super) singleflight: Singleflight,
     pub(super) metrics: Arc<Metrics>,
     writer: Arc<OnceLock<Writer>>,
-    near: Mutex<VecDeque<u64>>,
+    near_hits: Mutex<RecentHits>,
 }
 
-impl Target {
+impl CachedTarget {
     pub(super) fn new(
         options: TargetOptions,
         matcher: Matcher,
@@ -72,34 +73,34 @@ impl Target {
                 count(&counters.store_errors);
             }
         };
-        Ok(Target {
+        Ok(CachedTarget {
             upstream: Upstream::new(&options.upstream)?,
             tiers: Tiers::new(matcher, options.max_bytes, evicted),
             embeddings,
-            flights: Flights::default(),
+            singleflight: Singleflight::default(),
             metrics,
             writer,
-            near: Mutex::default(),
+            near_hits: Mutex::new(RecentHits::new(REMEMBERED)),
             options,
         })
     }
 
-    /// Takes in what the store holds, and writes to it from now on. A store that cannot be used is
-    /// a counter and a message, never an end. Changes of other replicas are taken in until the
-    /// reader is dropped.
-    pub(super) fn open_store(self: &Arc<Self>) -> (Option<Reader>, Result<(), String>) {
+    /// Reads the store, and writes to it from now on. A store that cannot be used is counted and
+    /// reported; the cache runs without it. Changes of other replicas are read until the reader is
+    /// dropped.
+    pub(super) fn open_store(self: &Arc<Self>) -> (Option<Reader>, Result<(), StoreError>) {
         let (reader, opened) = match &self.options.store {
             None => return (None, Ok(())),
-            Some(Place::File(path)) => {
+            Some(StoreLocation::File(path)) => {
                 let opened = self.open_file(path);
-                (None, opened.map_err(|error| format!("{}: {error}", path.display())))
+                (None, opened.map_err(|error| StoreError::File { path: path.clone(), error }))
             }
-            Some(Place::Redis(server)) => {
+            Some(StoreLocation::Redis(server)) => {
                 let target = Arc::clone(self);
                 let hear = move |news| target.hear(news);
                 let (reader, store, opened) = Reader::start(server, &self.options.name, hear);
                 self.write_to(store);
-                (Some(reader), opened.map_err(|error| error.to_string()))
+                (Some(reader), opened.map_err(StoreError::Redis))
             }
         };
         if opened.is_err() {
@@ -124,7 +125,7 @@ impl Target {
         let _ = self.writer.set(Writer::start(store, move || count(&counters.store_errors)));
     }
 
-    /// Takes in what the store has from others.
+    /// Applies what the store has from other replicas.
     fn hear(&self, news: News) {
         match news {
             News::Change(Change::Insert(entry)) => {
@@ -141,12 +142,12 @@ impl Target {
         }
     }
 
-    /// The model whose vectors are compared; empty for the built-in one.
+    /// The model whose vectors are compared; empty for the built-in embedding.
     pub(super) fn embeddings(&self) -> &str {
         self.embeddings.as_ref().map_or("", |endpoint| endpoint.model())
     }
 
-    /// Reads a question for the semantic tier; nothing when its vector cannot be had.
+    /// Reads a question for the semantic tier; `None` when its vector is unavailable.
     pub(super) async fn read(&self, text: &str) -> Option<Question> {
         let Some(endpoint) = &self.embeddings else {
             return Some(self.tiers.question(text, None));
@@ -160,7 +161,7 @@ impl Target {
         }
     }
 
-    /// What is kept of a question's vector.
+    /// A question's vector as it is stored.
     pub(super) fn vector(&self, question: &Question) -> Option<Box<[i8]>> {
         self.embeddings.is_some().then(|| quantise(&question.embedding).into())
     }
@@ -178,7 +179,7 @@ impl Target {
         }
     }
 
-    /// Takes out one entry, by what feedback calls it; whether it was there.
+    /// Removes one entry by its ID; whether it was there.
     pub(super) fn remove(&self, id: u64) -> bool {
         let removed = self.tiers.remove(id);
         if let Some(entry) = &removed {
@@ -187,7 +188,7 @@ impl Target {
         removed.is_some()
     }
 
-    /// Takes out everything.
+    /// Removes all entries.
     pub(super) fn purge(&self) {
         self.tiers.clear();
         self.change(Change::Clear);
@@ -195,20 +196,16 @@ impl Target {
 
     /// Remembers that an entry has served another question than its own.
     pub(super) fn served_near(&self, id: u64) {
-        let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
-        if near.len() == REMEMBERED {
-            near.pop_front();
-        }
-        near.push_back(id);
+        self.near_hits.lock().unwrap_or_else(PoisonError::into_inner).push(id);
     }
 
-    /// A reward for an answer from the cache. A bad one of an answer to another question is a
+    /// A reward for an answer from the cache. A bad one for an answer to another question is a
     /// suspected false hit, and the entry is dropped; returns whether it is one.
     pub(super) fn feedback(&self, id: u64, reward: f64) -> bool {
         const BAD: f64 = 0.5;
-        let near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
-        let suspected = reward < BAD && near.contains(&id);
-        drop(near);
+        let near_hits = self.near_hits.lock().unwrap_or_else(PoisonError::into_inner);
+        let suspected = reward < BAD && near_hits.contains(id);
+        drop(near_hits);
         if suspected {
             count(&self.metrics.suspected_false_hits);
             self.remove(id);

@@ -1,4 +1,4 @@
-//! `Cache-Control` (RFC 9111, 5.2), and the header that asks to be left alone.
+//! `Cache-Control` (RFC 9111, 5.2), and the header that bypasses the cache.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use http::header::CACHE_CONTROL;
 use super::entry::Entry;
 use super::replay::OUTCOME_HEADER;
 
-/// What a request, or an answer, says of caching.
+/// What a request or an answer asks of caches.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Directives {
-    /// `no-store`, or `x-pointsman-cache: bypass`: neither look nor keep.
+    /// `no-store`, or `x-pointsman-cache: bypass`: neither look up nor store.
     pub(super) bypass: bool,
-    /// `no-cache`: ask the model, and keep what it says now.
+    /// `no-cache`: ask the model, and store the new answer.
     pub(super) refresh: bool,
     pub(super) only_if_cached: bool,
     pub(super) max_age: Option<Duration>,
@@ -30,15 +30,15 @@ impl Directives {
                 "no-cache" => directives.refresh = true,
                 "only-if-cached" => directives.only_if_cached = true,
                 "max-age" => {
-                    // What is no number is stale already (RFC 9111, 4.2.1).
+                    // An invalid age is stale (RFC 9111, 4.2.1).
                     let seconds = value.trim().trim_matches('"').parse().unwrap_or(0);
                     directives.max_age = Some(Duration::from_secs(seconds));
                 }
                 _ => {}
             }
         }
-        let wish = headers.get(OUTCOME_HEADER).map(http::HeaderValue::as_bytes);
-        directives.bypass |= wish.is_some_and(|wish| wish.eq_ignore_ascii_case(b"bypass"));
+        let value = headers.get(OUTCOME_HEADER).map(http::HeaderValue::as_bytes);
+        directives.bypass |= value.is_some_and(|value| value.eq_ignore_ascii_case(b"bypass"));
         directives
     }
 

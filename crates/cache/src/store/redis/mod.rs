@@ -6,8 +6,8 @@
 //! every replica ◄─ the others' changes, read from the stream into its own memory
 //! ```
 //!
-//! Every replica looks into its own memory only, so the server is on no request's way, and its end
-//! costs what others answer meanwhile, no more. It removes what has expired by itself.
+//! Every replica looks into its own memory only, so no request waits for the server, and without it
+//! replicas only miss each other's answers. The server removes what has expired by itself.
 
 mod reader;
 
@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use redis::{Client, Connection, Pipeline, RedisResult, cmd, pipe};
 
-use super::super::entry::Entry;
-use super::super::key::{Digest128, ExactKey};
 use super::{Change, QUEUE, Store};
-pub(in crate::cache) use reader::{News, Reader};
+use crate::entry::Entry;
+use crate::key::{Digest128, ExactKey};
+pub(crate) use reader::{News, Reader};
 
-/// A server that does not answer for so long is taken for gone.
+/// A server that does not answer for this long is considered gone.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Changes that the stream holds, roughly. Who was away for more reads everything again.
+/// Changes that the stream holds, roughly. A replica that missed more reads everything again.
 const STREAM: usize = 100_000;
 /// Entries, or changes, of one round trip.
 const PAGE: usize = 256;
@@ -35,10 +35,11 @@ pub struct Server {
     client: Client,
 }
 
-/// A URL that names no server.
+/// Why a URL was rejected.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BadServer(String);
+// Without the URL, which may hold a password.
+#[error("invalid Redis URL: {0}")]
+pub struct BadServer(redis::RedisError);
 
 impl Server {
     /// Whether this is meant to be the URL of a server.
@@ -50,12 +51,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it is no such URL, or asks for TLS, which is not built in.
+    /// When the URL is invalid, or asks for TLS, which is not built in.
     pub fn new(url: &str) -> Result<Self, BadServer> {
-        // Named without the URL, which may hold a password.
-        let refused = |error: redis::RedisError| BadServer(format!("the URL of a Redis: {error}"));
         let url = url.replacen("valkey://", "redis://", 1);
-        Ok(Server { client: Client::open(url).map_err(refused)? })
+        Ok(Server { client: Client::open(url).map_err(BadServer)? })
     }
 
     fn connect(&self) -> RedisResult<Connection> {
@@ -99,7 +98,7 @@ impl Names {
         u128::from_str_radix(digits, 16).ok().map(|number| Digest128(number.to_be_bytes()))
     }
 
-    fn tell(&self, transaction: &mut Pipeline, what: &str, name: &str) {
+    fn announce(&self, transaction: &mut Pipeline, what: &str, name: &str) {
         transaction
             .cmd("XADD")
             .arg(&self.changes)
@@ -116,11 +115,11 @@ impl Names {
 }
 
 /// Writes a replica's changes.
-pub(in crate::cache) struct RedisStore {
+pub(crate) struct RedisStore {
     server: Server,
     names: Names,
     connection: Option<Connection>,
-    /// What was taken out and could not be written. It is owed: others would go on serving it.
+    /// Removals that could not be written yet: without them other replicas keep serving the entries.
     owed: Vec<Change>,
 }
 
@@ -161,15 +160,15 @@ impl RedisStore {
                     Change::Insert(entry) => {
                         let name = self.names.entry(entry.exact);
                         put(&mut transaction, &name, entry);
-                        self.names.tell(&mut transaction, "insert", &name);
+                        self.names.announce(&mut transaction, "insert", &name);
                     }
                     Change::Remove(exact) => {
                         let name = self.names.entry(*exact);
                         transaction.cmd("UNLINK").arg(&name).ignore();
-                        self.names.tell(&mut transaction, "remove", &name);
+                        self.names.announce(&mut transaction, "remove", &name);
                     }
                     Change::Clear => {
-                        self.names.tell(&mut transaction, "clear", "");
+                        self.names.announce(&mut transaction, "clear", "");
                     }
                     // Another replica may have room for it.
                     Change::Evict(_) => {}

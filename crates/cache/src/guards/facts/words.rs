@@ -1,33 +1,10 @@
 //! A text as the words that guards compare: lower case, split, with what spelling says of each.
 
 use super::lists;
+use super::marked::MARK;
+use super::quantity::quantity;
 use super::tidy::{is_enumerator, tidy};
-
-/// What a word is, by its spelling and its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Plain,
-    /// Capitalised where no sentence begins, or with capitals inside: a name or an abbreviation.
-    Name,
-    /// `10`, `1,000.5`, `ten`, `3rd`; the word holds the canonical digits.
-    Number,
-    /// A unit of measure or a currency; the word holds its canonical sign.
-    Unit,
-    /// `x^2`, `node.js`, `foo_bar()`, `c++`, `gpt-4`: it means what it says, letter by letter.
-    Symbol,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Word {
-    pub(super) text: String,
-    pub(super) kind: Kind,
-}
-
-/// Longest text that is compared, in bytes. Means of long texts say too little of each sentence.
-pub const MAX_TEXT_BYTES: usize = 1000;
-
-/// Stands in a text where code was taken out.
-pub(super) const MARK: char = '\u{f8ff}';
+use super::word::{Kind, Word};
 
 /// The words of a text, in order; each [`MARK`] is the next piece of `code`. "France's capital" is
 /// read as "capital of France".
@@ -58,14 +35,13 @@ pub(super) fn words(text: &str, code: &[String]) -> Vec<Word> {
         } else {
             read_chunk(chunk, sentence_start, titled, &mut words);
         }
-        let content = |word: &Word| word.kind != Kind::Plain || !lists::is_stopword(&word.text);
-        if words[before..].iter().any(content)
+        if words[before..].iter().any(Word::is_content)
             && let Some(owner) = owner.take()
         {
             push(&mut words, "of", Kind::Plain);
             words.push(owner);
         }
-        if is_possessive(chunk) && words.last().is_some_and(content) {
+        if is_possessive(chunk) && words.last().is_some_and(Word::is_content) {
             owner = words.pop();
         }
         if chunk.chars().any(char::is_alphanumeric) {
@@ -141,50 +117,6 @@ fn read_chunk(chunk: &str, sentence_start: bool, titled: bool, words: &mut Vec<W
     for (position, part) in core.split(['-', '/', '.', ',', '&', '(', ')', ';', ':']).enumerate() {
         read_word(part, sentence_start && position == 0, titled, words);
     }
-}
-
-struct Units {
-    prefix: Option<&'static str>,
-    suffix: Option<&'static str>,
-}
-
-/// `$1,000`, `5km`, `10%`, `3rd`: canonical digits and what they count.
-fn quantity(core: &str) -> Option<(String, Units)> {
-    let (prefix, rest) = match core.chars().next()? {
-        '$' => (Some("usd"), &core[1..]),
-        c @ ('€' | '£' | '¥') => {
-            (lists::unit(core.get(..c.len_utf8())?), &core[c.len_utf8()..])
-        }
-        _ => (None, core),
-    };
-    let end = rest
-        .char_indices()
-        .find(|(_, c)| !(c.is_ascii_digit() || matches!(c, '.' | ',')))
-        .map_or(rest.len(), |(at, _)| at);
-    let (digits, tail) = rest.split_at(end);
-    let digits = digits.trim_end_matches(['.', ',']);
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.matches('.').count() > 1 {
-        return None;
-    }
-    let mut number = digits.replace(',', "");
-    if number.contains('.') {
-        number = number.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    let tail = tail.to_lowercase();
-    let suffix = match &*tail {
-        "st" if number == "1" => {
-            number = lists::FIRST.to_owned();
-            None
-        }
-        "" | "st" | "nd" | "rd" | "th" | "s" => None,
-        // A magnitude belongs to the number.
-        "k" => {
-            number.push('k');
-            None
-        }
-        tail => Some(lists::unit(tail)?),
-    };
-    Some((number, Units { prefix, suffix }))
 }
 
 /// What "nt" denies in haste: "dont", "cant".
@@ -277,44 +209,6 @@ fn is_name(spelled: &str, sentence_start: bool, titled: bool) -> bool {
     first.is_uppercase() && !sentence_start && !(alone && first == 'I')
 }
 
-/// What a word is compared as: the stem of the first of its synonyms.
-pub(super) fn sense(word: &str) -> &str {
-    let stem = stem(word);
-    lists::synonym(stem).unwrap_or(stem)
-}
-
-/// The stem of an English word: plural, past, gerund and adverb endings are dropped. Rough, and
-/// the same on both sides.
-pub(super) fn stem(word: &str) -> &str {
-    let strip = |ending: &str, least: usize| {
-        word.strip_suffix(ending).filter(|stem| stem.chars().count() >= least)
-    };
-    if word.ends_with("ss") || word.ends_with("us") || word.ends_with("is") {
-        return word;
-    }
-    if let Some(stem) = strip("ies", 2).or_else(|| strip("ied", 2)) {
-        return stem;
-    }
-    let stem = strip("ingly", 3)
-        .or_else(|| strip("edly", 3))
-        .or_else(|| strip("ing", 3))
-        .or_else(|| strip("ed", 3))
-        .or_else(|| strip("ly", 4))
-        .or_else(|| strip("es", 3))
-        .or_else(|| strip("s", 2))
-        .unwrap_or(word);
-    let stem =
-        stem.strip_suffix(['e', 'y', 'i']).filter(|s| s.chars().count() >= 2).unwrap_or(stem);
-    // stopped, running
-    let mut ends = stem.chars().rev();
-    match (ends.next(), ends.next()) {
-        (Some(a), Some(b)) if a == b && !matches!(a, 'l' | 's' | 'e' | 'o') && stem.len() > 3 => {
-            &stem[..stem.len() - a.len_utf8()]
-        }
-        _ => stem,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,20 +245,5 @@ mod tests {
         let text: Vec<String> =
             of("I can't, you're right; don't!").into_iter().map(|w| w.0).collect();
         assert_eq!(text, ["i", "can", "not", "you", "are", "right", "do", "not"]);
-    }
-
-    #[test]
-    fn forms_of_a_word_share_a_stem() {
-        for (a, b) in [
-            ("stopped", "stopping"),
-            ("cities", "city"),
-            ("models", "model"),
-            ("quickly", "quick"),
-            ("making", "make"),
-            ("boxes", "box"),
-        ] {
-            assert_eq!(stem(a), stem(b), "{a} {b}");
-        }
-        assert_ne!(stem("class"), stem("clas"));
     }
 }

@@ -1,9 +1,9 @@
-//! Pairs of questions to a [`Calibration`]: how similar is similar enough, learnt and not guessed.
+//! A [`Calibration`] from labelled pairs of questions.
 //!
 //! The weights are a logistic regression on [`PairFeatures`]. Every pair is scored by a regression
-//! that has not seen it (cross-fitting), and the threshold is the lowest at which no more than the
-//! wanted share of the hits is false, guards included. What is printed of it is therefore what
-//! new pairs of the same kind can expect.
+//! that has not seen it (cross-fitting), and the threshold is the lowest at which at most the
+//! wanted share of the hits is false, guards included. The report therefore estimates the results
+//! on new pairs of the same kind.
 
 mod ranking;
 mod regression;
@@ -18,14 +18,14 @@ use serde::Serialize;
 use super::guards::Disagreement;
 use super::index::Index;
 use super::key::Digest128;
+use super::matcher::{Calibration, Matcher, similarity};
 use super::pair::{FEATURES, PairFeatures};
-use super::question::{Calibration, Matcher, similarity};
 use ranking::{Ranking, interval};
 use regression::fit;
 
 /// Two questions, and whether one answer serves both.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pair {
+pub struct LabelledPair {
     pub a: String,
     pub b: String,
     pub same: bool,
@@ -34,7 +34,7 @@ pub struct Pair {
 /// How wrong a calibration may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// Share of the hits that may be false: what users see of it.
+    /// Share of the hits that may be false: what users see.
     FalseHits(f64),
     /// Share of the pairs that are not the same that may hit.
     FalseAlarms(f64),
@@ -45,17 +45,17 @@ pub enum Goal {
 pub enum Weights {
     /// Fitted to the pairs.
     Fitted,
-    /// The matcher's own: only the threshold is learnt.
+    /// The matcher's own: only the threshold is fitted.
     Kept,
 }
 
-/// What a calibration does on pairs that it was not made on.
+/// The results of a calibration on pairs that it was not fitted to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub pairs: usize,
     pub same: usize,
     pub threshold: f32,
-    /// 95 % interval, by drawing the pairs again.
+    /// 95 % interval of a bootstrap over the pairs.
     pub threshold_ci95: [f32; 2],
     /// Hits on pairs that are the same, of all that are.
     pub recall: f64,
@@ -75,14 +75,15 @@ pub struct Report {
     pub curve: Vec<[f64; 2]>,
 }
 
-/// Why no calibration came of it.
+/// Why there is no calibration.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum CalibrateError {
-    #[error("{same} pairs are the same and {other} are not: at least {LEAST} of each are needed")]
+    #[error(
+        "{same} pairs are labelled 1 and {other} are labelled 0: at least {LEAST} of each are needed"
+    )]
     TooFew { same: usize, other: usize },
     #[error(
-        "no threshold keeps to that; the fewest false hits, {fewest:.4} of the hits, are at \
-         {threshold}"
+        "no threshold meets the goal; the smallest share of false hits is {fewest:.4}, at {threshold}"
     )]
     Unreachable { fewest: f64, threshold: f32 },
 }
@@ -100,22 +101,22 @@ struct Scored {
     similarity: f32,
 }
 
-/// A pair as a fit that has not seen it judges it, in the order of the pairs.
+/// A pair as judged by a fit that has not seen it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
     pub similarity: f32,
     pub guards: Result<(), Disagreement>,
 }
 
-/// Fits weights, unless they are kept, and the lowest threshold that keeps to the goal. The same
+/// Fits weights, unless they are kept, and the lowest threshold that meets the goal. The same
 /// pairs and seed give the same calibration.
 ///
 /// # Errors
 ///
-/// When there are too few pairs, or no threshold keeps to the goal.
+/// When there are too few pairs, or no threshold meets the goal.
 pub fn calibrate(
     matcher: &Matcher,
-    pairs: &[Pair],
+    pairs: &[LabelledPair],
     goal: Goal,
     weights: Weights,
     seed: u64,
@@ -196,30 +197,34 @@ pub fn calibrate(
 
 /// For each pair that is the same, the `count` nearest other questions of the list: pairs that are
 /// not, unless they are in the list as the same or read alike.
-pub fn nearest_others(matcher: &Matcher, pairs: &[Pair], count: usize) -> Vec<Pair> {
-    let same: Vec<&Pair> = pairs.iter().filter(|pair| pair.same).collect();
+pub fn nearest_others(
+    matcher: &Matcher,
+    pairs: &[LabelledPair],
+    count: usize,
+) -> Vec<LabelledPair> {
+    let same: Vec<&LabelledPair> = pairs.iter().filter(|pair| pair.same).collect();
     let index = Index::default();
     for (id, pair) in same.iter().enumerate() {
         index.insert(Digest128([0; 16]), id as u64, &matcher.question(&pair.b).embedding);
     }
     let known: HashSet<(&str, &str)> = same.iter().map(|pair| (&*pair.a, &*pair.b)).collect();
-    let others = |pair: &&Pair| -> Vec<Pair> {
+    let others = |pair: &&LabelledPair| -> Vec<LabelledPair> {
         let vector = matcher.question(&pair.a).embedding;
         // Some more, for those that are left out.
         let near = index.nearest(Digest128([0; 16]), &vector, 2 * count + 8);
         let texts = near.iter().map(|near| &*same[near.id as usize].b);
         let others = texts.filter(|text| !known.contains(&(&*pair.a, *text))).take(count);
-        others.map(|b| Pair { a: pair.a.clone(), b: b.to_owned(), same: false }).collect()
+        others.map(|b| LabelledPair { a: pair.a.clone(), b: b.to_owned(), same: false }).collect()
     };
     same.par_iter().flat_map_iter(others).collect()
 }
 
-/// What a fit learns from.
+/// The rows of a fit.
 fn learnt(rows: &[Scored], chosen: impl Fn(&Scored) -> bool) -> Vec<([f32; FEATURES], bool)> {
     rows.iter().filter(|row| chosen(row)).map(|row| (row.features, row.same)).collect()
 }
 
-fn read(matcher: &Matcher, pair: &Pair) -> Scored {
+fn read(matcher: &Matcher, pair: &LabelledPair) -> Scored {
     let (a, b) = (matcher.question(&pair.a), matcher.question(&pair.b));
     let verdict = matcher.judge(&a, &b);
     let PairFeatures(features) = matcher.features(&a, &b);
@@ -237,15 +242,15 @@ fn read(matcher: &Matcher, pair: &Pair) -> Scored {
 
 #[cfg(test)]
 mod tests {
-    use super::super::embedding::Embedder;
     use super::*;
+    use crate::Embedder;
 
     fn matcher() -> Matcher {
         Matcher::new(Embedder::built_in().unwrap(), Calibration::built_in().unwrap())
     }
 
     /// Sixty questions, each with a paraphrase and with a question about something else.
-    fn pairs() -> Vec<Pair> {
+    fn pairs() -> Vec<LabelledPair> {
         let things = [
             "a violin",
             "bread",
@@ -276,8 +281,8 @@ mod tests {
                 let same = format!("What is the best way to {verb} {thing}?");
                 let other = things[(number + 7) % things.len()];
                 let other = format!("Where can {other} be bought cheaply?");
-                pairs.push(Pair { a: a.clone(), b: same, same: true });
-                pairs.push(Pair { a, b: other, same: false });
+                pairs.push(LabelledPair { a: a.clone(), b: same, same: true });
+                pairs.push(LabelledPair { a, b: other, same: false });
             }
         }
         pairs

@@ -9,9 +9,9 @@ use http::HeaderName;
 
 use clap::Subcommand;
 
-use super::BadInput;
+use super::{BadInput, shutdown};
 use pointsman_cache::{
-    Calibration, Embedder, Event, Limits, Matcher, Options, Place, Server, ServerError,
+    Calibration, Embedder, Event, Limits, Matcher, Options, Server, ServerError, StoreLocation,
     TargetOptions, serve,
 };
 
@@ -19,11 +19,12 @@ mod audit;
 mod calibrate;
 mod embeddings;
 
-/// Serve a target from a cache of its own; misses go to its model
+/// Serve a target from a semantic cache in front of its model
 ///
-/// An OpenAI- and Anthropic-compatible reverse proxy: the same request is answered with the same
-/// bytes, a question that means the same with the answer that was given before. Several targets
-/// in one process: repeat --target, --upstream and --listen; each is a namespace of its own.
+/// An OpenAI- and Anthropic-compatible reverse proxy. The same request gets the same bytes again; a
+/// question that means the same gets the earlier answer; everything else goes to the model. For
+/// several targets in one process, repeat --target, --upstream and --listen. Targets share no
+/// answers.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
@@ -58,39 +59,39 @@ struct Serve {
     /// Address to serve the target on
     #[arg(long, required = true, value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
-    /// Address of /metrics, /v1/purge and /v1/feedback; none unless given
+    /// Address to serve /metrics, /v1/purge and /v1/feedback on; off by default
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
-    /// Seconds that an answer may serve
+    /// Time to live of an answer, in seconds
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     ttl: u64,
-    /// Memory for each target's entries, in MiB; the least recently used give way
+    /// Memory for the entries of each target, in MiB; the least recently used are evicted
     #[arg(long, default_value_t = 512, value_name = "MIB")]
     memory: u64,
-    /// Largest request body that is read, in KiB; larger ones pass through
+    /// Largest request body to cache, in KiB; larger ones pass through
     #[arg(long, default_value_t = 1024, value_name = "KIB")]
     max_body: usize,
-    /// Largest answer that is kept, in KiB
+    /// Largest answer to cache, in KiB
     #[arg(long, default_value_t = 1024, value_name = "KIB")]
     max_answer: usize,
-    /// Highest temperature that is cached; requests without one are
+    /// Highest temperature to cache; requests without a temperature are cached
     #[arg(long, default_value_t = 0.7)]
     max_temperature: f64,
-    /// Cache requests with tools too
+    /// Also cache requests with tools
     #[arg(long)]
     tools: bool,
-    /// Answer only the very same request
+    /// Match identical requests only, without the semantic tier
     #[arg(long)]
     exact_only: bool,
-    /// What `pointsman cache calibrate` wrote; the built-in calibration when absent
+    /// Calibration file from `pointsman cache calibrate` [default: built in]
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Header that names the tenant, set by something trusted; without it, credentials tell
-    /// tenants apart
+    /// Header that names the tenant, set by a trusted proxy [default: tenants are distinguished by
+    /// their credentials]
     #[arg(long, value_name = "NAME")]
     tenant_header: Option<HeaderName>,
-    /// Where entries outlive the process: a directory, in which each target has a file, or a Redis
-    /// or Valkey that replicas share, redis://[user:password@]host:port/database
+    /// Persist entries in a directory, one file per target, or in a Redis or Valkey that replicas
+    /// share: redis://[user:password@]host:port/database
     #[arg(long, value_name = "DIR|URL", env = "POINTSMAN_CACHE_STORE", hide_env_values = true)]
     store: Option<String>,
     #[command(flatten)]
@@ -101,22 +102,24 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
     let count = args.target.len();
     if args.upstream.len() != count || args.listen.len() != count {
         let message = format!(
-            "{count} targets, {} upstreams and {} addresses",
+            "got {count} targets, {} upstreams and {} addresses",
             args.upstream.len(),
             args.listen.len()
         );
-        return Err(BadInput::new(message).hint("repeat the three together").into());
+        return Err(BadInput::new(message)
+            .hint("repeat --target, --upstream and --listen together, once per target")
+            .into());
     }
     let plain =
         |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if let Some(name) = args.target.iter().find(|name| name.is_empty() || !plain(name)) {
-        let error = BadInput::new(format!("{name:?} is no name of a target"));
-        return Err(error.hint("letters, digits, '-', '_' and '.'").into());
+        let error = BadInput::new(format!("invalid target name {name:?}"));
+        return Err(error.hint("use letters, digits, '-', '_' and '.'").into());
     }
     let shared = args.store.as_deref().filter(|store| Server::is_url(store)).map(Server::new);
     let shared = shared.transpose().map_err(BadInput::new)?;
     if let (Some(directory), None) = (&args.store, &shared) {
-        // A store that cannot be used is a warning, not an end.
+        // A store that cannot be used is a warning, reported when it is opened.
         let _ = std::fs::create_dir_all(directory);
     }
     let targets = args.target.iter().zip(&args.upstream).zip(&args.listen);
@@ -132,9 +135,9 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
             max_answer_bytes: args.max_answer << 10,
             tenant_header: args.tenant_header.clone(),
             store: match (&shared, &args.store) {
-                (Some(server), _) => Some(Place::Redis(server.clone())),
+                (Some(server), _) => Some(StoreLocation::Redis(server.clone())),
                 (None, Some(directory)) => {
-                    Some(Place::File(Path::new(directory).join(format!("{name}.sqlite"))))
+                    Some(StoreLocation::File(Path::new(directory).join(format!("{name}.sqlite"))))
                 }
                 (None, None) => None,
             },
@@ -152,18 +155,20 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         ),
         embeddings: embeddings.map(Arc::new),
     };
-    serve(options, tell).map_err(|error| match error {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async { serve(options, report, shutdown::requested()?).await });
+    served.map_err(|error| match error {
         ServerError::Upstream(_) | ServerError::Listen { .. } => BadInput::new(error).into(),
         ServerError::Io(error) => error.into(),
     })
 }
 
-fn tell(event: Event) {
+fn report(event: Event) {
     match event {
-        Event::Listening(name, address) => tell!("{name}: listening on http://{address}/"),
-        Event::Loaded(name, entries) => tell!("{name}: {entries} entries read"),
+        Event::Listening(name, address) => report!("{name}: listening on http://{address}/"),
+        Event::Loaded(name, entries) => report!("{name}: loaded {entries} entries"),
         Event::NoStore(name, error) => {
-            tell!("warning: {name}: entries are kept in memory only: {error}");
+            report!("warning: {name}: keeping entries in memory only: {error}");
         }
     }
 }

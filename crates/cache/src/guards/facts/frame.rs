@@ -2,8 +2,7 @@
 //! whether the best is asked for. Two questions of one content may still be two questions: "what
 //! is a parser", "what does a parser do", "which parser is the best", "why did you write a parser".
 
-use super::facts::MEASURES;
-use super::words::Word;
+use super::word::Word;
 
 /// Of two questions that mean the same, both have a word of a row or neither has.
 const ROWS: [&[&str]; 10] = [
@@ -18,7 +17,10 @@ const ROWS: [&[&str]; 10] = [
     &["best", "good", "better", "great", "top", "worst"],
     &["how", WAYS[0], WAYS[1], WAYS[2], WAYS[3], WAYS[4]],
 ];
-pub(super) const WAYS: [&str; 5] = ["way", "ways", "method", "methods", "steps"];
+pub(in crate::guards) const WAYS: [&str; 5] = ["way", "ways", "method", "methods", "steps"];
+/// After "how": a measure is asked for, and another measure is another question.
+pub(in crate::guards) const MEASURES: &[&str] =
+    &["many", "much", "long", "old", "far", "often", "tall", "big", "fast", "deep", "high"];
 /// Verbs behind which "I" and "you" are anybody: "how do I", "how can you".
 const VERBS: &[&str] =
     &["do", "does", "can", "could", "should", "would", "will", "might", "may", "must", "to"];
@@ -38,13 +40,13 @@ const PREPOSITIONS: &[&str] = &["for", "in", "at", "on", "to", "from", "by", "wi
 
 /// The small words of a question.
 #[derive(Clone, Debug)]
-pub(super) struct Frame {
+pub(in crate::guards) struct Frame {
     /// For each of [`ROWS`], whether one of its words is there.
     rows: [bool; ROWS.len()],
     whether: bool,
     purpose: Option<&'static str>,
     /// Whether it asks about what it does not hold itself.
-    pub(super) points_outside: bool,
+    pub(in crate::guards) points_outside: bool,
 }
 
 impl Frame {
@@ -52,7 +54,7 @@ impl Frame {
     pub(super) fn of(text: &str, words: &[Word]) -> Option<Self> {
         let at = |position: usize| words.get(position).map_or("", |word| &*word.text);
         let whether = WHETHER.contains(&at(0))
-            // "Can you tell me how …" and "is there a way to …" are no such questions.
+            // "Can you tell me how …" and "is there a way to …" are not such questions.
             && !matches!(at(1), "you" | "there" | "someone" | "anyone");
         // "For what reason", "in which year".
         let first = if PREPOSITIONS.contains(&at(0)) { at(1) } else { at(0) };
@@ -82,7 +84,7 @@ impl Frame {
     }
 
     /// Whether both ask for the same of whatever they are about.
-    pub(super) fn asks_like(&self, other: &Frame) -> bool {
+    pub(in crate::guards) fn asks_like(&self, other: &Frame) -> bool {
         (self.rows, self.whether, self.purpose) == (other.rows, other.whether, other.purpose)
     }
 }

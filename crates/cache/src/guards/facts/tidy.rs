@@ -1,7 +1,8 @@
-//! What of a text's words depends on the words beside them.
+//! What of a text's words depends on the words next to them.
 
 use super::lists;
-use super::words::{Kind, MARK, Word};
+use super::marked::MARK;
+use super::word::{Kind, Word};
 
 /// Whether this numbers an item of a list: "1. Open the file 2. Read it".
 pub(super) fn is_enumerator(chunk: &str, next: Option<&&str>) -> bool {
