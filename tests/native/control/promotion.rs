@@ -1,7 +1,7 @@
 //! Shadow, canary, all traffic and back, without a person.
 
 use pointsman_control_plane::bandit::{
-    Controller, ControllerOptions, Event, Outcome, Prior, Sample, Stage,
+    Controller, ControllerOptions, Event, EventKind, Prior, Sample, Stage,
 };
 use pointsman_core::policy::bandit::{Context, EVERYTHING, Explorer};
 use rand::rngs::SmallRng;
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-fn steps(events: &[Event]) -> Vec<(Outcome, Stage)> {
+fn steps(events: &[Event]) -> Vec<(EventKind, Stage)> {
     events.iter().map(|event| (event.outcome, event.stage)).collect()
 }
 
@@ -74,7 +74,7 @@ fn what_earns_more_goes_through_a_canary_to_all_traffic_with_its_gain_on_record(
     let mut world = World::new(|_| {});
     let events = world.play(10_000, |_| [0.1, 0.9]);
     let first = &steps(&events)[..2];
-    assert_eq!(first, [(Outcome::Promoted, Stage::Canary), (Outcome::Promoted, Stage::Full)]);
+    assert_eq!(first, [(EventKind::Promoted, Stage::Canary), (EventKind::Promoted, Stage::Full)]);
     for event in &events[..2] {
         let [gain, error] = event.gain.unwrap();
         assert!(gain > 0.0 && error > 0.0, "{event:?}");
@@ -83,11 +83,11 @@ fn what_earns_more_goes_through_a_canary_to_all_traffic_with_its_gain_on_record(
 }
 
 #[test]
-fn a_change_is_told_and_followed() {
+fn a_change_is_reported_and_followed() {
     let mut world = World::new(|_| {});
     world.play(5000, HONEST);
     let events = world.play(5000, BROKEN);
-    assert_eq!(events[0].outcome, Outcome::ChangeDetected, "{events:?}");
+    assert_eq!(events[0].outcome, EventKind::ChangeDetected, "{events:?}");
     assert_eq!(events[0].note, "cheap earns less than predicted");
     assert!(events[0].samples < 5500, "{events:?}");
     assert!(world.strong_share(0.9) > 0.8, "{events:?}");
@@ -97,10 +97,10 @@ fn a_change_is_told_and_followed() {
 fn a_change_ends_a_canary() {
     let mut world = World::new(|options| options.canary_least = 100_000);
     let events = world.play(3000, |_| [0.1, 0.9]);
-    assert_eq!(steps(&events), [(Outcome::Promoted, Stage::Canary)]);
+    assert_eq!(steps(&events), [(EventKind::Promoted, Stage::Canary)]);
     let events = world.play(500, |_| [0.9, 0.1]);
-    assert_eq!(events[0].outcome, Outcome::ChangeDetected, "{events:?}");
-    assert_eq!(events[1].outcome, Outcome::RolledBack, "{events:?}");
+    assert_eq!(events[0].outcome, EventKind::ChangeDetected, "{events:?}");
+    assert_eq!(events[1].outcome, EventKind::RolledBack, "{events:?}");
     assert_eq!(events[1].note, "learnt before the change");
     assert_ne!(world.controller.snapshot().components[0].version, events[1].version);
 }
@@ -113,7 +113,7 @@ fn a_policy_that_turns_out_worse_loses_its_traffic_by_itself() {
     assert!(world.strong_share(0.2) < 0.2, "all to the cheap target");
     let version = world.controller.snapshot().version.clone();
     let events = world.play(6000, |_| [0.1, 0.9]);
-    let back = events.iter().find(|event| event.outcome == Outcome::RolledBack);
+    let back = events.iter().find(|event| event.outcome == EventKind::RolledBack);
     let back = back.unwrap_or_else(|| panic!("{events:?}"));
     assert_eq!((back.stage, back.note.as_str()), (Stage::Full, "the policy before earns more"));
     assert_ne!(world.controller.snapshot().version, version);

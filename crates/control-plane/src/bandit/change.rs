@@ -1,10 +1,10 @@
 //! Detection of a sudden change in what targets earn.
 
-/// Two-sided cumulative sums of standardised residuals, one pair a target (Page 1954,
+/// Two-sided cumulative sums of standardised residuals, one pair per target (Page 1954,
 /// doi:10.2307/2333009).
 ///
 /// A residual is reward minus prediction, less its own slow mean: a linear model of all requests
-/// is off by a little on those that a policy sends to a target, which is no change. With the
+/// is off by a little on those that a policy sends to a target, which is not a change. With the
 /// allowance of a quarter and the limit of 30 standard deviations, a false alarm is expected once
 /// in some ten million samples, and a drop by half a standard deviation is found after some
 /// hundred.
@@ -22,7 +22,7 @@ struct Sums {
     seen: u32,
 }
 
-/// A target whose rewards left the prediction.
+/// How a target's rewards left the prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It earns more than before.
@@ -51,7 +51,7 @@ impl ChangeDetector {
         self.arms.fill(Sums::default());
     }
 
-    /// Takes in the residual of a target; tells of a change once, when it is found.
+    /// Takes in the residual of a target; reports a change once, when it is found.
     pub fn observe(&mut self, target: usize, residual: f64) -> Option<Change> {
         let sums = self.arms.get_mut(target).filter(|_| residual.is_finite())?;
         let share = 1.0 / (f64::from(sums.seen) + 1.0);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prediction_that_is_off_all_along_is_no_change() {
+    fn a_constant_bias_of_the_prediction_is_not_a_change() {
         let mut rng = SmallRng::seed_from_u64(5);
         assert_eq!(run(&mut ChangeDetector::new(1), &mut rng, 0.5, 300_000), None);
     }

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::{Sample, triangle};
+use pointsman_core::stats::cholesky::{self, packed_len};
 
 /// A value with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -18,12 +19,12 @@ pub struct Estimate {
 /// How well the log covers the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Overlap {
-    /// Samples that a log of the policy itself would need to be as telling: (Σ w)² / Σ w².
+    /// Samples that a log of the policy itself would need for the same precision: (Σ w)² / Σ w².
     pub effective_sample_size: f64,
     pub largest_weight: f64,
     /// Mean weight: 1 when the log covers all that the policy does, less when it does not.
     pub mean_weight: f64,
-    /// Too little overlap to believe `ips`, `snips` and `dr`.
+    /// Too little overlap to trust `ips`, `snips` and `dr`.
     pub poor: bool,
 }
 
@@ -46,6 +47,8 @@ pub struct Estimates {
     pub overlap: Overlap,
 }
 
+/// Fewest samples that are estimated from.
+pub const LEAST_SAMPLES: usize = 10;
 /// Quantile of the normal distribution for 95 %.
 const Z95: f64 = 1.959_964;
 /// Precision of the reward model's prior: only there to keep the matrices invertible.
@@ -53,9 +56,9 @@ const RIDGE: f64 = 0.01;
 
 /// Estimates the value of a policy that gives each sample's context a probability per target.
 ///
-/// `None` for fewer than ten samples. Rewards are as logged; take penalties off before.
+/// `None` for fewer than [`LEAST_SAMPLES`]. Rewards are as logged; subtract penalties before.
 pub fn estimate(samples: &[Sample], policy: &dyn Fn(&Sample) -> Vec<f64>) -> Option<Estimates> {
-    if samples.len() < 10 {
+    if samples.len() < LEAST_SAMPLES {
         return None;
     }
     let probabilities: Vec<Vec<f64>> = samples.iter().map(policy).collect();
@@ -137,7 +140,7 @@ impl Log<'_> {
     fn fit(&self, part: &dyn Fn(usize) -> bool) -> Option<Vec<Linear>> {
         let dimensions = self.samples.first()?.context.len();
         let fit_target = |target: usize| {
-            let mut gram = vec![0.0; triangle::len(dimensions)];
+            let mut gram = vec![0.0; packed_len(dimensions)];
             let mut moment = vec![0.0; dimensions];
             for (_, sample) in self
                 .samples
@@ -151,10 +154,10 @@ impl Log<'_> {
                 }
             }
             for k in 0..dimensions {
-                gram[triangle::len(k + 1) - 1] += RIDGE;
+                gram[packed_len(k + 1) - 1] += RIDGE;
             }
-            let factor = triangle::cholesky(&gram, dimensions)?;
-            Some(Linear { weights: triangle::solve(&factor, &moment), factor })
+            let factor = cholesky::factor(gram)?;
+            Some(Linear { weights: cholesky::solve(&factor, moment), factor })
         };
         (0..self.targets).map(fit_target).collect()
     }
@@ -182,9 +185,9 @@ impl Log<'_> {
             }
         }
         let directions: Vec<Vec<f64>> = directions
-            .iter()
+            .into_iter()
             .zip(&models)
-            .map(|(direction, model)| triangle::solve(&model.factor, direction))
+            .map(|(direction, model)| cholesky::solve(&model.factor, direction))
             .collect();
         let value = |(k, sample): (usize, &Sample)| {
             let Some(model) = models.get(sample.target) else { return self.predicted(k, &models) };
@@ -196,7 +199,7 @@ impl Log<'_> {
         Some(self.samples.iter().enumerate().map(value).collect())
     }
 
-    /// Influence values of the doubly robust estimator; each half is judged by the other's model.
+    /// Influence values of the doubly robust estimator; each half is evaluated with the other's model.
     fn doubly_robust(&self, weights: &[f64]) -> Option<Vec<f64>> {
         let halves = [self.fit(&|k| k % 2 == 1)?, self.fit(&|k| k % 2 == 0)?];
         let value = |(k, sample): (usize, &Sample)| {

@@ -4,13 +4,13 @@ use super::Sample;
 use super::estimate::mean_and_error;
 use pointsman_core::policy::bandit::{Component, Snapshot};
 
-/// Doubly robust estimate of what a policy earns more than another.
+/// Doubly robust estimate of the gain of one policy over another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     pub n: usize,
-    /// Samples that show what the challenger would do otherwise: it prefers another target than
-    /// the champion, and that one was drawn.
-    pub tried: usize,
+    /// Samples that show where the challenger differs: it prefers another target than the champion,
+    /// and that one was drawn.
+    pub differing: usize,
     pub mean: f64,
     /// Standard error of `mean`.
     pub error: f64,
@@ -31,7 +31,7 @@ impl Difference {
 /// Compares two components under the snapshot's explorer and penalties, sample by sample, so that
 /// what both would do alike cancels out.
 ///
-/// `model` predicts rewards; where it is wrong, the propensities set it right.
+/// `model` predicts rewards; where it is wrong, the propensities correct it.
 pub fn difference<'s>(
     samples: impl Iterator<Item = &'s Sample>,
     snapshot: &Snapshot,
@@ -43,7 +43,7 @@ pub fn difference<'s>(
     let best = |probabilities: &[f64]| {
         (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
     };
-    let mut tried = 0;
+    let mut differing = 0;
     let gains: Vec<f64> = samples
         .map(|sample| {
             let predicted = snapshot.values(model, &sample.context);
@@ -53,7 +53,7 @@ pub fn difference<'s>(
             };
             let (new, old) = (play(challenger), play(champion));
             let preferred = best(&new);
-            tried += usize::from(preferred == Some(sample.target) && preferred != best(&old));
+            differing += usize::from(preferred == Some(sample.target) && preferred != best(&old));
             let penalty = f64::from(snapshot.penalties[sample.target]);
             let residual = f64::from(sample.reward) - penalty - predicted[sample.target].value;
             let weight = (new[sample.target] - old[sample.target]) / sample.propensity;
@@ -63,8 +63,8 @@ pub fn difference<'s>(
         })
         .collect();
     if gains.len() < 2 {
-        return Difference { n: gains.len(), tried, mean: 0.0, error: f64::INFINITY };
+        return Difference { n: gains.len(), differing, mean: 0.0, error: f64::INFINITY };
     }
     let (mean, error) = mean_and_error(gains.iter().copied());
-    Difference { n: gains.len(), tried, mean, error }
+    Difference { n: gains.len(), differing, mean, error }
 }

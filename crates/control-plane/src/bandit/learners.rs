@@ -1,4 +1,4 @@
-//! One controller for everything, and one for each segment that is named.
+//! The global controller, and one per segment.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::controller::Saved;
 use super::{Controller, ControllerOptions, Event, Prior, Sample, Statistics};
 use pointsman_core::policy::bandit::{EVERYTHING, Segment, SegmentId, Snapshot, segment_id};
 
-/// Samples that the policy of everything is worth to a segment's learner.
+/// Samples that the global model is worth as the prior of a segment's learner.
 const SHARED_PRECISION: f64 = 100.0;
 
 /// Every sample teaches the global learner, and the learner of its segment. Where a segment has no
@@ -35,7 +35,7 @@ struct SavedLearners {
 }
 
 impl Learners {
-    /// Publishes the prior as version 1 for everything and learns from there.
+    /// Publishes the prior as version 1 and learns from there.
     pub fn new(options: ControllerOptions, prior: Prior, segments: &[String]) -> Self {
         let global = Controller::new(options, prior);
         let member = |name: &String| Member {
@@ -52,7 +52,7 @@ impl Learners {
         &self.snapshot
     }
 
-    /// Bytes of the largest snapshot that may ever be published: a canary everywhere.
+    /// Bytes of the largest snapshot that may ever be published: one with a canary everywhere.
     pub fn largest_snapshot(&self) -> usize {
         let mixture = || vec![self.snapshot.components.first().cloned(); 2].into_iter().flatten();
         let segments = self.segments.iter();
@@ -86,7 +86,7 @@ impl Learners {
         self.segments.iter().map(|member| member.name.clone()).collect()
     }
 
-    /// The segment itself if it has a learner, and everything otherwise.
+    /// The segment itself if it has a learner, otherwise [`EVERYTHING`].
     pub fn known(&self, segment: SegmentId) -> SegmentId {
         let known = self.segments.iter().any(|member| member.id == segment);
         if known { segment } else { EVERYTHING }
@@ -114,7 +114,7 @@ impl Learners {
     }
 
     /// Learns from a sample. Only samples that the bandit drew belong in the window on which
-    /// policies are judged: `drawn`.
+    /// policies are evaluated: `drawn`.
     pub fn observe(&mut self, sample: Sample, drawn: bool) {
         self.global.learn_from(&sample);
         if let Some(own) = self.own(sample.segment) {
@@ -123,7 +123,7 @@ impl Learners {
         self.watch(sample, drawn);
     }
 
-    /// Learns what others have summed up of a segment: `learnt` samples, and `corrected` ones.
+    /// Learns from sums of a segment that others have added up: `learnt` samples, and `corrected` ones.
     pub fn absorb(&mut self, segment: SegmentId, sums: Statistics, learnt: u32, corrected: u32) {
         if let Some(own) = self.own(segment) {
             own.absorb(sums.clone(), learnt, corrected);
@@ -131,17 +131,17 @@ impl Learners {
         self.global.absorb(sums, learnt, corrected);
     }
 
-    /// Looks at a sample that others sum up: for the window, and for a change.
+    /// Takes a sample that others sum up into the window, and looks for a change.
     pub fn watch(&mut self, sample: Sample, drawn: bool) {
         self.deciding(sample.segment).watch(sample, drawn);
     }
 
-    /// Takes a sample into the window that was learnt from before.
+    /// Takes a sample into the window that was learnt from already.
     pub fn remember(&mut self, sample: Sample) {
         self.deciding(sample.segment).remember(sample);
     }
 
-    /// Replaces a reward that was learnt from: an explicit one came after an implicit one.
+    /// Replaces a reward that was learnt from: one of higher rank came later.
     pub fn correct(&mut self, old: &Sample, reward: f32) {
         self.global.correct(old, reward);
         if let Some(own) = self.own(old.segment) {
@@ -149,7 +149,7 @@ impl Learners {
         }
     }
 
-    /// Fits candidates, judges what is due, and says whether the snapshot is a new one.
+    /// Fits candidates and evaluates what is due; `true` when the snapshot is a new one.
     pub fn step(&mut self) -> bool {
         let mut changed = self.global.step();
         for member in &mut self.segments {
@@ -180,8 +180,8 @@ impl Learners {
         };
     }
 
-    /// A person promotes in a segment, or where none decides: the canary to all its traffic, or
-    /// else the candidate to a canary. `false` when no learner has this name.
+    /// Promotes by hand, for a segment's learner or, without a name, the global one: the canary to
+    /// all its traffic, or else the candidate to a canary. `false` when no learner has this name.
     pub fn promote(&mut self, segment: &str) -> bool {
         self.order(segment, |controller| {
             controller.promote();
@@ -189,8 +189,8 @@ impl Learners {
         })
     }
 
-    /// A person rolls back: the canary ends, or else the policy before returns. `false` when
-    /// there is neither.
+    /// Rolls back by hand: the canary ends, or else the policy before returns. `false` when there
+    /// is neither.
     pub fn roll_back(&mut self, segment: &str) -> bool {
         self.order(segment, Controller::roll_back)
     }
@@ -207,7 +207,7 @@ impl Learners {
         done
     }
 
-    /// All that the next process needs, but for the windows, which are refilled from the log
+    /// All that the next process needs except the windows, which are refilled from the log
     /// ([`Learners::remember`]).
     pub fn save(&mut self) -> Vec<u8> {
         let global = self.global.save();
@@ -217,8 +217,8 @@ impl Learners {
         serde_json::to_vec(&SavedLearners { global, segments }).unwrap_or_default()
     }
 
-    /// Takes up a saved state; `None`, and nothing changed, when it is for other targets,
-    /// penalties or features. Segments that are new begin with what the global learner knows.
+    /// Restores a saved state; `None`, and nothing changed, when it is for other targets,
+    /// penalties or features. New segments begin with the global model.
     pub fn restore(&mut self, state: &[u8]) -> Option<()> {
         let mut saved: SavedLearners = serde_json::from_slice(state).ok()?;
         self.global.restore(&saved.global)?;
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use pointsman_core::policy::bandit::{Context, Explorer, MAX_SNAPSHOT_BYTES};
 
-    /// Two segments beside all other traffic.
+    /// Two segments next to all other traffic.
     fn learners() -> Learners {
         let targets = vec!["cheap".to_owned(), "strong".to_owned()];
         let mut options = ControllerOptions::new(targets, vec![0.0, 0.2]);
@@ -285,7 +285,7 @@ mod tests {
         }
         let names: Vec<&str> =
             learners.snapshot().segments.iter().map(|segment| segment.name.as_str()).collect();
-        assert_eq!(names, ["hard"], "the idle one has no policy of its own");
+        assert_eq!(names, ["hard"], "the idle one does not have a policy of its own");
         let events = learners.take_events();
         assert!(events.iter().any(|event| event.segment == "hard"), "{events:?}");
     }
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_survives_and_a_new_segment_begins_as_everything() {
+    fn what_was_learnt_survives_and_a_new_segment_begins_with_the_global_model() {
         let mut before = learners();
         let mut rng = SmallRng::seed_from_u64(3);
         for _ in 0..16 {
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn without_segments_there_is_one_learner_as_ever() {
+    fn without_segments_there_is_one_learner() {
         let options = learners().options().clone();
         let prior = Prior::warm(&[0.5], &[0.0, 0.2]);
         let mut alone = Controller::new(options.clone(), prior.clone());
@@ -342,15 +342,15 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_snapshot_is_told_before_anything_is_learnt() {
+    fn the_largest_snapshot_is_known_before_anything_is_learnt() {
         let names: Vec<String> = (0..16).map(|k| format!("tenant-{k}")).collect();
         let options = learners().options().clone();
         let mut learners = Learners::new(options, Prior::cold(2), &names);
-        let told = learners.largest_snapshot();
+        let bound = learners.largest_snapshot();
         for name in names.iter().map(String::as_str).chain([""]) {
             learners.promote(name);
         }
         let found = learners.snapshot().to_json().len();
-        assert!(found <= told && told <= MAX_SNAPSHOT_BYTES, "{found} bytes, {told} told");
+        assert!(found <= bound && bound <= MAX_SNAPSHOT_BYTES, "{found} bytes, bound {bound}");
     }
 }

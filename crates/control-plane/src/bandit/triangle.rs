@@ -1,12 +1,10 @@
-//! Symmetric matrices as packed lower triangles, row by row.
+//! Symmetric matrices as packed lower triangles, row by row, as
+//! [`pointsman_core::stats::cholesky`] has them.
 
-/// Length of the triangle of an `n` × `n` matrix.
-pub(super) fn len(n: usize) -> usize {
-    n * (n + 1) / 2
-}
+use pointsman_core::stats::cholesky::{packed_len, solve};
 
 fn at(row: usize, column: usize) -> usize {
-    row * (row + 1) / 2 + column
+    packed_len(row) + column
 }
 
 /// Adds `weight · x xᵀ`.
@@ -22,54 +20,13 @@ pub(super) fn add_outer(matrix: &mut [f64], x: &[f32], weight: f64) {
     }
 }
 
-/// The Cholesky factor `L`, `L Lᵀ = matrix`; `None` when the matrix is not positive definite.
-pub(super) fn cholesky(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut factor = matrix.to_vec();
-    for row in 0..n {
-        for column in 0..=row {
-            let mut sum = factor[at(row, column)];
-            for k in 0..column {
-                sum -= factor[at(row, k)] * factor[at(column, k)];
-            }
-            if row == column {
-                if !(sum > 0.0 && sum.is_finite()) {
-                    return None;
-                }
-                factor[at(row, row)] = sum.sqrt();
-            } else {
-                factor[at(row, column)] = sum / factor[at(column, column)];
-            }
-        }
-    }
-    Some(factor)
-}
-
-/// Solves `L Lᵀ x = b`.
-pub(super) fn solve(factor: &[f64], b: &[f64]) -> Vec<f64> {
-    let n = b.len();
-    let mut x = b.to_vec();
-    for row in 0..n {
-        for k in 0..row {
-            x[row] -= factor[at(row, k)] * x[k];
-        }
-        x[row] /= factor[at(row, row)];
-    }
-    for row in (0..n).rev() {
-        for k in row + 1..n {
-            x[row] -= factor[at(k, row)] * x[k];
-        }
-        x[row] /= factor[at(row, row)];
-    }
-    x
-}
-
-/// The inverse of `L Lᵀ`.
+/// The inverse of the `n` × `n` matrix `L Lᵀ`, where `factor` is `L`.
 pub(super) fn inverse(factor: &[f64], n: usize) -> Vec<f64> {
-    let mut inverse = vec![0.0; len(n)];
+    let mut inverse = vec![0.0; packed_len(n)];
     for column in 0..n {
         let mut unit = vec![0.0; n];
         unit[column] = 1.0;
-        for (row, value) in solve(factor, &unit).into_iter().enumerate().skip(column) {
+        for (row, value) in solve(factor, unit).into_iter().enumerate().skip(column) {
             inverse[at(row, column)] = value;
         }
     }
@@ -91,19 +48,14 @@ pub(super) fn quadratic(matrix: &[f64], x: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pointsman_core::stats::cholesky;
 
     #[test]
-    fn solving_and_inverting_undo_the_product() {
+    fn inverting_undoes_the_product() {
         // [[4, 2, 1], [2, 5, 3], [1, 3, 6]]
-        let matrix = [4.0, 2.0, 5.0, 1.0, 3.0, 6.0];
-        let factor = cholesky(&matrix, 3).unwrap();
-        let x = solve(&factor, &[7.0, 10.0, 10.0]);
-        for value in &x {
-            assert!((value - 1.0).abs() < 1e-12, "{x:?}");
-        }
+        let factor = cholesky::factor(vec![4.0, 2.0, 5.0, 1.0, 3.0, 6.0]).unwrap();
         let inverse = inverse(&factor, 3);
         // xᵀ A⁻¹ x with x = A · 1 is 1ᵀ A 1 = 27.
         assert!((quadratic(&inverse, &[7.0, 10.0, 10.0]) - 27.0).abs() < 1e-9);
-        assert!(cholesky(&[1.0, 2.0, 1.0], 2).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The loop from samples to published snapshots: learn, judge, promote, roll back.
+//! The loop from samples to published snapshots: learn, evaluate, promote, roll back.
 
 mod promotion;
 mod saved;
@@ -22,14 +22,14 @@ pub struct ControllerOptions {
     pub explorer: Explorer,
     /// Samples after which an old one counts for 1/e.
     pub memory: f64,
-    /// Samples on which candidates are judged.
+    /// Samples on which candidates are evaluated.
     pub window: usize,
-    /// Fewest samples for a judgement.
+    /// Fewest samples for an evaluation.
     pub least: usize,
-    /// What a candidate must earn more than the current policy, at its lower bound.
+    /// Reward that the lower bound of a candidate must gain over the current policy.
     pub margin: f64,
-    /// Standard errors between an estimate and its bound. Candidates are judged again and again,
-    /// so 1.96 would let chance through.
+    /// Standard errors between an estimate and its bound. Candidates are evaluated again and
+    /// again, so 1.96 would let chance through.
     pub bound: f64,
     /// Share of the traffic that tries a candidate first; 0 publishes at once.
     pub canary_share: f64,
@@ -62,7 +62,7 @@ impl ControllerOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Judged on the log only.
+    /// Evaluated on the log only.
     Shadow,
     /// A small share.
     Canary,
@@ -70,35 +70,35 @@ pub enum Stage {
     Full,
 }
 
-/// What became of a version.
+/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It moved on to [`Event::stage`].
+pub enum EventKind {
+    /// A version moved on to [`Event::stage`].
     Promoted,
-    /// It lost its traffic again.
+    /// A version lost its traffic again.
     RolledBack,
-    /// Targets earn otherwise than predicted: older samples count for little from here.
+    /// Targets earn something else than predicted: older samples count for little from here.
     ChangeDetected,
 }
 
-/// One step of the loop, kept for people.
+/// One step of the loop, for the dashboard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Samples seen before.
     pub samples: u64,
-    pub outcome: Outcome,
+    pub outcome: EventKind,
     pub stage: Stage,
     pub version: String,
-    /// What it was estimated to earn more than the policy before, and the standard error.
+    /// Estimated gain over the policy before, and its standard error.
     pub gain: Option<[f64; 2]>,
     pub note: String,
-    /// The segment; empty where none decides.
+    /// The segment; empty for the global learner.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub segment: String,
 }
 
-/// Share of old statistics that a detected change leaves.
+/// Factor of old statistics after a detected change.
 const LEFT_AFTER_CHANGE: f64 = 0.02;
 
 /// Learner, window, detector and gate.
@@ -115,7 +115,7 @@ pub struct Controller {
     current: Component,
     previous: Option<Component>,
     canary: Option<Component>,
-    /// Samples in the window that the present stage has brought.
+    /// Samples in the window since the present stage began.
     stage_samples: usize,
     seen: u64,
     versions: u64,
@@ -188,7 +188,7 @@ impl Controller {
     }
 
     /// Learns from a sample. Only samples that the bandit drew belong in the window on which
-    /// policies are judged: `drawn`.
+    /// policies are evaluated: `drawn`.
     pub fn observe(&mut self, sample: Sample, drawn: bool) {
         self.learn_from(&sample);
         self.watch(sample, drawn);
@@ -206,8 +206,8 @@ impl Controller {
         self.versions > 1
     }
 
-    /// Believes what another knows, worth `precision` samples, and decides as that one does until
-    /// there is a policy of its own.
+    /// Takes another's model as a prior worth `precision` samples, and its policy until there is one
+    /// of its own.
     pub(super) fn follow(&mut self, other: &Controller, precision: f64) {
         let wide = |weights: &Vec<f32>| weights.iter().map(|weight| f64::from(*weight)).collect();
         self.prior = Prior { mean: other.model.weights.iter().map(wide).collect(), precision };
@@ -216,7 +216,7 @@ impl Controller {
         }
     }
 
-    /// Learns what others have summed up: `learnt` samples, and `corrected` ones.
+    /// Learns from sums that others have added up: `learnt` samples, and `corrected` ones.
     pub fn absorb(&mut self, sums: Statistics, learnt: u32, corrected: u32) {
         self.seen += u64::from(learnt);
         self.fresh.absorb(sums);
@@ -224,12 +224,12 @@ impl Controller {
         self.fresh_count = self.fresh_count.saturating_add(count);
     }
 
-    /// Looks at a sample that others sum up: for the window, and for a change.
+    /// Takes a sample that others sum up into the window, and looks for a change.
     pub fn watch(&mut self, sample: Sample, drawn: bool) {
         let predicted = self.model.weights.get(sample.target).map_or(0.0, |weights| {
             weights.iter().zip(&sample.context).map(|(w, x)| f64::from(w * x)).sum()
         });
-        // Before it has data the model is a guess, and its residuals tell of that.
+        // Before it has data the model is a guess, and so are its residuals.
         let known = self.statistics.count(sample.target) >= self.options.least as f64;
         let residual = f64::from(sample.reward) - predicted;
         let change = if known { self.detector.observe(sample.target, residual) } else { None };
@@ -242,7 +242,7 @@ impl Controller {
         }
     }
 
-    /// Takes a sample into the window that was learnt from before.
+    /// Takes a sample into the window that was learnt from already.
     pub fn remember(&mut self, sample: Sample) {
         self.window.push_back(sample);
         if self.window.len() > self.options.window {
@@ -250,7 +250,7 @@ impl Controller {
         }
     }
 
-    /// Replaces a reward that was learnt from: an explicit one came after an implicit one.
+    /// Replaces a reward that was learnt from: one of higher rank came later.
     pub fn correct(&mut self, old: &Sample, reward: f32) {
         self.fresh_count += 1;
         self.fresh.correct(old, reward);
@@ -269,7 +269,7 @@ impl Controller {
         let name = self.options.targets.get(target).map_or("", String::as_str);
         let version = self.current.version.clone();
         self.record(
-            Outcome::ChangeDetected,
+            EventKind::ChangeDetected,
             Stage::Full,
             version,
             None,
@@ -279,13 +279,13 @@ impl Controller {
             && let Some(canary) = self.canary.take()
         {
             let note = "learnt before the change";
-            self.record(Outcome::RolledBack, Stage::Canary, canary.version, None, note);
+            self.record(EventKind::RolledBack, Stage::Canary, canary.version, None, note);
         }
     }
 
     fn record(
         &mut self,
-        outcome: Outcome,
+        outcome: EventKind,
         stage: Stage,
         version: String,
         gain: Option<Difference>,
@@ -305,14 +305,14 @@ impl Controller {
         });
     }
 
-    /// Fits a candidate, judges what is due, and says whether the snapshot is a new one.
+    /// Fits a candidate and evaluates what is due; `true` when the snapshot is a new one.
     pub fn step(&mut self) -> bool {
         let old = self.snapshot.version.clone();
         if self.fresh_count == 0 || !self.learn() {
             return false;
         }
         if self.options.automatic {
-            self.judge();
+            self.evaluate();
         }
         self.snapshot.version != old
     }

@@ -1,15 +1,15 @@
 //! Shadow, canary, all traffic, and back again.
 
-use super::{Controller, Outcome, Stage};
+use super::{Controller, EventKind, Stage};
 use crate::bandit::{Difference, difference};
 use pointsman_core::policy::bandit::{Component, Snapshot};
 
-/// A canary that earned neither promotion nor rollback after so many times its fewest samples
-/// ends.
+/// A canary that was neither promoted nor rolled back ends after this many times its fewest
+/// samples.
 const CANARY_PATIENCE: usize = 40;
-/// Fewest samples that show what a canary would do otherwise. With less the standard error is a
-/// guess: in most of the log both policies do the same.
-const LEAST_TRIED: usize = 20;
+/// Fewest samples that show where a canary differs. With fewer, the standard error is a guess: in
+/// most of the log both policies do the same.
+const LEAST_DIFFERING: usize = 20;
 
 impl Controller {
     fn compare(&self, challenger: &Component, champion: &Component, n: usize) -> Difference {
@@ -17,14 +17,14 @@ impl Controller {
         difference(samples, &self.snapshot, challenger, champion, &self.model)
     }
 
-    pub(super) fn judge(&mut self) {
+    pub(super) fn evaluate(&mut self) {
         if self.canary.is_none() && self.snapshot.components.len() > 1 {
             // A change has ended it.
             self.publish();
         }
         let recent = self.stage_samples.min(self.window.len());
         if let Some(canary) = self.canary.take() {
-            self.judge_canary(canary, recent);
+            self.evaluate_canary(canary, recent);
             return;
         }
         if let Some(previous) = self.previous.clone()
@@ -35,7 +35,7 @@ impl Controller {
                 self.previous = None;
                 let bad = std::mem::replace(&mut self.current, previous);
                 self.record(
-                    Outcome::RolledBack,
+                    EventKind::RolledBack,
                     Stage::Full,
                     bad.version,
                     Some(loss),
@@ -64,16 +64,16 @@ impl Controller {
         let candidate = Component { version: version.clone(), ..self.model.clone() };
         if self.options.canary_share > 0.0 {
             self.canary = Some(candidate);
-            self.record(Outcome::Promoted, Stage::Canary, version, gain, "");
+            self.record(EventKind::Promoted, Stage::Canary, version, gain, "");
         } else {
             self.previous = Some(std::mem::replace(&mut self.current, candidate));
-            self.record(Outcome::Promoted, Stage::Full, version, gain, "");
+            self.record(EventKind::Promoted, Stage::Full, version, gain, "");
         }
         self.publish();
     }
 
     /// A canary must show its gain again, on samples that the candidate was not fitted to.
-    fn judge_canary(&mut self, canary: Component, recent: usize) {
+    fn evaluate_canary(&mut self, canary: Component, recent: usize) {
         if recent < self.options.canary_least {
             self.canary = Some(canary);
             return;
@@ -81,14 +81,14 @@ impl Controller {
         let gain = self.compare(&canary, &self.current, recent);
         let version = canary.version.clone();
         let bound = self.options.bound;
-        let telling = gain.tried >= LEAST_TRIED;
-        if telling && gain.lower(bound) > self.options.margin {
+        let enough = gain.differing >= LEAST_DIFFERING;
+        if enough && gain.lower(bound) > self.options.margin {
             self.previous = Some(std::mem::replace(&mut self.current, canary));
-            self.record(Outcome::Promoted, Stage::Full, version, Some(gain), "");
-        } else if (telling && gain.upper(bound) < 0.0)
+            self.record(EventKind::Promoted, Stage::Full, version, Some(gain), "");
+        } else if (enough && gain.upper(bound) < 0.0)
             || recent >= CANARY_PATIENCE * self.options.canary_least
         {
-            self.record(Outcome::RolledBack, Stage::Canary, version, Some(gain), "");
+            self.record(EventKind::RolledBack, Stage::Canary, version, Some(gain), "");
         } else {
             self.canary = Some(canary);
             return;
@@ -106,26 +106,26 @@ impl Controller {
         } else {
             components[0].share = 1.0;
         }
-        // A version names one mixture for ever: going back is a new one.
+        // A version names one mixture forever: going back is a new one.
         self.versions += 1;
         self.snapshot =
             Snapshot { version: self.versions.to_string(), components, ..self.snapshot.clone() };
     }
 
-    /// A person promotes: the canary to all traffic, or else the candidate to a canary.
+    /// Promotes by hand: the canary to all traffic, or else the candidate to a canary.
     pub fn promote(&mut self) {
         if let Some(canary) = self.canary.take() {
             let version = canary.version.clone();
             self.previous = Some(std::mem::replace(&mut self.current, canary));
-            self.record(Outcome::Promoted, Stage::Full, version, None, "by hand");
+            self.record(EventKind::Promoted, Stage::Full, version, None, "by hand");
             self.publish();
         } else {
             self.advance(None);
         }
     }
 
-    /// A person rolls back: the canary ends, or else the policy before returns. `false` when
-    /// there is neither.
+    /// Rolls back by hand: the canary ends, or else the policy before returns. `false` when there
+    /// is neither.
     pub fn roll_back(&mut self) -> bool {
         let bad = match (self.canary.take(), self.previous.take()) {
             (Some(canary), previous) => {
@@ -135,7 +135,7 @@ impl Controller {
             (None, Some(previous)) => std::mem::replace(&mut self.current, previous),
             (None, None) => return false,
         };
-        self.record(Outcome::RolledBack, Stage::Full, bad.version, None, "by hand");
+        self.record(EventKind::RolledBack, Stage::Full, bad.version, None, "by hand");
         self.publish();
         true
     }

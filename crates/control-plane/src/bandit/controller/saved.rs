@@ -1,4 +1,4 @@
-//! What the next process needs.
+//! What the next process resumes from.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -35,7 +35,7 @@ impl Controller {
         }
     }
 
-    /// Takes up a saved state; `None`, and nothing changed, when it is for other targets,
+    /// Restores a saved state; `None`, and nothing changed, when it is for other targets,
     /// penalties or features.
     pub fn restore(&mut self, saved: &Saved) -> Option<()> {
         let snapshot = Snapshot::parse(saved.snapshot.as_bytes()).ok()?;
