@@ -6,29 +6,29 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::{BadInput, evaluate};
+use super::{BadInput, args, models, shutdown};
 use pointsman_control_plane::bandit::{ControllerOptions, Learners, Prior};
 use pointsman_control_plane::serve::{Options, ServeError, State, serve};
 use pointsman_core::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
 ///
-/// The filter posts its decisions here and asks for the policy; whoever knows how good an answer
-/// was posts a reward. Everything is in one state file, or in Redis for several processes. The
-/// dashboard is at `/`.
+/// The filter posts its decisions here and fetches the policy; anyone who knows how good an answer
+/// was posts a reward. All state is in one file, or in Redis for several processes. The dashboard
+/// is at `/`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Address to listen on; loopback unless told otherwise
+    /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8088", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The file that holds all state; made when absent
+    /// File that holds all state; created when absent
     #[arg(long, default_value = "pointsman.state", value_name = "FILE")]
     state: PathBuf,
-    /// A Redis or Valkey that holds all state instead, for any number of processes:
+    /// Redis or Valkey that holds all state instead, for any number of processes:
     /// redis://host:port/database
     #[arg(long, value_name = "URL", conflicts_with = "state", env = "POINTSMAN_STORE")]
     store: Option<String>,
-    /// Secret that decision ids are signed with, as in the filter's `control.key`
+    /// Secret that decision IDs are signed with, as in the filter's `control.key`
     #[arg(long, env = "POINTSMAN_KEY", hide_env_values = true)]
     key: String,
     /// Bearer token of posts, as in the filter's `control.token`
@@ -50,41 +50,42 @@ pub(super) struct Args {
     /// Thresholds of all but the strongest target, as in the filter; the model's when absent
     #[arg(long, value_delimiter = ',')]
     thresholds: Option<Vec<f32>>,
-    /// The explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
-    #[arg(long, value_parser = super::simulate::explorer)]
+    /// Explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
+    #[arg(long, value_parser = args::explorer)]
     explorer: Option<Explorer>,
-    /// Policies of the filter's configuration that get a learner of their own; all others share one
+    /// Policies of the filter's configuration that get a learner of their own; the others share the
+    /// global one
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     segments: Vec<String>,
     /// Samples after which an old one counts for 1/e
     #[arg(long, default_value_t = 50_000.0)]
     memory: f64,
-    /// Share of the traffic that tries a new policy first; 0 publishes at once
+    /// Share of the traffic that tries a new policy first; 0 publishes it at once
     #[arg(long, default_value_t = 0.1)]
     canary: f64,
-    /// What a new policy must earn more than the current one, at its lower bound
+    /// Reward that the lower bound of a new policy must gain over the current one
     #[arg(long, default_value_t = 0.001)]
     margin: f64,
-    /// Publish nothing by itself; a person promotes
+    /// Publish only what a person promotes
     #[arg(long)]
     manual: bool,
-    /// Seconds after a decision in which a reward counts
+    /// Seconds after its decision during which a reward counts
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     attribution: u64,
-    /// Decisions that wait for a reward at most
+    /// Maximum decisions that wait for a reward
     #[arg(long, default_value_t = 1_000_000)]
     pending: usize,
-    /// Lines a second that are taken at most
+    /// Maximum lines per second
     #[arg(long, default_value_t = 100_000)]
     rate: u32,
-    /// Admin address of a cache that is told of rewards for its answers: http://host:port; repeat
-    /// for more
+    /// Admin address of a cache that rewards for its answers are sent to: http://host:port; repeat
+    /// for several
     #[arg(long, value_name = "URL", value_parser = cache)]
     cache: Vec<Uri>,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    let classifier = evaluate::load(args.model.as_deref())?;
+    let classifier = models::load(args.model.as_deref())?;
     let scored = &classifier.manifest().targets;
     let thresholds =
         args.thresholds.unwrap_or_else(|| scored.iter().map(|target| target.threshold).collect());
@@ -92,23 +93,26 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if targets != scored.len() + 1 || thresholds.len() + 1 != targets || args.costs.len() != targets
     {
         let message = format!(
-            "{targets} targets, {} costs and {} thresholds do not fit a model that scores {}",
+            "{targets} targets, {} costs and {} thresholds do not match a model that scores {}",
             args.costs.len(),
             thresholds.len(),
             scored.len()
         );
-        let hint = "give one cost per target, and one threshold per target but the strongest";
+        let hint = "pass one cost per target, and one threshold per target but the strongest";
         return Err(BadInput::new(message).hint(hint).into());
     }
     for (name, secret) in [("key", &args.key), ("token", &args.token)] {
-        // As the filter's configuration demands.
+        // The rule of the filter's configuration.
         if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let error = BadInput::new(format!("the {name} must be 16 or more visible characters"));
+            let error =
+                BadInput::new(format!("--{name}: must be at least 16 visible ASCII characters"));
             return Err(error.hint("openssl rand -hex 32").into());
         }
     }
     if !(0.0..=0.5).contains(&args.canary) || args.memory.is_nan() || args.memory < 100.0 {
-        return Err(BadInput::new("--canary is 0 to 0.5, --memory at least 100").into());
+        return Err(
+            BadInput::new("--canary: must be 0 to 0.5; --memory: must be at least 100").into()
+        );
     }
     let penalties: Vec<f32> = args.costs.iter().map(|cost| args.lambda * cost).collect();
     let prior = Prior::warm(&thresholds, &penalties);
@@ -133,11 +137,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     };
     let ready = |address, warning: Option<String>| {
         if let Some(warning) = warning {
-            tell!("warning: {warning}");
+            report!("warning: {warning}");
         }
-        tell!("listening on http://{address}/");
+        report!("listening on http://{address}/");
     };
-    serve(options, ready).map_err(|error| match error {
+    serve(&options, shutdown::requested, ready).map_err(|error| match error {
         ServeError::State { .. } | ServeError::Redis(_) | ServeError::Listen { .. } => {
             BadInput::new(error).into()
         }
@@ -160,14 +164,15 @@ fn check_segments(names: &[String], largest: usize) -> Result<(), BadInput> {
     distinct.sort_unstable();
     distinct.dedup();
     if distinct.len() < names.len() || names.iter().any(String::is_empty) {
-        return Err(BadInput::new("--segments: each name once, and none empty"));
+        return Err(BadInput::new("--segments: must list each name once, and none empty"));
     }
     if names.len() > MAX_SEGMENTS {
-        return Err(BadInput::new(format!("--segments: at most {MAX_SEGMENTS}")));
+        return Err(BadInput::new(format!("--segments: must be at most {MAX_SEGMENTS}")));
     }
     if largest > MAX_SNAPSHOT_BYTES {
-        let error = format!("a snapshot might have {largest} bytes, at most {MAX_SNAPSHOT_BYTES}");
-        let hint = "name fewer segments, or take an explorer that needs no standard errors";
+        let error =
+            format!("a snapshot could have {largest} bytes: must be at most {MAX_SNAPSHOT_BYTES}");
+        let hint = "name fewer segments, or choose an explorer that needs no standard errors";
         return Err(BadInput::new(error).hint(hint));
     }
     Ok(())

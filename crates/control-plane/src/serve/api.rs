@@ -14,14 +14,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
-use super::Options;
-use super::attribution::Counts;
+use super::journal::{Counts, Handle, Job, Post};
 use super::learning::{Command, Learner};
 use super::line::{self, Reject, Stored};
+use super::options::Options;
 use super::status::Shared;
-use super::writer::{Handle, Job};
 use pointsman_core::control_plane::Signer;
 
 /// Largest body of a post, in bytes.
@@ -83,13 +83,12 @@ impl Api {
     fn admits(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
         let Some(given) = given.strip_prefix(b"Bearer ") else { return false };
-        let token = self.inner.token.as_bytes();
-        // Every byte is looked at, so that time tells nothing about the token.
-        given.len() == token.len()
-            && given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+        // In constant time, so that the time of an answer says nothing about the token.
+        given.ct_eq(self.inner.token.as_bytes()).into()
     }
 
-    /// Parses every line, writes those that hold and answers with what became of all.
+    /// Parses every line, writes those that are valid and answers with the number of lines by
+    /// result.
     async fn take(
         &self,
         headers: &HeaderMap,
@@ -122,16 +121,16 @@ impl Api {
             return (status, json(&refused)).into_response();
         }
         let (done, answer) = oneshot::channel();
-        if !self.inner.writer.send(Job::Lines { lines, done }) {
+        if !self.inner.writer.send(Job::Post(Post { lines, done })) {
             return busy(StatusCode::SERVICE_UNAVAILABLE);
         }
         match answer.await {
-            Ok(Ok(mut counts)) => {
+            Ok(mut counts) => {
                 counts += refused;
                 json(&counts)
             }
-            // The store is full or gone for now.
-            _ => busy(StatusCode::SERVICE_UNAVAILABLE),
+            // The store is full or unavailable for now.
+            Err(_) => busy(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
@@ -144,15 +143,20 @@ impl Api {
         if !self.admits(headers) {
             return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
         }
-        let place =
-            if body.is_empty() { Ok(Place::default()) } else { serde_json::from_slice(body) };
-        let Ok(Place { segment }) = place else {
-            return (StatusCode::BAD_REQUEST, "not {\"segment\": NAME}\n").into_response();
+        let order =
+            if body.is_empty() { Ok(Order::default()) } else { serde_json::from_slice(body) };
+        let Ok(Order { segment }) = order else {
+            return (StatusCode::BAD_REQUEST, "body must be {\"segment\": NAME}\n").into_response();
         };
-        if self.inner.learner.order(command(segment)).await {
+        let command = command(segment);
+        let refused = match command {
+            Command::Promote(_) => "no candidate to promote\n",
+            Command::RollBack(_) => "no policy to roll back\n",
+        };
+        if self.inner.learner.order(command).await {
             (StatusCode::OK, "done\n").into_response()
         } else {
-            (StatusCode::CONFLICT, "there is nothing to do\n").into_response()
+            (StatusCode::CONFLICT, refused).into_response()
         }
     }
 }
@@ -197,10 +201,10 @@ async fn metrics(State(api): State<Api>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], api.inner.shared.metrics()).into_response()
 }
 
-/// The body of an order: where it holds; empty where no segment decides.
+/// The body of an order: its segment, empty for the global learner.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct Order {
     #[serde(default)]
     segment: String,
 }
@@ -226,7 +230,8 @@ async fn dashboard() -> Response {
     (headers, include_str!("dashboard.html")).into_response()
 }
 
-/// A token bucket that holds two seconds' worth.
+/// A token bucket that holds two seconds' worth. A batch may overdraw it, so that one of any size
+/// passes and the next waits longer; `governor` would refuse a batch larger than its burst.
 struct Rate {
     per_second: f64,
     left: f64,
@@ -238,7 +243,7 @@ impl Rate {
         Rate { per_second, left: 2.0 * per_second, filled: Instant::now() }
     }
 
-    /// Takes `wanted`, if there is anything left; one batch may overdraw, the next then waits.
+    /// Takes `wanted`, if anything is left.
     fn take(&mut self, wanted: f64) -> bool {
         let now = Instant::now();
         let gained = self.per_second * now.duration_since(self.filled).as_secs_f64();

@@ -15,10 +15,10 @@ use super::status::Shared;
 
 /// Rewards that wait for one cache; beyond that, they are dropped.
 const QUEUE: usize = 1024;
-/// A cache that does not answer for so long is taken for gone.
+/// A cache that does not answer for this long is considered gone.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What became of rewards, one for each cache.
+/// Rewards by result, counted per cache.
 #[derive(Default)]
 pub struct Forwarded {
     pub sent: AtomicU64,
@@ -26,7 +26,7 @@ pub struct Forwarded {
     pub dropped: AtomicU64,
 }
 
-/// A reward of the entry that the cache calls so.
+/// A reward for an entry of a cache.
 struct Reward {
     cache_id: u64,
     reward: f32,
@@ -39,8 +39,8 @@ pub struct Caches {
 }
 
 impl Caches {
-    /// Starts a thread for each cache, so that one that is gone holds up no other. The threads end
-    /// with the process: what is still queued then is worth no waiting.
+    /// Starts a thread for each cache, so that one that is gone does not hold up the others. The
+    /// threads end with the process: what is still queued then is not worth waiting for.
     pub fn start(addresses: &[Uri], shared: &Arc<Shared>) -> Self {
         let start = |address: &Uri| {
             let (queue, rewards) = sync_channel(QUEUE);
@@ -53,8 +53,8 @@ impl Caches {
         Caches { queues: addresses.iter().map(start).collect(), shared: Arc::clone(shared) }
     }
 
-    /// Queues what this line says of a cache's answer, if it does. Never waits.
-    pub fn tell(&self, line: &Stored) {
+    /// Queues the reward of this line for the cache's entry, if it names one. Never waits.
+    pub fn forward(&self, line: &Stored) {
         let Stored::Feedback { cache_id: Some(cache_id), reward, .. } = *line else { return };
         for queue in &self.queues {
             if queue.try_send(Reward { cache_id, reward }).is_err() {

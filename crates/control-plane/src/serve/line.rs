@@ -1,12 +1,13 @@
-//! Lines of the API, checked, and the compact form in which they are kept.
+//! Lines of the API, parsed and checked.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::bandit::Sample;
 use pointsman_core::control_plane::{DecisionId, Signer};
 use pointsman_core::policy::bandit::{MAX_DIMENSIONS, SegmentId, segment_id};
-use pointsman_core::reason::Source;
+use pointsman_core::reason::{Reason, Source};
 use pointsman_core::record::unpack;
 
 /// One thing that happened.
@@ -14,33 +15,54 @@ use pointsman_core::record::unpack;
 pub enum Stored {
     Decision {
         id: DecisionId,
-        target: u8,
-        /// Whether the bandit drew it: only then does its propensity say something.
-        drawn: bool,
-        explored: bool,
-        propensity: f32,
-        /// Empty when the classifier was not asked.
-        context: Vec<f32>,
-        segment: SegmentId,
+        decision: Decision,
     },
     Feedback {
         id: DecisionId,
+        /// 0..=1.
         reward: f32,
         rank: Rank,
-        /// What a cache calls the entry that it answered from. Nothing is learnt from it, so it is
-        /// not kept.
+        /// ID of the cache entry that answered. Nothing is learnt from it, so it is not kept.
         cache_id: Option<u64>,
     },
 }
 
-/// Whose word counts more about one decision.
+/// What is learnt from a decision once it has a reward.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Position of the target.
+    pub target: u8,
+    /// Whether the bandit drew it: only then does its propensity mean something.
+    pub drawn: bool,
+    pub explored: bool,
+    /// In (0, 1].
+    pub propensity: f32,
+    /// At most [`MAX_DIMENSIONS`] finite numbers; empty when the classifier was not asked.
+    pub context: Box<[f32]>,
+    pub segment: SegmentId,
+}
+
+impl Decision {
+    /// The decision with a reward.
+    pub fn sample(&self, reward: f32) -> Sample {
+        Sample {
+            context: self.context.to_vec(),
+            target: usize::from(self.target),
+            propensity: f64::from(self.propensity),
+            reward,
+            segment: self.segment,
+        }
+    }
+}
+
+/// Which of several rewards for one decision counts: the one of the highest rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// Read from the response.
     Implicit = 1,
     /// The client asked the same again.
     AskedAgain = 2,
-    /// A person or a program said so.
+    /// A person or a program gave it.
     Explicit = 3,
 }
 
@@ -52,19 +74,27 @@ impl Rank {
             _ => Rank::Explicit,
         }
     }
+
+    /// The rank that was written as this byte.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Rank::Implicit, Rank::AskedAgain, Rank::Explicit]
+            .into_iter()
+            .find(|rank| *rank as u8 == byte)
+    }
 }
 
-/// Why a line is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a line is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reject {
+    #[error("not the JSON of such a line")]
     Malformed,
-    /// The id carries no tag of our key.
+    #[error("the ID is not signed with our key")]
     Forged,
-    /// A target, number or context that cannot be.
+    #[error("unknown target, or a number or context out of range")]
     Invalid,
 }
 
-/// A decision record; fields that are not named here are not needed.
+/// A decision record; other fields are ignored.
 #[derive(Deserialize)]
 struct DecisionLine<'l> {
     #[serde(borrow)]
@@ -97,7 +127,7 @@ struct FeedbackLine<'l> {
 ///
 /// # Errors
 ///
-/// Why it is not taken.
+/// Why it is refused.
 pub fn decision(line: &[u8], signer: &Signer, targets: &[String]) -> Result<Stored, Reject> {
     let line: DecisionLine = serde_json::from_slice(line).map_err(|_| Reject::Malformed)?;
     let id = signer.verify(&line.decision_id).ok_or(Reject::Forged)?;
@@ -111,22 +141,22 @@ pub fn decision(line: &[u8], signer: &Signer, targets: &[String]) -> Result<Stor
     if !finite || context.len() > MAX_DIMENSIONS || !propensity_holds {
         return Err(Reject::Invalid);
     }
-    Ok(Stored::Decision {
-        id,
+    let decision = Decision {
         target: u8::try_from(target).map_err(|_| Reject::Invalid)?,
         drawn: line.source == Source::Bandit.name(),
-        explored: line.reason == "bandit_explored",
+        explored: line.reason == Reason::BanditExplored.name(),
         propensity: line.propensity,
-        context,
+        context: context.into(),
         segment: segment_id(line.policy.as_deref().unwrap_or_default()),
-    })
+    };
+    Ok(Stored::Decision { id, decision })
 }
 
 /// Reads a reward.
 ///
 /// # Errors
 ///
-/// Why it is not taken.
+/// Why it is refused.
 pub fn feedback(line: &[u8], signer: &Signer) -> Result<Stored, Reject> {
     let line: FeedbackLine = serde_json::from_slice(line).map_err(|_| Reject::Malformed)?;
     let id = signer.verify(&line.decision_id).ok_or(Reject::Forged)?;
@@ -147,76 +177,6 @@ fn cache_id(digits: &str) -> Option<u64> {
     whole.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Encodes a batch: a tag byte, the id, and the fields in little-endian order.
-pub fn encode(batch: &[Stored]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(batch.len() * 128);
-    for stored in batch {
-        match stored {
-            Stored::Decision { id, target, drawn, explored, propensity, context, segment } => {
-                bytes.push(1);
-                bytes.extend_from_slice(id);
-                bytes.push(*target);
-                bytes.push(u8::from(*drawn) | u8::from(*explored) << 1);
-                bytes.extend_from_slice(&propensity.to_le_bytes());
-                // At most MAX_DIMENSIONS.
-                bytes.push(context.len() as u8);
-                bytes.extend(context.iter().flat_map(|value| value.to_le_bytes()));
-                bytes.extend_from_slice(&segment.to_le_bytes());
-            }
-            Stored::Feedback { id, reward, rank, .. } => {
-                bytes.push(2);
-                bytes.extend_from_slice(id);
-                bytes.extend_from_slice(&reward.to_le_bytes());
-                bytes.push(*rank as u8);
-            }
-        }
-    }
-    bytes
-}
-
-/// The inverse of [`encode`]; `None` for bytes that it cannot have made.
-pub fn decode(mut bytes: &[u8]) -> Option<Vec<Stored>> {
-    fn take<'b>(bytes: &mut &'b [u8], n: usize) -> Option<&'b [u8]> {
-        let (head, rest) = bytes.split_at_checked(n)?;
-        *bytes = rest;
-        Some(head)
-    }
-    fn byte(bytes: &mut &[u8]) -> Option<u8> {
-        take(bytes, 1)?.first().copied()
-    }
-    fn float(bytes: &mut &[u8]) -> Option<f32> {
-        Some(f32::from_le_bytes(take(bytes, 4)?.try_into().ok()?))
-    }
-    let mut batch = Vec::new();
-    while !bytes.is_empty() {
-        let kind = byte(&mut bytes)?;
-        let id: DecisionId = take(&mut bytes, 16)?.try_into().ok()?;
-        batch.push(match kind {
-            1 => {
-                let (target, flags) = (byte(&mut bytes)?, byte(&mut bytes)?);
-                let propensity = float(&mut bytes)?;
-                let length = byte(&mut bytes)?;
-                let context = (0..length).map(|_| float(&mut bytes)).collect::<Option<_>>()?;
-                let segment = SegmentId::from_le_bytes(take(&mut bytes, 8)?.try_into().ok()?);
-                let (drawn, explored) = (flags & 1 != 0, flags & 2 != 0);
-                Stored::Decision { id, target, drawn, explored, propensity, context, segment }
-            }
-            2 => {
-                let reward = float(&mut bytes)?;
-                let rank = match byte(&mut bytes)? {
-                    1 => Rank::Implicit,
-                    2 => Rank::AskedAgain,
-                    3 => Rank::Explicit,
-                    _ => return None,
-                };
-                Stored::Feedback { id, reward, rank, cache_id: None }
-            }
-            _ => return None,
-        });
-    }
-    Some(batch)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,29 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_survive_encoding() {
-        let batch = vec![
-            Stored::Decision {
-                id: [1; 16],
-                target: 1,
-                drawn: true,
-                explored: true,
-                propensity: 0.25,
-                context: vec![1.0, -0.5],
-                segment: segment_id("tenant-a"),
-            },
-            Stored::Feedback { id: [2; 16], reward: 0.75, rank: Rank::AskedAgain, cache_id: None },
-        ];
-        let bytes = encode(&batch);
-        assert_eq!(decode(&bytes), Some(batch));
-        for end in 1..bytes.len() {
-            let part = decode(&bytes[..end]);
-            assert!(part.is_none_or(|part| part.len() == 1), "{end}");
-        }
-    }
-
-    #[test]
-    fn lines_that_cannot_be_are_refused_by_kind() {
+    fn invalid_lines_are_refused_by_kind() {
         let signer = signer();
         let id = signer.sign(&[7; 16]);
         let targets = ["cheap".to_owned(), "strong".to_owned()];

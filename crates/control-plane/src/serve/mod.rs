@@ -10,64 +10,34 @@
 //! function of the log, so that a restart neither forgets nor counts twice.
 #![allow(
     clippy::indexing_slicing,
-    reason = "native only: no request of Envoy's is open here that a panic could cost"
+    reason = "no request of Envoy's is open here that a panic could cost"
 )]
 
 mod api;
-mod attribution;
 mod caches;
+mod clock;
+#[cfg(test)]
+mod contract;
+mod file;
+mod journal;
+mod layout;
 mod learning;
 mod line;
+mod metrics;
+mod options;
 mod redis;
 mod status;
-mod store;
-mod writer;
+mod threads;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::Uri;
-use tokio::signal::unix::{SignalKind, signal};
-
-use crate::bandit::Learners;
 use pointsman_core::control_plane::Signer;
 
-pub use self::redis::RedisStoreError;
-pub use line::Stored;
-pub use store::{Store, StoreError};
-
-/// Where all state is.
-#[derive(Clone, Debug)]
-pub enum State {
-    /// One file, of one process.
-    File(PathBuf),
-    /// `redis://host:port/database`, of any number of processes.
-    Redis(String),
-}
-
-/// What `serve` needs to know.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub listen: SocketAddr,
-    pub state: State,
-    /// Secret that decision ids are signed with.
-    pub key: String,
-    /// Bearer token of everything but reading.
-    pub token: String,
-    /// How long after its decision a reward still counts.
-    pub attribution: Duration,
-    /// Decisions that wait for a reward at most; the oldest give way.
-    pub pending: usize,
-    /// Lines a second that are taken at most.
-    pub rate: u32,
-    /// Admin addresses of the caches that are told of rewards for their answers.
-    pub caches: Vec<Uri>,
-    /// As on the first day.
-    pub learners: Learners,
-}
+pub use file::StoreError;
+pub use options::{Options, State};
+pub use redis::RedisStoreError;
+use threads::Threads;
 
 /// Why `serve` ended.
 #[derive(Debug, thiserror::Error)]
@@ -78,38 +48,38 @@ pub enum ServeError {
     Redis(#[from] RedisStoreError),
     #[error("cannot listen on {address}: {error}")]
     Listen { address: SocketAddr, error: std::io::Error },
-    #[error("the key is of no use")]
+    #[error("invalid signing key")]
     Key,
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-/// Runs until SIGTERM or Ctrl-C; then what was accepted is finished and saved. `ready` gets the
-/// address that is listened on, and what the operator should know.
+/// Runs until the future of `end` is ready; then what was accepted is finished and saved. `end` is
+/// called within the Tokio runtime, before `ready` gets the address that is listened on and a
+/// warning for the operator: a client may ask for the end as soon as it sees the address.
 ///
 /// # Errors
 ///
-/// When the state cannot be opened or the address is taken.
-pub fn serve(
-    options: Options,
+/// When the key is invalid, the state cannot be opened or the address is taken.
+pub fn serve<F: Future<Output = ()> + Send + 'static>(
+    options: &Options,
+    end: impl FnOnce() -> std::io::Result<F>,
     ready: impl FnOnce(SocketAddr, Option<String>),
 ) -> Result<(), ServeError> {
     let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
-    let learners = options.learners.clone();
-    let shared = Arc::new(status::Shared::new(&learners));
+    let shared = Arc::new(status::Shared::new(&options.learners));
     let caches = caches::Caches::start(&options.caches, &shared);
-    let (writer, learner, threads) = match &options.state {
-        State::File(path) => start(&options, path, learners, &shared, caches)
+    let Threads { writer, learner, running } = match &options.state {
+        State::File(path) => file::start(path, options, &shared, caches)
             .map_err(|error| ServeError::State { path: path.display().to_string(), error })?,
-        State::Redis(url) => redis::start(url, &options, learners, &shared, caches)?,
+        State::Redis(url) => redis::start(url, options, &shared, caches)?,
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let warning = shared.warning();
-    let api = api::Api::new(&options, signer, shared, writer.clone(), learner);
+    let api = api::Api::new(options, signer, shared, writer.clone(), learner);
     let served = runtime.block_on(async {
-        // Whoever sees the address may end us: the signals are ours before.
-        let ended = ended()?;
+        let ended = end()?;
         let listener = tokio::net::TcpListener::bind(options.listen)
             .await
             .map_err(|error| ServeError::Listen { address: options.listen, error })?;
@@ -120,44 +90,8 @@ pub fn serve(
     // No handler is left that could send: what is queued is written, then learnt, then saved.
     drop(runtime);
     writer.stop();
-    for thread in threads {
+    for thread in running {
         let _ = thread.join();
     }
     served
-}
-
-/// Starts the threads that work on a state file.
-fn start(
-    options: &Options,
-    path: &Path,
-    learners: Learners,
-    shared: &Arc<status::Shared>,
-    caches: caches::Caches,
-) -> Result<(writer::Handle, learning::Learner, Vec<JoinHandle<()>>), StoreError> {
-    let store = Store::open(path)?;
-    let mut attribution = attribution::Attribution::new(options.attribution, options.pending);
-    let resumed = learning::resume(learners, &store, &mut attribution)?;
-    let (learner, learning) = learning::start(resumed, Arc::clone(shared));
-    let shared = Arc::clone(shared);
-    let writer = writer::Writer { store, attribution, learner: learner.clone(), shared, caches };
-    let (writer, writing) = writer.start();
-    Ok((writer, learner, vec![writing, learning]))
-}
-
-/// Ends with the first SIGTERM or Ctrl-C from now on.
-fn ended() -> std::io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Milliseconds since the Unix epoch.
-fn now_ms() -> u64 {
-    let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }

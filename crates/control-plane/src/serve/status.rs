@@ -1,17 +1,16 @@
-//! What the threads tell the world: the snapshot, counters, the recent past.
+//! What the threads publish: the snapshot, counters, the recent past.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::attribution::{Counts, Lesson};
 use super::caches::Forwarded;
+use super::clock::now_ms;
+use super::journal::Counts;
 use super::line::Stored;
-use super::now_ms;
-use crate::bandit::{Event, Learners};
+use super::metrics;
+use crate::bandit::{Event, Learners, Update};
 use pointsman_core::features::digest_of;
 use pointsman_core::policy::bandit::{Component, Snapshot};
 
@@ -25,7 +24,7 @@ pub struct Published {
 /// One policy and its share of the traffic of its segment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Version {
-    /// Empty where no segment decides.
+    /// Empty for the global learner.
     pub segment: String,
     pub version: String,
     pub share: f64,
@@ -69,7 +68,7 @@ pub struct Status {
     pub totals: Bucket,
     pub recent: VecDeque<Bucket>,
     pub events: VecDeque<Dated>,
-    /// What the operator should know of the store.
+    /// A warning about the store.
     pub warning: Option<String>,
 }
 
@@ -82,9 +81,9 @@ const EVENTS: usize = 200;
 pub struct Shared {
     published: RwLock<Arc<Published>>,
     status: Mutex<Status>,
-    /// What was refused here and is not told to the store yet.
+    /// What was refused here and is not reported to the store yet.
     refused: Mutex<Counts>,
-    /// Of this process alone: another replica tells the caches of what it took.
+    /// Of this process alone: each replica forwards the rewards that it took.
     pub forwarded: Forwarded,
 }
 
@@ -132,7 +131,7 @@ impl Shared {
         self.publish_snapshot(learners.snapshot(), learners.seen());
     }
 
-    /// Sends this snapshot from now on, which was learnt from so many samples.
+    /// Sends this snapshot from now on, which was learnt from `samples` samples.
     pub fn publish_snapshot(&self, snapshot: &Snapshot, samples: u64) {
         {
             let mut status = self.lock();
@@ -161,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// Keeps events for people.
+    /// Keeps events for the dashboard.
     pub fn record(&self, events: Vec<Event>) {
         let mut status = self.lock();
         for event in events {
@@ -183,17 +182,17 @@ impl Shared {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells the operator on the dashboard and on standard error.
+    /// Warns the operator, on the dashboard and on standard error.
     pub fn warn(&self, warning: String) {
         self.lock().warning = Some(warning);
     }
 
-    /// What the operator should know.
+    /// The warning for the operator.
     pub fn warning(&self) -> Option<String> {
         self.lock().warning.clone()
     }
 
-    /// Begin of the last bucket that is known.
+    /// Start of the last known bucket, in milliseconds since the Unix epoch.
     pub fn last_bucket(&self) -> Option<u64> {
         self.lock().recent.back().map(|bucket| bucket.at_ms)
     }
@@ -230,7 +229,7 @@ impl Shared {
     }
 
     /// Counts a batch: the lines that were accepted, and what followed from all.
-    pub fn count(&self, lines: &[&Stored], lessons: &[Lesson], counts: Counts, waiting: usize) {
+    pub fn count(&self, lines: &[&Stored], updates: &[Update], counts: Counts, waiting: usize) {
         let now = now_ms();
         let mut status = self.lock();
         let targets = status.targets.len();
@@ -244,7 +243,7 @@ impl Shared {
         }
         let Status { totals, recent, .. } = &mut *status;
         for bucket in recent.back_mut().into_iter().chain([totals]) {
-            bucket.add(lines, lessons);
+            bucket.add(lines, updates);
         }
     }
 
@@ -255,51 +254,7 @@ impl Shared {
 
     /// The present state in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        let status = self.lock();
-        let mut text = String::new();
-        let mut put = |kind: &str, name: &str, help: &str, values: &[(String, f64)]| {
-            // Writing into a string cannot fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for (labels, value) in values {
-                let _ = writeln!(text, "{name}{labels} {value}");
-            }
-        };
-        let decisions: Vec<(String, f64)> = status
-            .targets
-            .iter()
-            .zip(&status.totals.targets)
-            .map(|(name, count)| (format!("{{target=\"{name}\"}}"), *count as f64))
-            .collect();
-        put("counter", "pointsman_serve_decisions_total", "Decisions taken in.", &decisions);
-        let label = |result: &str| format!("{{result=\"{result}\"}}");
-        let lines = status.lines;
-        let results = [
-            ("accepted", lines.accepted),
-            ("duplicate", lines.duplicate),
-            ("early", lines.early),
-            ("late", lines.late),
-            ("forged", lines.forged),
-            ("invalid", lines.invalid),
-        ]
-        .map(|(result, count)| (label(result), count as f64));
-        put("counter", "pointsman_serve_lines_total", "Lines by what became of them.", &results);
-        let one = |value: f64| [(String::new(), value)];
-        let explored = one(status.totals.explored as f64);
-        put("counter", "pointsman_serve_explored_total", "Decisions that explored.", &explored);
-        let rewards = one(status.totals.rewards as f64);
-        put("counter", "pointsman_serve_rewards_total", "Rewards attributed.", &rewards);
-        let sum = one(status.totals.reward_sum);
-        put("counter", "pointsman_serve_reward_sum_total", "Sum of rewards.", &sum);
-        let waiting = one(status.waiting.map_or(f64::NAN, |waiting| waiting as f64));
-        put("gauge", "pointsman_serve_waiting", "Decisions that may be rewarded.", &waiting);
-        let samples = one(status.samples as f64);
-        put("counter", "pointsman_serve_samples_total", "Samples learnt from.", &samples);
-        let Forwarded { sent, failed, dropped } = &self.forwarded;
-        let forwarded = [("sent", sent), ("failed", failed), ("dropped", dropped)]
-            .map(|(result, count)| (label(result), count.load(Ordering::Relaxed) as f64));
-        let name = "pointsman_serve_cache_feedback_total";
-        put("counter", name, "Rewards for caches by what became of them.", &forwarded);
-        text
+        metrics::page(&self.lock(), &self.forwarded)
     }
 }
 
@@ -323,23 +278,23 @@ impl Bucket {
         }
     }
 
-    fn add(&mut self, lines: &[&Stored], lessons: &[Lesson]) {
+    fn add(&mut self, lines: &[&Stored], updates: &[Update]) {
         for line in lines {
-            if let Stored::Decision { target, explored, context, .. } = line {
-                if let Some(count) = self.targets.get_mut(usize::from(*target)) {
+            if let Stored::Decision { decision, .. } = line {
+                if let Some(count) = self.targets.get_mut(usize::from(decision.target)) {
                     *count += 1;
                 }
-                self.explored += u64::from(*explored);
-                self.scored += u64::from(!context.is_empty());
+                self.explored += u64::from(decision.explored);
+                self.scored += u64::from(!decision.context.is_empty());
             }
         }
-        for lesson in lessons {
-            match lesson {
-                Lesson::Learn { sample, .. } => {
+        for update in updates {
+            match update {
+                Update::Learn { sample, .. } => {
                     self.rewards += 1;
                     self.reward_sum += f64::from(sample.reward);
                 }
-                Lesson::Correct { sample, reward } => {
+                Update::Correct { sample, reward } => {
                     self.reward_sum += f64::from(reward - sample.reward);
                 }
             }

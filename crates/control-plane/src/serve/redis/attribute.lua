@@ -1,15 +1,32 @@
--- Attributes lines: each decision and each reward once, whoever takes them in and however often.
+-- Attributes lines: each decision and each reward once, whichever replica takes them in and
+-- however often.
 --
--- KEYS: 1 stream of lessons, 2 totals, 3 prefix of pending decisions, 4 prefix of recent buckets
+-- KEYS: 1 stream of updates, 2 totals, 3 prefix of pending decisions, 4 prefix of recent buckets
 -- ARGV: 1 milliseconds that a decision waits for its reward, 2 length of a bucket in
---       milliseconds, 3 buckets that are kept, then one line an argument (line.rs, `encode`)
+--       milliseconds, 3 buckets that are kept, then one line per argument
 -- Returns accepted, duplicate, early, and which lines are the duplicates, from 0.
 --
--- A pending value is 1, reward (4 bytes), rank (0: none yet), target, flags, propensity (4),
--- length, context; or, for a reward that came before its decision, 2, reward, rank.
-local lessons, totals = KEYS[1], KEYS[2]
+-- A pending value is a decision with its outcome (rank 0: none yet), or the outcome of a decision
+-- that is still to come (kind FEEDBACK).
+--
+-- Layout, rendered by layout.rs; bytes count from 1.
+--   line: kind 1, ID 2-17, decision or outcome 18-
+--   outcome: reward 1-4, rank 5
+--   decision: target 1, flags 2, propensity 3-6, length 7, context and segment 8-
+--   pending: kind 1, outcome 2-6, decision 7-
+--   update: kind 1, before 2-5, reward 6-9, decision 10-
+local DECISION, FEEDBACK = '\1', '\2'
+local LEARN, CORRECT = '\1', '\2'
+local ID, ID_END, BODY = 2, 17, 18
+local REWARD, REWARD_END, RANK = 1, 4, 5
+local TARGET, FLAGS, LENGTH = 1, 2, 7
+local KEPT, KEPT_END = 2, 6
+local KEPT_DECISION = 7
+
+local updates, totals = KEYS[1], KEYS[2]
 local ttl = tonumber(ARGV[1])
 local none = '\0\0\0\0'
+local unrewarded = none .. '\0'
 local found, out, again = {}, {}, {}
 
 local function count(name, by)
@@ -21,64 +38,66 @@ local function repeated(line)
   again[#again + 1] = line
 end
 
+local function reward_of(outcome)
+  return outcome:sub(REWARD, REWARD_END)
+end
+
 local function number(reward)
   return (struct.unpack('<f', reward))
 end
 
 -- A decision without a context teaches nothing.
-local function learn(kind, old, reward, decision)
-  if decision:byte(7) > 0 then
-    out[#out + 1] = kind .. old .. reward .. decision
-    if kind == '\1' then
+local function learn(kind, before, reward, decision)
+  if decision:byte(LENGTH) > 0 then
+    out[#out + 1] = kind .. before .. reward .. decision
+    if kind == LEARN then
       count('rewards', 1)
       count('reward_sum', number(reward))
     else
-      count('reward_sum', number(reward) - number(old))
+      count('reward_sum', number(reward) - number(before))
     end
   end
 end
 
 for i = 4, #ARGV do
   local line = ARGV[i]
-  local key = KEYS[3] .. line:sub(2, 17)
+  local key = KEYS[3] .. line:sub(ID, ID_END)
+  local body = line:sub(BODY)
   local kept = redis.call('GET', key)
-  if line:byte(1) == 1 then
-    local decision = line:sub(18)
-    if kept and kept:byte(1) == 1 then
+  local decided = kept and kept:sub(1, 1) == DECISION
+  local outcome = kept and kept:sub(KEPT, KEPT_END) or unrewarded
+  if line:sub(1, 1) == DECISION then
+    if decided then
       repeated(i - 4)
     else
       count('accepted', 1)
-      count('target:' .. decision:byte(1), 1)
-      count('explored', bit.rshift(decision:byte(2), 1))
-      count('scored', decision:byte(7) > 0 and 1 or 0)
-      local told = none .. '\0'
+      count('target:' .. body:byte(TARGET), 1)
+      count('explored', bit.rshift(body:byte(FLAGS), 1))
+      count('scored', body:byte(LENGTH) > 0 and 1 or 0)
       if kept then
-        told = kept:sub(2, 6)
-        learn('\1', none, kept:sub(2, 5), decision)
+        learn(LEARN, none, reward_of(outcome), body)
       end
-      redis.call('SET', key, '\1' .. told .. decision, 'PX', ttl)
+      redis.call('SET', key, DECISION .. outcome .. body, 'PX', ttl)
     end
+  elseif not kept then
+    count('early', 1)
+    redis.call('SET', key, FEEDBACK .. body, 'PX', ttl)
+  elseif outcome:byte(RANK) >= body:byte(RANK) then
+    repeated(i - 4)
+  elseif decided then
+    count('accepted', 1)
+    local decision = kept:sub(KEPT_DECISION)
+    local kind = outcome:byte(RANK) == 0 and LEARN or CORRECT
+    learn(kind, reward_of(outcome), reward_of(body), decision)
+    redis.call('SET', key, DECISION .. body .. decision, 'KEEPTTL')
   else
-    local reward, rank = line:sub(18, 21), line:byte(22)
-    if not kept then
-      count('early', 1)
-      redis.call('SET', key, '\2' .. line:sub(18, 22), 'PX', ttl)
-    elseif kept:byte(6) >= rank then
-      repeated(i - 4)
-    elseif kept:byte(1) == 2 then
-      count('early', 1)
-      redis.call('SET', key, '\2' .. line:sub(18, 22), 'KEEPTTL')
-    else
-      count('accepted', 1)
-      local decision = kept:sub(7)
-      learn(kept:byte(6) == 0 and '\1' or '\2', kept:sub(2, 5), reward, decision)
-      redis.call('SET', key, '\1' .. line:sub(18, 22) .. decision, 'KEEPTTL')
-    end
+    count('early', 1)
+    redis.call('SET', key, FEEDBACK .. body, 'KEEPTTL')
   end
 end
 
 if #out > 0 then
-  redis.call('XADD', lessons, '*', 'l', table.concat(out))
+  redis.call('XADD', updates, '*', 'l', table.concat(out))
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000

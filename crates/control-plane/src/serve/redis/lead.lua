@@ -1,4 +1,4 @@
--- Takes or keeps the lead, for so long.
+-- Takes or keeps the lead, for a time.
 --
 -- KEYS: 1 leader  ARGV: 1 replica, 2 milliseconds
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use redis::streams::{StreamId, StreamRangeReply};
 use redis::{Connection, RedisResult, Script, cmd};
 
-use super::lesson::{self, Sums};
-use super::{ANSWERS, EVENTS, GROUP, LEADER, LESSONS, ORDERS, SNAPSHOT, STATE, SUMS, TOTALS};
-use crate::bandit::Learners;
-use crate::serve::attribution::Lesson;
+use super::sums::Sums;
+use super::{ANSWERS, EVENTS, GROUP, LEADER, ORDERS, SNAPSHOT, STATE, SUMS, TOTALS, UPDATES};
+use crate::bandit::{Learners, Sample, Update};
+use crate::serve::clock::now_ms;
+use crate::serve::layout::decode_updates;
 use crate::serve::learning::Command;
-use crate::serve::now_ms;
 use crate::serve::status::Dated;
 
 /// Entries of one look at the stream.
@@ -33,8 +33,8 @@ impl Leader {
     pub fn begin(connection: &mut Connection, mut learners: Learners) -> RedisResult<Self> {
         let state: Option<Vec<u8>> = cmd("GET").arg(STATE).query(connection)?;
         if let Some(state) = state {
-            // The policy is ours, so that a state that cannot be taken up is another version's:
-            // learning begins anew.
+            // The policy is ours, so a state that cannot be restored is another version's: start
+            // again.
             let _ = learners.restore(&state);
         }
         let mut pages: Vec<StreamId> = Vec::new();
@@ -42,7 +42,7 @@ impl Leader {
         let mut samples = 0;
         while samples < learners.options().window {
             let mut read = cmd("XREVRANGE");
-            read.arg(LESSONS).arg(&end).arg("-").arg("COUNT").arg(ENTRIES);
+            read.arg(UPDATES).arg(&end).arg("-").arg("COUNT").arg(ENTRIES);
             let page: StreamRangeReply = read.query(connection)?;
             let Some(oldest) = page.ids.last() else { break };
             end = format!("({}", oldest.id);
@@ -77,8 +77,8 @@ impl Leader {
         }
     }
 
-    /// Looks at what is new, learns what was summed up, carries out orders, publishes. `false`
-    /// when another leads meanwhile: nothing was changed.
+    /// Reads new entries, learns what was summed up, carries out orders, publishes. `false` when
+    /// another leads by now: nothing was changed.
     pub fn step(&mut self, connection: &mut Connection, name: &str) -> RedisResult<bool> {
         self.watch(connection)?;
         let sums: Vec<Vec<u8>> = cmd("LRANGE").arg(SUMS).arg(0).arg(STEP - 1).query(connection)?;
@@ -101,7 +101,7 @@ impl Leader {
         let state = self.learners.save();
         let first = self.window.front().map_or(self.last.as_str(), |(id, _)| id);
         let mut publish = self.publish.prepare_invoke();
-        for key in [LEADER, SUMS, ORDERS, STATE, SNAPSHOT, EVENTS, LESSONS, ANSWERS, TOTALS] {
+        for key in [LEADER, SUMS, ORDERS, STATE, SNAPSHOT, EVENTS, UPDATES, ANSWERS, TOTALS] {
             publish.key(key);
         }
         publish.arg(name).arg(sums.len()).arg(state).arg(self.learners.snapshot().to_json());
@@ -120,16 +120,16 @@ impl Leader {
     fn watch(&mut self, connection: &mut Connection) -> RedisResult<()> {
         loop {
             let mut read = cmd("XRANGE");
-            read.arg(LESSONS).arg(format!("({}", self.last)).arg("+").arg("COUNT").arg(ENTRIES);
+            read.arg(UPDATES).arg(format!("({}", self.last)).arg("+").arg("COUNT").arg(ENTRIES);
             let page: StreamRangeReply = read.query(connection)?;
             let last = page.ids.len() < ENTRIES;
             for entry in page.ids {
-                let lessons = lessons(&entry);
+                let updates = updates(&entry);
                 let drawn =
-                    lessons.iter().filter(|it| matches!(it, Lesson::Learn { drawn: true, .. }));
+                    updates.iter().filter(|it| matches!(it, Update::Learn { drawn: true, .. }));
                 self.keep(entry.id, drawn.count());
-                for lesson in lessons {
-                    if let Lesson::Learn { sample, drawn } = lesson {
+                for update in updates {
+                    if let Update::Learn { sample, drawn } = update {
                         self.learners.watch(sample, drawn);
                     }
                 }
@@ -140,7 +140,8 @@ impl Leader {
         }
     }
 
-    /// Carries out an order; gives its name and whether there was anything to do.
+    /// Carries out an order; returns its name, and `false` when there was nothing to promote or to
+    /// roll back.
     fn carry_out<'o>(&mut self, order: &'o str) -> (&'o str, bool) {
         let mut words = order.splitn(3, ' ');
         let mut word = || words.next().unwrap_or_default();
@@ -154,16 +155,16 @@ impl Leader {
     }
 }
 
-fn lessons(entry: &StreamId) -> Vec<Lesson> {
+fn updates(entry: &StreamId) -> Vec<Update> {
     let bytes: Vec<u8> = entry.get("l").unwrap_or_default();
-    lesson::read(&bytes).unwrap_or_default()
+    decode_updates(&bytes).unwrap_or_default()
 }
 
 /// The samples of an entry that the bandit drew.
-fn drawn(entry: &StreamId) -> Vec<crate::bandit::Sample> {
-    let of = |lesson| match lesson {
-        Lesson::Learn { sample, drawn: true } => Some(sample),
+fn drawn(entry: &StreamId) -> Vec<Sample> {
+    let of = |update| match update {
+        Update::Learn { sample, drawn: true } => Some(sample),
         _ => None,
     };
-    lessons(entry).into_iter().filter_map(of).collect()
+    updates(entry).into_iter().filter_map(of).collect()
 }

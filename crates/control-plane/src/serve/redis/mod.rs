@@ -1,7 +1,7 @@
 //! State in Redis or Valkey, for several processes at once, any of which may end at any time.
 //!
 //! ```text
-//! any replica: post ─► attribute.lua: pending decisions, each reward once ─► stream of lessons
+//! any replica: post ─► attribute.lua: pending decisions, each reward once ─► stream of updates
 //! every replica, as a consumer of one group: entries ─► sums; sum_up.lua: sums in, entries
 //!                                            acknowledged, both or neither
 //! the leader: sums ─► controller ─► publish.lua: state, snapshot, events, sums out, all or nothing
@@ -12,28 +12,31 @@
 //! claimed by another, or a lead that was lost, leaves everything as it is. So an effect happens
 //! once however often an entry is delivered.
 
+pub(super) mod journal;
 mod leader;
-mod lesson;
 mod replica;
-mod writer;
+mod sums;
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use redis::{Client, Connection, RedisError, RedisResult, cmd};
 
-use super::Options;
+use self::journal::{RedisJournal, Writer};
+use self::replica::Replica;
 use super::caches::Caches;
-use super::learning::{self, Learner};
+use super::journal::Handle;
+use super::learning;
+use super::options::Options;
 use super::status::Shared;
-use super::writer::Handle;
+use super::threads::Threads;
 use crate::bandit::Learners;
 use pointsman_core::features::digest_of;
 use pointsman_core::policy::bandit::Snapshot;
 
-/// All keys have the same hash tag: a script may touch keys of one slot only.
-const LESSONS: &str = "{pointsman}:lessons";
+/// All keys have the same hash tag: a script may touch keys of one slot only. The stream keeps the
+/// name under which servers hold it.
+pub const UPDATES: &str = "{pointsman}:lessons";
 const SUMS: &str = "{pointsman}:sums";
 const LEADER: &str = "{pointsman}:leader";
 const STATE: &str = "{pointsman}:state";
@@ -45,15 +48,15 @@ const POLICY: &str = "{pointsman}:policy";
 const PENDING: &str = "{pointsman}:d:";
 const RECENT: &str = "{pointsman}:recent:";
 const ANSWERS: &str = "{pointsman}:answer:";
-/// Raised whenever lessons, sums or state look otherwise.
+/// Raised whenever the bytes of updates, sums or state change.
 const LAYOUT: u32 = 2;
 /// The consumer group of all replicas.
 const GROUP: &str = "learners";
 
-/// A server that does not answer for so long is taken for gone.
+/// A server that does not answer for this long is considered gone.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a server is of no use.
+/// Why a server was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisStoreError {
     #[error(transparent)]
@@ -64,14 +67,15 @@ pub enum RedisStoreError {
 
 /// A Redis or Valkey.
 #[derive(Clone)]
-struct Server {
+pub struct Server {
     client: Client,
     /// Digest of everything that gives sums their meaning.
     policy: String,
 }
 
 impl Server {
-    fn new(url: &str, learners: &Learners) -> RedisResult<Self> {
+    /// The server at an address, which must hold the state of these learners' policy, or none.
+    pub fn new(url: &str, learners: &Learners) -> RedisResult<Self> {
         let Snapshot { context_hash, targets, penalties, .. } = learners.snapshot();
         let meaning = format!("{LAYOUT} {context_hash} {targets:?} {penalties:?}");
         let url = url.replacen("valkey://", "redis://", 1);
@@ -89,14 +93,14 @@ impl Server {
             return Err(RedisStoreError::OtherPolicy);
         }
         let mut create = cmd("XGROUP");
-        create.arg("CREATE").arg(LESSONS).arg(GROUP).arg("0").arg("MKSTREAM");
+        create.arg("CREATE").arg(UPDATES).arg(GROUP).arg("0").arg("MKSTREAM");
         match create.exec(&mut connection) {
             Err(error) if error.code() != Some("BUSYGROUP") => Err(error.into()),
             _ => Ok(connection),
         }
     }
 
-    /// What makes the server forget what it acknowledged, if it tells.
+    /// The setting that lets the server forget what it acknowledged, if it reports one.
     fn weakness(&self, connection: &mut Connection) -> Option<String> {
         let mut setting = |name: &str| -> Option<String> {
             let answer: Vec<String> = cmd("CONFIG").arg("GET").arg(name).query(connection).ok()?;
@@ -117,20 +121,21 @@ impl Server {
 pub fn start(
     url: &str,
     options: &Options,
-    learners: Learners,
     shared: &Arc<Shared>,
     caches: Caches,
-) -> Result<(Handle, Learner, Vec<JoinHandle<()>>), RedisStoreError> {
-    let server = Server::new(url, &learners)?;
+) -> Result<Threads, RedisStoreError> {
+    let server = Server::new(url, &options.learners)?;
     let mut connection = server.connect()?;
     if let Some(weakness) = server.weakness(&mut connection) {
-        shared.warn(format!("{weakness}: what was acknowledged may be lost when it dies"));
+        shared.warn(format!("{weakness}: acknowledged posts may be lost when Redis dies"));
     }
     let (learner, tasks) = learning::channel();
-    let replica = replica::Replica::new(server.clone(), learners, Arc::clone(shared), tasks);
+    let fresh = options.learners.clone();
+    let replica = Replica::new(server.clone(), fresh, Arc::clone(shared), tasks);
     let (handle, jobs) = Handle::channel();
-    let writer = writer::Writer::new(server, options.attribution, learner.clone(), caches);
-    let threads =
+    let journal = RedisJournal::new(server, options.attribution);
+    let writer = Writer { journal, learner: learner.clone(), caches };
+    let running =
         vec![std::thread::spawn(move || writer.run(&jobs)), std::thread::spawn(|| replica.run())];
-    Ok((handle, learner, threads))
+    Ok(Threads { writer: handle, learner, running })
 }

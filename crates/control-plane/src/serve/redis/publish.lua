@@ -1,7 +1,7 @@
 -- Replaces state and snapshot by what the leader made of the first sums and orders, and removes
 -- these: all or nothing, and only while it leads.
 --
--- KEYS: 1 leader, 2 sums, 3 orders, 4 state, 5 snapshot, 6 events, 7 lessons, 8 prefix of
+-- KEYS: 1 leader, 2 sums, 3 orders, 4 state, 5 snapshot, 6 events, 7 updates, 8 prefix of
 --       answers, 9 totals
 -- ARGV: 1 replica, 2 sums taken, 3 state, 4 snapshot, 5 group, 6 id of the first entry that is
 --       still wanted, 7 samples learnt in all, 8 number of orders, then for each its name and

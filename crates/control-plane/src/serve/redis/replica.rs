@@ -1,5 +1,5 @@
-//! What every replica does beside taking posts: sum up its share of the lessons, serve what the
-//! leader published, and lead when nobody does.
+//! What every replica does besides taking posts: sum up its share of the updates, serve what the
+//! leader published, and lead when no other replica does.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,23 +12,23 @@ use redis::{Connection, RedisResult, Script, cmd, pipe};
 use tokio::sync::oneshot;
 
 use super::leader::Leader;
-use super::lesson::{self, Sums};
+use super::sums::Sums;
 use super::{
-    ANSWERS, EVENTS, GROUP, LEADER, LESSONS, ORDERS, RECENT, SNAPSHOT, SUMS, Server, TOTALS,
+    ANSWERS, EVENTS, GROUP, LEADER, ORDERS, RECENT, SNAPSHOT, SUMS, Server, TOTALS, UPDATES,
 };
-use crate::bandit::Learners;
-use crate::serve::attribution::Lesson;
+use crate::bandit::{Learners, Update};
+use crate::serve::layout::decode_updates;
 use crate::serve::learning::{Command, Task};
 use crate::serve::status::{BUCKET_MS, BUCKETS, Shared};
 use pointsman_core::policy::bandit::Snapshot;
 
 /// Time between two turns.
 const TURN: Duration = Duration::from_millis(200);
-/// Time between two looks at what does not steer: counters, the recent past, others' leftovers.
+/// Time between two looks at counters, the recent past, and what dead consumers left.
 const LOOK: Duration = Duration::from_secs(1);
-/// A leader that is not heard of for so long has lost the lead.
+/// A leader that is not heard of for this long has lost the lead.
 const LEASE_MS: u64 = 3000;
-/// Entries that their consumer has not acknowledged for so long go to another.
+/// Entries that their consumer has not acknowledged for this long go to another.
 const CLAIM_MS: u64 = 3000;
 /// Entries of one look.
 const ENTRIES: usize = 64;
@@ -36,14 +36,14 @@ const ENTRIES: usize = 64;
 pub struct Replica {
     server: Server,
     name: String,
-    /// As on the first day: what a leader starts from when the server holds no state.
+    /// Learners that have seen nothing: a leader starts from them when the server holds no state.
     fresh: Learners,
     shared: Arc<Shared>,
     tasks: Receiver<Task>,
     /// Orders that are not carried out yet, by name.
     orders: HashMap<String, oneshot::Sender<bool>>,
     leader: Option<Leader>,
-    /// Entries may have been delivered to us that we know nothing of.
+    /// Whether entries may have been delivered that this replica does not know of.
     recover: bool,
     looked: Option<Instant>,
     lead: Script,
@@ -72,7 +72,7 @@ impl Replica {
         }
     }
 
-    /// Works until it is told to finish.
+    /// Works until it gets [`Task::Finish`].
     pub fn run(mut self) {
         let mut connection = None;
         loop {
@@ -80,12 +80,12 @@ impl Replica {
                 Ok(Task::Command { command, done }) => Some((command, done)),
                 Ok(Task::Finish) | Err(RecvTimeoutError::Disconnected) => {
                     if let Some(connection) = &mut connection {
-                        // Whoever is left does what could not be done any more.
+                        // The other replicas do what could not be done any more.
                         let _ = self.turn(connection).and_then(|()| self.resign(connection));
                     }
                     return;
                 }
-                Ok(Task::Lessons { .. }) | Err(RecvTimeoutError::Timeout) => None,
+                Ok(Task::Updates { .. }) | Err(RecvTimeoutError::Timeout) => None,
             };
             if connection.is_none() {
                 connection = self.server.connect().ok();
@@ -96,7 +96,7 @@ impl Replica {
                 .map_or(Ok(()), |order| self.place(open, order))
                 .and_then(|()| self.turn(open));
             if worked.is_err() {
-                // What was not confirmed may or may not have happened: the server knows.
+                // Only the server knows whether what it did not confirm has happened.
                 connection = None;
                 self.leader = None;
             }
@@ -105,7 +105,7 @@ impl Replica {
 
     fn turn(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let look = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
-        self.take_lessons(connection, look)?;
+        self.take_updates(connection, look)?;
         self.govern(connection)?;
         self.serve_published(connection)?;
         if look {
@@ -115,15 +115,16 @@ impl Replica {
         Ok(())
     }
 
-    /// Sums up what is ours: what we lost sight of, what others left lying, what is new.
-    fn take_lessons(&mut self, connection: &mut Connection, look: bool) -> RedisResult<()> {
+    /// Sums up what is ours: what was delivered before a failure, what dead consumers left, what is
+    /// new.
+    fn take_updates(&mut self, connection: &mut Connection, look: bool) -> RedisResult<()> {
         if self.recover {
             while !self.commit(self.delivered(connection, "0")?, connection)? {}
             self.recover = false;
         }
         if look {
             let mut claim = cmd("XAUTOCLAIM");
-            claim.arg(LESSONS).arg(GROUP).arg(&self.name).arg(CLAIM_MS).arg("0-0");
+            claim.arg(UPDATES).arg(GROUP).arg(&self.name).arg(CLAIM_MS).arg("0-0");
             let claimed: StreamAutoClaimReply =
                 claim.arg("COUNT").arg(ENTRIES).query(connection)?;
             self.commit(claimed.claimed, connection)?;
@@ -141,25 +142,25 @@ impl Replica {
     fn delivered(&self, connection: &mut Connection, from: &str) -> RedisResult<Vec<StreamId>> {
         let mut read = cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg(&self.name).arg("COUNT").arg(ENTRIES);
-        read.arg("STREAMS").arg(LESSONS).arg(from);
+        read.arg("STREAMS").arg(UPDATES).arg(from);
         let reply: Option<StreamReadReply> = read.query(connection)?;
         Ok(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect())
     }
 
-    /// Hands in the sums of some entries; says whether there were none.
+    /// Hands in the sums of some entries; `true` when there were none.
     fn commit(&mut self, entries: Vec<StreamId>, connection: &mut Connection) -> RedisResult<bool> {
         if entries.is_empty() {
             return Ok(true);
         }
         let mut invocation = self.sum_up.prepare_invoke();
-        invocation.key(LESSONS).key(SUMS).arg(GROUP).arg(&self.name);
-        let lessons = |entry: &StreamId| {
+        invocation.key(UPDATES).key(SUMS).arg(GROUP).arg(&self.name);
+        let updates = |entry: &StreamId| {
             let bytes: Vec<u8> = entry.get("l").unwrap_or_default();
-            // Bytes that nobody can read teach nothing, and must not come again for ever.
-            lesson::read(&bytes).unwrap_or_default()
+            // Bytes that nobody can read teach nothing, and must not come again forever.
+            decode_updates(&bytes).unwrap_or_default()
         };
-        let lessons: Vec<Lesson> = entries.iter().flat_map(lessons).collect();
-        invocation.arg(Sums::of(lessons.iter(), &self.fresh).to_bytes());
+        let updates: Vec<Update> = entries.iter().flat_map(updates).collect();
+        invocation.arg(Sums::of(updates.iter(), &self.fresh).to_bytes());
         entries.iter().for_each(|entry| {
             invocation.arg(&entry.id);
         });
@@ -171,7 +172,7 @@ impl Replica {
         Ok(false)
     }
 
-    /// Leads, if nobody else does.
+    /// Leads, if no other replica does.
     fn govern(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let leads: bool = self.lead.key(LEADER).arg(&self.name).arg(LEASE_MS).invoke(connection)?;
         if !leads {
@@ -188,7 +189,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Leaves the lead to the others at once.
+    /// Gives up the lead at once.
     fn resign(&mut self, connection: &mut Connection) -> RedisResult<()> {
         // The shortest lease there is; nothing, when another leads.
         self.lead.key(LEADER).arg(&self.name).arg(1).invoke(connection)
@@ -224,7 +225,7 @@ impl Replica {
             if let Some(answer) = answer
                 && let Some(done) = self.orders.remove(&name)
             {
-                // The one who ordered may be gone.
+                // The client may be gone.
                 let _ = done.send(answer);
             }
         }
@@ -232,14 +233,14 @@ impl Replica {
         Ok(())
     }
 
-    /// Tells what all replicas have counted.
+    /// Takes over what all replicas have counted.
     fn look(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let refused = self.shared.take_refused();
-        let told: RedisResult<()> = pipe()
+        let sent: RedisResult<()> = pipe()
             .hincr(TOTALS, "forged", refused.forged)
             .hincr(TOTALS, "invalid", refused.invalid)
             .query(connection);
-        if let Err(error) = told {
+        if let Err(error) = sent {
             self.shared.refuse(refused);
             return Err(error);
         }

@@ -1,8 +1,8 @@
 -- Takes over what a consumer learnt from entries of the stream, and acknowledges them: both or
 -- neither. An entry that another consumer has claimed meanwhile is that one's to sum up.
 --
--- KEYS: 1 stream of lessons, 2 list of sums
--- ARGV: 1 group, 2 consumer, 3 sums, then the ids of the entries
+-- KEYS: 1 stream of updates, 2 list of sums
+-- ARGV: 1 group, 2 consumer, 3 sums, then the IDs of the entries
 -- Returns 1, or 0 when nothing was taken over.
 for i = 4, #ARGV do
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::line::{Stored, decode, encode};
+use crate::serve::layout::{decode_lines, encode_lines};
+use crate::serve::line::Stored;
 
 /// An open state file.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub struct Store {
     connection: Connection,
 }
 
-/// Why a state file is of no use.
+/// Why a state file was refused, or could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
@@ -41,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When it is no state file or cannot be written.
+    /// When it is not a state file or cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         // The log is written ahead and synced at every commit: what was committed survives the
@@ -65,19 +66,19 @@ impl Store {
         Ok(Store { connection })
     }
 
-    /// Appends batches in one transaction; returns their sequence numbers.
+    /// Appends batches that arrived at `at_ms` in one transaction; returns their sequence numbers.
     ///
     /// # Errors
     ///
-    /// When the disk is full or gone; then none of them is kept.
-    pub fn append(&mut self, batches: &[(u64, &[Stored])]) -> Result<Vec<i64>, StoreError> {
+    /// When the disk is full or unavailable; then none of them is kept.
+    pub fn append(&mut self, at_ms: u64, batches: &[&[Stored]]) -> Result<Vec<i64>, StoreError> {
         let transaction = self.connection.transaction()?;
         let mut sequences = Vec::with_capacity(batches.len());
         {
             let mut insert =
                 transaction.prepare("INSERT INTO log (at_ms, lines) VALUES (?1, ?2)")?;
-            for (at_ms, lines) in batches {
-                insert.execute(params![*at_ms as i64, encode(lines)])?;
+            for lines in batches {
+                insert.execute(params![at_ms as i64, encode_lines(lines)])?;
                 sequences.push(transaction.last_insert_rowid());
             }
         }
@@ -98,7 +99,7 @@ impl Store {
         while let Some(row) = rows.next()? {
             let sequence: i64 = row.get(0)?;
             let at_ms: i64 = row.get(1)?;
-            let lines = decode(row.get_ref(2)?.as_blob().unwrap_or_default())
+            let lines = decode_lines(row.get_ref(2)?.as_blob().unwrap_or_default())
                 .ok_or(StoreError::Damaged(sequence))?;
             visit(Batch { sequence, at_ms: at_ms as u64, lines });
         }
@@ -109,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the disk is full or gone.
+    /// When the disk is full or unavailable.
     pub fn save(&mut self, sequence: i64, state: &[u8]) -> Result<(), StoreError> {
         self.connection.execute(
             "INSERT OR REPLACE INTO checkpoint (one, sequence, state) VALUES (1, ?1, ?2)",
@@ -134,7 +135,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the disk is gone.
+    /// When the disk is unavailable.
     pub fn forget(&mut self, before_ms: u64) -> Result<(), StoreError> {
         self.connection.execute(
             "DELETE FROM log WHERE at_ms < ?1 AND sequence <= (SELECT sequence FROM checkpoint)",

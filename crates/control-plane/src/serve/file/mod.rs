@@ -1,0 +1,39 @@
+//! State in one file, of one process: the log first, everything else follows from it.
+
+pub(super) mod attribution;
+mod learner;
+pub(super) mod store;
+pub(super) mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use self::attribution::Attribution;
+use self::store::Store;
+pub use self::store::StoreError;
+use self::writer::{FileJournal, Writer};
+use super::caches::Caches;
+use super::options::Options;
+use super::status::Shared;
+use super::threads::Threads;
+
+/// Starts the threads that work on a state file.
+///
+/// # Errors
+///
+/// When the file cannot be opened or read, or belongs to another policy.
+pub fn start(
+    path: &Path,
+    options: &Options,
+    shared: &Arc<Shared>,
+    caches: Caches,
+) -> Result<Threads, StoreError> {
+    let store = Store::open(path)?;
+    let mut attribution = Attribution::new(options.attribution, options.pending);
+    let resumed = learner::resume(options.learners.clone(), &store, &mut attribution)?;
+    let (learner, learning) = learner::start(resumed, Arc::clone(shared));
+    let shared = Arc::clone(shared);
+    let journal = FileJournal { store, attribution, learner: learner.clone(), shared };
+    let (writer, writing) = Writer { journal, caches }.start();
+    Ok(Threads { writer, learner, running: vec![writing, learning] })
+}
