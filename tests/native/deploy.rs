@@ -1,4 +1,5 @@
-//! The example deployments against published schemas, and in real Envoy where that is possible.
+//! The example deployments against published types and schemas, and in real Envoy where that is
+//! possible.
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -11,6 +12,8 @@ use pointsman_testkit::envoy::Envoy;
 use pointsman_testkit::recorder::Recorder;
 use pointsman_testkit::{installed_envoy, root, supported_versions, wasm_module};
 
+mod kubernetes;
+
 fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap()
 }
@@ -22,7 +25,7 @@ fn resources(file: &str) -> Vec<Value> {
 
 fn run(program: &mut Command, input: &str) -> Output {
     let mut child = program
-        .current_dir(root().join("tests/deploy"))
+        .current_dir(root().join("tests/native/deploy"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -42,61 +45,90 @@ fn has(there: bool, what: &str, target: &str) -> bool {
     there
 }
 
-/// What the schemas say of each resource: `None` where there is no schema. `None` in all when the
-/// packages are absent.
-fn verdicts(resources: &[Value]) -> Option<Vec<Option<String>>> {
-    let installed = root().join("tests/deploy/node_modules").is_dir();
-    has(installed, "schemas of Kubernetes resources", "node-packages").then(|| {
-        let output = run(Command::new("node").arg("kubernetes.mjs"), &json!(resources).to_string());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    })
-}
+const ISTIO: &str = "deploy/istio/pointsman.yaml";
+const ENVOY_FILTER: &str = "deploy/istio/envoyfilter.yaml";
+const ENVOY_GATEWAY: &str = "deploy/envoy-gateway/pointsman.yaml";
 
 #[test]
-fn kubernetes_resources_hold_by_their_published_schemas() {
-    let files = [
-        "deploy/istio/pointsman.yaml",
-        "deploy/istio/envoyfilter.yaml",
-        "deploy/envoy-gateway/pointsman.yaml",
-    ];
+fn kubernetes_resources_hold_by_the_types_of_their_kinds() {
+    let files = [ISTIO, ENVOY_FILTER, ENVOY_GATEWAY];
     let resources: Vec<Value> = files.iter().flat_map(|file| resources(file)).collect();
-    let Some(verdicts) = verdicts(&resources) else { return };
     let mut unchecked = Vec::new();
-    for (resource, verdict) in resources.iter().zip(verdicts) {
-        match verdict {
-            Some(problem) => assert_eq!(problem, "", "{}", resource["kind"]),
-            None => unchecked.push(resource["kind"].as_str().unwrap()),
+    for resource in &resources {
+        match kubernetes::check(resource) {
+            Some(verdict) => assert_eq!(verdict, Ok(()), "{}", resource["kind"]),
+            None => unchecked.push((&resource["apiVersion"], &resource["kind"])),
         }
     }
-    // No package has Envoy Gateway's own schemas.
+    // No crate has types for Envoy Gateway's own kinds.
     let own = ["EnvoyExtensionPolicy", "EnvoyPatchPolicy", "ClientTrafficPolicy", "EnvoyProxy"];
-    assert_eq!(unchecked, own);
+    let own = own.map(|kind| (json!("gateway.envoyproxy.io/v1alpha1"), json!(kind)));
+    assert_eq!(unchecked, own.each_ref().map(|(version, kind)| (version, kind)));
+}
+
+/// The first resource of the file that has the place, with `change` made to what is there.
+fn changed(file: &str, place: &str, change: impl Fn(&mut Value)) -> Value {
+    let mut found = resources(file).into_iter().filter_map(|mut resource| {
+        change(resource.pointer_mut(place)?);
+        Some(resource)
+    });
+    found.next().unwrap()
 }
 
 #[test]
-fn a_broken_kubernetes_resource_is_refused_by_its_schema() {
-    let mut broken = Vec::new();
-    let mut damage = |file: &str, place: &str, value: Value| {
-        let all = resources(file);
-        let mut found = all.into_iter().filter_map(|mut resource| {
-            *resource.pointer_mut(place)? = value.clone();
-            Some(resource)
-        });
-        broken.push(found.next().unwrap());
-    };
-    let istio = "deploy/istio/pointsman.yaml";
-    damage(istio, "/spec/failStrategy", json!("FAIL_SOMETIMES"));
-    damage(istio, "/spec/url", json!(8080));
-    damage(istio, "/spec/http/0/route/0/destination", json!("cheap"));
-    damage(istio, "/spec/accessLogging/0/providers/0/name", json!(1));
-    damage("deploy/istio/envoyfilter.yaml", "/spec/configPatches/0/patch/operation", json!("PUT"));
-    let gateway = "deploy/envoy-gateway/pointsman.yaml";
-    damage(gateway, "/spec/rules/0/backendRefs/0/port", json!("80"));
-    damage(gateway, "/spec/rules/1/timeouts/request", json!("none"));
-    let Some(verdicts) = verdicts(&broken) else { return };
-    for (resource, verdict) in broken.iter().zip(verdicts) {
-        assert!(verdict.is_some_and(|problem| !problem.is_empty()), "accepted: {resource}");
+fn a_broken_kubernetes_resource_is_refused_by_its_type() {
+    for (file, place, value, problem) in [
+        (ISTIO, "/spec/failStrategy", json!("FAIL_SOMETIMES"), "unknown variant"),
+        (ISTIO, "/spec/url", json!(8080), "expected a string"),
+        (ISTIO, "/spec/http/0/route/0/destination", json!("cheap"), "expected struct"),
+        (ISTIO, "/spec/accessLogging/0/providers/0/name", json!(1), "expected a string"),
+        (ENVOY_FILTER, "/spec/configPatches/0/patch/operation", json!("PUT"), "unknown variant"),
+        (ENVOY_GATEWAY, "/spec/rules/0/backendRefs/0/port", json!("80"), "expected i32"),
+        (ENVOY_GATEWAY, "/spec/rules/1/timeouts/request", json!("none"), "not a duration"),
+    ] {
+        let broken = changed(file, place, |there| *there = value.clone());
+        let verdict = kubernetes::check(&broken).unwrap();
+        assert!(verdict.is_err_and(|error| error.contains(problem)), "accepted: {broken}");
+    }
+}
+
+#[test]
+fn a_field_that_a_kubernetes_type_does_not_have_is_refused() {
+    for (file, place, field) in [
+        (ISTIO, "", "sepc"),
+        (ISTIO, "/metadata", "namespce"),
+        (ISTIO, "/spec", "urll"),
+        (ISTIO, "/spec/selector", "matchLabel"),
+        (ISTIO, "/spec/http/0/match/0", "header"),
+        (ISTIO, "/spec/http/0/headers/request", "delete"),
+        (ISTIO, "/spec/http/0/route/0", "destinations"),
+        (ISTIO, "/spec/http/0/route/0/destination", "hots"),
+        (ISTIO, "/spec/accessLogging/0/providers/0", "nam"),
+        (ENVOY_FILTER, "/spec/workloadSelector", "matchLabels"),
+        (ENVOY_FILTER, "/spec/configPatches/0/match", "contxt"),
+        (ENVOY_FILTER, "/spec/configPatches/0/match/listener/filterChain/filter", "subfilter"),
+        (ENVOY_FILTER, "/spec/configPatches/0/patch", "values"),
+        (ENVOY_GATEWAY, "/spec/rules/0", "backendRef"),
+        (ENVOY_GATEWAY, "/spec/rules/0/timeouts", "requests"),
+        (ENVOY_GATEWAY, "/spec/rules/0/matches/0/headers/0", "vaule"),
+        (ENVOY_GATEWAY, "/spec/rules/0/filters/0/requestHeaderModifier", "delete"),
+    ] {
+        let broken = changed(file, place, |there| there[field] = json!({}));
+        let verdict = kubernetes::check(&broken).unwrap();
+        assert!(verdict.is_err_and(|error| error.contains(field)), "accepted: {broken}");
+    }
+}
+
+#[test]
+fn a_kubernetes_resource_of_another_version_or_kind_has_no_type() {
+    for (place, value) in [
+        ("/apiVersion", "extensions.istio.io/v1"),
+        ("/kind", "WasmPlugins"),
+        // Has a type, but in another API group.
+        ("/kind", "EnvoyFilter"),
+    ] {
+        let other = changed(ISTIO, place, |there| *there = json!(value));
+        assert_eq!(kubernetes::check(&other), None, "{value}");
     }
 }
 
