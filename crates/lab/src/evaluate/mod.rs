@@ -21,12 +21,13 @@ use crate::learn::scores::{Metrics, ScoredOutcome, measure};
 pub mod figures;
 mod page;
 mod plots;
+mod report;
 mod row;
 mod rules;
 pub mod signal;
 mod standing;
 
-pub use page::EvaluationReport;
+pub use report::EvaluationReport;
 pub use row::ScoredRow;
 pub use rules::{HAND_RULES_THRESHOLD, hand_rules};
 pub use standing::{Estimate, Gain, Standing};

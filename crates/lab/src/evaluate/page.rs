@@ -2,32 +2,12 @@
 
 use std::fmt::Write;
 
-use super::figures::LearningStep;
-use super::plots::drawings;
-use super::signal::Signal;
-use super::{Estimate, Evaluation, ScoredRow};
+use super::Estimate;
+use super::report::EvaluationReport;
+use crate::report::Plot;
 use crate::report::html::{escape, figure, head, table};
-use crate::report::{Plot, PlotError, draw_all};
-
-/// Everything that the page shows. No prompt text is in it.
-pub struct EvaluationReport<'a> {
-    pub evaluation: &'a Evaluation,
-    pub rows: &'a [ScoredRow],
-    pub signal: Option<&'a Signal>,
-    /// From small to large.
-    pub learning_curve: &'a [LearningStep],
-}
 
 impl EvaluationReport<'_> {
-    /// All plots that there are numbers for.
-    ///
-    /// # Errors
-    ///
-    /// The plotting library refuses the numbers.
-    pub fn plots(&self) -> Result<Vec<Plot>, PlotError> {
-        draw_all(&drawings(), self)
-    }
-
     /// The page.
     pub fn html(&self, plots: &[Plot]) -> String {
         let evaluation = self.evaluation;

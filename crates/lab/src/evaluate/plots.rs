@@ -3,11 +3,22 @@
 use plotters::prelude::*;
 
 use super::figures::{self, Confusion};
-use super::page::EvaluationReport;
+use super::report::EvaluationReport;
 use crate::report::canvas::{COLOURS, axes, draw, legend, line, text};
-use crate::report::{Drawing, Drawn, around, csv};
+use crate::report::{Drawing, Drawn, Plot, PlotError, around, csv, draw_all};
 
-pub(super) fn drawings<'a>() -> [Drawing<EvaluationReport<'a>>; 8] {
+impl EvaluationReport<'_> {
+    /// All plots that there are numbers for.
+    ///
+    /// # Errors
+    ///
+    /// The plotting library refuses the numbers.
+    pub fn plots(&self) -> Result<Vec<Plot>, PlotError> {
+        draw_all(&drawings(), self)
+    }
+}
+
+fn drawings<'a>() -> [Drawing<EvaluationReport<'a>>; 8] {
     [
         Drawing {
             name: "cost-quality",

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::answer::ModelAnswer;
 use super::client::{CallError, Endpoint};
+use super::counts::CallCounts;
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, judge};
@@ -19,7 +20,6 @@ use super::options::LabelOptions;
 use super::price::{Purse, billed, estimate as estimate_usage};
 use super::record::Record;
 use super::scan::Plan;
-use super::summary::CallCounts;
 use crate::files::{Problem, Problems};
 use pointsman_core::target::{Price, Usage};
 

@@ -24,6 +24,7 @@ mod answer;
 pub mod audit;
 mod calls;
 mod client;
+mod counts;
 mod error;
 mod estimate;
 pub mod evaluators;

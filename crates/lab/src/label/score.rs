@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::answer::ModelAnswer;
 use super::calls::{Made, replay_key};
+use super::counts::EvaluatorCounts;
 use super::error::LabelError;
 use super::evaluators::human::{HumanPair, Ratings};
 use super::evaluators::judge::{self, Verdict};
@@ -21,7 +22,6 @@ use super::options::LabelOptions;
 use super::record::Record;
 use super::row::{Label, Scores};
 use super::scan::Plan;
-use super::summary::EvaluatorCounts;
 use crate::files::{Problem, Problems, WholeFile};
 
 /// Rows scored between two writes, for each thread.

@@ -8,10 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::curve::CurvePoint;
-use super::dataset::FileDigest;
 use super::model::Model;
-use super::train::Trained;
+use super::provenance::{Provenance, TrainedTarget};
 use super::{card, to_onnx};
 use crate::files::replace_all;
 use pointsman_core::classifier::{Classifier, Manifest, ManifestTarget, ModelError, ScoreError};
@@ -22,25 +20,6 @@ use pointsman_core::prompt::{ApiFormat, Prompt, PromptError};
 /// Requests whose features and scores every build and host must reproduce: one
 /// `{"id", "request"}` per line.
 const GOLDEN_REQUESTS: &str = include_str!("golden_requests.jsonl");
-
-/// What a model was made from.
-pub struct Provenance<'a> {
-    pub files: &'a [FileDigest],
-    pub seed: u64,
-    /// Version of the model that training started from.
-    pub initial: Option<&'a str>,
-    /// Markdown for the card: where the data is from and under which licences.
-    pub notes: Option<&'a str>,
-}
-
-/// What was trained for one non-strongest target.
-#[derive(Debug)]
-pub struct TrainedTarget {
-    pub name: String,
-    pub trained: Trained,
-    /// Empty unless asked for.
-    pub learning_curve: Vec<CurvePoint>,
-}
 
 /// Why a model directory could not be written.
 #[derive(Debug, thiserror::Error)]

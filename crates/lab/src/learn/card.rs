@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::bundle::{Provenance, TrainedTarget};
+use super::provenance::{Provenance, TrainedTarget};
 use super::scores::Metrics;
 use pointsman_core::classifier::Manifest;
 use pointsman_core::features::{CHAR_BUCKETS, ENGINEERED, WORD_BUCKETS};
