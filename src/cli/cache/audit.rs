@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// Seed of the generator
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Calibration file from `pointsman cache calibrate` [default: built in]
+    /// Calibration file from `pointsman cache calibrate`; the built-in calibration when omitted
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
     #[command(flatten)]

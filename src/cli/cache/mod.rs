@@ -83,11 +83,11 @@ struct Serve {
     /// Match identical requests only, without the semantic tier
     #[arg(long)]
     exact_only: bool,
-    /// Calibration file from `pointsman cache calibrate` [default: built in]
+    /// Calibration file from `pointsman cache calibrate`; the built-in calibration when omitted
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Header that names the tenant, set by a trusted proxy [default: tenants are distinguished by
-    /// their credentials]
+    /// Header that names the tenant, set by a trusted proxy; credentials distinguish tenants when
+    /// omitted
     #[arg(long, value_name = "NAME")]
     tenant_header: Option<HeaderName>,
     /// Persist entries in a directory, one file per target, or in a Redis or Valkey that replicas
