@@ -11,9 +11,9 @@ WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
 
-# One profile for everything native, and never the binary alone: cargo gives dependencies other
-# features when no test or example is built with it, and would compile them all twice.
+# One profile for everything native. The filter is left out of what is native: it is nothing there.
 CARGO_FLAGS := --release --locked
+NATIVE := --workspace --exclude pointsman-filter
 
 .PHONY: help
 help: ## list these targets
@@ -43,8 +43,8 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 	target/release/examples/demo_bandit
 
 .PHONY: test
-test: lint deny build venv java envoy-versions prometheus debian-packages ## everything that CI runs
-	cargo test $(CARGO_FLAGS)
+test: lint deny wasm venv java envoy-versions prometheus debian-packages ## everything that CI runs
+	cargo test $(CARGO_FLAGS) $(NATIVE) --no-fail-fast
 
 .PHONY: build
 build: wasm cli ## build dist/pointsman.wasm and target/release/pointsman
@@ -59,7 +59,7 @@ wasm: toolchain ## build dist/pointsman.wasm; prints its size and its imports
 
 .PHONY: cli
 cli: toolchain ## build target/release/pointsman
-	cargo build $(CARGO_FLAGS) --bins --examples
+	cargo build $(CARGO_FLAGS) --bin pointsman
 
 .PHONY: envoy
 envoy: ## find func-e's Envoy or one on PATH, otherwise fetch it into .envoy/; prints its path
@@ -80,29 +80,30 @@ e2e: wasm envoy-versions prometheus ## only the tests in real Envoy
 .PHONY: bench
 bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and in real Envoy
 	cargo bench --locked --bench decision
-	cargo run $(CARGO_FLAGS) --quiet --example latency
+	cargo run $(CARGO_FLAGS) --example latency
 
 .PHONY: bench-cache
 bench-cache: ## a look into the cache with a million entries: time, memory, hits a second
-	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/cache
 
 .PHONY: kill-cache
 kill-cache: ## kill -9 a cache in the middle of writes 2,000 times, and check whatever it serves after
-	POINTSMAN_KILL_CYCLES=2000 cargo test $(CARGO_FLAGS) --test cache -- --nocapture a_killed_cache
+	POINTSMAN_KILL_CYCLES=2000 cargo test $(CARGO_FLAGS) --test native -- --nocapture a_killed_cache
 
 .PHONY: throughput
 throughput: wasm envoy ## what the filter costs: latency and throughput, paired with the same Envoy without it
-	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/throughput
 
 .PHONY: control-plane
-control-plane: cli ## what `pointsman serve` takes: 20,000 decisions and 5,000 rewards a second for a minute
+control-plane: ## what `pointsman serve` takes: 20,000 decisions and 5,000 rewards a second for a minute
+	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/control_plane
 
 .PHONY: soak
 soak: wasm envoy ## two million requests through one worker: memory stays level, nothing is lost
-	cargo build $(CARGO_FLAGS) --quiet --bins --examples
+	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/soak
 
 .PHONY: model
@@ -135,9 +136,9 @@ java: ## a Java for the Spark test, through apt-get where we may; the test says 
 
 .PHONY: lint
 lint: toolchain ## formatting, clippy for the native and the wasm build, generated files
-	cargo fmt --check
+	cargo fmt --all --check
 	scripts/xds.py --check
-	cargo clippy $(CARGO_FLAGS) --workspace --exclude pointsman-filter --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) $(NATIVE) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package pointsman-filter --target $(WASM_TARGET) -- -D warnings
 
 .PHONY: deny

@@ -11,10 +11,12 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod architecture;
 mod cache;
 mod control;
 mod decisions;
 mod deploy;
+mod exchange;
 mod from_log;
 mod fuzz;
 mod label;

@@ -1,12 +1,13 @@
 //! JSON in one form: whitespace and the order of fields do not matter, repeated fields are
 //! refused.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::map::Entry;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 /// Parses JSON. Two parsers may read an object with a repeated field differently, so it has no
 /// canonical form.
@@ -72,8 +73,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        // `Map` keeps its keys sorted.
-        let mut object = Map::new();
+        // Sorted here, because the cache's keys and the configuration's digest hang on the order,
+        // and serde_json's own map keeps another one with its feature `preserve_order`.
+        let mut object = BTreeMap::new();
         while let Some((name, Strict(value))) = map.next_entry::<String, Strict>()? {
             match object.entry(name) {
                 Entry::Vacant(place) => {
@@ -81,12 +83,11 @@ impl<'de> Visitor<'de> for StrictVisitor {
                 }
                 Entry::Occupied(twin) => {
                     let name = twin.key();
-                    return Err(A::Error::custom(format_args!(
-                        "the field {name:?} is there twice"
-                    )));
+                    return Err(A::Error::custom(format_args!("duplicate field {name:?}")));
                 }
             }
         }
+        let object = object.into_iter().collect();
         Ok(Value::Object(object))
     }
 }

@@ -21,6 +21,7 @@ pub mod features;
 pub mod header;
 pub mod hex;
 pub mod media_type;
+mod names;
 pub mod policy;
 pub mod prompt;
 pub mod reason;

@@ -1,38 +1,37 @@
 //! Who decides and why, in names that headers, metrics and records share.
 
+use crate::names::names;
 use crate::prompt::PromptError;
 
-/// Who made a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The client asked for the target, and may.
-    Override,
-    /// Only one target can serve the request.
-    Gate,
-    /// The conversation stays where it is.
-    Sticky,
-    /// A rule of the configuration.
-    Rule,
-    /// The classifier's score against the threshold.
-    Classifier,
-    /// A draw from the bandit's policy snapshot.
-    Bandit,
-    /// Nothing could decide: the default target.
-    Default,
+names! {
+    /// Who made a decision.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Source {
+        /// The client asked for the target, and may.
+        Override = "override",
+        /// Only one target can serve the request.
+        Gate = "gate",
+        /// The conversation stays where it is.
+        Sticky = "sticky",
+        /// A rule of the configuration.
+        Rule = "rule",
+        /// The classifier's score against the threshold.
+        Classifier = "classifier",
+        /// A draw from the bandit's policy snapshot.
+        Bandit = "bandit",
+        /// Nothing could decide: the default target.
+        Default = "default",
+    }
 }
 
-impl Source {
-    /// The name in headers, metrics and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Source::Override => "override",
-            Source::Gate => "gate",
-            Source::Sticky => "sticky",
-            Source::Rule => "rule",
-            Source::Classifier => "classifier",
-            Source::Bandit => "bandit",
-            Source::Default => "default",
-        }
+names! {
+    /// Why the classifier decides although the bandit should.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum FallbackReason {
+        /// None has come yet.
+        NoSnapshot = "no_snapshot",
+        /// It was not confirmed for too long.
+        StaleSnapshot = "stale_snapshot",
     }
 }
 

@@ -1,6 +1,5 @@
 //! The stages strung together: body bytes to a decision.
 
-use std::fmt;
 use std::sync::Mutex;
 
 use crate::classifier::{Classifier, ModelError};
@@ -29,36 +28,25 @@ pub struct Router {
 }
 
 /// Why a configuration cannot be put to work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RouterError {
     /// The embedded or the configured model does not load.
+    #[error("policy.classifier.model: {0}")]
     Model(ModelError),
     /// The model scores another number of targets than the configuration has.
+    #[error(
+        "targets = {config} targets: must be {expected}, because the model scores {model} in \
+         addition to the strongest; rules alone (policy.order: rules_only) decide among any number",
+        expected = .model + 1
+    )]
     Targets { model: usize, config: usize },
     /// The control plane's key cannot sign.
+    #[error("control.key: cannot sign")]
     ControlPlaneKey,
-    /// A limit of novelty for a model that cannot tell it.
+    /// A limit of novelty for a model that does not measure it.
+    #[error("policy.classifier.novelty_limit: needs a model whose manifest has `novelty`")]
     NoNovelty,
 }
-
-impl fmt::Display for RouterError {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            RouterError::Model(error) => write!(formatter, "policy.classifier.model: {error}"),
-            RouterError::Targets { model, config } => write!(
-                formatter,
-                "targets = {config} targets: must be {}, because the model scores {model} beside the strongest; rules alone (policy.order: rules_only) decide among any number",
-                model + 1
-            ),
-            RouterError::ControlPlaneKey => formatter.write_str("control.key: cannot sign"),
-            RouterError::NoNovelty => formatter.write_str(
-                "policy.classifier.novelty_limit: needs a model whose manifest has `novelty`",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RouterError {}
 
 impl Router {
     /// Loads the configured model, or the embedded one.

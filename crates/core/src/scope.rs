@@ -2,6 +2,8 @@
 
 use crate::config::{Config, Mode};
 use crate::header;
+use crate::media_type::MediaType;
+use crate::names::names;
 use crate::prompt::ApiFormat;
 use crate::reason::Reason;
 
@@ -13,27 +15,16 @@ pub enum Scope {
     InScope(InScope),
 }
 
-/// Why a request passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// No `POST` to a model's path under one of the prefixes.
-    OutOfScope,
-    /// The configuration or the route says so.
-    ModeOff,
-    /// The client asked for it, and may.
-    Skipped,
-}
-
-impl Pass {
-    pub const ALL: [Pass; 3] = [Pass::OutOfScope, Pass::ModeOff, Pass::Skipped];
-
-    /// The name in explanations, records and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Pass::OutOfScope => "out_of_scope",
-            Pass::ModeOff => "mode_off",
-            Pass::Skipped => "skipped",
-        }
+names! {
+    /// Why a request passes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Pass {
+        /// No `POST` to a model's path under one of the prefixes.
+        OutOfScope = "out_of_scope",
+        /// The configuration or the route says so.
+        ModeOff = "mode_off",
+        /// The client asked for it, and may.
+        Skipped = "skipped",
     }
 }
 
@@ -98,7 +89,8 @@ fn format(config: &Config, header: Header) -> Option<ApiFormat> {
 
 /// Why the body cannot be read, as far as headers tell.
 pub fn unreadable(header: Header, ended: bool) -> Option<Reason> {
-    if header("content-type").is_some_and(|value| !is_json(&value)) {
+    let media_type = header("content-type").map(|value| MediaType::parse(&value));
+    if matches!(media_type, Some(MediaType::EventStream | MediaType::Other)) {
         return Some(Reason::NotJson);
     }
     let encoding = header("content-encoding");
@@ -106,13 +98,6 @@ pub fn unreadable(header: Header, ended: bool) -> Option<Reason> {
         return Some(Reason::ContentEncoded);
     }
     ended.then_some(Reason::EmptyBody)
-}
-
-/// `application/json`, `application/problem+json; charset=utf-8` and the like.
-fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    let essence = essence.trim_ascii().to_ascii_lowercase();
-    essence == b"application/json" || essence.ends_with(b"+json")
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! `.label.value` and `stats_tags` in `envoy.yaml` takes them out again.
 
 use crate::config::Config;
-use crate::control_plane::FallbackReason;
+use crate::names::names;
+use crate::reason::FallbackReason;
 use crate::reason::Reason;
 use crate::scope::Pass;
 use crate::target::Usage;
@@ -101,19 +102,12 @@ pub fn spend_always_strongest(target: &str) -> String {
     format!("pointsman_spend_always_strongest_nano.target.{target}")
 }
 
-/// Which way tokens went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Input,
-    Output,
-}
-
-impl Direction {
-    fn name(self) -> &'static str {
-        match self {
-            Direction::Input => "input",
-            Direction::Output => "output",
-        }
+names! {
+    /// Which way tokens went.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Direction {
+        Input = "input",
+        Output = "output",
     }
 }
 

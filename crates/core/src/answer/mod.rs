@@ -2,7 +2,10 @@
 
 mod outcome;
 mod reader;
+mod reward;
 mod scanner;
+pub mod sse;
 
 pub use outcome::Outcome;
 pub use reader::UsageReader;
+pub use reward::{FinishedAnswer, Implicit};

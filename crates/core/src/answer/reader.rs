@@ -1,10 +1,11 @@
 //! Pieces of an answer to [`Usage`].
 
-use memchr::memchr;
 use serde::Deserialize;
 
 use super::outcome::{Outcome, OutcomeScanner};
 use super::scanner::Scanner;
+use super::sse::{self, Piece};
+use crate::media_type::MediaType;
 use crate::target::Usage;
 
 /// The counts as OpenAI (chat completions: `prompt_tokens`; responses: `input_tokens`) and
@@ -24,26 +25,13 @@ struct Reported {
 enum Framing {
     /// One JSON text.
     Json,
-    /// Server-sent events, each with JSON in its `data` (WHATWG HTML, 9.2 Server-sent events).
-    Events(Line),
+    /// Server-sent events, each with JSON in its `data`.
+    Events(sse::Reader),
 }
 
-/// Where in a line of an event stream the reader is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    /// This many bytes of [`DATA`] were read, and nothing else.
-    Start(usize),
-    Data,
-    /// A comment or another field.
-    Other,
-}
-
-const DATA: &[u8] = b"data:";
-
-/// Reads the token counts of an answer that comes in pieces. It keeps the `usage` object only.
+/// What is read of JSON in passing.
 #[derive(Debug)]
-pub struct UsageReader {
-    framing: Framing,
+struct Json {
     scanner: Scanner,
     /// Only when somebody wants to know.
     outcome: Option<OutcomeScanner>,
@@ -51,77 +39,8 @@ pub struct UsageReader {
     output: Option<u64>,
 }
 
-impl UsageReader {
-    /// A reader for an answer of this `content-type`; `None` when it can hold no counts.
-    pub fn new(content_type: &[u8]) -> Option<Self> {
-        let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-        let essence = essence.trim_ascii();
-        let framing = if essence.eq_ignore_ascii_case(b"text/event-stream") {
-            Framing::Events(Line::Start(0))
-        } else if essence.eq_ignore_ascii_case(b"application/json") {
-            Framing::Json
-        } else {
-            return None;
-        };
-        let scanner = Scanner::new();
-        Some(UsageReader { framing, scanner, outcome: None, input: None, output: None })
-    }
-
-    /// The same, which also reads what the answer says of itself.
-    pub fn with_outcome(self) -> Self {
-        UsageReader { outcome: Some(OutcomeScanner::new()), ..self }
-    }
-
-    /// Reads the next piece.
-    pub fn read(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let Framing::Events(line) = self.framing else {
-                self.scan(bytes);
-                return;
-            };
-            let end = memchr(b'\n', bytes).unwrap_or(bytes.len());
-            let (text, rest) = bytes.split_at(end);
-            let line = self.read_line(line, text);
-            bytes = match rest.split_first() {
-                None => {
-                    self.framing = Framing::Events(line);
-                    return;
-                }
-                Some((_, rest)) => {
-                    if line == Line::Start(0) {
-                        // An empty line ends the event.
-                        self.scanner.reset();
-                        self.outcome.iter_mut().for_each(OutcomeScanner::reset);
-                    }
-                    self.framing = Framing::Events(Line::Start(0));
-                    rest
-                }
-            };
-        }
-    }
-
-    /// A part of one line, without its line feed.
-    fn read_line(&mut self, mut line: Line, mut text: &[u8]) -> Line {
-        while let (Line::Start(matched), Some((&byte, rest))) = (line, text.split_first()) {
-            text = rest;
-            line = match DATA.get(matched) {
-                Some(expected) if *expected == byte => Line::Start(matched + 1),
-                None => {
-                    self.scan(&[byte]);
-                    Line::Data
-                }
-                // Lines may end in carriage return and line feed.
-                Some(_) if matched == 0 && byte == b'\r' => line,
-                Some(_) => Line::Other,
-            };
-        }
-        if line == Line::Data {
-            self.scan(text);
-        }
-        line
-    }
-
-    fn scan(&mut self, bytes: &[u8]) {
+impl Json {
+    fn read(&mut self, bytes: &[u8]) {
         self.outcome.iter_mut().for_each(|outcome| outcome.read(bytes));
         let (input, output) = (&mut self.input, &mut self.output);
         self.scanner.read(bytes, |json| {
@@ -135,14 +54,59 @@ impl UsageReader {
         });
     }
 
+    /// Another JSON text begins.
+    fn reset(&mut self) {
+        self.scanner.reset();
+        self.outcome.iter_mut().for_each(OutcomeScanner::reset);
+    }
+}
+
+/// Reads the token counts of an answer that comes in pieces. It keeps the `usage` object only.
+#[derive(Debug)]
+pub struct UsageReader {
+    framing: Framing,
+    json: Json,
+}
+
+impl UsageReader {
+    /// A reader for an answer of this `content-type`; `None` when it can hold no counts.
+    pub fn new(content_type: &[u8]) -> Option<Self> {
+        let framing = match MediaType::parse(content_type) {
+            MediaType::EventStream => Framing::Events(sse::Reader::new()),
+            MediaType::Json => Framing::Json,
+            MediaType::JsonSuffix | MediaType::Other => return None,
+        };
+        let scanner = Scanner::new();
+        let json = Json { scanner, outcome: None, input: None, output: None };
+        Some(UsageReader { framing, json })
+    }
+
+    /// The same, which also reads what the answer says of itself.
+    pub fn with_outcome(mut self) -> Self {
+        self.json.outcome = Some(OutcomeScanner::new());
+        self
+    }
+
+    /// Reads the next piece.
+    pub fn read(&mut self, bytes: &[u8]) {
+        let UsageReader { framing, json } = self;
+        match framing {
+            Framing::Json => json.read(bytes),
+            Framing::Events(events) => events.read(bytes, |piece| match piece {
+                Piece::Data(data) => json.read(data),
+                Piece::End => json.reset(),
+            }),
+        }
+    }
+
     /// What the answer says of itself, when it was asked for.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.outcome.as_ref().map(OutcomeScanner::outcome)
+        self.json.outcome.as_ref().map(OutcomeScanner::outcome)
     }
 
     /// The counts, when both were reported.
     pub fn usage(&self) -> Option<Usage> {
-        Some(Usage { input: self.input?, output: self.output? })
+        Some(Usage { input: self.json.input?, output: self.json.output? })
     }
 }
 

@@ -1,12 +1,8 @@
 //! Operators that make one number out of one or two.
 
-use tract_core::internal::{
-    EvalOp, Op, StaticName, TVec, TractError, TractResult, TypedFact, TypedOp, as_op,
-    op_as_typed_op, tvec,
-};
-use tract_core::prelude::DatumExt;
+use tract_core::internal::{ShapeFact, TractError, TractResult, TypedFact};
 
-use super::plan::Kernel;
+use super::kernel::Kernel;
 
 /// An operator on two `f32` tensors of the same shape.
 ///
@@ -23,21 +19,24 @@ pub(super) enum Pairwise {
     Less,
 }
 
-impl Op for Pairwise {
-    fn name(&self) -> StaticName {
-        format!("{self:?}").into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for Pairwise {
-    fn is_stateless(&self) -> bool {
-        true
-    }
-}
-
 impl Kernel for Pairwise {
+    fn name(&self) -> &'static str {
+        match self {
+            Pairwise::Add => "Add",
+            Pairwise::Sub => "Sub",
+            Pairwise::Mul => "Mul",
+            Pairwise::Div => "Div",
+            Pairwise::Less => "Less",
+        }
+    }
+
+    fn shape(&self, inputs: &[&TypedFact]) -> TractResult<ShapeFact> {
+        match inputs {
+            [left, right] if left.shape == right.shape => Ok(left.shape.clone()),
+            _ => Err(TractError::msg("two tensors of the same shape are expected")),
+        }
+    }
+
     fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
         let &[left, right] = inputs else { return None };
         let pairs = output.iter_mut().zip(left).zip(right);
@@ -53,17 +52,6 @@ impl Kernel for Pairwise {
     }
 }
 
-impl TypedOp for Pairwise {
-    as_op!();
-
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        match inputs {
-            [left, right] if left.shape == right.shape => Ok(tvec!(f32::fact(&*left.shape))),
-            _ => Err(TractError::msg("two tensors of the same shape are expected")),
-        }
-    }
-}
-
 /// ONNX `Clip`, and `Relu`, which has no upper limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
@@ -71,21 +59,16 @@ pub(super) struct Limit {
     pub(super) high: f32,
 }
 
-impl Op for Limit {
-    fn name(&self) -> StaticName {
-        "Limit".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for Limit {
-    fn is_stateless(&self) -> bool {
-        true
-    }
-}
-
 impl Kernel for Limit {
+    fn name(&self) -> &'static str {
+        "Limit"
+    }
+
+    fn shape(&self, inputs: &[&TypedFact]) -> TractResult<ShapeFact> {
+        let input = inputs.first().ok_or_else(|| TractError::msg("a tensor is expected"))?;
+        Ok(input.shape.clone())
+    }
+
     fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
         let [input] = inputs else { return None };
         for (limited, value) in output.iter_mut().zip(*input) {
@@ -93,14 +76,5 @@ impl Kernel for Limit {
             *limited = value.max(self.low).min(self.high);
         }
         Some(())
-    }
-}
-
-impl TypedOp for Limit {
-    as_op!();
-
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let input = inputs.first().ok_or_else(|| TractError::msg("a tensor is expected"))?;
-        Ok(tvec!(f32::fact(&*input.shape)))
     }
 }

@@ -2,48 +2,44 @@
 
 use std::collections::HashMap;
 
-use tract_core::internal::{
-    Arc, EvalOp, Op, StaticName, TVec, Tensor, TractError, TractResult, TypedFact, TypedOp, as_op,
-    op_as_typed_op, tvec,
-};
-use tract_core::prelude::DatumExt;
+use tract_core::internal::{ShapeFact, Tensor, TractError, TractResult, TypedFact};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-use super::plan::Kernel;
+use super::kernel::Kernel;
 
-/// Trees of one depth, all nodes of a level asking the same question; the sum of the leaves that
+/// Trees of one depth, all nodes of a level sharing one split; the sum of the leaves that
 /// `f32[1, k]` finds, plus a second input `f32[1, 1]`.
 ///
-/// The questions are kept by column and sorted, so that the first "no" answers all that follow. Most
+/// The splits are kept by column and sorted, so that the first "no" settles all that follow. Most
 /// columns are n-grams that a prompt does not have: one comparison each (Lucchese et al.,
 /// "QuickScorer", SIGIR 2015).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Forest {
-    columns: Arc<Vec<Column>>,
+    columns: Vec<Column>,
     /// Those of the first column, then those of the second, and so on.
-    questions: Arc<Vec<Question>>,
+    splits: Vec<Split>,
     /// Those of the first tree, then those of the second, and so on.
-    leaves: Arc<Vec<f32>>,
+    leaves: Vec<f32>,
     leaves_of_a_tree: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Column {
     position: usize,
-    questions: usize,
+    splits: usize,
 }
 
-/// Whether a value is above the cut, and where a "yes" leads.
+/// Whether a value is above the threshold, and where a "yes" leads.
 #[derive(Clone, Copy, Debug)]
-struct Question {
-    cut: f32,
+struct Split {
+    threshold: f32,
     tree: u16,
     step: u16,
 }
 
 impl Forest {
-    /// `levels` has the column and the cut of every first level, then of every second one.
+    /// `levels` has the column and the threshold of every first level, then of every second one.
     /// `None` for a shape that is none.
     fn new(levels: &[(usize, f32)], trees: usize, leaves: &[f32]) -> Option<Self> {
         let depth = levels.len().checked_div(trees)?;
@@ -51,34 +47,36 @@ impl Forest {
         if depth * trees != levels.len() || leaves.len() != trees.checked_mul(leaves_of_a_tree)? {
             return None;
         }
-        let mut questions = Vec::new();
-        for (place, &(column, cut)) in levels.iter().enumerate() {
+        let mut splits = Vec::new();
+        for (place, &(column, threshold)) in levels.iter().enumerate() {
             let tree = u16::try_from(place % trees).ok()?;
             let step = u16::try_from(1_usize << (place / trees)).ok()?;
-            questions.push((column, Question { cut, tree, step }));
+            splits.push((column, Split { threshold, tree, step }));
         }
-        questions.sort_by(|(a, one), (b, other)| a.cmp(b).then(one.cut.total_cmp(&other.cut)));
-        let columns = questions.chunk_by(|(a, _), (b, _)| a == b).filter_map(|chunk| {
+        splits.sort_by(|(a, one), (b, other)| {
+            a.cmp(b).then(one.threshold.total_cmp(&other.threshold))
+        });
+        let columns = splits.chunk_by(|(a, _), (b, _)| a == b).filter_map(|chunk| {
             let &(position, _) = chunk.first()?;
-            Some(Column { position, questions: chunk.len() })
+            Some(Column { position, splits: chunk.len() })
         });
         Some(Forest {
-            columns: Arc::new(columns.collect()),
-            questions: Arc::new(questions.iter().map(|(_, question)| *question).collect()),
-            leaves: Arc::new(leaves.to_vec()),
+            columns: columns.collect(),
+            splits: splits.iter().map(|(_, split)| *split).collect(),
+            leaves: leaves.to_vec(),
             leaves_of_a_tree,
         })
     }
 
     fn sum(&self, row: &[f32]) -> Option<f32> {
         let mut found = vec![0_u16; self.leaves.len() / self.leaves_of_a_tree];
-        let mut questions = self.questions.as_slice();
-        for column in &*self.columns {
+        let mut splits = self.splits.as_slice();
+        for column in &self.columns {
             let value = *row.get(column.position)?;
-            let (own, others) = questions.split_at_checked(column.questions)?;
-            questions = others;
-            for question in own.iter().take_while(|question| question.cut < value) {
-                *found.get_mut(usize::from(question.tree))? += question.step;
+            let (own, others) = splits.split_at_checked(column.splits)?;
+            splits = others;
+            for split in own.iter().take_while(|split| split.threshold < value) {
+                *found.get_mut(usize::from(split.tree))? += split.step;
             }
         }
         let trees = self.leaves.chunks_exact(self.leaves_of_a_tree).zip(found);
@@ -86,39 +84,24 @@ impl Forest {
     }
 }
 
-impl Op for Forest {
-    fn name(&self) -> StaticName {
-        "Forest".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for Forest {
-    fn is_stateless(&self) -> bool {
-        true
-    }
-}
-
 impl Kernel for Forest {
+    fn name(&self) -> &'static str {
+        "Forest"
+    }
+
+    fn shape(&self, inputs: &[&TypedFact]) -> TractResult<ShapeFact> {
+        match inputs {
+            [features, summand] if features.rank() == 2 && summand.shape.volume() == 1.into() => {
+                Ok(ShapeFact::from_dims([1, 1]))
+            }
+            _ => Err(TractError::msg("a row and a number are expected")),
+        }
+    }
+
     fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
         let [features, [summand]] = inputs else { return None };
         *output.first_mut()? = self.sum(features)? + summand;
         Some(())
-    }
-}
-
-impl TypedOp for Forest {
-    as_op!();
-
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let sum = f32::fact([1, 1]);
-        match inputs {
-            [features, summand] if features.rank() == 2 && summand.shape.volume() == 1.into() => {
-                Ok(tvec!(sum))
-            }
-            _ => Err(TractError::msg("a row and a number are expected")),
-        }
     }
 }
 
@@ -172,16 +155,20 @@ impl<'s, 'g> Search<'s, 'g> {
         let [levels, shape] = self.inputs_of(levels, "Reshape", None)?;
         let to = Some(("to", DataType::Float as i64));
         let [levels] = self.inputs_of(levels, "Cast", to)?;
-        let [cuts, values] = self.inputs_of(levels, "Less", None)?;
+        let [thresholds, values] = self.inputs_of(levels, "Less", None)?;
         let [features, columns] = self.inputs_of(values, "Gather", Some(("axis", 1)))?;
 
         let [depth, trees] = *self.constant::<i64>(shape)? else { return None };
         let (depth, trees) = (usize::try_from(depth).ok()?, usize::try_from(trees).ok()?);
-        let (columns, cuts) = (self.constant::<i64>(columns)?, self.constant::<f32>(cuts)?);
+        let (columns, thresholds) =
+            (self.constant::<i64>(columns)?, self.constant::<f32>(thresholds)?);
         let leaves = self.constant::<f32>(leaves)?;
         let columns = columns.iter().map(|column| usize::try_from(*column).ok());
-        let levels: Vec<(usize, f32)> =
-            columns.collect::<Option<Vec<_>>>()?.into_iter().zip(cuts.iter().copied()).collect();
+        let levels: Vec<(usize, f32)> = columns
+            .collect::<Option<Vec<_>>>()?
+            .into_iter()
+            .zip(thresholds.iter().copied())
+            .collect();
         let forest = Forest::new(&levels, trees, leaves)?;
         let counts_up = |values: &[f32], mut expected: usize, next: fn(usize, usize) -> usize| {
             values.iter().all(|value| {
@@ -194,7 +181,7 @@ impl<'s, 'g> Search<'s, 'g> {
         let starts = self.constant::<f32>(starts)?;
         let ones = self.constant::<f32>(ones)?;
         let fits = levels.len() == depth * trees
-            && cuts.len() == levels.len()
+            && thresholds.len() == levels.len()
             && self.constant::<i64>(flat)? == [trees as i64]
             && (powers.len(), starts.len(), ones.len()) == (depth, trees, trees)
             && counts_up(powers, 1, |power, _| 2 * power)

@@ -2,13 +2,9 @@
 
 use std::iter::repeat;
 
-use tract_core::internal::{
-    Arc, EvalOp, Op, StaticName, TValue, TVec, Tensor, TractResult, TypedFact, TypedOp, as_op,
-    op_as_typed_op, tvec,
-};
-use tract_core::prelude::{DatumExt, IntoTValue};
+use tract_core::internal::{ShapeFact, Tensor, TractResult, TypedFact};
 
-use super::plan::Kernel;
+use super::kernel::Kernel;
 use crate::features;
 
 /// How many values are skipped together when all are zero.
@@ -20,11 +16,11 @@ const BLOCK: usize = 8;
 /// tract's own product works on tiles of 4 by 4 in wasm, so a single row costs as much as four,
 /// and multiplies every zero of the hashed n-grams. Here a zero costs a comparison, or nothing where
 /// marks say where it is.
-#[derive(Clone, Debug, Hash)]
+#[derive(Debug)]
 pub(super) struct SparseMatMul {
     /// Panels of the second factor, one after the other: `k` rows of `width`, the last panel
     /// filled up with zeros.
-    panels: Arc<Tensor>,
+    panels: Vec<f32>,
     width: usize,
     inner: usize,
     columns: usize,
@@ -33,7 +29,7 @@ pub(super) struct SparseMatMul {
 }
 
 impl SparseMatMul {
-    /// `None` when the weights are no `f32` matrix.
+    /// `None` when the weights are not an `f32` matrix.
     pub(super) fn new(weights: &Tensor) -> Option<Self> {
         let &[inner, columns] = weights.shape() else { return None };
         if inner == 0 || columns == 0 {
@@ -54,7 +50,6 @@ impl SparseMatMul {
                 panels.extend(taken.chain(repeat(&0.0)).take(width));
             }
         }
-        let panels = Arc::new(Tensor::from_shape(&[panels.len()], &panels).ok()?);
         Some(SparseMatMul { panels, width, inner, columns, marked: false })
     }
 
@@ -64,7 +59,7 @@ impl SparseMatMul {
     }
 
     fn multiply(&self, row: &[f32], marks: Option<&[u64]>, product: &mut [f32]) -> Option<()> {
-        let panels = self.panels.as_slice::<f32>().ok()?.chunks_exact(self.inner * self.width);
+        let panels = self.panels.chunks_exact(self.inner * self.width);
         for (panel, product) in panels.zip(product.chunks_mut(self.width)) {
             match self.width {
                 1 => put(multiply_panel::<1>(row, marks, panel), product),
@@ -118,21 +113,17 @@ fn multiply_panel<const WIDTH: usize>(
     sums
 }
 
-impl Op for SparseMatMul {
-    fn name(&self) -> StaticName {
-        "SparseMatMul".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for SparseMatMul {
-    fn is_stateless(&self) -> bool {
-        true
-    }
-}
-
 impl Kernel for SparseMatMul {
+    fn name(&self) -> &'static str {
+        "SparseMatMul"
+    }
+
+    fn shape(&self, inputs: &[&TypedFact]) -> TractResult<ShapeFact> {
+        let rows = inputs.first().and_then(|input| input.shape.first().cloned());
+        let rows = rows.unwrap_or_else(|| 1.into());
+        Ok(ShapeFact::from_dims([rows, self.columns.into()]))
+    }
+
     fn run(&self, inputs: &[&[f32]], marks: &[u64], output: &mut [f32]) -> Option<()> {
         let (input, summand) = inputs.split_first()?;
         let rows = input.chunks_exact(self.inner);
@@ -146,28 +137,18 @@ impl Kernel for SparseMatMul {
     }
 }
 
-impl TypedOp for SparseMatMul {
-    as_op!();
-
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let rows = inputs.first().and_then(|input| input.shape.first().cloned());
-        let rows = rows.unwrap_or_else(|| 1.into());
-        Ok(tvec!(f32::fact([rows, self.columns.into()])))
-    }
-}
-
 /// A constant `f32[1, k]` times `f32[k, n]`, plus a second input `f32[1, n]` if there is one.
-#[derive(Clone, Debug, Hash)]
+#[derive(Debug)]
 pub(super) struct WeightedRows {
-    weights: Arc<Tensor>,
+    weights: Vec<f32>,
 }
 
 impl WeightedRows {
-    /// `None` when the weights are no `f32` row.
+    /// `None` when the weights are not an `f32` row.
     pub(super) fn new(weights: &Tensor) -> Option<Self> {
         let &[1, inner] = weights.shape() else { return None };
-        weights.as_slice::<f32>().ok()?;
-        (inner > 0).then(|| WeightedRows { weights: Arc::new(weights.clone()) })
+        let weights = weights.as_slice::<f32>().ok()?.to_vec();
+        (inner > 0).then_some(WeightedRows { weights })
     }
 
     /// Rows that the other factor must have.
@@ -176,42 +157,29 @@ impl WeightedRows {
     }
 }
 
-impl Op for WeightedRows {
-    fn name(&self) -> StaticName {
-        "WeightedRows".into()
+impl Kernel for WeightedRows {
+    fn name(&self) -> &'static str {
+        "WeightedRows"
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for WeightedRows {
-    fn is_stateless(&self) -> bool {
-        true
+    fn shape(&self, inputs: &[&TypedFact]) -> TractResult<ShapeFact> {
+        let columns = inputs.first().and_then(|input| input.shape.get(1).cloned());
+        Ok(ShapeFact::from_dims([1.into(), columns.unwrap_or_else(|| 1.into())]))
     }
 
-    fn eval(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let Some(input) = inputs.first() else { return Ok(tvec!()) };
-        let &[_, columns] = input.shape() else { return Ok(tvec!()) };
-        let mut sums = vec![0.0; columns];
-        let rows = input.as_slice::<f32>()?.chunks_exact(columns.max(1));
-        for (weight, row) in self.weights.as_slice::<f32>()?.iter().zip(rows) {
-            for (sum, value) in sums.iter_mut().zip(row) {
+    fn run(&self, inputs: &[&[f32]], _marks: &[u64], output: &mut [f32]) -> Option<()> {
+        let (input, summand) = inputs.split_first()?;
+        output.fill(0.0);
+        let rows = input.chunks_exact(output.len().max(1));
+        for (weight, row) in self.weights.iter().zip(rows) {
+            for (sum, value) in output.iter_mut().zip(row) {
                 *sum += weight * value;
             }
         }
-        if let Some(summand) = inputs.get(1) {
-            add(&mut sums, summand.as_slice::<f32>()?);
+        if let Some(summand) = summand.first() {
+            add(output, summand);
         }
-        Ok(tvec!(Tensor::from_shape(&[1, columns], &sums)?.into_tvalue()))
-    }
-}
-
-impl TypedOp for WeightedRows {
-    as_op!();
-
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let columns = inputs.first().and_then(|input| input.shape.get(1).cloned());
-        Ok(tvec!(f32::fact([1.into(), columns.unwrap_or_else(|| 1.into())])))
+        Some(())
     }
 }
 

@@ -15,12 +15,14 @@ mod error;
 mod forest;
 mod gather;
 mod graph;
+mod kernel;
 mod manifest;
 mod matmul;
 mod novelty;
 mod operators;
 mod plan;
 mod tensor;
+mod wiring;
 
 pub use error::{ModelError, ScoreError};
 pub use manifest::{Manifest, ManifestTarget};
@@ -72,12 +74,12 @@ impl Classifier {
         }
         let plan = graph::plan(onnx, manifest.targets.len())?;
         let classifier = Classifier { manifest, plan };
-        // The first run reveals what shapes alone do not, such as weights that are no numbers.
+        // The first run reveals what shapes alone do not, such as weights that are not numbers.
         classifier.scores(&Features::default()).map_err(ModelError::FirstRun)?;
         Ok(classifier)
     }
 
-    /// What the model says of itself.
+    /// What the model says about itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -86,7 +88,7 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// When the graph fails or gives something that is no probability.
+    /// When the graph fails or gives something that is not a probability.
     pub fn scores(&self, features: &Features) -> Result<Vec<f32>, ScoreError> {
         let graph_error = |error: TractError| ScoreError::Graph(error.to_string());
         let scores = self.plan.run(features).map_err(graph_error)?;

@@ -13,21 +13,10 @@ use tract_onnx::pb::tensor_proto::DataType;
 use super::columns::Columns;
 use super::elementwise::{Limit, Pairwise};
 use super::gather::Gather;
-use super::graph::Wiring;
+use super::kernel::KernelOp;
 use super::matmul::{SparseMatMul, WeightedRows};
 use super::tensor;
-
-/// Why a node cannot be wired.
-pub(super) enum Refusal {
-    Operator,
-    Problem(String),
-}
-
-impl<E: std::fmt::Display> From<E> for Refusal {
-    fn from(error: E) -> Self {
-        Refusal::Problem(error.to_string())
-    }
-}
+use super::wiring::{Refusal, Wiring};
 
 /// One ONNX node on its way into the model.
 pub(super) struct Node<'a> {
@@ -46,8 +35,8 @@ impl Node<'_> {
             "Sub" => self.binary(Pairwise::Sub, math::sub()),
             "Mul" => self.binary(Pairwise::Mul, math::mul()),
             "Div" => self.binary(Pairwise::Div, math::div()),
-            "Less" => self.binary(Pairwise::Less, Pairwise::Less),
-            "Relu" => self.unary(Limit { low: 0.0, high: f32::INFINITY }),
+            "Less" => self.binary(Pairwise::Less, KernelOp::new(Pairwise::Less)),
+            "Relu" => self.unary(KernelOp::new(Limit { low: 0.0, high: f32::INFINITY })),
             "Sigmoid" => self.unary(nn::sigmoid()),
             "Tanh" => self.unary(math::tanh()),
             "Clip" => self.clip(),
@@ -128,7 +117,7 @@ impl Node<'_> {
         self.put("", op, &[input])
     }
 
-    /// `generic` takes what is no pair of `f32` tensors of the same shape.
+    /// `generic` takes what is not a pair of `f32` tensors of the same shape.
     fn binary(
         mut self,
         pairwise: Pairwise,
@@ -139,7 +128,7 @@ impl Node<'_> {
         let (left, right) = (left?, right?);
         let same = left.shape == right.shape && left.datum_type == right.datum_type;
         if same && self.is_float(inputs[0])? {
-            self.put("", pairwise, &inputs)
+            self.put("", KernelOp::new(pairwise), &inputs)
         } else {
             self.put("", generic, &inputs)
         }
@@ -148,7 +137,7 @@ impl Node<'_> {
     fn clip(self) -> Result<OutletId, Refusal> {
         let low = *self.constant_input(1)?.to_scalar::<f32>()?;
         let high = *self.constant_input(2)?.to_scalar::<f32>()?;
-        self.unary(Limit { low, high })
+        self.unary(KernelOp::new(Limit { low, high }))
     }
 
     fn matmul(mut self) -> Result<OutletId, Refusal> {
@@ -167,20 +156,20 @@ impl Node<'_> {
 
     /// The product of inputs 0 and 1, one of which is constant, plus a summand.
     fn product(&mut self, summand: Option<OutletId>) -> Result<OutletId, Refusal> {
-        let (input, inner, op, axis): (_, _, Box<dyn TypedOp>, _) = match self.constant_input(1) {
+        let (input, inner, op, axis) = match self.constant_input(1) {
             Ok(weights) => {
                 let op = SparseMatMul::new(weights);
                 let mut op = op.ok_or("the second factor must be a float matrix")?;
                 let input = self.input(0)?;
                 op.marked = input == self.wiring.features;
-                (input, op.inner(), Box::new(op), 1)
+                (input, op.inner(), KernelOp::new(op), 1)
             }
             Err(_) => {
                 let weights =
                     self.constant_input(0).map_err(|_| "one factor must be a constant")?;
                 let op = WeightedRows::new(weights)
                     .ok_or("a constant first factor must be one row of floats")?;
-                (self.input(1)?, op.inner(), Box::new(op), 0)
+                (self.input(1)?, op.inner(), KernelOp::new(op), 0)
             }
         };
         let rank = self.rank(input)?;
@@ -267,7 +256,8 @@ impl Node<'_> {
         of: i64,
     ) -> Result<OutletId, Refusal> {
         let columns = Columns::new(positions, usize::try_from(of)?);
-        self.put("", columns.ok_or_else(|| format!("a column is out of {of}"))?, &[data])
+        let columns = columns.ok_or_else(|| format!("a column is out of {of}"))?;
+        self.put("", KernelOp::new(columns), &[data])
     }
 
     fn cast(mut self) -> Result<OutletId, Refusal> {

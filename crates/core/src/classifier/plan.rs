@@ -3,27 +3,14 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use tract_core::internal::{Arc, Op, SessionState};
+use tract_core::internal::{Arc, SessionState};
 use tract_core::ops::konst::Const;
 use tract_core::prelude::{
     Datum, OutletId, TValue, TVec, Tensor, TractError, TractResult, TypedModel, TypedOp,
 };
 
-use super::columns::Columns;
-use super::elementwise::{Limit, Pairwise};
-use super::forest::Forest;
-use super::matmul::SparseMatMul;
-use crate::features::Features;
-
-/// An operator of ours on `f32` tensors, which a plan runs without making tensors of them.
-///
-/// What tract's own way of calling adds to an operator, a handful of allocations, is more than most
-/// of a router's operators compute.
-pub(super) trait Kernel: Op {
-    /// `marks` says which of the features may be other than zero, should they be an input.
-    /// `None` for inputs that do not fit.
-    fn run(&self, inputs: &[&[f32]], marks: &[u64], output: &mut [f32]) -> Option<()>;
-}
+use super::kernel::{Kernel, KernelOp};
+use crate::features::{self, Features};
 
 /// Most inputs that a kernel has.
 const KERNEL_INPUTS: usize = 2;
@@ -35,7 +22,7 @@ pub(super) struct Plan {
     output: Source,
     /// Numbers that all steps together leave.
     scratch: usize,
-    /// Tensors that are no numbers, which some of tract's operators leave.
+    /// Tensors of other types than `f32`, which some of tract's operators leave.
     values: usize,
 }
 
@@ -49,7 +36,7 @@ struct Step {
 #[derive(Debug)]
 enum Operator {
     /// Leaves numbers at this place of the scratch.
-    Ours(Box<dyn Kernel>, Range<usize>),
+    Ours(Arc<dyn Kernel>, Range<usize>),
     Tract(Box<dyn TypedOp>, Output),
 }
 
@@ -97,8 +84,8 @@ impl Plan {
                 let start = scratch;
                 scratch += shape.iter().product::<usize>();
                 sources.insert(id, Source::Scratch(start..scratch, shape.into()));
-                match kernel(node.op.as_ref()) {
-                    Some(kernel) => Operator::Ours(kernel, start..scratch),
+                match node.op_as::<KernelOp>() {
+                    Some(KernelOp(kernel)) => Operator::Ours(Arc::clone(kernel), start..scratch),
                     None => Operator::Tract(node.op.clone(), Output::Scratch(start..scratch)),
                 }
             } else {
@@ -170,18 +157,6 @@ fn missing() -> TractError {
     TractError::msg("a value is missing")
 }
 
-/// An operator as a kernel, if it is one.
-fn kernel(op: &dyn TypedOp) -> Option<Box<dyn Kernel>> {
-    fn own<K: Kernel + TypedOp + Clone>(op: &dyn TypedOp) -> Option<Box<dyn Kernel>> {
-        op.downcast_ref::<K>().map(|kernel| Box::new(kernel.clone()) as _)
-    }
-    own::<SparseMatMul>(op)
-        .or_else(|| own::<Forest>(op))
-        .or_else(|| own::<Pairwise>(op))
-        .or_else(|| own::<Limit>(op))
-        .or_else(|| own::<Columns>(op))
-}
-
 impl Source {
     fn numbers<'s>(&'s self, features: &'s Features, scratch: &'s [f32]) -> TractResult<&'s [f32]> {
         match self {
@@ -199,7 +174,10 @@ impl Source {
         values: &[Option<TValue>],
     ) -> TractResult<TValue> {
         match self {
-            Source::Features => Ok(TValue::Const(Arc::clone(features.tensor()))),
+            Source::Features => {
+                let tensor = Tensor::from_shape(&[1, features::LEN], features.as_slice())?;
+                Ok(TValue::Const(Arc::new(tensor)))
+            }
             Source::Constant(constant) => Ok(TValue::Const(Arc::clone(constant))),
             Source::Scratch(range, shape) => {
                 let numbers = scratch.get(range.clone()).ok_or_else(missing)?;

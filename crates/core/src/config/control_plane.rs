@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::node::{Errors, Fields, Node};
-use crate::control_plane::Implicit;
+use crate::answer::Implicit;
 
 /// Bounds of `control.interval_ms`, `control.buffer_bytes` and `policy.bandit.max_age_s`.
 pub(super) const INTERVAL_MS: RangeInclusive<u64> = 100..=60_000;

@@ -5,13 +5,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::{Buffer, DecisionId, FallbackReason, FinishedAnswer, Live, Signer, asked};
+use super::{Buffer, DecisionId, Live, Signer, asked};
+use crate::answer::FinishedAnswer;
 use crate::config::{self, Config};
 use crate::decision::Decision;
 use crate::policy::bandit::{
     EVERYTHING, MAX_SNAPSHOT_BYTES, SegmentId, Snapshot, SnapshotError, segment_id,
 };
 use crate::prompt::Prompt;
+use crate::reason::FallbackReason;
 use crate::record;
 use crate::telemetry::Sample;
 

@@ -4,30 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::decision::Decision;
 use crate::policy::bandit::{Context, SegmentId, Snapshot};
-use crate::reason::Reason;
-
-/// Why the classifier decides although the bandit should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FallbackReason {
-    /// None has come yet.
-    NoSnapshot,
-    /// It was not confirmed for too long.
-    StaleSnapshot,
-}
-
-impl FallbackReason {
-    /// All of them: the bounded set that metrics are defined for.
-    pub const ALL: [FallbackReason; 2] =
-        [FallbackReason::NoSnapshot, FallbackReason::StaleSnapshot];
-
-    /// The name in metrics and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            FallbackReason::NoSnapshot => "no_snapshot",
-            FallbackReason::StaleSnapshot => "stale_snapshot",
-        }
-    }
-}
+use crate::reason::{FallbackReason, Reason};
 
 /// A snapshot with the time at which the control plane last said that it holds.
 ///

@@ -6,11 +6,9 @@ pub mod asked;
 mod buffer;
 mod client;
 mod decision_id;
-mod implicit;
 mod live;
 
 pub use buffer::Buffer;
 pub use client::{Answered, BanditRecord, Caller, Client};
 pub use decision_id::{DecisionId, Signer};
-pub use implicit::{FinishedAnswer, Implicit};
-pub use live::{FallbackReason, Live};
+pub use live::Live;

@@ -9,13 +9,14 @@
 
 use std::time::Instant;
 
+use crate::answer::FinishedAnswer;
 use crate::config::Mode;
-use crate::control_plane::{BanditRecord, FallbackReason, FinishedAnswer};
+use crate::control_plane::BanditRecord;
 use crate::decision::Decision;
 use crate::header;
 use crate::policy::RequestContext;
 use crate::prompt::Prompt;
-use crate::reason::Reason;
+use crate::reason::{FallbackReason, Reason};
 use crate::record::{self, Record};
 use crate::rewrite;
 use crate::scope::{InScope, Pass, Scope};

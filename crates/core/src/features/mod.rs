@@ -10,9 +10,6 @@
 
 use std::iter::successors;
 use std::num::NonZero;
-use std::sync::Arc;
-
-use tract_core::prelude::Tensor;
 
 use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
@@ -59,16 +56,15 @@ type Occupied = [u64; OCCUPIED];
 /// reads a vector need not look at all of it.
 #[derive(Clone, Debug)]
 pub struct Features {
-    /// `f32[1, LEN]`: the classifier's own type, for it to read in place.
-    values: Arc<Tensor>,
+    /// `f32[LEN]`.
+    values: Box<[f32]>,
     /// A bit for each position that may be other than zero.
     occupied: Occupied,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        let values = Tensor::zero::<f32>(&[1, LEN]).unwrap_or_default();
-        Features { values: Arc::new(values), occupied: ENGINEERED_OCCUPIED }
+        Features { values: vec![0.0; LEN].into_boxed_slice(), occupied: ENGINEERED_OCCUPIED }
     }
 }
 
@@ -124,11 +120,6 @@ impl Features {
 
     /// The whole vector, `f32[LEN]`.
     pub fn as_slice(&self) -> &[f32] {
-        self.values.as_slice().unwrap_or_default()
-    }
-
-    /// The whole vector as `f32[1, LEN]`.
-    pub(crate) fn tensor(&self) -> &Arc<Tensor> {
         &self.values
     }
 
@@ -138,7 +129,7 @@ impl Features {
     }
 
     fn values_mut(&mut self) -> &mut [f32] {
-        Arc::make_mut(&mut self.values).as_slice_mut().unwrap_or_default()
+        &mut self.values
     }
 
     /// The engineered part, `f32[ENGINEERED]`, in the order of [`SCHEMA`].

@@ -1,7 +1,5 @@
 //! One pass over the text in focus: engineered counts and n-grams together.
 
-use std::sync::Arc;
-
 use super::focus::Excerpt;
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
 use super::ngrams::{Buckets, CharGrams, WordGrams, log1p};
@@ -14,7 +12,6 @@ pub(super) const ONE: u32 = 8;
 /// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
 pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
     let Features { values, occupied } = features;
-    let values = Arc::make_mut(values).as_slice_mut().unwrap_or_default();
     let Some((engineered, blocks)) = values.split_at_mut_checked(ENGINEERED) else { return };
     let Some((words, characters)) = blocks.split_first_chunk_mut() else { return };
     let Some(characters) = characters.first_chunk_mut() else { return };

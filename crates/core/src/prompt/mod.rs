@@ -4,7 +4,6 @@
 //! JSON escapes force a copy.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::de::DeserializeSeed;
 use serde_json::error::Category;
@@ -148,26 +147,19 @@ pub struct Prompt<'a> {
     pub envelope_bytes: usize,
 }
 
-/// Why a body is no prompt. Each is a reason of the decision that follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a body is not a prompt. Each is a reason of the decision that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
+    #[error("it is empty")]
     EmptyBody,
+    #[error("it is not valid JSON")]
     MalformedJson,
     /// Nested deeper than [`MAX_DEPTH`].
+    #[error("it nests deeper than {MAX_DEPTH} levels")]
     TooDeep,
     /// JSON, but without a message that could be read.
+    #[error("no text could be read from it")]
     NoPrompt,
-}
-
-impl fmt::Display for PromptError {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            PromptError::EmptyBody => formatter.write_str("it is empty"),
-            PromptError::MalformedJson => formatter.write_str("it is no JSON"),
-            PromptError::TooDeep => write!(formatter, "it nests deeper than {MAX_DEPTH} levels"),
-            PromptError::NoPrompt => formatter.write_str("no text could be read from it"),
-        }
-    }
 }
 
 impl<'a> Prompt<'a> {

@@ -57,11 +57,13 @@ pub fn module() -> &'static Module {
 
 fn linked() -> &'static InstancePre<Host> {
     static LINKED: OnceLock<InstancePre<Host>> = OnceLock::new();
-    LINKED.get_or_init(|| {
-        let mut linker = abi::linker(module().engine()).unwrap();
-        linker.define_unknown_imports_as_traps(module()).unwrap();
-        linker.instantiate_pre(module()).unwrap()
-    })
+    LINKED.get_or_init(|| link(module()))
+}
+
+fn link(module: &Module) -> InstancePre<Host> {
+    let mut linker = abi::linker(module.engine()).unwrap();
+    linker.define_unknown_imports_as_traps(module).unwrap();
+    linker.instantiate_pre(module).unwrap()
 }
 
 /// A request as a client sends it.
@@ -154,11 +156,32 @@ const ROOT: u32 = 1;
 impl Plugin {
     /// Starts a VM and configures the filter; a refused configuration is a failure.
     pub fn start(configuration: &[u8]) -> Result<Plugin, Failure> {
-        let pre = linked();
+        Self::start_in(linked(), configuration, None)
+    }
+
+    /// The same of any built filter, with this much fuel: what runs is counted ([`Plugin::fuel`]).
+    pub fn metered(module: &Path, configuration: &[u8], fuel: u64) -> Result<Plugin, Failure> {
+        let mut config = Config::new();
+        config.epoch_interruption(true).consume_fuel(true);
+        let module = Module::from_file(&Engine::new(&config).unwrap(), module).unwrap();
+        Self::start_in(&link(&module), configuration, Some(fuel))
+    }
+
+    /// What is left of the fuel: about one unit per WebAssembly instruction is used.
+    pub fn fuel(&self) -> u64 {
+        self.store.get_fuel().unwrap()
+    }
+
+    fn start_in(
+        pre: &InstancePre<Host>,
+        configuration: &[u8],
+        fuel: Option<u64>,
+    ) -> Result<Plugin, Failure> {
         let limits = StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build();
         let mut store = Store::new(pre.module().engine(), Host::new(configuration, limits));
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(DEADLINE_SECONDS);
+        fuel.iter().for_each(|fuel| store.set_fuel(*fuel).unwrap());
         let instance = pre.instantiate(&mut store).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         let allocate = instance.get_typed_func(&mut store, "proxy_on_memory_allocate").unwrap();

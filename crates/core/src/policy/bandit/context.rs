@@ -2,7 +2,7 @@
 //!
 //! A bias, each scored target's probability and its log-odds, and the engineered features of
 //! [`COLUMNS`], centred and scaled by fixed numbers so that a context means the same on every
-//! host and for ever. On public routing rows, these few features beside the score earned more
+//! host and forever. On public routing rows, these few features next to the score earned more
 //! than all hundred, and more than the classifier's hidden layer (docs/bandit.md).
 
 use crate::features::{self, Features, SCHEMA};
@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 /// Engineered features of the context: name, centre, factor.
 ///
 /// The first sixteen were picked by forward selection on train rows; the others do not vary there
-/// but tell agents, images and conversations from single questions in real traffic.
+/// but distinguish agents, images and conversations from single questions in real traffic.
 const COLUMNS: [(&str, f32, f32); 22] = [
     ("opens_with_write", 0.0, 2.0),
     ("words_per_sentence", 2.4, 1.5),

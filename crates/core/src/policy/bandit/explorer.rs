@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How much is explored, and where.
+/// How values of targets become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Explorer {
@@ -181,7 +181,7 @@ pub fn draw(probabilities: &[f64], uniform: f64) -> Option<usize> {
             return Some(target);
         }
         left -= probability;
-        // Rounding may leave a crumb over: it belongs to the last one.
+        // What rounding leaves over belongs to the last one.
         last = Some(target);
     }
     last

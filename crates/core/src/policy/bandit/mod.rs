@@ -1,8 +1,8 @@
 //! The bandit as the filter runs it: features and scores to a context, a policy snapshot to exact
 //! probabilities, and one draw.
 //!
-//! A snapshot predicts the reward of each target linearly in the context, takes the target's
-//! penalty off (λ times its cost) and hands the values to an explorer. The explorer's
+//! A snapshot predicts the reward of each target linearly in the context, subtracts the target's
+//! penalty (λ times its cost) and passes the values to an explorer. The explorer's
 //! probabilities are what the draw uses and what the record shows, so nothing has to be derived
 //! again offline.
 

@@ -8,14 +8,14 @@ const MAX_COMPONENTS: usize = 4;
 /// Most segments with policies of their own.
 pub const MAX_SEGMENTS: usize = 16;
 
-/// A segment by its name's hash: of one size, however long the name is.
+/// Hash of a segment's name: the same size for any name.
 pub type SegmentId = u64;
 
-/// All traffic that no segment is known for.
+/// All traffic of unknown segments.
 pub const EVERYTHING: SegmentId = 0;
 
-/// The id of a segment: the policy of the filter's configuration that its decisions follow. The
-/// main policy, which has no name, is no segment.
+/// The ID of a segment: the policy of the filter's configuration that its decisions follow. The
+/// main policy, which has no name, is not a segment.
 pub fn segment_id(name: &str) -> SegmentId {
     if name.is_empty() { EVERYTHING } else { hash64(&[b"segment", name.as_bytes()]) }
 }
@@ -29,7 +29,7 @@ pub struct Component {
     /// Predicted reward of each target: `f32[targets][dimensions]`.
     pub weights: Vec<Vec<f32>>,
     /// For each target the lower triangle, row by row, of `L` with `L Lᵀ` the covariance of the
-    /// weights; empty when the explorer has no use for it.
+    /// weights; empty when the explorer does not need it.
     pub factors: Vec<Vec<f32>>,
 }
 
@@ -58,13 +58,13 @@ pub struct Snapshot {
     /// λ times the cost of each target, in units of reward.
     pub penalties: Vec<f32>,
     pub explorer: Explorer,
-    /// What decides where no segment does.
+    /// Policies of all traffic without a segment of its own.
     pub components: Vec<Component>,
     pub segments: Vec<Segment>,
 }
 
 impl Snapshot {
-    /// Whether all parts fit each other and hold numbers that can be.
+    /// Checks that all parts have matching shapes and valid numbers.
     pub(super) fn check(&self) -> Result<(), SnapshotError> {
         let targets = self.targets.len();
         let dimensions = Context::new(targets).dimensions();
@@ -110,7 +110,7 @@ impl Snapshot {
         }
         let numbers = self.mixtures().flatten().flat_map(|c| c.weights.iter().chain(&c.factors));
         let mut all = numbers.flatten().chain(&self.penalties);
-        // Predicted rewards are near 0..=1; weights of this size are a learner gone wrong.
+        // Predicted rewards are near 0..=1; weights of this size come from a broken learner.
         if let Some(number) = all.find(|number| !number.is_finite() || number.abs() > 1e4) {
             return refuse(format!("weight {number}: must be within ±10000"));
         }
@@ -128,7 +128,7 @@ impl Snapshot {
         std::iter::once(&self.components).chain(self.segments.iter().map(|it| &it.components))
     }
 
-    /// What decides in a segment.
+    /// The policies that decide in a segment.
     pub fn components_of(&self, segment: SegmentId) -> &[Component] {
         let own = self.segments.iter().find(|it| it.id == segment);
         own.map_or(&self.components, |own| &own.components)

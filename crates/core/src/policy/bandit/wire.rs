@@ -1,7 +1,5 @@
 //! A snapshot as JSON.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Context, Explorer, Segment, Snapshot};
@@ -13,37 +11,23 @@ pub const FORMAT: u32 = 1;
 pub const MAX_SNAPSHOT_BYTES: usize = 512 * 1024;
 
 /// Why a snapshot is refused.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SnapshotError {
+    #[error("{bytes} bytes: at most {MAX_SNAPSHOT_BYTES} are read")]
     TooLarge { bytes: usize },
+    #[error("not a snapshot: {0}")]
     Json(String),
+    #[error("format {found}: must be {FORMAT}")]
     Format { found: u32 },
+    #[error("context {snapshot}: this program computes {here}")]
     OtherContext { snapshot: String, here: String },
+    #[error("targets {snapshot:?}: the configuration has {here:?}")]
     OtherTargets { snapshot: Vec<String>, here: Vec<String> },
+    #[error("{0}")]
     Shape(String),
+    #[error("{0}")]
     Value(String),
 }
-
-impl fmt::Display for SnapshotError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            SnapshotError::TooLarge { bytes } => {
-                write!(f, "{bytes} bytes: at most {MAX_SNAPSHOT_BYTES} are read")
-            }
-            SnapshotError::Json(problem) => write!(f, "not a snapshot: {problem}"),
-            SnapshotError::Format { found } => write!(f, "format {found}: must be {FORMAT}"),
-            SnapshotError::OtherContext { snapshot, here } => {
-                write!(f, "context {snapshot}: this program computes {here}")
-            }
-            SnapshotError::OtherTargets { snapshot, here } => {
-                write!(f, "targets {snapshot:?}: the configuration has {here:?}")
-            }
-            SnapshotError::Shape(problem) | SnapshotError::Value(problem) => f.write_str(problem),
-        }
-    }
-}
-
-impl std::error::Error for SnapshotError {}
 
 /// The wire layout: numbers of a component are packed as in decision records.
 #[derive(Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::answer::Outcome;
+use super::Outcome;
 
 /// What an answer is worth, 0..=1, when it shows a sign; `None` for a sign that is not looked at.
 /// Of several signs the one that is worth least counts.
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_worst_sign_counts() {
-        let with = |change: &dyn Fn(&mut Answer)| {
+        let with = |change: &dyn Fn(&mut FinishedAnswer)| {
             let mut answer = good();
             change(&mut answer);
             answer.reward(&implicit())
