@@ -7,32 +7,33 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadInput, open_error, print, print_with, report as report_problems, strict_error};
-use pointsman_control_plane::bandit::{Estimate, Estimates, Sample, estimate};
+use super::{BadInput, open_error, print, print_with, report_problems, strict_error};
+use pointsman_control_plane::bandit::{Estimate, Estimates, LEAST_SAMPLES, Sample, estimate};
 use pointsman_core::policy::bandit::{Snapshot, segment_id};
+use pointsman_core::reason::Source;
 use pointsman_core::record::unpack;
-use pointsman_lab::input::{Lines, Problem, Problems};
+use pointsman_lab::files::{Lines, Problem, Problems};
 
 /// Estimate what a policy would have earned, from the log of another one
 ///
 /// The log is NDJSON: decision records and rewards, {"decision_id", "reward"}, in any order. Only
-/// decisions that the bandit drew are used, because only their propensities say how likely the
-/// other choice was.
+/// decisions that the bandit drew are used, because only they have the propensities that off-policy
+/// estimates need.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Decision records and rewards, NDJSON, also gzipped
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// A policy snapshot (GET /v1/policy), or the name of a target that takes everything
+    /// Policy snapshot (GET /v1/policy), or the name of a target that takes everything
     #[arg(long, required = true, num_args = 1.., value_name = "POLICY")]
     policy: Vec<String>,
-    /// The policy's targets, cheapest first, when no snapshot names them
+    /// Names of the targets, cheapest first, when no snapshot names them
     #[arg(long, value_delimiter = ',', default_value = "cheap,strong")]
     targets: Vec<String>,
-    /// λ times the cost of each target, taken off the rewards; a snapshot's own when absent
+    /// λ times the cost of each target, subtracted from the rewards; the snapshot's when absent
     #[arg(long, value_delimiter = ',')]
     penalties: Option<Vec<f32>>,
-    /// Only decisions of this policy of the filter's configuration
+    /// Use only decisions of this policy of the filter's configuration
     #[arg(long, value_name = "NAME")]
     segment: Option<String>,
     /// Print one JSON object
@@ -42,7 +43,7 @@ pub(super) struct Args {
 
 /// Either kind of line: a record has a target, a reward has a reward.
 #[derive(Deserialize)]
-struct Line<'l> {
+struct LogLine<'l> {
     #[serde(borrow)]
     decision_id: Cow<'l, str>,
     reward: Option<f32>,
@@ -58,21 +59,21 @@ struct Line<'l> {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct EstimateReport {
     decisions: usize,
-    /// Mean of the rewards in the log, penalties taken off.
+    /// Mean of the rewards in the log, less penalties.
     logged: Option<f64>,
-    policies: Vec<Judged>,
+    policies: Vec<PolicyEstimates>,
 }
 
 #[derive(Serialize)]
-struct Judged {
+struct PolicyEstimates {
     policy: String,
     #[serde(flatten)]
     estimates: Estimates,
 }
 
-enum Policy {
+enum EvaluatedPolicy {
     Snapshot(Box<Snapshot>),
     Target(usize),
 }
@@ -90,36 +91,38 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             Snapshot::parse(&json).map_err(|error| BadInput::new(format!("{name}: {error}")))?;
         targets.clone_from(&snapshot.targets);
         penalties.get_or_insert_with(|| snapshot.penalties.clone());
-        policies.push((name.clone(), Policy::Snapshot(Box::new(snapshot))));
+        policies.push((name.clone(), EvaluatedPolicy::Snapshot(Box::new(snapshot))));
     }
     for name in args.policy.iter().filter(|name| !PathBuf::from(name).is_file()) {
         let target = targets.iter().position(|target| target == name).ok_or_else(|| {
-            BadInput::new(format!("{name}: neither a file nor one of {}", targets.join(", ")))
+            BadInput::new(format!("{name}: must be a file or one of {}", targets.join(", ")))
         })?;
-        policies.push((name.clone(), Policy::Target(target)));
+        policies.push((name.clone(), EvaluatedPolicy::Target(target)));
     }
     let penalties = penalties.unwrap_or_else(|| vec![0.0; targets.len()]);
     if penalties.len() != targets.len() {
-        return Err(BadInput::new("--penalties has not one number per target").into());
+        return Err(BadInput::new("--penalties needs one number per target").into());
     }
     let mut samples = read(&args.log, &targets, &penalties)?;
     if let Some(name) = &args.segment {
         samples.retain(|sample| sample.segment == segment_id(name));
     }
-    let judged = policies.iter().map(|(name, policy)| judge(name, policy, &samples, targets.len()));
-    let report = Report {
+    let estimated = policies
+        .iter()
+        .map(|(name, policy)| estimate_policy(name, policy, &samples, targets.len()));
+    let report = EstimateReport {
         decisions: samples.len(),
         logged: mean(&samples),
-        policies: judged.collect::<anyhow::Result<_>>()?,
+        policies: estimated.collect::<anyhow::Result<_>>()?,
     };
-    for judged in report.policies.iter().filter(|judged| judged.estimates.overlap.poor) {
-        let overlap = judged.estimates.overlap;
-        tell!(
-            "warning: {}: the log says little of this policy (effective sample size {:.0} of {}, \
+    for estimated in report.policies.iter().filter(|estimated| estimated.estimates.overlap.poor) {
+        let overlap = estimated.estimates.overlap;
+        report!(
+            "warning: {}: the log says little about this policy (effective sample size {:.0} of {}, \
              mean weight {:.2}, largest {:.1})",
-            judged.policy,
+            estimated.policy,
             overlap.effective_sample_size,
-            judged.estimates.n,
+            estimated.estimates.n,
             overlap.mean_weight,
             overlap.largest_weight
         );
@@ -139,7 +142,7 @@ fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Res
     for path in paths {
         let mut lines = Lines::open(path).map_err(open_error(path))?;
         while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(strict_error)? {
-            let line = match serde_json::from_slice::<Line>(text) {
+            let line = match serde_json::from_slice::<LogLine>(text) {
                 Ok(line) => line,
                 Err(error) => {
                     let what = format!("neither a decision record nor a reward: {error}");
@@ -170,13 +173,13 @@ fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Res
 }
 
 /// The decision of a line, if the bandit drew it.
-fn drawn(line: &Line, targets: &[String]) -> Option<Sample> {
+fn drawn(line: &LogLine, targets: &[String]) -> Option<Sample> {
     let target = targets.iter().position(|name| Some(name.as_str()) == line.target.as_deref())?;
     let context = unpack(line.context.as_deref()?)?;
     let propensity = line.propensity.filter(|p| *p > 0.0 && *p <= 1.0)?;
     let segment = segment_id(line.policy.as_deref().unwrap_or_default());
     let sample = Sample { context, target, propensity, reward: 0.0, segment };
-    (line.source.as_deref() == Some("bandit")).then_some(sample)
+    (line.source.as_deref() == Some(Source::Bandit.name())).then_some(sample)
 }
 
 fn mean(samples: &[Sample]) -> Option<f64> {
@@ -184,28 +187,30 @@ fn mean(samples: &[Sample]) -> Option<f64> {
     (!samples.is_empty()).then(|| sum / samples.len() as f64)
 }
 
-fn judge(
+fn estimate_policy(
     name: &str,
-    policy: &Policy,
+    policy: &EvaluatedPolicy,
     samples: &[Sample],
     targets: usize,
-) -> anyhow::Result<Judged> {
+) -> anyhow::Result<PolicyEstimates> {
     let probabilities = |sample: &Sample| match policy {
-        Policy::Snapshot(snapshot) => {
+        EvaluatedPolicy::Snapshot(snapshot) => {
             snapshot.probabilities(sample.segment, &sample.context, &vec![true; targets])
         }
-        Policy::Target(target) => {
+        EvaluatedPolicy::Target(target) => {
             (0..targets).map(|other| f64::from(u8::from(other == *target))).collect()
         }
     };
     let estimates = estimate(samples, &probabilities).ok_or_else(|| {
-        BadInput::new(format!("{} rewarded decisions of the bandit are too few", samples.len()))
+        let found = samples.len();
+        let rule = format!("must be at least {LEAST_SAMPLES}");
+        BadInput::new(format!("{found} rewarded decisions of the bandit: {rule}"))
             .hint("the log needs records with source \"bandit\" and a context, and their rewards")
     })?;
-    Ok(Judged { policy: name.to_owned(), estimates })
+    Ok(PolicyEstimates { policy: name.to_owned(), estimates })
 }
 
-fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
+fn table(out: &mut dyn Write, report: &EstimateReport) -> std::io::Result<()> {
     writeln!(
         out,
         "{} decisions, mean reward {:.4}\n",
@@ -213,9 +218,9 @@ fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
         report.logged.unwrap_or(0.0)
     )?;
     writeln!(out, "{:24} {:5} {:>8}   95 % interval", "policy", "", "value")?;
-    for judged in &report.policies {
-        let e = &judged.estimates;
-        let mut name = judged.policy.as_str();
+    for estimated in &report.policies {
+        let e = &estimated.estimates;
+        let mut name = estimated.policy.as_str();
         for (estimator, Estimate { value, low, high }) in
             [("ips", e.ips), ("snips", e.snips), ("dm", e.dm), ("dr", e.dr)]
         {

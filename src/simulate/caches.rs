@@ -1,8 +1,8 @@
-//! One cache a target behind a router, request by request.
+//! One cache per target behind a router, request by request.
 
 use pointsman_cache::tiers::CANDIDATES;
 
-/// What can be asked: questions, each in one or several wordings, and what the cache makes of them.
+/// What can be asked: questions, each in one or several wordings, and how the cache compares them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wordings {
     /// The question of each wording.
@@ -53,7 +53,7 @@ pub struct Served {
     pub question: usize,
 }
 
-/// Plays requests against one cache a target. `route` gives the target of a request, `seconds` how
+/// Plays requests against one cache per target. `route` gives the target of a request, `seconds` how
 /// long that target's model takes to answer it; both take the request's place.
 ///
 /// As the cache does: what the model answers is stored when it is complete, under its wording; the

@@ -13,11 +13,11 @@ use super::{Mean, Trace, repeated};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Errors {
-    /// Of each request anew, as when somebody routes at random.
+    /// Drawn for each request, as of a random router.
     EachRequest,
-    /// Of each wording: what a deterministic router does that paraphrases confuse.
+    /// Drawn for each wording: a deterministic router that paraphrases confuse.
     EachWording,
-    /// Of each question, in all its wordings alike.
+    /// Drawn for each question, the same in all its wordings.
     EachQuestion,
 }
 
@@ -39,7 +39,7 @@ pub struct CacheOptions {
     pub period: f64,
     /// Forced routing accuracies.
     pub accuracies: Vec<f64>,
-    /// Share of the questions that belong on the cheap target, where rows do not tell.
+    /// Share of the questions that belong on the cheap target, where rows do not say.
     pub cheap_share: f64,
 }
 
@@ -57,7 +57,7 @@ impl Default for CacheOptions {
     }
 }
 
-/// What became of the requests of one run.
+/// Shares of the requests of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
     /// Requests that went to the target where their question belongs.
@@ -170,13 +170,13 @@ pub fn compounding(
     }
 }
 
-/// Just so many requests that new questions never run out.
+/// The number of requests with which new questions never run out.
 fn requests(questions: usize, options: &CacheOptions) -> usize {
     (questions as f64 * (1.0 - options.repeat_share).recip()) as usize
 }
 
-/// A traffic on some questions: just so many requests that new questions never run out, and the
-/// share of repetition is what was asked for.
+/// Traffic on some questions: as many requests as there are new questions for, at the share of
+/// repetition that was asked for.
 pub fn asked(
     wordings: &Wordings,
     questions: &[usize],

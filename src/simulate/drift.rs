@@ -1,13 +1,11 @@
-//! Sudden changes of what the models are worth.
+//! Sudden changes of the quality of the models.
 
 use serde::Serialize;
 
 use super::Item;
 
 /// What happens in the middle of a simulation.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, Serialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Drift {
     /// Nothing.

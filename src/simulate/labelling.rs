@@ -1,4 +1,4 @@
-//! A classifier from the labels that a traffic has paid for so far.
+//! A classifier from the labels that the traffic has paid for so far.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Labelling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Label {
     pub item: usize,
-    /// What had happened to the models by then.
+    /// The change of the models by then.
     pub drift: Drift,
 }
 
@@ -44,7 +44,7 @@ impl Fitted {
     }
 }
 
-/// Trains on labels, and remembers what it trained: the same labels give the same model.
+/// Trains on labels, and caches the models: the same labels give the same model.
 #[derive(Debug)]
 pub struct Trainer<'p> {
     pool: &'p Pool,
@@ -57,7 +57,7 @@ pub struct Trainer<'p> {
 
 impl<'p> Trainer<'p> {
     /// For prompts at these positions, none of which the traffic should ask: a model must not be
-    /// judged on what it was trained on.
+    /// evaluated on what it was trained on.
     pub fn new(
         pool: &'p Pool,
         order: Vec<usize>,
@@ -110,14 +110,21 @@ impl<'p> Trainer<'p> {
     fn row(&self, label: Label) -> Row {
         let item = &self.pool.items[label.item];
         let [cheap, strong] = label.drift.apply(item);
-        let mixed = item.row.stem.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let mixed = item.row.group_id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let split = if mixed.is_multiple_of(5) { Split::Val } else { Split::Train };
-        let peers = BTreeMap::new();
-        Row { cheap, strong, cheap_ok: cheap >= strong, split, peers, ..item.row.clone() }
+        let auxiliary_models = BTreeMap::new();
+        Row {
+            cheap,
+            strong,
+            cheap_ok: cheap >= strong,
+            split,
+            auxiliary_models,
+            ..item.row.clone()
+        }
     }
 
     /// The threshold that earns most on the rows that calibrate, as an operator would choose it;
-    /// of several as good, the middle one.
+    /// of equally good ones, the middle one.
     fn threshold(&self, model: &Model, rows: &[Row]) -> f32 {
         let [cheap, strong] = self.penalties;
         let mut earned: Vec<(f32, f32)> = rows

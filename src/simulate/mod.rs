@@ -9,7 +9,7 @@
 //! the reward of whatever it chooses. All strategies see the same prompts in the same order.
 #![allow(
     clippy::indexing_slicing,
-    reason = "native only: numeric code over vectors of known length, and no request is open"
+    reason = "numeric code over vectors of known length; no request of Envoy's is open here"
 )]
 
 mod caches;

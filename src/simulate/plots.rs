@@ -4,70 +4,61 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{Behind, CLAIMED, CLAIMED_GAIN, Drift, Errors, Level, Mean, Study};
-use pointsman_lab::evaluate::report::canvas::{
-    COLOURS, Failure, axes, axes_named, draw, legend, line, text,
-};
-use pointsman_lab::evaluate::report::plots::{Drawn, around};
-use pointsman_lab::evaluate::report::{Plot, PlotError, csv};
+use pointsman_lab::report::canvas::{COLOURS, Failure, axes, axes_named, draw, legend, line, text};
+use pointsman_lab::report::{Drawing, Drawn, Plot, PlotError, around, csv, draw_all};
 
-/// Name, title, caption, drawing; nothing without numbers.
-type Drawing = (&'static str, &'static str, &'static str, fn(&Study) -> Option<Drawn>);
-
-const DRAWINGS: [Drawing; 7] = [
-    (
-        "strategies",
-        "Strategies at traffic levels",
-        "Reward a request (quality less λ times cost, labelling included) above always the strong \
+const DRAWINGS: [Drawing<Study>; 7] = [
+    Drawing {
+        name: "strategies",
+        title: "Strategies at traffic levels",
+        caption: "Reward per request (quality less λ times cost, labelling included) compared with always the strong \
          target, over the whole period. Bars are two standard errors over the seeds.",
-        |study| levels(study, false, "reward above always strong", |level| level.gain),
-    ),
-    (
-        "strategies-drift",
-        "The same, when the models change in the middle of the period",
-        "Both halves of the period count.",
-        |study| levels(study, true, "reward above always strong", |level| level.gain),
-    ),
-    (
-        "accuracy",
-        "Routing accuracy at traffic levels",
-        "Share of the requests that went where they earn most.",
-        |study| levels(study, false, "routing accuracy", |level| level.accuracy),
-    ),
-    (
-        "compounding",
-        "Effective cache hit rate by routing accuracy",
-        "Share of the requests that the right target's cache answers with an answer to their \
-         question, when the router errs anew with each request, with each wording of a question, \
-         or with each question. Dots are real policies. The grey line is the claim: 14 points \
+        draw: |study| levels(study, false, "reward above always strong", |level| level.gain),
+    },
+    Drawing {
+        name: "strategies-drift",
+        title: "The same, when the models change in the middle of the period",
+        caption: "Both halves of the period count.",
+        draw: |study| levels(study, true, "reward above always strong", |level| level.gain),
+    },
+    Drawing {
+        name: "accuracy",
+        title: "Routing accuracy at traffic levels",
+        caption: "Share of the requests that went where they earn most.",
+        draw: |study| levels(study, false, "routing accuracy", |level| level.accuracy),
+    },
+    Drawing {
+        name: "compounding",
+        title: "Effective cache hit rate by routing accuracy",
+        caption: "Share of the requests that the right target's cache answers with an answer to their \
+         question, when the router errs independently per request, per wording of a question, \
+         or per question. Dots are real policies. The grey line is the claim: 14 points \
          between an accuracy of 72 % and of 91 %.",
-        |study| compounding(study, 0),
-    ),
-    (
-        "compounding-pairs",
-        "The same, with paraphrases that people wrote",
-        "Questions and their duplicates from pairs; where each belongs is drawn.",
-        |study| compounding(study, 1),
-    ),
-    (
-        "spending",
-        "Spending on a million requests",
-        "US dollars at list prices, with and without a cache a target.",
-        |study| bars(study, "US dollars", |behind| behind.spend.mean),
-    ),
-    ("waiting", "Seconds for an answer", "Mean, with assumed speeds of the models.", |study| {
-        bars(study, "seconds", |behind| behind.seconds.mean)
-    }),
+        draw: |study| compounding(study, 0),
+    },
+    Drawing {
+        name: "compounding-pairs",
+        title: "The same, with paraphrases that people wrote",
+        caption: "Questions and their duplicates from pairs; where each belongs is drawn.",
+        draw: |study| compounding(study, 1),
+    },
+    Drawing {
+        name: "spending",
+        title: "Spending per million requests",
+        caption: "US dollars at list prices, with and without a cache per target.",
+        draw: |study| bars(study, "US dollars", |behind| behind.spend.mean),
+    },
+    Drawing {
+        name: "waiting",
+        title: "Seconds for an answer",
+        caption: "Mean, with assumed speeds of the models.",
+        draw: |study| bars(study, "seconds", |behind| behind.seconds.mean),
+    },
 ];
 
 /// All plots that there are numbers for.
 pub(super) fn all(study: &Study) -> Result<Vec<Plot>, PlotError> {
-    let mut plots = Vec::new();
-    for (name, title, caption, drawing) in DRAWINGS {
-        let Some(drawn) = drawing(study) else { continue };
-        let (svg, csv) = drawn.map_err(|error| PlotError { name, problem: error.to_string() })?;
-        plots.push(Plot { name, title, caption: caption.to_owned(), svg, csv });
-    }
-    Ok(plots)
+    draw_all(&DRAWINGS, study)
 }
 
 /// The strategies that levels are drawn of, with their colours.
@@ -114,7 +105,7 @@ fn levels(study: &Study, drift: bool, name: &str, value: fn(&Level) -> Mean) -> 
         let Mean { mean, error } = value(level);
         [level.strategy.to_owned(), level.requests.to_string(), mean.to_string(), error.to_string()]
     });
-    Some(drawn.map(|svg| (svg, csv("strategy,requests,mean,standard_error", rows))))
+    Some(drawn.map(|svg| (svg, csv::lines("strategy,requests,mean,standard_error", rows))))
 }
 
 fn compounding(study: &Study, place: usize) -> Option<Drawn> {
@@ -183,8 +174,10 @@ fn compounding(study: &Study, place: usize) -> Option<Drawn> {
             policy.false_hit.mean.to_string(),
         ]
     });
-    let csv =
-        csv("router,accuracy,hit_rate,effective_hit_rate,false_hit_rate", rows.chain(policies));
+    let csv = csv::lines(
+        "router,accuracy,hit_rate,effective_hit_rate,false_hit_rate",
+        rows.chain(policies),
+    );
     Some(drawn.map(|svg| (svg, csv)))
 }
 
@@ -231,7 +224,7 @@ fn bars(study: &Study, unit: &str, value: fn(&Behind) -> f64) -> Option<Drawn> {
     let rows = study.behind.iter().map(|behind| {
         [behind.policy.to_owned(), behind.cached.to_string(), value(behind).to_string()]
     });
-    Some(drawn.map(|svg| (svg, csv("policy,cached,value", rows))))
+    Some(drawn.map(|svg| (svg, csv::lines("policy,cached,value", rows))))
 }
 
 /// 1K, 30K, 1M.

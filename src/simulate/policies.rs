@@ -16,13 +16,13 @@ use super::{
 /// What the models cost and how long they take: assumptions, not measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Models {
-    /// US dollars for a million prompt tokens, cheap and strong.
+    /// USD per million prompt tokens, cheap and strong.
     pub input_price: [f64; 2],
-    /// US dollars for a million answer tokens.
+    /// USD per million answer tokens.
     pub output_price: [f64; 2],
     /// Seconds to the first token.
     pub first_token: [f64; 2],
-    /// Answer tokens a second.
+    /// Answer tokens per second.
     pub speed: [f64; 2],
     /// Seconds that a cached answer takes.
     pub hit: f64,
@@ -41,7 +41,7 @@ impl Default for Models {
 }
 
 impl Models {
-    /// Seconds that a target's model takes for so many tokens.
+    /// Seconds that a target's model takes for `tokens` answer tokens.
     pub fn seconds(&self, target: usize, answer_tokens: f64) -> f64 {
         self.first_token[target] + answer_tokens / self.speed[target]
     }
@@ -73,7 +73,7 @@ pub struct Behind {
     pub false_hit: Mean,
     /// Mean quality of the answers; another question's answer has none.
     pub quality: Mean,
-    /// US dollars for a million requests.
+    /// USD per million requests.
     pub spend: Mean,
     /// Seconds for an answer.
     pub seconds: Mean,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Pool, paraphrase};
-use pointsman_lab::input::Lines;
+use pointsman_lab::files::Lines;
 
 /// Texts, and the question that each asks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,7 +54,7 @@ impl Questions {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or a line that is no pair.
+    /// A file that cannot be read, or a line that is not a pair.
     pub fn of_pairs(path: &Path, most: usize) -> Result<Questions, PairsError> {
         let file = path.display().to_string();
         let io = |error| PairsError::Io { file: file.clone(), error };

@@ -8,9 +8,10 @@ use super::{
     Behind, CLAIMED, CacheOptions, Compounding, Drift, Errors, Level, LevelOptions, Mean, Models,
     plots,
 };
-use pointsman_lab::evaluate::report::{Plot, PlotError, figure, head, table};
+use pointsman_lab::report::html::{figure, head, table};
+use pointsman_lab::report::{Plot, PlotError};
 
-/// Everything that was simulated. There is no text of a prompt in it.
+/// Everything that was simulated. It has no text of a prompt.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Study {
     /// Prompts with the recorded quality of both answers.
@@ -44,7 +45,7 @@ impl Study {
             "<h1>Routing strategies and caches on recorded prompts</h1><p>{} prompts with the \
              recorded quality of a cheap and of a strong model's answer. Reward is quality less λ \
              times cost: λ is {}, the cheap target costs {} of the strong one. Half of the \
-             questions are asked, the other half are labelled, so that no classifier is judged on \
+             questions are asked, the other half are labelled, so that no classifier is evaluated on \
              what it was trained on. {} runs, each with its own halves and traffic; ± is two \
              standard errors.</p>",
             self.prompts, options.lambda, options.cheap_price, options.seeds
@@ -88,7 +89,7 @@ impl Study {
             .iter()
             .map(|traffic| {
                 format!(
-                    "{}: {} questions in {} wordings, {} requests a run",
+                    "{}: {} questions in {} wordings, {} requests per run",
                     traffic.traffic, traffic.questions, traffic.wordings, traffic.requests
                 )
             })
@@ -136,7 +137,7 @@ impl Study {
             "effective",
             "false",
             "quality",
-            "$ a million",
+            "USD per million",
             "saved",
             "mean s",
             "p95 s",
@@ -190,7 +191,7 @@ impl Study {
              Zipf's law).</li>\
              <li>{:.1} % of the requests are labelled: the other model answers too, and is paid \
              for. The first training is at {first_labels} labels, then at twice as many, then with \
-             every half of the labelled prompts anew. Until then the classifier strategies follow \
+             every further half of the labelled prompts. Until then the classifier strategies follow \
              the hand rules.</li>\
              <li>{:.0} % of the bandit's decisions get a reward, {delay:.0} seconds later.</li>\
              <li>Behind the caches, {:.0} % of the requests ask a question again, {:.0} % in another \
@@ -198,8 +199,8 @@ impl Study {
              those of rows are made up by rules (greetings, contractions, some synonyms, \
              capitals), which is kinder to a cache than people are. The pairs are people's, but \
              where each question belongs is drawn ({:.0} % cheap).</li>\
-             <li>Prices in dollars a million tokens, cheap and strong: {:?} in, {:?} out; seconds \
-             to the first token {:?}, tokens a second {:?}. Answer sizes are the trace's, and the \
+             <li>Prices in USD per million tokens, cheap and strong: {:?} in, {:?} out; seconds \
+             to the first token {:?}, tokens per second {:?}. Answer sizes are the trace's, and the \
              same for both models.</li></ul>",
             self.options.period / 86_400.0,
             repeat_share * 100.0,

@@ -21,7 +21,7 @@ use pointsman_lab::learn::{Algorithm, SparseFeatures};
 pub enum Strategy {
     AlwaysCheap,
     AlwaysStrong,
-    /// Knows what both answers are worth: the limit.
+    /// Knows the quality of both answers: the upper bound.
     Oracle,
     /// The shipped hand rules.
     Rules,
@@ -29,8 +29,8 @@ pub enum Strategy {
     Classifier {
         threshold: f32,
     },
-    /// The shipped hand rules until there are labels enough, then a classifier that is trained on
-    /// them, again and again.
+    /// The shipped hand rules until there are enough labels, then a classifier that is trained on
+    /// them, repeatedly.
     Trained {
         labelling: Labelling,
     },
@@ -46,7 +46,7 @@ pub enum Strategy {
     },
 }
 
-/// A simulation on prompts that are drawn at random, one a second.
+/// A simulation on prompts that are drawn at random, one per second.
 #[derive(Clone, Debug)]
 pub struct Run<'p> {
     pub pool: &'p Pool,
@@ -63,7 +63,7 @@ pub struct Run<'p> {
     pub seed: u64,
 }
 
-/// A traffic, and what the strategies are told of it.
+/// Traffic, and the conditions under which strategies play on it.
 #[derive(Clone, Debug)]
 pub struct Setting<'p> {
     pub pool: &'p Pool,
@@ -75,11 +75,11 @@ pub struct Setting<'p> {
     pub drift_at: usize,
     /// Seconds between a decision and its reward.
     pub delay: f64,
-    /// Share of the decisions that get a reward at all.
+    /// Share of the decisions that get a reward.
     pub feedback_share: f64,
     /// Seconds between two steps of the control plane.
     pub publish_every: f64,
-    /// For what strategies draw; the traffic is drawn already.
+    /// Seed of what strategies draw; the traffic is drawn already.
     pub seed: u64,
 }
 
@@ -91,7 +91,7 @@ pub struct Earned {
     /// Sum of the qualities of the answers that were given.
     pub quality: f64,
     pub strong_calls: usize,
-    /// Requests that went where they earn most.
+    /// Requests that went to the target that earns most.
     pub right: usize,
     pub explored: usize,
     /// Requests that both models answered.
@@ -121,7 +121,7 @@ pub fn run(setup: &Run, strategy: &Strategy) -> Earned {
     play(&setting, strategy, &mut trainer).0
 }
 
-/// Plays one strategy on a traffic: what it earned, and what it had learnt at the end.
+/// Plays one strategy on given traffic; returns what it earned, and the policy it ended with.
 pub fn play(setting: &Setting, strategy: &Strategy, trainer: &mut Trainer) -> (Earned, Learned) {
     let mut earned = Earned::default();
     earned.rewards.reserve(setting.requests.len());
@@ -131,9 +131,9 @@ pub fn play(setting: &Setting, strategy: &Strategy, trainer: &mut Trainer) -> (E
         let drift = if k < setting.drift_at { Drift::None } else { setting.drift };
         let quality = drift.apply(item);
         let worth = [0, 1].map(|target| quality[target] - setting.penalties[target]);
-        let labelled = player.apprentice.as_mut().is_some_and(|apprentice| apprentice.learn(drift));
+        let labelled = player.learner.as_mut().is_some_and(|learner| learner.learn(drift));
         let target = player.choose(request, quality, &mut earned);
-        // Only the other model has to be asked in addition.
+        // Labelling costs the other model's call.
         let label_cost = if labelled { setting.penalties[1 - target] } else { 0.0 };
         earned.labels += usize::from(labelled);
         earned.strong_calls += target;
@@ -144,7 +144,7 @@ pub fn play(setting: &Setting, strategy: &Strategy, trainer: &mut Trainer) -> (E
     (earned, player.learned())
 }
 
-/// Decides on any prompt, and learns no more.
+/// The policy that a strategy ended with: it decides on any prompt, and does not learn.
 #[derive(Clone, Debug)]
 pub struct Learned {
     otherwise: Otherwise,
@@ -152,7 +152,7 @@ pub struct Learned {
     snapshot: Option<Snapshot>,
 }
 
-/// What a strategy knows of a new prompt.
+/// What a strategy can see of a new prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     pub features: SparseFeatures,
@@ -194,11 +194,11 @@ impl Learned {
     }
 }
 
-/// A strategy at work: the parts that it has decide in the order online, apprentice, otherwise.
+/// A strategy at work. Its parts decide in this order: online, learner, otherwise.
 struct Player<'a, 'p, 't> {
     setting: &'a Setting<'p>,
     otherwise: Otherwise,
-    apprentice: Option<Apprentice<'a, 't>>,
+    learner: Option<Learner<'a, 't>>,
     /// Options of a bandit that waits for the first classifier.
     waiting: Option<Box<ControllerOptions>>,
     online: Option<Online>,
@@ -216,7 +216,7 @@ impl<'a, 'p, 't> Player<'a, 'p, 't> {
         let mut player = Player {
             setting,
             otherwise: Otherwise::Rules,
-            apprentice: None,
+            learner: None,
             waiting: None,
             online: None,
         };
@@ -229,13 +229,13 @@ impl<'a, 'p, 't> Player<'a, 'p, 't> {
                 player.otherwise = Otherwise::Threshold(*threshold);
             }
             Strategy::Trained { labelling } => {
-                player.apprentice = Some(Apprentice::new(*labelling, setting, trainer));
+                player.learner = Some(Learner::new(*labelling, setting, trainer));
             }
             Strategy::Bandit { options, prior } => {
                 player.online = Some(Online::new(options, prior.clone(), setting));
             }
             Strategy::TrainedBandit { labelling, options } => {
-                player.apprentice = Some(Apprentice::new(*labelling, setting, trainer));
+                player.learner = Some(Learner::new(*labelling, setting, trainer));
                 player.waiting = Some(options.clone());
             }
         }
@@ -244,7 +244,7 @@ impl<'a, 'p, 't> Player<'a, 'p, 't> {
 
     fn choose(&mut self, request: &Request, quality: [f32; 2], earned: &mut Earned) -> usize {
         let item = &self.setting.pool.items[request.item];
-        let model = self.apprentice.as_ref().and_then(|apprentice| apprentice.model.clone());
+        let model = self.learner.as_ref().and_then(|learner| learner.model.clone());
         if let Some(model) = &model
             && let Some(options) = self.waiting.take()
         {
@@ -278,13 +278,13 @@ impl Player<'_, '_, '_> {
     fn learned(self) -> Learned {
         Learned {
             otherwise: self.otherwise,
-            model: self.apprentice.and_then(|apprentice| apprentice.model),
+            model: self.learner.and_then(|learner| learner.model),
             snapshot: self.online.map(|online| online.controller.snapshot().clone()),
         }
     }
 }
 
-/// A bandit with the rewards that are on their way to it.
+/// A bandit, with the rewards that are delayed.
 struct Online {
     controller: Controller,
     rng: SmallRng,
@@ -343,7 +343,7 @@ impl Online {
 }
 
 /// A classifier that is trained while the traffic runs.
-struct Apprentice<'a, 'p> {
+struct Learner<'a, 'p> {
     labelling: Labelling,
     trainer: &'a mut Trainer<'p>,
     rng: SmallRng,
@@ -353,9 +353,9 @@ struct Apprentice<'a, 'p> {
     model: Option<Arc<Fitted>>,
 }
 
-impl<'a, 'p> Apprentice<'a, 'p> {
+impl<'a, 'p> Learner<'a, 'p> {
     fn new(labelling: Labelling, setting: &Setting, trainer: &'a mut Trainer<'p>) -> Self {
-        Apprentice {
+        Learner {
             labelling,
             trainer,
             rng: SmallRng::seed_from_u64(setting.seed.rotate_left(32)),
@@ -365,7 +365,7 @@ impl<'a, 'p> Apprentice<'a, 'p> {
         }
     }
 
-    /// Labels one prompt of the traffic, or not; trains when it is time to.
+    /// Labels one prompt of the traffic, or not; trains when enough labels are new.
     fn learn(&mut self, drift: Drift) -> bool {
         let Some(item) = self.trainer.prompt(self.labels.len()) else { return false };
         if !self.rng.random_bool(self.labelling.share) {

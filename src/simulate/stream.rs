@@ -43,7 +43,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Files that cannot be read. Lines that are no rows are left out, and so are test rows.
+    /// Files that cannot be read. Invalid lines are left out, and so are test rows.
     pub fn read(paths: &[PathBuf], classifier: &Classifier) -> Result<Pool, DatasetError> {
         Self::read_scored(paths, |features| {
             classifier.scores(features).ok().and_then(|scores| scores.first().copied())
@@ -98,14 +98,14 @@ impl Pool {
     /// Positions of one half of the prompts and of the other, each in random order. All rows of a
     /// question are in the same half.
     pub fn halves(&self, rng: &mut SmallRng) -> [Vec<usize>; 2] {
-        let mut stems: Vec<u64> = self.items.iter().map(|item| item.row.stem).collect();
-        stems.sort_unstable();
-        stems.dedup();
-        stems.shuffle(rng);
-        stems.truncate(stems.len() / 2);
-        stems.sort_unstable();
+        let mut groups: Vec<u64> = self.items.iter().map(|item| item.row.group_id).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups.shuffle(rng);
+        groups.truncate(groups.len() / 2);
+        groups.sort_unstable();
         let (mut one, mut other): (Vec<usize>, Vec<usize>) = (0..self.items.len())
-            .partition(|&item| stems.binary_search(&self.items[item].row.stem).is_ok());
+            .partition(|&item| groups.binary_search(&self.items[item].row.group_id).is_ok());
         one.shuffle(rng);
         other.shuffle(rng);
         [one, other]

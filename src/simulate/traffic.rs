@@ -5,7 +5,7 @@ use std::path::Path;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use pointsman_lab::input::Lines;
+use pointsman_lab::files::Lines;
 
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +62,7 @@ impl Trace {
     ///
     /// # Errors
     ///
-    /// Files that cannot be read or are no such trace.
+    /// Files that cannot be read or are not such a trace.
     pub fn read(path: &Path) -> Result<Trace, TraceError> {
         let file = path.display().to_string();
         let io = |error| TraceError::Io { file: file.clone(), error };

@@ -16,9 +16,9 @@ use super::matcher::{Matcher, Verdict};
 use super::question::Question;
 
 /// Neighbours that are compared. The first that passes serves.
-pub(crate) const CANDIDATES: usize = 4;
+pub const CANDIDATES: usize = 4;
 /// Neighbours of a lower cosine are not compared.
-pub(crate) const NEAR: f32 = 0.5;
+pub const NEAR: f32 = 0.5;
 
 /// Entries by key, and by what their questions mean. All methods may be called from several
 /// threads.

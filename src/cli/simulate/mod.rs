@@ -6,18 +6,21 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{BadInput, dataset_error, evaluate, print, print_with, style};
-use crate::simulate::{Drift, Pool, Run, Strategy, run as play};
+use self::drift::DriftArg;
+use super::args::{Partition, explorer};
+use super::{BadInput, dataset_error, models, print, print_with, style};
+use crate::simulate::{Pool, Run, Strategy, run as play};
 use pointsman_control_plane::bandit::{ControllerOptions, Event, Prior};
 use pointsman_core::policy::bandit::Explorer;
 
+mod drift;
 mod study;
 
-/// Play routing strategies on a stream of recorded prompts
+/// Simulate routing strategies on recorded prompts
 ///
-/// Rows carry the quality of both models' answers, so that every choice has a known reward.
-/// Reward here is quality less λ times cost. Strategies see the same prompts in the same order.
-/// Without a subcommand: the frozen classifier and the bandit, as they go along.
+/// Rows have the quality of both models' answers, so the reward of every choice is known: quality
+/// less λ times cost. All strategies see the same prompts in the same order. Without a subcommand:
+/// the frozen classifier and the bandit over time.
 #[derive(clap::Args)]
 #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
@@ -26,16 +29,16 @@ pub(super) struct Args {
     /// JSONL or gzipped JSONL with the scores of both models
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     data: Vec<PathBuf>,
-    /// Which rows: `val` for a model that was trained on the others
+    /// Rows to play: `val` for a model that was trained on the others
     #[arg(long, value_enum, default_value = "all")]
-    split: evaluate::Part,
+    split: Partition,
     /// Directory with model.onnx and manifest.json; the built-in model when absent
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Requests of one run
+    /// Requests per run
     #[arg(long, default_value_t = 100_000)]
     requests: usize,
-    /// Runs, each on a stream of its own
+    /// Number of runs, each on its own stream
     #[arg(long, default_value_t = 20)]
     seeds: u64,
     /// λ: reward that a call of the strong target costs
@@ -44,8 +47,9 @@ pub(super) struct Args {
     /// Price of the cheap target, as a share of the strong one's
     #[arg(long, default_value_t = 0.04)]
     cheap_price: f32,
-    #[arg(long, value_enum, default_value_t)]
-    drift: Drift,
+    /// What happens in the middle of the run
+    #[arg(long, value_enum, default_value_t = DriftArg::None)]
+    drift: DriftArg,
     /// Requests before the change
     #[arg(long, default_value_t = 50_000)]
     drift_at: usize,
@@ -55,7 +59,7 @@ pub(super) struct Args {
     /// Requests between two steps of the control plane
     #[arg(long, default_value_t = 500)]
     publish_every: usize,
-    /// The explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
+    /// Explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
     #[arg(long, value_parser = explorer)]
     explorer: Option<Explorer>,
     /// Print one JSON object
@@ -68,25 +72,20 @@ enum Command {
     Study(study::Args),
 }
 
-pub(super) fn explorer(text: &str) -> Result<Explorer, String> {
-    let explorer: Explorer = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    explorer.problem().map_or(Ok(explorer), |problem| Err(problem.to_owned()))
-}
-
 /// Requests of a window in the report.
 const WINDOW: usize = 2000;
 
 #[derive(Serialize)]
-struct Report {
+struct SimulationReport {
     requests: usize,
     seeds: u64,
     threshold: f32,
-    strategies: Vec<Played>,
+    strategies: Vec<StrategyResult>,
 }
 
 /// Means over the seeds.
 #[derive(Serialize)]
-struct Played {
+struct StrategyResult {
     name: &'static str,
     reward: f64,
     strong_share: f64,
@@ -101,16 +100,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(Command::Study(args)) = &args.command {
         return study::run(args);
     }
-    let classifier = evaluate::load(args.model.as_deref())?;
+    let classifier = models::load(args.model.as_deref())?;
     let mut pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
     pool.items.retain(|item| args.split.holds(item.row.split));
     if pool.items.is_empty() {
-        return Err(BadInput::new("no rows").into());
+        return Err(BadInput::new("--data: no valid rows").into());
     }
     let penalties = [args.lambda * args.cheap_price, args.lambda];
-    // The frozen classifier gets the threshold that is best on these very prompts.
+    // The frozen classifier gets the threshold that is best on these prompts.
     let threshold = pool.best_threshold(penalties);
-    let report = Report {
+    let report = SimulationReport {
         requests: args.requests,
         seeds: args.seeds,
         threshold,
@@ -123,7 +122,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Vec<Played> {
+fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Vec<StrategyResult> {
     let names = vec!["cheap".to_owned(), "strong".to_owned()];
     let mut options = ControllerOptions::new(names, penalties.to_vec());
     if let Some(explorer) = args.explorer {
@@ -140,7 +139,7 @@ fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Ve
     let bar = ProgressBar::new(args.seeds * strategies.len() as u64)
         .with_style(style("{bar:30} {pos}/{len} runs"));
     let played = strategies.iter().map(|(name, strategy)| {
-        let mut played = Played {
+        let mut played = StrategyResult {
             name,
             reward: 0.0,
             strong_share: 0.0,
@@ -154,7 +153,7 @@ fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Ve
                 pool,
                 requests: args.requests,
                 penalties,
-                drift: args.drift,
+                drift: args.drift.into(),
                 drift_at: args.drift_at,
                 delay: args.delay,
                 publish_every: args.publish_every,
@@ -180,7 +179,7 @@ fn play_all(args: &Args, pool: &Pool, penalties: [f32; 2], threshold: f32) -> Ve
     played
 }
 
-fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
+fn table(out: &mut dyn Write, report: &SimulationReport) -> std::io::Result<()> {
     writeln!(out, "{:14} {:>8} {:>8} {:>9}", "strategy", "reward", "strong", "explored")?;
     for played in &report.strategies {
         writeln!(
@@ -194,7 +193,7 @@ fn table(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
     }
     writeln!(
         out,
-        "\nmean reward by {WINDOW} requests; threshold of the classifier {:.2}",
+        "\nmean reward per {WINDOW} requests; threshold of the classifier {:.2}",
         report.threshold
     )?;
     let names: Vec<&str> = report.strategies.iter().map(|played| played.name).collect();

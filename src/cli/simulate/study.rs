@@ -7,18 +7,21 @@ use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use super::super::args::AlgorithmArg;
 use super::super::{BadInput, dataset_error, print, print_with, style};
+use super::drift::DriftArg;
 use crate::simulate::{
     CacheOptions, Drift, LevelOptions, Models, Pool, Questions, Study, Trace, behind, compounding,
     levels, uniform, wordings,
 };
-use pointsman_lab::evaluate::report::{replace, write_plots};
-use pointsman_lab::learn::Algorithm;
+use pointsman_lab::files::replace;
+use pointsman_lab::report::write_plots;
 
 /// Compare strategies at traffic levels, and write a report
 ///
-/// Rules, a classifier that is trained on labels of the traffic, and the bandit, from a thousand
-/// requests in a period to a million, without and with a change of the models in the middle.
+/// Compares rules, a classifier that is trained on labels of the traffic, and the bandit, at one
+/// thousand to one million requests per period, without and with a change of the models in the
+/// middle.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
     /// JSONL or gzipped JSONL with the scores of both models
@@ -30,14 +33,14 @@ pub(in crate::cli) struct Args {
     /// JSONL with `text_a`, `text_b` and `label`, 1 where both ask the same: traffic for the caches
     #[arg(long, value_name = "FILE")]
     pairs: Option<PathBuf>,
-    /// Directory for report.html, study.json, and each plot as SVG and CSV
+    /// Write report.html, study.json, and each plot as SVG and CSV to this directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Requests in the period
+    /// Requests per period
     #[arg(long, value_delimiter = ',', default_values_t = LevelOptions::default().levels,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     levels: Vec<usize>,
-    /// Runs, each with a traffic of its own
+    /// Number of runs, each with its own traffic
     #[arg(long, default_value_t = LevelOptions::default().seeds,
           value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
@@ -48,8 +51,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, default_value_t = LevelOptions::default().cheap_price)]
     cheap_price: f32,
     /// What happens in the middle of the period, in the runs with a change
-    #[arg(long, value_enum, default_value_t = LevelOptions::default().drift)]
-    drift: Drift,
+    #[arg(long, value_enum, default_value_t = DriftArg::Swap)]
+    drift: DriftArg,
     /// Share of the requests that repeat an earlier one
     #[arg(long, default_value_t = LevelOptions::default().repeat_share, value_parser = share)]
     repeat_share: f64,
@@ -59,9 +62,9 @@ pub(in crate::cli) struct Args {
     /// Share of the bandit's decisions that get a reward
     #[arg(long, default_value_t = LevelOptions::default().feedback_share, value_parser = share)]
     feedback_share: f64,
-    /// The kind of classifier that is trained
-    #[arg(long, value_enum, default_value_t = LevelOptions::default().algorithm)]
-    algorithm: Algorithm,
+    /// Kind of classifier to train
+    #[arg(long, value_enum, default_value_t = AlgorithmArg::Trees)]
+    algorithm: AlgorithmArg,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -72,13 +75,13 @@ const MOST_PAIRED: usize = 20_000;
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| "0 to 1".to_owned())
+    (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| "must be 0 to 1".to_owned())
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let pool = Pool::read_unscored(&args.data).map_err(dataset_error)?;
     if pool.items.is_empty() {
-        return Err(BadInput::new("no rows").into());
+        return Err(BadInput::new("--data: no valid rows").into());
     }
     let trace = match &args.trace {
         Some(path) => Trace::read(path).map_err(BadInput::new)?,
@@ -111,11 +114,11 @@ fn study(
         seeds: args.seeds,
         lambda: args.lambda,
         cheap_price: args.cheap_price,
-        drift: args.drift,
+        drift: args.drift.into(),
         repeat_share: args.repeat_share,
         label_share: args.label_share,
         feedback_share: args.feedback_share,
-        algorithm: args.algorithm,
+        algorithm: args.algorithm.into(),
         ..LevelOptions::default()
     };
     let bar = ProgressBar::new(args.seeds * args.levels.len() as u64)
@@ -152,7 +155,7 @@ fn write(study: &Study, directory: &Path) -> anyhow::Result<()> {
     replace(&directory.join("study.json"), &serde_json::to_vec_pretty(study)?)?;
     let report = directory.join("report.html");
     replace(&report, study.html(&plots).as_bytes())?;
-    tell!("report: {}", report.display());
+    report!("report: {}", report.display());
     Ok(())
 }
 
@@ -191,7 +194,7 @@ fn behind_table(out: &mut dyn Write, study: &Study) -> std::io::Result<()> {
         "hits",
         "effective",
         "false",
-        "$ a million",
+        "USD/million",
         "mean s",
         "p95 s"
     )?;
