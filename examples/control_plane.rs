@@ -1,4 +1,4 @@
-//! What `pointsman serve` takes: decisions and rewards at a fixed rate, and how long answers take.
+//! Load on `pointsman serve`: decisions and rewards at a fixed rate, and the latency of answers.
 //!
 //! Latency counts from the moment at which a post was due, so that a stall is seen by every post
 //! that it held up. The load runs on the same machine. docs/performance.md has the method.
@@ -36,22 +36,22 @@ struct Arguments {
     /// Seconds of load
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Decisions a second
+    /// Decisions per second
     #[arg(long, default_value_t = 20_000)]
     decisions: u32,
-    /// Decisions of a post: what a worker collects between two ticks
+    /// Decisions per post: what a worker collects between two ticks
     #[arg(long, default_value_t = 200)]
     decision_batch: u32,
-    /// Rewards a second, each for a decision made before
+    /// Rewards per second, each for an earlier decision
     #[arg(long, default_value_t = 5000)]
     rewards: u32,
-    /// Rewards of a post
+    /// Rewards per post
     #[arg(long, default_value_t = 10)]
     reward_batch: u32,
     /// Connections of each kind
     #[arg(long, default_value_t = 8)]
     connections: u32,
-    /// A Redis or Valkey that holds the state instead of a file
+    /// Redis or Valkey that holds the state instead of a file
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
@@ -64,7 +64,7 @@ const TOKEN: &str = "the-token-of-a-measurement";
 struct Kind {
     path: &'static str,
     batch: u32,
-    /// Posts a second over all connections.
+    /// Posts per second over all connections.
     rate: f64,
 }
 
@@ -135,7 +135,7 @@ fn main() -> Result<()> {
         );
     }
     println!(
-        "all {sent} rewards learnt, and the snapshot judged, {:.2} s after the last one",
+        "all {sent} rewards learnt, and the snapshot evaluated, {:.2} s after the last one",
         learnt_after.as_secs_f64()
     );
     Ok(())
@@ -237,7 +237,7 @@ fn decision(number: u64, id: &str) -> String {
     )
 }
 
-/// Time until every reward is in a judged model: a snapshot that it changes is out then.
+/// Time until every reward is in an evaluated model: a snapshot that it changes is out then.
 fn wait_until_learnt(address: SocketAddr, rewards: u64, since: Instant) -> Result<Duration> {
     loop {
         let text =

@@ -10,7 +10,7 @@
     clippy::expect_used,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a program that shows something, and holds no request of anybody open"
+    reason = "a demonstration prints, and holds no request open"
 )]
 
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ struct Arguments {
     /// Seconds of traffic, half of them after the drift
     #[arg(long, default_value_t = 100)]
     seconds: u64,
-    /// Prompts a second at most; each goes through all three strategies
+    /// Maximum prompts per second; each goes through all three strategies
     #[arg(long, default_value_t = 150)]
     rate: u32,
 }
@@ -68,9 +68,9 @@ struct Prompt {
     quality: [f64; 2],
 }
 
-/// What one strategy made of one prompt.
+/// The result of one strategy on one prompt.
 #[derive(Clone, Copy)]
-struct Outcome {
+struct PromptResult {
     at: Duration,
     strategy: usize,
     target: usize,
@@ -156,7 +156,7 @@ fn prompts() -> Result<Vec<Prompt>> {
         .collect()
 }
 
-/// One listener a strategy, all in front of the same upstreams.
+/// One listener per strategy, all in front of the same upstreams.
 fn deployment(wasm: &Path, control: SocketAddr) -> Result<Deployment> {
     let mut deployment = Deployment::documented(wasm)?;
     for name in TARGETS {
@@ -211,7 +211,7 @@ fn start_plane(files: &Path) -> Result<(Process, SocketAddr)> {
     }
 }
 
-/// The stream of prompts and what came of it.
+/// The stream of prompts, and its results.
 struct Stream {
     prompts: Vec<Prompt>,
     listeners: Vec<SocketAddr>,
@@ -219,7 +219,7 @@ struct Stream {
     lasts: Duration,
     rate: f64,
     next: AtomicUsize,
-    outcomes: Mutex<Vec<Outcome>>,
+    outcomes: Mutex<Vec<PromptResult>>,
     /// Decision ids of the bandit with their rewards, to be posted.
     rewards: Mutex<Vec<(String, f64)>>,
 }
@@ -252,7 +252,7 @@ impl Stream {
                 let name = response.header("x-pointsman-target").context("not decided")?;
                 let target = TARGETS.iter().position(|it| *it == name).context("no target")?;
                 let quality = quality[target];
-                let outcome = Outcome { at, strategy, target, quality };
+                let outcome = PromptResult { at, strategy, target, quality };
                 lock(&self.outcomes).push(outcome);
                 if strategy == BANDIT {
                     let id = response.header("x-pointsman-decision-id").context("no id")?;
@@ -267,8 +267,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Posts rewards and prints a line a stretch, until the time is over; says how many rewards were
-/// not taken.
+/// Posts rewards and prints a line per stretch, until the time is over; returns the number of
+/// rewards that were not taken.
 fn report(stream: &Stream, control: SocketAddr) -> Result<usize> {
     println!("{:>6}   net reward, and share of calls to the strong target", "");
     let names: String = STRATEGIES.iter().map(|name| format!("{name:>18}")).collect();
@@ -328,7 +328,7 @@ struct Earned {
 impl Earned {
     fn of(stream: &Stream, strategy: usize, from: Duration, to: Duration) -> Self {
         let mut earned = Earned::default();
-        let within = |it: &&Outcome| it.strategy == strategy && it.at >= from && it.at < to;
+        let within = |it: &&PromptResult| it.strategy == strategy && it.at >= from && it.at < to;
         for outcome in lock(&stream.outcomes).iter().filter(within) {
             earned.requests += 1.0;
             earned.quality += outcome.quality;
@@ -384,7 +384,7 @@ fn print_table(stream: &Stream) {
 
 fn print_events(control: SocketAddr) -> Result<()> {
     let status = get(control, "/v1/status")?;
-    println!("\nwhat the control plane did, after so many rewards:");
+    println!("\nwhat the control plane did, by number of rewards:");
     for event in status["events"].as_array().context("no events")? {
         let gain = match (event["gain"][0].as_f64(), event["gain"][1].as_f64()) {
             (Some(mean), Some(error)) => format!("gain {mean:+.3} ± {error:.3}"),

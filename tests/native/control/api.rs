@@ -32,7 +32,7 @@ fn posts_need_the_token_and_orders_too() {
 }
 
 #[test]
-fn rewards_may_be_early_late_doubled_or_missing_and_count_once() {
+fn rewards_may_be_early_doubled_or_missing_and_count_once() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &[]);
     assert_eq!(plane.accepted("/v1/feedback", &feedback(1, 1.0))["early"], 1);
@@ -168,7 +168,7 @@ fn a_target_that_earns_nothing_loses_its_traffic_through_a_canary() {
 }
 
 #[test]
-fn a_segment_is_told_from_the_others_and_can_be_promoted_by_itself() {
+fn a_segment_learns_apart_from_the_others_and_can_be_promoted_by_itself() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
     let explorer = r#"{"kind": "epsilon_greedy", "epsilon": 0.2}"#;
@@ -178,7 +178,7 @@ fn a_segment_is_told_from_the_others_and_can_be_promoted_by_itself() {
     let own = segment_id("tenant-a");
     let first = plane.snapshot();
     let (mut decisions, mut rewards) = (Vec::new(), Vec::new());
-    // The strong target is of no use to this tenant, whatever the classifier says.
+    // The strong target is worth nothing more to this tenant, whatever the classifier says.
     for number in 0..3000 {
         let score = rng.random_range(0.1..0.4);
         let context = Context::new(2).of_engineered(&[], &[score]);
@@ -196,7 +196,7 @@ fn a_segment_is_told_from_the_others_and_can_be_promoted_by_itself() {
     let promote =
         |segment: &str| plane.post("/v1/promote", &format!(r#"{{"segment":"{segment}"}}"#)).0;
     assert_eq!(promote("tenant-a"), 200);
-    assert_eq!(promote("nobody"), 409);
+    assert_eq!(promote("unknown"), 409);
     assert_eq!(plane.post("/v1/promote", r#"{"segment": 1}"#).0, 400);
     let strong = |snapshot: &Snapshot, name: &str| {
         let context = Context::new(2).of_engineered(&[], &[0.2]);
@@ -205,7 +205,7 @@ fn a_segment_is_told_from_the_others_and_can_be_promoted_by_itself() {
     let snapshot = plane.snapshot();
     assert!(strong(&snapshot, "tenant-a") < 0.5, "{snapshot:?}");
     assert!(strong(&snapshot, "tenant-b") > 0.5 && strong(&snapshot, "") > 0.5, "{snapshot:?}");
-    // It is so after a restart, too, and the log is the estimator's.
+    // It holds after a restart, too, and the log serves the estimator.
     assert!(plane.terminate());
     let plane = Plane::start(&state, &arguments);
     assert_eq!(plane.snapshot(), snapshot);

@@ -18,7 +18,7 @@ fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// A cache that has answered one question with another's answer, and what it calls the entry.
+/// A cache that has answered one question with another's answer, and its ID of the entry.
 fn cache_with_a_near_hit(model: &Model) -> (Proxy, String) {
     let cache = Proxy::start(model.address, &[]).unwrap();
     cache.ask(QUESTION).unwrap();
@@ -32,7 +32,7 @@ fn reward(number: u32, reward: f32, cache_id: &str) -> String {
     json!({"decision_id": id(number), "reward": reward, "cache_id": cache_id}).to_string()
 }
 
-/// Rewards that a control plane handed on, by what became of them.
+/// Rewards that a control plane forwarded, by result.
 fn forwarded(plane: &Plane, result: &str) -> u64 {
     let line = format!("pointsman_serve_cache_feedback_total{{result=\"{result}\"}} ");
     let text = plane.get("/metrics").1;
@@ -65,7 +65,7 @@ fn a_bad_reward_for_a_semantic_hit_is_a_suspected_false_hit_of_the_cache() {
 }
 
 #[test]
-fn a_reward_is_handed_on_once_and_only_if_it_is_taken() {
+fn a_reward_is_forwarded_once_and_only_if_it_is_taken() {
     let model = Model::start().unwrap();
     let (cache, cache_id) = cache_with_a_near_hit(&model);
     let directory = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ fn a_reward_is_handed_on_once_and_only_if_it_is_taken() {
     wait_until("both are sent", || forwarded(&plane, "sent") >= 2);
     assert_eq!(forwarded(&plane, "sent"), 2);
     assert_eq!(cache.metric(SUSPECTED).unwrap(), 1);
-    // The log is read again at a restart, and tells the caches nothing.
+    // The log is read again at a restart, and nothing of it is forwarded.
     assert!(plane.terminate());
     let plane = Plane::start(&state, &["--cache", &url(cache.admin)]);
     assert_eq!(plane.accepted("/v1/feedback", &bad)["duplicate"], 1);
@@ -99,7 +99,7 @@ fn a_reward_is_handed_on_once_and_only_if_it_is_taken() {
 fn caches_that_are_gone_hold_up_no_post_and_no_other_cache_and_are_counted() {
     let model = Model::start().unwrap();
     let (cache, cache_id) = cache_with_a_near_hit(&model);
-    // One accepts connections and says nothing, at the other nobody listens.
+    // One accepts connections and never answers, the other does not listen.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let addresses = [silent.local_addr().unwrap(), closed, cache.admin].map(url);
@@ -121,7 +121,7 @@ fn caches_that_are_gone_hold_up_no_post_and_no_other_cache_and_are_counted() {
 }
 
 #[test]
-fn of_replicas_on_one_redis_the_one_that_takes_a_reward_hands_it_on() {
+fn of_replicas_on_one_redis_the_one_that_takes_a_reward_forwards_it() {
     let Some(redis) = Redis::start() else { return };
     let model = Model::start().unwrap();
     let (cache, cache_id) = cache_with_a_near_hit(&model);
@@ -131,7 +131,7 @@ fn of_replicas_on_one_redis_the_one_that_takes_a_reward_hands_it_on() {
     one.accepted("/v1/decisions", &[decision(1, 0, 0.9, 0.7), decision(1, 0, 0.9, 0.7)].join("\n"));
     let bad = reward(1, 0.1, &cache_id);
     assert_eq!(one.accepted("/v1/feedback", &bad)["accepted"], 1);
-    // A duplicate among others: only the others are handed on.
+    // A duplicate among others: only the others are forwarded.
     let good = [2, 3].map(|number| reward(number, 0.9, &cache_id));
     let counts = other.accepted("/v1/feedback", &[&*good[0], &bad, &good[1]].join("\n"));
     assert_eq!((&counts["early"], &counts["duplicate"]), (&2.into(), &1.into()));
@@ -142,7 +142,7 @@ fn of_replicas_on_one_redis_the_one_that_takes_a_reward_hands_it_on() {
 }
 
 #[test]
-fn an_address_that_is_no_caches_is_refused() {
+fn an_address_that_is_not_a_caches_is_refused() {
     for url in ["https://cache:9000", "cache:9000", "http://cache:9000/v1/feedback", "http://"] {
         let arguments = ["serve", "--cache", url];
         let program = env!("CARGO_BIN_EXE_pointsman");

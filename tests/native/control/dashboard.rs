@@ -54,7 +54,7 @@ fn the_dashboard_shows_traffic_rewards_and_versions_in_a_browser() {
     ] {
         assert!(page.contains(shown), "{shown} is not on the page:\n{page}");
     }
-    // The name of SVG in XML is no address.
+    // The XML namespace of SVG is not an address.
     let page = page.replace("http://www.w3.org/2000/svg", "");
     assert!(!page.contains("http://") && !page.contains("https://"), "the page stands alone");
 }

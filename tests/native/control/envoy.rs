@@ -191,9 +191,9 @@ fn without_a_control_plane_the_classifier_decides_and_what_waited_arrives_later(
 
 #[test]
 fn a_full_buffer_drops_decisions_and_never_requests() {
-    // An address at which nobody listens.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let gateway = Gateway::start_with(nobody, &json!({}), &json!({"buffer_bytes": 65536}));
+    // An address that does not listen.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::start_with(closed, &json!({}), &json!({"buffer_bytes": 65536}));
     // 64 KiB on each of two workers hold far fewer.
     for _ in 0..300 {
         gateway.ask();
@@ -302,7 +302,7 @@ fn each_tenant_is_decided_for_by_its_segments_policy() {
 }
 
 #[test]
-fn a_minute_without_a_control_plane_costs_no_request_and_every_decision_is_told_or_counted() {
+fn a_minute_without_a_control_plane_costs_no_request_and_every_decision_is_reported_or_counted() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
     let plane = Plane::start(&state, &[]);
@@ -394,7 +394,7 @@ fn the_filter_gives_rewards_by_itself_and_a_question_again_counts_against_the_an
     // The answer has no text at all.
     gateway.ask_for("Is the product of two odd numbers odd?", "usage");
     sum_of(2, 1.0);
-    // The first answer did not help, or else nobody would ask again.
+    // The first answer did not help, or the client would not ask again.
     gateway.ask_for("is the sum of two even numbers  even?", "chat");
     sum_of(3, 1.0);
     let body = json!({"messages": [

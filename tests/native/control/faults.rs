@@ -17,7 +17,7 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_counts_nothing_twice() {
     let mut acknowledged = 0;
     for life in 0..4 {
         let plane = Plane::start(&state, &[]);
-        // Whoever got no answer sends again: from the last acknowledged batch, minus one.
+        // A client without an answer sends again: from the last acknowledged batch, minus one.
         let begin = acknowledged;
         let next = AtomicU32::new(begin);
         let stop = AtomicBool::new(false);

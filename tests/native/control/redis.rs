@@ -194,12 +194,12 @@ fn every_replica_serves_the_same_policy_and_takes_orders() {
         assert_eq!(planes[0].policy(None), planes[1].policy(None));
     };
     rejoined("1");
-    assert_eq!(planes[1].post("/v1/rollback", "").0, 409, "there is nothing to roll back");
+    assert_eq!(planes[1].post("/v1/rollback", "").0, 409, "no policy to roll back");
     assert_eq!(planes[1].post("/v1/promote", "").0, 200);
     rejoined("3");
     assert_eq!(planes[0].post("/v1/rollback", "").0, 200);
     rejoined("4");
-    // What happened is told to whoever comes later.
+    // A replica that starts later knows what happened.
     Plane::replica(&server.url()).wait_for("both orders are known", |status| {
         status["snapshot"] == "4" && status["events"].as_array().unwrap().len() == 2
     });
