@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::{AlgorithmArg, DataArgs};
 use super::{BadInput, bytes_bar, dataset_error, models, print, report_problems, style};
-use pointsman_lab::files::Problem;
+use pointsman_lab::files::{Problem, check_writable};
 use pointsman_lab::learn::scores::Metrics;
 use pointsman_lab::learn::{
     self, Algorithm, Dataset, FileDigest, Initial, Provenance, ReadOptions, Reading, ScoredModels,
@@ -82,7 +82,9 @@ struct TargetSummary<'a> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    check_writable(&args.out)?;
+    // Before spending time on fitting.
+    check_writable(&args.out)
+        .map_err(|error| BadInput::new(format!("--out {}: {error}", args.out.display())))?;
     let notes = args.notes.as_deref().map(read_text).transpose()?;
     let initial = args.init.as_deref().map(read_initial).transpose()?.map(Arc::new);
     let options = TrainOptions {
@@ -154,16 +156,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         data: files,
         targets: target_summaries.collect(),
     })?)
-}
-
-/// Refuses a place that no model can be written to, before spending time on fitting.
-fn check_writable(out: &Path) -> Result<(), BadInput> {
-    // What is not there yet will be made in the nearest directory that is.
-    let existing = out.ancestors().find(|path| path.exists()).filter(|path| *path != Path::new(""));
-    let directory = existing.unwrap_or(Path::new("."));
-    tempfile::tempfile_in(directory)
-        .map(drop)
-        .map_err(|error| BadInput::new(format!("--out {}: {error}", out.display())))
 }
 
 fn train_target(

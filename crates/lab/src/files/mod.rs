@@ -9,7 +9,7 @@ mod lines;
 mod whole;
 
 pub use lines::{Lines, NumberedLine, open};
-pub use whole::{WholeFile, replace, replace_all, with_extension};
+pub use whole::{WholeFile, check_writable, replace, replace_all, with_extension};
 
 /// Problems named one by one; the rest is only counted.
 const MAX_NAMED: u64 = 20;

@@ -29,6 +29,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     persist(file, path)
 }
 
+/// Finds out whether files can be written into a directory; when it does not exist yet, into the
+/// nearest one above it, where it will be made.
+///
+/// # Errors
+///
+/// They cannot.
+pub fn check_writable(directory: &Path) -> io::Result<()> {
+    let existing = directory.ancestors().find(|path| path.exists());
+    let existing = existing.filter(|path| *path != Path::new(""));
+    tempfile::tempfile_in(existing.unwrap_or(Path::new("."))).map(drop)
+}
+
 /// Replaces several files of a directory, which is made when it does not exist. All are complete
 /// before the first gets its name; they get them in the given order.
 ///
