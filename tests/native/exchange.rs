@@ -25,8 +25,8 @@ const CONFIGURATION: &str = r#"{"targets": [
     "override": {"targets": ["cheap"], "skip": true},
     "health": {"consecutive_failures": 2},
     "body": {"rewrite_model": true, "max_bytes": 65536},
-    "control": {"cluster": "plane", "key": "a key that is long enough for us",
-        "token": "a token that is long enough", "implicit": {"ok": 1, "truncated": 0,
+    "control": {"cluster": "plane", "key": "a-key-that-is-long-enough",
+        "token": "a-token-that-is-long-enough", "implicit": {"ok": 1, "truncated": 0,
         "asked_again": {"seconds": 60, "reward": 0}}}}"#;
 
 fn worker() -> Worker {

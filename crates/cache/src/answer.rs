@@ -1,11 +1,11 @@
 //! Whether an answer is whole, and worth storing.
 
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::metrics::NoStoreReason;
-use pointsman_core::answer::UsageReader;
+use pointsman_core::answer::{UsageReader, sse};
+use pointsman_core::media_type::MediaType;
 use pointsman_core::prompt::ApiFormat;
 use pointsman_core::target::Usage;
 
@@ -19,18 +19,14 @@ pub(super) enum Framing {
 impl Framing {
     /// By content type; `None` for what is not stored.
     pub(super) fn of(content_type: &str) -> Option<Self> {
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case("application/json") {
-            Some(Framing::Json)
-        } else if essence.eq_ignore_ascii_case("text/event-stream") {
-            Some(Framing::Events)
-        } else {
-            None
+        match MediaType::parse(content_type.as_bytes()) {
+            MediaType::Json => Some(Framing::Json),
+            MediaType::EventStream => Some(Framing::Events),
+            MediaType::JsonSuffix | MediaType::Other => None,
         }
     }
 }
 
-/// What distinguishes a finished answer.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
@@ -73,13 +69,11 @@ pub(super) fn check(format: ApiFormat, framing: Framing, body: &[u8]) -> Result<
 /// event's data is JSON, and none reports an error.
 fn check_events(format: ApiFormat, body: &[u8]) -> Result<(), NoStoreReason> {
     let text = std::str::from_utf8(body).map_err(|_| NoStoreReason::Incomplete)?;
-    if !text.ends_with("\n\n") && !text.ends_with("\r\n\r\n") {
+    if !sse::ends_with_event(text) {
         return Err(NoStoreReason::Incomplete);
     }
     let mut finished = false;
-    for line in text.lines() {
-        let Some(data) = line.strip_prefix("data:") else { continue };
-        let data = data.trim();
+    for data in sse::data_lines(text) {
         if finished {
             return Err(NoStoreReason::Incomplete);
         }
@@ -112,19 +106,7 @@ pub(super) fn usage(content_type: &str, body: &[u8]) -> Option<Usage> {
 
 /// The events of a stream, each with the empty line that ends it.
 pub(super) fn events(body: &bytes::Bytes) -> Vec<bytes::Bytes> {
-    let mut events = Vec::new();
-    let mut start = 0;
-    for end in memmem::find_iter(body, b"\n\n").map(|at| at + 2) {
-        // Three line feeds in a row are found twice.
-        if end > start {
-            events.push(body.slice(start..end));
-            start = end;
-        }
-    }
-    if start < body.len() {
-        events.push(body.slice(start..));
-    }
-    events
+    sse::events(body).into_iter().map(|range| body.slice(range)).collect()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use pointsman_core::prompt::ApiFormat;
 use pointsman_core::router::Router;
 use serde_json::{Value, json};
 
-use crate::from_log::cases::{self, Expect};
 use crate::from_log::{path, root, run, stderr, stdout};
+use pointsman_testkit::cases::{self, Expect};
 
 fn explain(body: &[u8]) -> Value {
     serde_json::from_str(&stdout(&["explain", "--json"], body)).unwrap()

@@ -199,7 +199,7 @@ fn what_is_not_json_is_refused() {
     let rewrite = br#"{"rewrite": {"model": "a"}, "rewrite": {"model": "b"}}"#;
     assert!(Rewrite::from_json(rewrite).is_none() && Config::from_json(rewrite).is_err());
     let twice = errors(r#"{"mode": "observe", "mode": "route"}"#);
-    assert_eq!(twice, ["configuration: the field \"mode\" is there twice at line 1 column 36"]);
+    assert_eq!(twice, ["configuration: duplicate field \"mode\" at line 1 column 36"]);
 }
 
 #[test]

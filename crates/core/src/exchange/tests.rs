@@ -207,7 +207,7 @@ fn an_answer_is_booked_on_whoever_gave_it() {
 }
 
 const CONTROL: &str = r#", "policy": {"bandit": {}}, "control": {"cluster": "plane",
-    "key": "a key that is long enough for us", "token": "a token that is long enough",
+    "key": "a-key-that-is-long-enough", "token": "a-token-that-is-long-enough",
     "implicit": {"ok": 0.9, "truncated": 0.2, "asked_again": {"seconds": 60, "reward": 0.1}}}"#;
 
 /// Always the strong target, but for one draw in ten.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use pointsman_core::answer::sse;
 use pointsman_core::target::Usage;
 
 /// A model's answer.
@@ -155,8 +156,8 @@ impl ModelAnswer {
     fn from_event_stream(text: &str) -> Result<Self, &'static str> {
         let mut answer = ModelAnswer::default();
         let mut events = 0;
-        for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
-            let Ok(event) = serde_json::from_str::<Value>(data.trim()) else { continue };
+        for data in sse::data_lines(text) {
+            let Ok(event) = serde_json::from_str::<Value>(data) else { continue };
             answer.usage = usage(&event).or(answer.usage);
             let Some(choice) = event.pointer("/choices/0") else { continue };
             events += 1;
