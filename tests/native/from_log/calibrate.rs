@@ -81,7 +81,7 @@ fn thresholds_that_never_or_always_fire_are_warned_of() {
 fn goals_that_make_no_sense_are_refused() {
     let data = SAMPLE.labelled();
     for (more, said) in [
-        (&["--quality", "1.5"][..], "from 0 to 1"),
+        (&["--quality", "1.5"][..], "between 0 and 1"),
         (&["--budget", "10"], "needs prices"),
         (&["--quality", "0.9", "--cheap-cost", "2", "--strong-cost", "1"], "nothing to save"),
         (&["--quality", "0.9", "--strong-share", "0.2"], "cannot be used with"),
