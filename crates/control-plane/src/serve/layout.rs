@@ -50,7 +50,7 @@ pub fn encode_lines(batch: &[Stored]) -> Vec<u8> {
 fn encode_decision(decision: &Decision, bytes: &mut Vec<u8>) {
     let Decision { target, drawn, explored, propensity, context, segment } = decision;
     bytes.push(*target);
-    bytes.push(DRAWN * u8::from(*drawn) | EXPLORED * u8::from(*explored));
+    bytes.push((DRAWN * u8::from(*drawn)) | (EXPLORED * u8::from(*explored)));
     bytes.extend_from_slice(&propensity.to_le_bytes());
     // At most MAX_DIMENSIONS.
     bytes.push(context.len() as u8);
