@@ -22,8 +22,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use pointsman_core::control_plane::Signer;
 use pointsman_core::features;
+use pointsman_core::packed::pack;
 use pointsman_core::policy::bandit::Context;
-use pointsman_core::record::pack;
 use serde_json::Value;
 
 use pointsman_testkit::RUNTIME;

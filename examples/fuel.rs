@@ -9,7 +9,7 @@
     reason = "a program that shows something, and holds no request of anybody open"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
@@ -29,7 +29,7 @@ const CONFIGURATION: &[u8] = br#"{"targets":[{"name":"cheap","cluster":"cheap"},
 const FUEL: u64 = 1 << 60;
 
 /// Fuel that each exchange takes, after one that warms up.
-fn measure(module: &PathBuf, bodies: &[String]) -> Result<Vec<u64>> {
+fn measure(module: &Path, bodies: &[String]) -> Result<Vec<u64>> {
     let failed = |failure| anyhow!("{}: {failure:?}", module.display());
     let mut plugin = Plugin::metered(module, CONFIGURATION, FUEL).map_err(failed)?;
     let mut used = Vec::new();

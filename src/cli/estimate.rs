@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{BadInput, open_error, print, print_with, report_problems, strict_error};
 use pointsman_control_plane::bandit::{Estimate, Estimates, LEAST_SAMPLES, Sample, estimate};
+use pointsman_core::packed::unpack;
 use pointsman_core::policy::bandit::{Snapshot, segment_id};
 use pointsman_core::reason::Source;
-use pointsman_core::record::unpack;
 use pointsman_lab::files::{Lines, Problem, Problems};
 
 /// Estimate what a policy would have earned, from the log of another one

@@ -22,6 +22,7 @@ pub mod header;
 pub mod hex;
 pub mod media_type;
 mod names;
+pub mod packed;
 pub mod policy;
 pub mod prompt;
 pub mod reason;

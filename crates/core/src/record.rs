@@ -3,8 +3,6 @@
 //! It holds no text of the prompt. The hashed n-grams stay out too, because a hash of a short
 //! word is as good as the word.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
 use crate::scope::Pass;
@@ -30,7 +28,7 @@ pub struct Record<'a> {
     pub score: Option<f32>,
     pub threshold: Option<f32>,
     pub propensity: f32,
-    /// The engineered features, packed by [`pack`].
+    /// The engineered features, packed by [`crate::packed::pack`].
     pub features: String,
     /// The bandit's context, packed as the features; only with a control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,45 +61,6 @@ impl Record<'_> {
         match serde_json::to_writer(&mut json, self) {
             Ok(()) => String::from_utf8(json).unwrap_or_default(),
             Err(_) => String::new(),
-        }
-    }
-}
-
-/// Packs features as base64 (RFC 4648, padded) of little-endian `f32`.
-pub fn pack(features: &[f32]) -> String {
-    let bytes: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
-    BASE64_STANDARD.encode(bytes)
-}
-
-/// The inverse of [`pack`]; `None` for what it cannot have made.
-pub fn unpack(packed: &str) -> Option<Vec<f32>> {
-    let bytes = BASE64_STANDARD.decode(packed).ok()?;
-    let (words, []) = bytes.as_chunks::<4>() else {
-        return None;
-    };
-    Some(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn features_survive_packing_bit_for_bit() {
-        let values = [0.0, -0.0, 1.5, f32::MIN_POSITIVE, 16.635_532];
-        let unpacked = unpack(&pack(&values)).unwrap();
-        assert_eq!(unpacked.map_bits(), values.to_vec().map_bits());
-        assert_eq!(unpack("A"), None);
-        assert_eq!(unpack("AAAA"), None);
-    }
-
-    trait MapBits {
-        fn map_bits(&self) -> Vec<u32>;
-    }
-
-    impl MapBits for Vec<f32> {
-        fn map_bits(&self) -> Vec<u32> {
-            self.iter().map(|value| value.to_bits()).collect()
         }
     }
 }

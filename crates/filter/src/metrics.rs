@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use pointsman_core::config::Config;
-use pointsman_core::control_plane::FallbackReason;
+use pointsman_core::reason::FallbackReason;
 use pointsman_core::reason::Reason;
 use pointsman_core::scope::Pass;
 use pointsman_core::target::{Price, Usage};

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::Request;
+use pointsman_core::packed::pack;
 use pointsman_core::policy::bandit::{Context, Explorer, Segment};
-use pointsman_core::record::pack;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pointsman_core::control_plane::Signer;
+use pointsman_core::packed::pack;
 use pointsman_core::policy::bandit::{Context, Snapshot};
-use pointsman_core::record::pack;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 

@@ -34,7 +34,7 @@ impl Inputs {
             )
         };
         file("pairs.jsonl", (0..400).map(pair).collect());
-        let context = pointsman_core::record::pack(&[1.0; 3]);
+        let context = pointsman_core::packed::pack(&[1.0; 3]);
         let decision = |n: usize| {
             let id = n.to_string();
             let target = if n.is_multiple_of(2) { "cheap" } else { "strong" };

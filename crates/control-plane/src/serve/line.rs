@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use crate::bandit::Sample;
 use pointsman_core::control_plane::{DecisionId, Signer};
+use pointsman_core::packed::unpack;
 use pointsman_core::policy::bandit::{MAX_DIMENSIONS, SegmentId, segment_id};
 use pointsman_core::reason::{Reason, Source};
-use pointsman_core::record::unpack;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,7 +180,7 @@ fn cache_id(digits: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pointsman_core::record::pack;
+    use pointsman_core::packed::pack;
 
     fn signer() -> Signer {
         Signer::new("a shared secret").unwrap()

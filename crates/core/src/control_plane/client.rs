@@ -14,7 +14,7 @@ use crate::policy::bandit::{
 };
 use crate::prompt::Prompt;
 use crate::reason::FallbackReason;
-use crate::record;
+use crate::packed;
 use crate::telemetry::Sample;
 
 /// A reward is a ninth as long as a decision.
@@ -57,7 +57,7 @@ pub enum Answered {
 /// What the record says of the bandit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BanditRecord {
-    /// The bandit's context, packed ([`record::pack`]).
+    /// The bandit's context, packed ([`packed::pack`]).
     pub context: Option<String>,
     /// Version of the snapshot in use.
     pub snapshot: Option<String>,
@@ -116,7 +116,7 @@ impl Client {
         let live = self.live.borrow();
         let Some(context) = live.context(decision) else { return BanditRecord::default() };
         let mut bandit = BanditRecord {
-            context: Some(record::pack(&context)),
+            context: Some(packed::pack(&context)),
             snapshot: live.version().map(str::to_owned),
             fallback: None,
         };

@@ -14,16 +14,16 @@ use crate::config::Mode;
 use crate::control_plane::BanditRecord;
 use crate::decision::Decision;
 use crate::header;
+use crate::packed;
 use crate::policy::RequestContext;
 use crate::prompt::Prompt;
 use crate::reason::{FallbackReason, Reason};
 use crate::record::{self, Record};
-use crate::rewrite;
 use crate::scope::{InScope, Pass, Scope};
-use crate::target::Target;
 use crate::telemetry::Sample;
 
 mod answer;
+mod body;
 mod host;
 pub mod memory;
 mod offline;
@@ -193,7 +193,7 @@ impl Exchange {
         if scope.mode == Mode::Route
             && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
         {
-            rewrite_body(host, target, config.max_body_bytes, extent.ended && !extent.cut);
+            body::rewrite(host, target, config.max_body_bytes, extent.ended && !extent.cut);
         }
         self.settle(worker, host, decision, id, bandit, scope.mode, body_bytes, started);
     }
@@ -240,7 +240,7 @@ impl Exchange {
             score: decision.score,
             threshold: decision.threshold,
             propensity: decision.propensity,
-            features: record::pack(&decision.context),
+            features: packed::pack(&decision.context),
             context: bandit.context.as_deref(),
             snapshot: bandit.snapshot.as_deref(),
             bandit_fallback: bandit.fallback.map(FallbackReason::name),
@@ -388,25 +388,4 @@ fn decide(
         memory::remember(host, sticky, key, target);
     }
     decision
-}
-
-/// Writes the target's model and parameters into the first `limit` bytes of what is buffered, and
-/// the exact length into the headers, which are still held back. `whole` says that these bytes are
-/// all there is.
-///
-/// A wrong length would make the upstream wait, or let the client smuggle a request; so the header
-/// changes only after the body has.
-fn rewrite_body(host: &impl Host, target: &Target, limit: usize, whole: bool) {
-    let body = host.request_body(limit);
-    let Some(spliced) = rewrite::splice(&body, &target.edits, whole) else { return };
-    if !host.replace_request_body(body.len(), &spliced) {
-        return;
-    }
-    let length = host
-        .request_header("content-length")
-        .and_then(|value| str::from_utf8(&value).ok()?.trim().parse::<usize>().ok());
-    if let Some(length) = length.and_then(|length| length.checked_sub(body.len())) {
-        let length = (length + spliced.len()).to_string();
-        host.set_request_header("content-length", Some(&length));
-    }
 }

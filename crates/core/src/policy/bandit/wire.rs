@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Context, Explorer, Segment, Snapshot};
-use crate::record::{pack, unpack};
+use crate::packed::{pack, unpack};
 
 /// Layout of a snapshot.
 pub const FORMAT: u32 = 1;
