@@ -32,7 +32,7 @@ demo-cache: ## the same with a cache in front of each model; every prompt is ask
 	@[ -f $(WASM) ] || echo "compiling the filter for $(WASM_TARGET): about 5 minutes the first time" \
 		"on two cores; cargo's progress follows" >&2
 	@$(MAKE) --no-print-directory wasm >/dev/null
-	@[ -f target/release/pointsman ] || echo "compiling the command line: about 15 minutes the first" \
+	@[ -f target/release/pointsman ] || echo "compiling the command line: about 8 minutes the first" \
 		"time on two cores; cargo's progress follows" >&2
 	@$(MAKE) --no-print-directory cli >/dev/null
 	@python3 scripts/demo.py --cache
