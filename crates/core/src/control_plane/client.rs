@@ -9,12 +9,12 @@ use super::{Buffer, DecisionId, Live, Signer, asked};
 use crate::answer::FinishedAnswer;
 use crate::config::{self, Config};
 use crate::decision::Decision;
+use crate::packed;
 use crate::policy::bandit::{
     EVERYTHING, MAX_SNAPSHOT_BYTES, SegmentId, Snapshot, SnapshotError, segment_id,
 };
 use crate::prompt::Prompt;
 use crate::reason::FallbackReason;
-use crate::packed;
 use crate::telemetry::Sample;
 
 /// A reward is a ninth as long as a decision.
