@@ -101,6 +101,7 @@ mod tests {
         let one = parse(br#"{"a": 1, "b": {"d": [1.5, null], "c": "x"}}"#).unwrap();
         let two = parse(br#"{"b":{"c":"x","d":[1.5,null]},"a":1}"#).unwrap();
         assert_eq!(one.to_string(), two.to_string());
+        assert_eq!(one.to_string(), r#"{"a":1,"b":{"c":"x","d":[1.5,null]}}"#, "sorted");
         assert!(parse(br#"{"a": 1, "a": 2}"#).is_err());
         assert!(parse(br#"{"x": {"a": 1, "a": 1}}"#).is_err());
         assert!(parse(b"{").is_err());

@@ -53,7 +53,7 @@ macro_rules! reasons {
             pub const ALL: [Reason; [$($name),*].len()] = [$(Reason::$reason),*];
 
             /// The name in headers, metrics and records; a rule's own name is the configuration's
-            /// to tell ([`crate::config::Config::reason_name`]).
+            /// to give ([`crate::config::Config::reason_name`]).
             pub fn name(self) -> &'static str {
                 match self {
                     $(Reason::$reason => $name,)*

@@ -9,7 +9,7 @@ use crate::target::Edit;
 /// in which one counts.
 ///
 /// `whole` says that nothing follows: of a body's beginning, a missing field may still come, so
-/// none is added, and a value that is cut stays. `None` when `body` is no JSON object or nothing
+/// none is added, and a value that is cut stays. `None` when `body` is not a JSON object or nothing
 /// changes. Linear time; only as much of the JSON is checked as finding the fields needs.
 pub fn splice(body: &[u8], edits: &[Edit], whole: bool) -> Option<Vec<u8>> {
     let mut found: Vec<(usize, usize, &str)> = Vec::new();

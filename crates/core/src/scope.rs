@@ -87,7 +87,7 @@ fn format(config: &Config, header: Header) -> Option<ApiFormat> {
     config.path_prefixes.iter().any(within).then_some(format)
 }
 
-/// Why the body cannot be read, as far as headers tell.
+/// Why the body cannot be read, as far as headers show.
 pub fn unreadable(header: Header, ended: bool) -> Option<Reason> {
     let media_type = header("content-type").map(|value| MediaType::parse(&value));
     if matches!(media_type, Some(MediaType::EventStream | MediaType::Other)) {

@@ -81,7 +81,7 @@ pub fn configuration(model_version: &str, policy_version: &str) -> String {
     format!("pointsman_configuration.model.{model}.policy.{policy_version}")
 }
 
-/// Counter: answers of a target that told their token counts, and those that did not.
+/// Counter: answers of a target that reported their token counts, and those that did not.
 pub fn answers(target: &str, with_usage: bool) -> String {
     let usage = if with_usage { "reported" } else { "missing" };
     format!("pointsman_answers.target.{target}.usage.{usage}")

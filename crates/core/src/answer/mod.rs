@@ -9,3 +9,6 @@ pub mod sse;
 pub use outcome::Outcome;
 pub use reader::UsageReader;
 pub use reward::{FinishedAnswer, Implicit};
+
+#[cfg(test)]
+mod tests;

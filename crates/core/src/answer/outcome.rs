@@ -18,7 +18,7 @@ pub struct Outcome {
     pub text: bool,
     /// There is a tool call.
     pub tool_call: bool,
-    /// The arguments of a tool call are no JSON object.
+    /// The arguments of a tool call are not a JSON object.
     pub invalid_tool_call: bool,
     /// The model, or the provider's filter, refused.
     pub refused: bool,
@@ -26,7 +26,7 @@ pub struct Outcome {
     pub truncated: bool,
 }
 
-/// A field whose value tells something.
+/// A field whose value says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     /// Any text of the answer.

@@ -109,7 +109,3 @@ impl UsageReader {
         Some(Usage { input: self.json.input?, output: self.json.output? })
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -18,9 +18,9 @@ pub struct Implicit {
     pub refused: Option<f32>,
     /// Neither text nor a tool call.
     pub empty: Option<f32>,
-    /// A tool call whose arguments are no JSON object.
+    /// A tool call whose arguments are not a JSON object.
     pub invalid_tool_call: Option<f32>,
-    /// Complete only after so long.
+    /// Complete only after this long.
     pub slow: Option<(Duration, f32)>,
     /// Dearer than this, in the prices' money.
     pub costly: Option<(f64, f32)>,

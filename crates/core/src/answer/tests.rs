@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::target::Usage;
 
 const JSON: &[u8] = b"application/json; charset=utf-8";
 const EVENTS: &[u8] = b"text/event-stream";

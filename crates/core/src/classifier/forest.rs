@@ -40,7 +40,7 @@ struct Split {
 
 impl Forest {
     /// `levels` has the column and the threshold of every first level, then of every second one.
-    /// `None` for a shape that is none.
+    /// `None` for a shape that does not fit.
     fn new(levels: &[(usize, f32)], trees: usize, leaves: &[f32]) -> Option<Self> {
         let depth = levels.len().checked_div(trees)?;
         let leaves_of_a_tree = 1_usize.checked_shl(u32::try_from(depth).ok()?)?;

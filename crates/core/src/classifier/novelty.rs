@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ModelError;
 use crate::features::{ENGINEERED, Features};
 
-/// Deviations beyond which a feature is no stranger still: one wild count must not decide alone.
+/// Deviations beyond which a feature counts as no stranger: one wild count must not decide alone.
 const CLIP: f32 = 8.0;
 
 /// Where the training data lies. A score says nothing about prompts far away from it, and a policy

@@ -21,7 +21,7 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         } else {
             words(&proto.raw_data, f32::from_le_bytes)
         };
-        // An activation may hide what is no number, so it is refused where it comes in.
+        // An activation may hide what is not a number, so it is refused where it comes in.
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             return Err(format!("the value {value} is not finite"));
         }

@@ -18,11 +18,11 @@ pub(super) const COSTLY: RangeInclusive<f64> = 0.0..=1e6;
 /// The bandit decides where the classifier would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bandit {
-    /// A snapshot that was not confirmed for so long no longer decides.
+    /// A snapshot that was not confirmed for this long no longer decides.
     pub max_age: Duration,
 }
 
-/// The control plane that decisions are told to and policy snapshots come from.
+/// The control plane that decisions are posted to and policy snapshots come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ControlPlane {
     /// Envoy cluster of `pointsman serve`.

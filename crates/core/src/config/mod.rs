@@ -29,7 +29,7 @@ pub const TARGETS: std::ops::RangeInclusive<usize> = 2..=16;
 /// Smallest and largest `body.max_bytes`.
 pub const BODY_BYTES: std::ops::RangeInclusive<u64> = 1024..=16 * 1024 * 1024;
 
-/// Most rules of a policy, and most policies beside the main one: metrics are defined for each.
+/// Most rules of a policy, and most policies in addition to the main one: metrics are defined for each.
 pub const MAX_RULES: usize = 64;
 pub const MAX_POLICIES: usize = 16;
 /// Longest pattern of a rule, in bytes, and the most memory that it may compile to.
@@ -140,7 +140,7 @@ pub struct Config {
     pub rewrite_model: bool,
     pub response_headers: ResponseHeaders,
     pub mode: Mode,
-    /// Where decisions are told to, and the bandit's policy comes from.
+    /// Where decisions are posted to, and the bandit's policy comes from.
     pub control: Option<ControlPlane>,
     /// Without a control plane it never has a policy, and the classifier decides.
     pub bandit: Option<Bandit>,

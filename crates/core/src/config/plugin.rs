@@ -88,7 +88,7 @@ impl From<Value> for Json {
 /// A `Struct` knows doubles only. Whole ones were written as integers, and some go into requests
 /// as they are here: no provider takes 4096.0 for `max_tokens`.
 fn json_number(number: f64) -> Json {
-    /// Below it, a double tells every integer from the next.
+    /// Below it, a double distinguishes every integer from the next.
     const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
     if number.fract() == 0.0 && number.abs() < EXACT {
         Json::from(number as i64)

@@ -22,7 +22,7 @@ pub(super) const ORDERS: [(&str, Order); 4] = [
 ];
 /// How near the threshold a score is uncertain unless said otherwise.
 pub(super) const DEFAULT_BAND: f32 = 0.05;
-/// Conditions of a rule beside the names of features.
+/// Conditions of a rule in addition to the names of features.
 pub(super) const CONDITIONS: [&str; 8] =
     ["user", "system", "assistant", "tool", "model", "path", "headers", "prompt_tokens"];
 pub(super) const TOOL_LOOP: &str = "tool_loop";
@@ -246,7 +246,7 @@ fn matcher(node: Node, errors: &mut Errors) -> Option<Matcher> {
             return None;
         }
         let built = RegexBuilder::new(pattern).size_limit(REGEX_COMPILED_BYTES).build();
-        built.map_err(|error| node.refuse(&format!("is no such pattern: {error}"), errors)).ok()
+        built.map_err(|error| node.refuse(&format!("invalid pattern: {error}"), errors)).ok()
     });
     Some(Matcher { present, equals, contains, regex })
 }

@@ -174,7 +174,7 @@ fn rule(name: &Value) -> Value {
     }
     when.insert(TOOL_LOOP.to_owned(), json!({"type": "boolean"}));
     for feature in SCHEMA {
-        // "system" and the like are no features.
+        // "system" and the like are not features.
         let value = json!({"oneOf": [{"type": "boolean"}, range]});
         when.insert(feature.name.to_owned(), value);
     }

@@ -108,7 +108,7 @@ fn read_edits(
     for (name, value) in parameters {
         if NOT_PARAMETERS.contains(&name.as_str()) {
             let node = Node { path: format!("{}.{name}", node.path), value };
-            node.refuse("is no parameter", errors);
+            node.refuse("unknown parameter; this field is what is asked", errors);
         }
         edits.push(edit(name, value.to_string()));
     }

@@ -387,7 +387,7 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
         assert_eq!(errors(&with(&field)), [expected], "{field}");
     }
     let huge = rule(r#"{"user": {"regex": "(a{1000}){1000}"}}"#);
-    assert!(errors(&with(&huge))[0].contains("is no such pattern"), "size-limited");
+    assert!(errors(&with(&huge))[0].contains("invalid pattern"), "size-limited");
     let long = rule(&format!(r#"{{"user": {{"regex": "{}"}}}}"#, "a".repeat(513)));
     assert!(errors(&with(&long))[0].ends_with("must be at most 512 bytes"));
     let unnamed = r#"{"targets": [{"name": "a", "cluster": "a", "parameters": {"model": "x"}}, {"name": "b", "cluster": "b", "model": "m"}], "body": {"rewrite_model": true}}"#;
@@ -395,7 +395,7 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
         errors(unnamed),
         [
             "targets[0].model: is required, because body.rewrite_model is true",
-            "targets[0].parameters.model = \"x\": is no parameter"
+            "targets[0].parameters.model = \"x\": unknown parameter; this field is what is asked"
         ]
     );
 }
@@ -410,7 +410,7 @@ fn the_committed_schema_is_the_generated_one() {
     );
 }
 
-/// A schema that disagrees with the reader would tell an editor lies.
+/// A schema that disagrees with the reader would mislead an editor.
 #[test]
 fn schema_and_reader_agree() {
     let schema = jsonschema::validator_for(&json_schema()).unwrap();

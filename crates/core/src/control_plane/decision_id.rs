@@ -53,7 +53,7 @@ impl Signer {
         let (id, tag) = text.split_once('.')?;
         let id: DecisionId = hex::decode(id)?;
         let tag: [u8; TAG] = hex::decode(tag)?;
-        // Every byte is looked at, so that time tells nothing about the tag.
+        // Every byte is looked at, so that the time says nothing about the tag.
         let differ = self.tag(&id).iter().zip(&tag).fold(0, |sum, (a, b)| sum | (a ^ b));
         (differ == 0).then_some(id)
     }

@@ -76,7 +76,7 @@ pub(super) struct Excerpt<'p> {
     pub(super) bytes: usize,
     /// How much each of its words counts, in eighths.
     pub(super) weight: u32,
-    /// Its first word tells the kind of task.
+    /// Its first word shows the kind of task.
     pub(super) opens: bool,
 }
 

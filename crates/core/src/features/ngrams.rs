@@ -149,7 +149,7 @@ impl CharGrams {
             window = window << 8 | u32::from(byte);
             filled = (filled + 1).min(4);
             if filled >= 3 {
-                // The top bit pattern tells trigrams from tetragrams.
+                // The top bit pattern distinguishes trigrams from tetragrams.
                 buckets.add((window & 0x00ff_ffff).wrapping_mul(0xc2b2_ae35) ^ 0x5bd1_e995);
             }
             if filled == 4 {

@@ -1,4 +1,4 @@
-//! Which targets are down, as far as this worker's own answers tell.
+//! Which targets are down, as far as this worker's own answers show.
 //!
 //! Envoy's outlier detection takes hosts out of a cluster and leaves the cluster the filter's
 //! choice; this takes the cluster out of the choice.
@@ -49,7 +49,7 @@ impl Watch {
     }
 
     /// The targets that are down. After its time one is tried again, and the next failure takes
-    /// it out anew.
+    /// it out again.
     pub fn unavailable(&self, now: u64) -> TargetSet {
         let down = |seen: &Cell<Seen>| seen.get().out_until > now;
         let bits = self.targets.iter().enumerate().filter(|(_, seen)| down(seen));

@@ -39,7 +39,7 @@ pub struct Policy {
     pub thresholds: Vec<Option<f32>>,
 }
 
-/// What a host knows of a request beside its body.
+/// What a host knows of a request in addition to its body.
 #[derive(Clone, Copy)]
 pub struct RequestContext<'f> {
     /// The value of a request header by its lower-case name; the path is `:path`.

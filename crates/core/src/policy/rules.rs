@@ -25,7 +25,7 @@ pub struct Rule {
 pub enum Condition {
     /// An engineered feature, by its position in the schema.
     Feature(usize, Range),
-    /// Tokens of the prompt, as far as its bytes tell.
+    /// Tokens of the prompt, as far as its bytes show.
     PromptTokens(Range),
     /// The last turn is a tool's result.
     ToolLoop(bool),

@@ -114,7 +114,7 @@ pub fn remember(place: &[u8], key: Key, target: &Target, now: u32, end: u32) -> 
     bytes
 }
 
-/// Hash, target, end. Bytes that are no entry are skipped: the table may be an older version's.
+/// Hash, target, end. Bytes that are not an entry are skipped: the table may be an older version's.
 fn entries(place: &[u8]) -> impl Iterator<Item = (u64, u32, u32)> {
     let (entries, _) = place.as_chunks::<ENTRY>();
     entries.iter().map(|bytes| {

@@ -1,7 +1,7 @@
 //! OpenAI completions, the older API: `{"prompt": "…" | ["…", …], …}`.
 //!
 //! Several prompts in one request are read as one text. Prompts in tokens cannot be read: they
-//! are no text to decide on.
+//! are not text to decide on.
 //!
 //! <https://platform.openai.com/docs/api-reference/completions/create>
 

@@ -125,7 +125,7 @@ fn string_end(body: &[u8], mut position: usize) -> StringEnd {
 }
 
 /// Bytes that the escape sequence at the start of `escape` takes. A high surrogate takes its
-/// partner along, because half a pair is no character.
+/// partner along, because half a pair is not a character.
 fn escape_length(escape: &[u8]) -> usize {
     match (escape.get(1), escape.get(2), escape.get(3)) {
         (Some(b'u'), Some(b'd' | b'D'), Some(b'8' | b'9' | b'a' | b'b' | b'A' | b'B')) => {

@@ -119,7 +119,7 @@ pub enum ResponseFormat {
     JsonSchema,
 }
 
-/// What a request says beside its text.
+/// What a request says in addition to its text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parameters<'a> {
     pub model: Option<Cow<'a, str>>,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::ApiFormat;
 
-/// What tells the formats apart; all other fields are common, or say nothing about the text.
+/// What distinguishes the formats; all other fields are common, or say nothing about the text.
 #[derive(Default, Deserialize)]
 struct Shape<'a> {
     #[serde(borrow)]
@@ -53,7 +53,7 @@ impl ApiFormat {
     /// The format of a request body, by its shape: for logs that do not say where requests went.
     ///
     /// `messages` without anything that only Anthropic has are a chat completion: both formats read
-    /// the same from them. So is what is no body at all.
+    /// the same from them. So is what is not a body at all.
     pub fn of_body(body: &str) -> Self {
         let shape: Shape = serde_json::from_str(body).unwrap_or_default();
         match shape.messages {

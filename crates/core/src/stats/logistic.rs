@@ -6,7 +6,7 @@ use super::sigmoid;
 /// Steps of Newton's method. It doubles the digits with each, so that these are enough from any
 /// start.
 const STEPS: usize = 25;
-/// Keeps the Hessian positive definite where all rows are told apart without doubt, and the offset
+/// Keeps the Hessian positive definite where all rows are separable, and the offset
 /// has no curvature left.
 const LEAST_CURVATURE: f64 = 1e-9;
 

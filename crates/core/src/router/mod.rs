@@ -245,7 +245,7 @@ impl Router {
             threshold: verdict.score.map(|(_, threshold)| threshold),
             propensity,
             policy,
-            // A draw among fewer targets, or beside another draw, would have a propensity that
+            // A draw among fewer targets, or along with another draw, would have a propensity that
             // estimates could not use.
             open: if open { eligible } else { TargetSet::default() },
             scores,
