@@ -83,7 +83,7 @@ bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and i
 	cargo run $(CARGO_FLAGS) --example latency
 
 .PHONY: bench-cache
-bench-cache: ## a look into the cache with a million entries: time, memory, hits a second
+bench-cache: ## cache lookups among 1,000,000 entries: time, memory, hits per second
 	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/cache
 
@@ -97,7 +97,7 @@ throughput: wasm envoy ## what the filter costs: latency and throughput, paired 
 	target/release/examples/throughput
 
 .PHONY: control-plane
-control-plane: ## what `pointsman serve` takes: 20,000 decisions and 5,000 rewards a second for a minute
+control-plane: ## what `pointsman serve` takes: 20,000 decisions and 5,000 rewards per second for a minute
 	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/control_plane
 

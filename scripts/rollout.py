@@ -43,7 +43,7 @@ def value_lines(text, path):
     first = next((n for n, line in enumerate(lines) if line.lstrip().startswith("value: ")), None)
     if first is None:
         raise Failure(f"{path}: there is no line `value: …` with the filter's configuration",
-                      "remove the file, and run this without --config to write it anew")
+                      "remove the file, and run this without --config to write it again")
     last = first + 1
     while last < len(lines) and margin(lines[last]) > margin(lines[first]):
         last += 1
@@ -73,7 +73,7 @@ def configuration_in(text, path):
             return value
         return json.dumps(json.loads("\n".join(lines[first + 1 : last])), indent=2)
     except (TypeError, ValueError) as error:
-        raise Failure(f"{path}: the filter's configuration there is no JSON: {error}",
+        raise Failure(f"{path}: the filter's configuration there is not JSON: {error}",
                       "write it as this program does: `value: |` and a block, or one JSON string") \
             from error
 

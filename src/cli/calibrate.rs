@@ -39,16 +39,16 @@ pub(super) struct Args {
     #[arg(long, group = "goal", value_parser = share)]
     strong_share: Option<f64>,
     /// Spend at most this on --requests; needs prices
-    #[arg(long, group = "goal", value_name = "DOLLARS", value_parser = amount)]
+    #[arg(long, group = "goal", value_name = "USD", value_parser = amount)]
     budget: Option<f64>,
     /// Number of requests that the budget and the printed costs are for
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     requests: u64,
     /// Mean cost of a request to the cheap model
-    #[arg(long, requires = "strong_cost", value_name = "DOLLARS", value_parser = amount)]
+    #[arg(long, requires = "strong_cost", value_name = "USD", value_parser = amount)]
     cheap_cost: Option<f64>,
     /// Mean cost of a request to the strong model
-    #[arg(long, requires = "cheap_cost", value_name = "DOLLARS", value_parser = amount)]
+    #[arg(long, requires = "cheap_cost", value_name = "USD", value_parser = amount)]
     strong_cost: Option<f64>,
     /// Instead of costs: USD per million input and output tokens of the cheap model
     #[arg(

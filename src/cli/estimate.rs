@@ -21,7 +21,7 @@ use pointsman_lab::files::{Lines, Problem, Problems};
 /// estimates need.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Decision records and rewards, NDJSON, also gzipped
+    /// Decision records and rewards, NDJSON or gzipped NDJSON
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     log: Vec<PathBuf>,
     /// Policy snapshot (GET /v1/policy), or the name of a target that takes everything
@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Names of the targets, cheapest first, when no snapshot names them
     #[arg(long, value_delimiter = ',', default_value = "cheap,strong")]
     targets: Vec<String>,
-    /// λ times the cost of each target, subtracted from the rewards; the snapshot's when absent
+    /// λ times the cost of each target, subtracted from the rewards; the snapshot's when omitted
     #[arg(long, value_delimiter = ',')]
     penalties: Option<Vec<f32>>,
     /// Use only decisions of this policy of the filter's configuration

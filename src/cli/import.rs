@@ -28,7 +28,7 @@ enum Format {
 /// The label is 1 where the cheap model's answer scored at least as high as the strong one's.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// CSV files, also gzip; standard input when omitted
+    /// CSV or gzipped CSV files; standard input when omitted
     #[arg(value_name = "CSV")]
     inputs: Vec<PathBuf>,
     /// Format of the files
@@ -49,7 +49,7 @@ pub(super) struct Args {
     /// Column with the task that a row comes from
     #[arg(long, value_name = "COLUMN")]
     source: Option<String>,
-    /// The best possible score
+    /// Best possible score, by which scores are divided
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
     /// File to write; standard output when omitted

@@ -30,7 +30,7 @@ const JUDGE_KEY: &str = "POINTSMAN_JUDGE_KEY";
 /// Keys are read from the environment variables POINTSMAN_CHEAP_KEY and POINTSMAN_JUDGE_KEY only.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Log files (JSONL, also gzip): {id, request, response}; or OpenAI Batch inputs with outputs
+    /// Log files (JSONL or gzipped JSONL): {id, request, response}; or OpenAI Batch inputs with outputs
     #[arg(value_name = "LOG")]
     inputs: Vec<PathBuf>,
     /// File to write the labelled rows to (gzip when it ends in .gz)

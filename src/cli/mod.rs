@@ -179,6 +179,8 @@ fn report_problems(problems: &mut Problems) {
     let counts: Vec<String> =
         counts.map(|(problem, count)| format!("{} {count}", problem.name())).collect();
     if !counts.is_empty() {
-        report!("warning: {} lines were skipped: {}", problems.total(), counts.join(", "));
+        let total = problems.total();
+        let lines = if total == 1 { "1 line was" } else { &format!("{total} lines were") };
+        report!("warning: {lines} skipped: {}", counts.join(", "));
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8088", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// File that holds all state; created when absent
+    /// File that holds all state; created when it does not exist
     #[arg(long, default_value = "pointsman.state", value_name = "FILE")]
     state: PathBuf,
     /// Redis or Valkey that holds all state instead, for any number of processes:
@@ -47,7 +47,7 @@ pub(super) struct Args {
     /// λ: reward that one unit of cost must buy
     #[arg(long, default_value_t = 0.2)]
     lambda: f32,
-    /// Thresholds of all but the strongest target, as in the filter; the model's when absent
+    /// Thresholds of all but the strongest target, as in the filter; the model's when omitted
     #[arg(long, value_delimiter = ',')]
     thresholds: Option<Vec<f32>>,
     /// Explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// global one
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     segments: Vec<String>,
-    /// Samples after which an old one counts for 1/e
+    /// Forgetting time in samples: a sample this old weighs 1/e
     #[arg(long, default_value_t = 50_000.0)]
     memory: f64,
     /// Share of the traffic that tries a new policy first; 0 publishes it at once
@@ -106,7 +106,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             let error =
                 BadInput::new(format!("--{name}: must be at least 16 visible ASCII characters"));
-            return Err(error.hint("openssl rand -hex 32").into());
+            return Err(error.hint("generate one with: openssl rand -hex 32").into());
         }
     }
     if !(0.0..=0.5).contains(&args.canary) || args.memory.is_nan() || args.memory < 100.0 {

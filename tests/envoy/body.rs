@@ -127,7 +127,7 @@ fn streamed_answer(stage: &Stage) -> Result<()> {
         let mut answer = client::begin(stage.envoy.listener, protocol, request)?;
         assert_eq!(answer.status, 200);
         // The upstream sends the rest only after we have seen the first event: an Envoy that
-        // holds the answer back would wait for ever.
+        // holds the answer back would wait forever.
         let first = answer.next_piece()?.context("the answer is empty")?;
         assert_eq!(first, events()[0], "{protocol:?}");
         let (cluster, _) = stage.landing(&path)?;

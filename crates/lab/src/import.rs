@@ -166,7 +166,7 @@ impl Places {
                 ImportError::NoColumn {
                     path: path.into(),
                     column: column.into(),
-                    present: headers.iter().collect::<Vec<_>>().join(", "),
+                    present: column_names(headers),
                 }
             })
         };
@@ -214,6 +214,19 @@ impl Places {
 }
 
 /// A score in 0..1; `None` for an empty cell.
+/// The names of the columns, for a message. The first line of a file that is not CSV is a row, whose
+/// text must not be shown: a name is short.
+fn column_names(headers: &StringRecord) -> String {
+    const SHOWN: usize = 16;
+    const LONGEST: usize = 40;
+    let names = headers.iter().take(SHOWN).map(|name| {
+        let is_name = name.chars().count() <= LONGEST && !name.contains(['{', '"', '\n']);
+        if is_name { name } else { "…" }
+    });
+    let more = if headers.len() > SHOWN { ", …" } else { "" };
+    names.collect::<Vec<_>>().join(", ") + more
+}
+
 fn parse_score(cell: &str, scale: f64) -> Result<Option<f64>, String> {
     match cell.trim() {
         "" | "nan" | "NaN" | "None" | "null" => Ok(None),
@@ -360,5 +373,12 @@ mod tests {
     fn a_missing_column_is_named_with_those_that_are_there() {
         let error = convert("prompt,c\nhi,1\n", &Columns::routellm("c", "s")).expect_err("refused");
         assert_eq!(error.to_string(), "set.csv: no column `s`; the columns are: prompt, c");
+    }
+
+    #[test]
+    fn a_file_that_is_not_csv_is_refused_without_its_text() {
+        let row = r#"{"id": "a", "prompt": "my secret question, which is long and private"}"#;
+        let error = convert(row, &Columns::routellm("c", "s")).expect_err("refused").to_string();
+        assert!(!error.contains("secret") && !error.contains("private"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Rows to play: `val` for a model that was trained on the others
     #[arg(long, value_enum, default_value = "all")]
     split: Partition,
-    /// Directory with model.onnx and manifest.json; the built-in model when absent
+    /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Requests per run
@@ -104,7 +104,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut pool = Pool::read(&args.data, &classifier).map_err(dataset_error)?;
     pool.items.retain(|item| args.split.holds(item.row.split));
     if pool.items.is_empty() {
-        return Err(BadInput::new("--data: no valid rows").into());
+        return Err(BadInput::new(
+            "--data: no valid rows; a row needs `scores.cheap` and `scores.strong`",
+        )
+        .into());
     }
     let penalties = [args.lambda * args.cheap_price, args.lambda];
     // The frozen classifier gets the threshold that is best on these prompts.

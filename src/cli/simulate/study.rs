@@ -27,7 +27,7 @@ pub(in crate::cli) struct Args {
     /// JSONL or gzipped JSONL with the scores of both models
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     data: Vec<PathBuf>,
-    /// Recorded arrivals and answer sizes: CSV of the Azure LLM inference traces; Poisson when absent
+    /// Recorded arrivals and answer sizes: CSV of the Azure LLM inference traces; Poisson when omitted
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// JSONL with `text_a`, `text_b` and `label`, 1 where both ask the same: traffic for the caches
@@ -81,7 +81,10 @@ fn share(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let pool = Pool::read_unscored(&args.data).map_err(dataset_error)?;
     if pool.items.is_empty() {
-        return Err(BadInput::new("--data: no valid rows").into());
+        return Err(BadInput::new(
+            "--data: no valid rows; a row needs `scores.cheap` and `scores.strong`",
+        )
+        .into());
     }
     let trace = match &args.trace {
         Some(path) => Trace::read(path).map_err(BadInput::new)?,

@@ -151,7 +151,7 @@ fn of_rows_with_the_same_id_the_first_counts_everywhere() {
     let (object, said) = evaluate(&data, &[]);
     assert_eq!((&object["n"], &object["problems"]["duplicate_id"]), (&json!(count), &json!(1)));
     let place = format!("twice.jsonl:{}: duplicate ID `log-0001`", count + 1);
-    assert!(said.contains(&place) && said.contains("1 lines were skipped"), "{said}");
+    assert!(said.contains(&place) && said.contains("1 line was skipped"), "{said}");
     let output = run(&["features", &data], b"");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), count);
     assert!(stderr(&output).contains(&place), "{}", stderr(&output));

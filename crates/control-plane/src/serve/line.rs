@@ -86,7 +86,7 @@ impl Rank {
 /// Why a line is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reject {
-    #[error("not the JSON of such a line")]
+    #[error("not a valid decision record or reward")]
     Malformed,
     #[error("the ID is not signed with our key")]
     Forged,

@@ -54,7 +54,7 @@ fn drawings<'a>() -> [Drawing<EvaluationReport<'a>>; 8] {
         Drawing {
             name: "features",
             title: "Each feature: signal against cost",
-            caption: "AUROC of the bare value, folded at 0.5, which is no signal. A feature is charged the time of its \
+            caption: "AUROC of the bare value, folded at 0.5, where there is no signal. A feature is charged the time of its \
          group, because one pass computes them together.",
             draw: features,
         },

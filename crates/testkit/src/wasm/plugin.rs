@@ -289,7 +289,7 @@ impl Plugin {
             held = self.held(id, action, "the trailers")?;
         }
         if held {
-            return Err(self.failure("the request was held back for ever".into()));
+            return Err(self.failure("the request was held back forever".into()));
         }
         Ok(most)
     }

@@ -61,7 +61,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub enum RedisStoreError {
     #[error(transparent)]
     Redis(#[from] RedisError),
-    #[error("what it holds is for other targets, penalties or features; use another database")]
+    #[error(
+        "the database belongs to a run with other targets, penalties or features; use another one"
+    )]
     OtherPolicy,
 }
 
