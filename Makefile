@@ -44,7 +44,7 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 
 .PHONY: test
 test: lint deny wasm venv java envoy-versions prometheus debian-packages ## everything that CI runs
-	cargo test $(CARGO_FLAGS) $(NATIVE) --no-fail-fast
+	cargo test $(CARGO_FLAGS) $(NATIVE) --lib --bins --tests --no-fail-fast
 
 .PHONY: build
 build: wasm cli ## build dist/pointsman.wasm and target/release/pointsman
