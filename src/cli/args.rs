@@ -17,7 +17,7 @@ pub(super) struct DataArgs {
     pub(super) strictness: Strictness,
 }
 
-/// What becomes of invalid records.
+/// What happens to invalid records.
 #[derive(clap::Args)]
 pub(super) struct Strictness {
     /// Exit with status 2 on the first invalid record, instead of skipping it

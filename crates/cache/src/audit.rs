@@ -285,7 +285,7 @@ mod tests {
     fn what_must_not_hit_does_not() {
         let matcher = Matcher::new(Embedder::built_in().unwrap(), Calibration::built_in().unwrap());
         for kind in audit(&matcher, pairs(2000, 42)) {
-            assert!(kind.similar > 0, "{} pairs are no test: none is similar", kind.name);
+            assert!(kind.similar > 0, "{} pairs test nothing: none is similar", kind.name);
             assert!(kind.hits.len() * 1000 <= kind.pairs, "{}: {:?}", kind.name, kind.hits);
         }
     }

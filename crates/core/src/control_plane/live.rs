@@ -84,7 +84,8 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::bandit::{Component, EVERYTHING, Explorer};
+    use crate::policy::bandit::EVERYTHING;
+    use crate::policy::bandit::fixture::snapshot;
     use crate::target::TargetSet;
 
     fn live(max_age: u64) -> Live {
@@ -94,27 +95,6 @@ mod tests {
     fn decision(reason: Reason) -> Decision {
         let open = TargetSet::first(2);
         Decision { scores: vec![0.9], open, ..Decision::fallback(0, reason) }
-    }
-
-    /// Always the strong target.
-    fn snapshot() -> Snapshot {
-        let context = Context::new(2);
-        let mut strong = vec![0.0; context.dimensions()];
-        strong[0] = 1.0;
-        Snapshot {
-            version: "3".into(),
-            context_hash: context.hash(),
-            targets: vec!["cheap".into(), "strong".into()],
-            penalties: vec![0.0; 2],
-            explorer: Explorer::EpsilonGreedy { epsilon: 0.2 },
-            components: vec![Component {
-                version: "3".into(),
-                share: 1.0,
-                weights: vec![vec![0.0; strong.len()], strong],
-                factors: Vec::new(),
-            }],
-            segments: Vec::new(),
-        }
     }
 
     #[test]

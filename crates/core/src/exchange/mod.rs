@@ -127,17 +127,10 @@ impl Exchange {
         if let Some(reason) = scope.unreadable {
             let started = host.instant();
             let decision = worker.router.fall_back(reason);
-            let id = worker.decision_id(host);
-            self.settle(
-                worker,
-                host,
-                decision,
-                id,
-                BanditRecord::default(),
-                scope.mode,
-                0,
-                started,
-            );
+            let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
+            let at = host.instant();
+            let decided = Decided { decision, id, mode: scope.mode, bandit, at };
+            self.settle(worker, host, decided, 0, started);
             return Flow::Continue;
         }
         self.stage = Stage::AwaitingBody(scope);
@@ -185,49 +178,47 @@ impl Exchange {
         let mut body = host.request_body(config.max_body_bytes);
         let body_bytes = body.len();
         let id = worker.decision_id(host);
-        let mut bandit = BanditRecord::default();
-        let decision = match router.read(scope.format, &mut body, extent.cut || !extent.ended) {
-            Err(error) => router.fall_back(error.into()),
-            Ok(prompt) => decide(worker, host, &prompt, scope.policy, &id, &mut bandit),
+        let read = router.read(scope.format, &mut body, extent.cut || !extent.ended);
+        let (decision, bandit) = match read {
+            Err(error) => (router.fall_back(error.into()), BanditRecord::default()),
+            Ok(prompt) => decide(worker, host, &prompt, scope.policy, &id),
         };
         if scope.mode == Mode::Route
             && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
         {
             body::rewrite(host, target, config.max_body_bytes, extent.ended && !extent.cut);
         }
-        self.settle(worker, host, decision, id, bandit, scope.mode, body_bytes, started);
+        let at = host.instant();
+        let decided = Decided { decision, id, mode: scope.mode, bandit, at };
+        self.settle(worker, host, decided, body_bytes, started);
     }
 
-    /// Puts a decision into effect: route, record, metrics.
-    #[expect(clippy::too_many_arguments, reason = "each comes from another stage")]
+    /// Puts a decision, which was begun at `started`, into effect: route, record, metrics.
     fn settle(
         &mut self,
         worker: &Worker,
         host: &impl Host,
-        decision: Decision,
-        id: String,
-        bandit: BanditRecord,
-        mode: Mode,
+        decided: Decided,
         body_bytes: usize,
         started: Instant,
     ) {
         let config = worker.config();
-        let Some(target) = worker.router.target(&decision) else {
+        let Decided { decision, id, mode, bandit, at } = &decided;
+        let Some(target) = worker.router.target(decision) else {
             return;
         };
-        let at = host.instant();
         let latency_us =
             u64::try_from(at.saturating_duration_since(started).as_micros()).unwrap_or(u64::MAX);
         if !config.client.targets.is_empty() {
             host.set_request_header(header::TARGET, None);
         }
-        if mode == Mode::Route {
+        if *mode == Mode::Route {
             host.set_request_header(header::CLUSTER, Some(&target.cluster));
             host.reroute();
         }
         let record = Record {
             ts: u64::try_from(host.since_epoch().as_millis()).unwrap_or(0),
-            decision_id: &id,
+            decision_id: id,
             policy_version: &config.version,
             model_version: &worker.router.classifier().manifest().version,
             schema_hash: worker.schema_hash(),
@@ -262,7 +253,7 @@ impl Exchange {
             body_bytes,
             latency_us,
         });
-        self.stage = Stage::Decided(Decided { decision, id, mode, bandit, at });
+        self.stage = Stage::Decided(decided);
     }
 
     /// Response headers are here; `ended` says that no body follows.
@@ -351,8 +342,7 @@ fn decide(
     prompt: &Prompt,
     policy: usize,
     id: &str,
-    bandit: &mut BanditRecord,
-) -> Decision {
+) -> (Decision, BanditRecord) {
     let (router, config) = (&worker.router, worker.config());
     let header = |name: &str| host.request_header(name);
     let mut context = RequestContext {
@@ -366,9 +356,10 @@ fn decide(
     context.previous =
         conversation.and_then(|(sticky, key)| memory::recall(host, sticky, key, &config.targets));
     let mut decision = router.decide_prompt(prompt, &context);
+    let mut bandit = BanditRecord::default();
     if let Some(client) = &worker.control_plane {
         let random = host.random();
-        *bandit = client.decide(&mut decision, uniform(random), host.instant());
+        bandit = client.decide(&mut decision, uniform(random), host.instant());
         if let Some((seconds, again)) = client.asked_again()
             && let Some((key, this)) = client.question(prompt, header("authorization"), id)
             && let Some(before) = memory::asked(host, key, &this, seconds)
@@ -382,10 +373,10 @@ fn decide(
     if let Some(reason) = bandit.fallback {
         host.measure(Sample::BanditFallback(reason));
     }
-    // Where it goes while its target is down is no choice to hold on to.
+    // Where it goes while its target is down is not a choice to hold on to.
     let chosen = router.target(&decision).filter(|_| decision.reason != Reason::Health);
     if let (Some((sticky, key)), Some(target)) = (conversation, chosen) {
         memory::remember(host, sticky, key, target);
     }
-    decision
+    (decision, bandit)
 }

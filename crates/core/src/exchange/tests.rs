@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::Config;
 use crate::control_plane::{Answered, Caller};
-use crate::policy::bandit::{Component, Context, Explorer, Snapshot};
+use crate::policy::bandit::fixture::snapshot;
 use crate::target::Usage;
 
 /// Everything goes to the cheap target, unless `more` says otherwise.
@@ -175,7 +175,7 @@ fn a_target_that_fails_is_left_out_and_the_way_round_it_is_not_remembered() {
     let down = host(CHAT);
     down.clock.set(Duration::from_secs(105));
     assert_eq!(went(&request(&worker, &down)), (1, Reason::Health));
-    assert!(down.shared.borrow().is_empty(), "where it goes meanwhile is no choice");
+    assert!(down.shared.borrow().is_empty(), "where it goes in the meantime is not remembered");
     let up = host(CHAT);
     up.clock.set(Duration::from_secs(111));
     assert_eq!(went(&request(&worker, &up)).0, 0);
@@ -210,29 +210,6 @@ const CONTROL: &str = r#", "policy": {"bandit": {}}, "control": {"cluster": "pla
     "key": "a-key-that-is-long-enough", "token": "a-token-that-is-long-enough",
     "implicit": {"ok": 0.9, "truncated": 0.2, "asked_again": {"seconds": 60, "reward": 0.1}}}"#;
 
-/// Always the strong target, but for one draw in ten.
-fn snapshot() -> Vec<u8> {
-    let context = Context::new(2);
-    let mut strong = vec![0.0; context.dimensions()];
-    strong[0] = 1.0;
-    Snapshot {
-        version: "3".into(),
-        context_hash: context.hash(),
-        targets: vec!["cheap".into(), "strong".into()],
-        penalties: vec![0.0; 2],
-        explorer: Explorer::EpsilonGreedy { epsilon: 0.2 },
-        components: vec![Component {
-            version: "3".into(),
-            share: 1.0,
-            weights: vec![vec![0.0; strong.len()], strong],
-            factors: Vec::new(),
-        }],
-        segments: Vec::new(),
-    }
-    .to_json()
-    .into_bytes()
-}
-
 /// Has the worker ask the control plane for a policy, which answers so.
 fn load(worker: &Worker, status: &str, body: Vec<u8>) -> Answered {
     let mut plane = OfflineHost::new([], Vec::new());
@@ -255,7 +232,7 @@ fn the_bandit_draws_once_it_has_a_policy_and_records_its_propensity() {
     let missing = Sample::BanditFallback(FallbackReason::NoSnapshot);
     assert!(before.samples.borrow().contains(&missing));
     assert!(
-        matches!(load(&worker, "200", snapshot()), Answered::Loaded(version) if version == "3")
+        matches!(load(&worker, "200", snapshot().to_json().into_bytes()), Answered::Loaded(version) if version == "3")
     );
     for (draw, expected, propensity) in [
         (u64::MAX / 2, (1, Reason::BanditBest), 0.9),

@@ -218,7 +218,7 @@ fn anthropic_messages_are_read() {
           {"type":"text","text":"<system-reminder>x</system-reminder>"}]}]}"#;
     let mut bytes = body.as_bytes().to_vec();
     let prompt = Prompt::parse(ApiFormat::Messages, &mut bytes, false).unwrap();
-    assert!(prompt.in_tool_loop(), "a reminder is no word of a person");
+    assert!(prompt.in_tool_loop(), "a reminder is not something a person said");
     assert_eq!(prompt.parameters.user.as_deref(), Some("u7"));
     assert_eq!(
         OwnedPrompt::from(prompt).turns,

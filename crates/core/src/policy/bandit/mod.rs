@@ -8,6 +8,8 @@
 
 mod context;
 mod explorer;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod snapshot;
 mod wire;
 
