@@ -204,8 +204,10 @@ fn estimate_policy(
     let estimates = estimate(samples, &probabilities).ok_or_else(|| {
         let found = samples.len();
         let rule = format!("must be at least {LEAST_SAMPLES}");
-        BadInput::new(format!("{found} rewarded decisions of the bandit: {rule}"))
-            .hint("the log needs records with source \"bandit\" and a context, and their rewards")
+        BadInput::new(format!(
+            "the log holds {found} decisions of the bandit with a reward: {rule}"
+        ))
+        .hint("the log needs records with source \"bandit\" and a context, and their rewards")
     })?;
     Ok(PolicyEstimates { policy: name.to_owned(), estimates })
 }

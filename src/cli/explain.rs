@@ -323,7 +323,7 @@ fn contributions(router: &Router, features: &Features) -> Vec<Contribution> {
 fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> {
     let Explanation { mode, model_version, .. } = explanation;
     if let Some(why) = explanation.passes {
-        return writeln!(out, "passes    untouched: {why} (mode {mode})");
+        return writeln!(out, "passed    untouched: {why} (mode {mode})");
     }
     writeln!(out, "config    {}", explanation.policy_version)?;
     writeln!(
@@ -342,7 +342,7 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
         writeln!(out, "policy    {policy}")?;
     }
     if let Some(propensity) = explanation.propensity.filter(|propensity| *propensity < 1.0) {
-        writeln!(out, "share     {propensity} of similar conversations go there")?;
+        writeln!(out, "propensity {propensity}: the share of similar conversations that go there")?;
     }
     if let Some((score, threshold)) = explanation.score.zip(explanation.threshold) {
         writeln!(out, "score     {score:.4}, threshold {threshold:.4}, model {model_version}")?;
@@ -351,7 +351,7 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
         writeln!(out, "before    the conversation went to {previous}")?;
     }
     if let Some(why) = explanation.bandit_fallback {
-        writeln!(out, "bandit    {why}: with a snapshot, the filter samples")?;
+        writeln!(out, "bandit    {why}: with a snapshot, the bandit would draw the target")?;
     }
     writeln!(out, "prompt    about {} tokens", explanation.prompt_tokens_estimate)?;
     if let Some(novelty) = explanation.novelty {

@@ -18,6 +18,7 @@ use pointsman_lab::report::csv;
 pub(super) struct Args {
     /// JSONL or gzipped JSONL; standard input when omitted
     files: Vec<PathBuf>,
+    /// Form of the output: an object per row, or a header and a table
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
     /// Add the hashed n-grams, as [bucket, value] pairs (JSONL only)

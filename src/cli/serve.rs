@@ -45,7 +45,7 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', default_value = "0.04,1")]
     costs: Vec<f32>,
     /// λ: reward that one unit of cost must buy
-    #[arg(long, default_value_t = 0.2)]
+    #[arg(long, default_value_t = 0.2, allow_negative_numbers = true, value_parser = not_negative)]
     lambda: f32,
     /// Thresholds of all but the strongest target, as in the filter; the model's when omitted
     #[arg(long, value_delimiter = ',')]
@@ -84,22 +84,31 @@ pub(super) struct Args {
     cache: Vec<Uri>,
 }
 
+fn not_negative(text: &str) -> Result<f32, String> {
+    let number: f32 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if number >= 0.0 && number.is_finite() {
+        Ok(number)
+    } else {
+        Err("must be 0 or more".to_owned())
+    }
+}
+
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let classifier = models::load(args.model.as_deref())?;
     let scored = &classifier.manifest().targets;
     let thresholds =
         args.thresholds.unwrap_or_else(|| scored.iter().map(|target| target.threshold).collect());
     let targets = args.targets.len();
-    if targets != scored.len() + 1 || thresholds.len() + 1 != targets || args.costs.len() != targets
-    {
-        let message = format!(
-            "{targets} targets, {} costs and {} thresholds do not match a model that scores {}",
-            args.costs.len(),
-            thresholds.len(),
-            scored.len()
-        );
-        let hint = "pass one cost per target, and one threshold per target but the strongest";
-        return Err(BadInput::new(message).hint(hint).into());
+    let counts = [
+        ("targets", targets, scored.len() + 1, "the model scores all but the strongest"),
+        ("costs", args.costs.len(), targets, "one per target"),
+        ("thresholds", thresholds.len(), targets - 1, "one per target but the strongest"),
+    ];
+    for (flag, found, wanted, rule) in counts {
+        if found != wanted {
+            let message = format!("--{flag}: {found} given, must be {wanted}");
+            return Err(BadInput::new(message).hint(rule).into());
+        }
     }
     for (name, secret) in [("key", &args.key), ("token", &args.token)] {
         // The rule of the filter's configuration.

@@ -48,7 +48,10 @@ pub(super) fn read_targets(node: Node, rewrite: bool, errors: &mut Errors) -> Ve
         if index == last
             && let Some(node) = fields.field("threshold")
         {
-            node.refuse("the last target is the strongest: it takes what no other does", errors);
+            node.refuse(
+                "must be left out: the last target takes every request that no other target takes",
+                errors,
+            );
         }
         if !target.name.is_empty() && targets.iter().any(|other| other.name == target.name) {
             let value = format!("\"{}\"", target.name);
@@ -108,7 +111,7 @@ fn read_edits(
     for (name, value) in parameters {
         if NOT_PARAMETERS.contains(&name.as_str()) {
             let node = Node { path: format!("{}.{name}", node.path), value };
-            node.refuse("unknown parameter; this field is what is asked", errors);
+            node.refuse("must not be set here: this field holds the question", errors);
         }
         edits.push(edit(name, value.to_string()));
     }

@@ -116,7 +116,7 @@ fn each_rule_of_a_target_names_path_value_and_what_is_expected() {
             r#"{"targets": [{"name": "a", "cluster": "a"}, {"name": "b", "cluster": "b", "threshold": 0.5}]}"#
         ),
         [
-            "targets[1].threshold = 0.5: the last target is the strongest: it takes what no other does"
+            "targets[1].threshold = 0.5: must be left out: the last target takes every request that no other target takes"
         ]
     );
     assert_eq!(
@@ -395,7 +395,7 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
         errors(unnamed),
         [
             "targets[0].model: is required, because body.rewrite_model is true",
-            "targets[0].parameters.model = \"x\": unknown parameter; this field is what is asked"
+            "targets[0].parameters.model = \"x\": must not be set here: this field holds the question"
         ]
     );
 }
