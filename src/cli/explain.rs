@@ -10,7 +10,7 @@ use super::{BadInput, print, print_with};
 use anyhow::Context;
 use pointsman_core::config::Config;
 use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Worker, memory};
-use pointsman_core::features::{self, CHAR_BUCKETS, ENGINEERED, Features, LEN, SCHEMA};
+use pointsman_core::features::{self, CHAR_BUCKETS, DENSE, ENGINEERED, Features, LEN, SCHEMA};
 use pointsman_core::policy::gates::obstacles;
 use pointsman_core::policy::rules::Rule;
 use pointsman_core::policy::sticky::{self, Key};
@@ -300,10 +300,15 @@ fn contributions(router: &Router, features: &Features) -> Vec<Contribution> {
         Some((score / (1.0 - score)).ln())
     };
     let Some(whole) = log_odds(features) else { return Vec::new() };
-    let words = ENGINEERED..LEN - CHAR_BUCKETS;
+    let meaning = ENGINEERED..DENSE;
+    let words = DENSE..LEN - CHAR_BUCKETS;
     let characters = LEN - CHAR_BUCKETS..LEN;
     let engineered = SCHEMA.iter().enumerate().map(|(at, feature)| (feature.name, at..at + 1));
-    let blocks = [("(word n-grams)", words), ("(character n-grams)", characters)];
+    let blocks = [
+        ("(what the words are about)", meaning),
+        ("(word n-grams)", words),
+        ("(character n-grams)", characters),
+    ];
     let mut contributions = Vec::new();
     for (feature, range) in engineered.chain(blocks) {
         let values = &features.as_slice()[range.clone()];

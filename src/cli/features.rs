@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::Strictness;
 use super::{BadInput, bytes_bar, open_error, report_problems, strict_error};
-use pointsman_core::features::{ENGINEERED, Features, LEN, SCHEMA};
+use pointsman_core::features::{DENSE, ENGINEERED, Features, LEN, SCHEMA};
 use pointsman_lab::files::{Lines, Problems};
 use pointsman_lab::learn::RowParser;
 use pointsman_lab::report::csv;
@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Form of the output: an object per row, or a header and a table
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
-    /// Add the hashed n-grams, as [bucket, value] pairs (JSONL only)
+    /// Add what the words are about, and the hashed n-grams as [bucket, value] pairs (JSONL only)
     #[arg(long)]
     hashed: bool,
     #[command(flatten)]
@@ -85,7 +85,7 @@ impl<W: Write> Rows<W> {
     fn new(out: W) -> Self {
         let names = SCHEMA.iter().map(|feature| format!("\"{}\":", feature.name)).collect();
         let bucket = |bucket: usize| Text::of(format!("[{bucket},").as_bytes());
-        let buckets = (0..LEN - ENGINEERED).map(bucket).collect();
+        let buckets = (0..LEN - DENSE).map(bucket).collect();
         Rows { out, line: Vec::new(), names, buckets, numbers: Numbers::new() }
     }
 
@@ -118,9 +118,15 @@ impl<W: Write> Rows<W> {
         self.line.pop();
         self.line.push(b'}');
         if hashed {
-            self.line.extend_from_slice(b",\"hashed\":[");
+            self.line.extend_from_slice(b",\"meaning\":[");
+            for value in &features.dense()[ENGINEERED..] {
+                self.numbers.write(&mut self.line, *value)?;
+                self.line.push(b',');
+            }
+            self.line.pop();
+            self.line.extend_from_slice(b"],\"hashed\":[");
             let before = self.line.len();
-            let (blocks, _) = features.as_slice()[ENGINEERED..].as_chunks::<BLOCK>();
+            let (blocks, _) = features.as_slice()[DENSE..].as_chunks::<BLOCK>();
             for (at, block) in blocks.iter().enumerate() {
                 // A bit for each that is filled: to ask one by one is to guess wrong at most.
                 let mut filled = u128::from_le_bytes(block.map(|value| u8::from(value != 0.0)));
@@ -144,7 +150,7 @@ impl<W: Write> Rows<W> {
 
 /// Buckets that are looked at together.
 const BLOCK: usize = 16;
-const _: () = assert!((LEN - ENGINEERED).is_multiple_of(BLOCK), "no bucket is left over");
+const _: () = assert!((LEN - DENSE).is_multiple_of(BLOCK), "no bucket is left over");
 
 /// A short text of its own. All `N` bytes are copied and the rest is cut off, because a copy of
 /// fixed size needs no call.

@@ -100,7 +100,7 @@ impl<'p> Trainer<'p> {
         let items = &self.pool.items;
         let scores: Vec<f32> = items.iter().map(|item| model.score(&item.row.features)).collect();
         let of = |(item, score): (&super::Item, &f32)| {
-            context.of_engineered(&item.row.features.engineered, &[*score])
+            context.of_engineered(item.row.features.engineered(), &[*score])
         };
         let contexts = items.iter().zip(&scores).map(of).collect();
         Some(Fitted { model, scores, contexts, threshold })

@@ -178,7 +178,7 @@ impl Learned {
         let score = self.model.as_ref().map(|model| model.score(&seen.features));
         if let Some(snapshot) = &self.snapshot {
             let score = score.unwrap_or(UNKNOWN);
-            let context = Context::new(2).of_engineered(&seen.features.engineered, &[score]);
+            let context = Context::new(2).of_engineered(seen.features.engineered(), &[score]);
             if let Some(draw) = snapshot.choose(EVERYTHING, &context, &[true; 2], uniform) {
                 return draw.target;
             }

@@ -119,8 +119,7 @@ fn all_formats_give_the_features_that_the_filter_sees_on_their_path() {
             {
                 assert_eq!(line["features"][feature.name], *value, "{url}: {}", feature.name);
             }
-            let buckets =
-                expected.as_slice()[pointsman_core::features::ENGINEERED..].iter().enumerate();
+            let buckets = expected.as_slice()[pointsman_core::features::DENSE..].iter().enumerate();
             let filled =
                 buckets.filter(|(_, value)| **value != 0.0).map(|(at, value)| (at, *value));
             let printed: Vec<(usize, f32)> =

@@ -1,6 +1,6 @@
 //! What of a conversation is read, and how much each part counts.
 
-use super::text::ONE;
+use super::counts::ONE;
 use super::{FOCUS_HEAD_BYTES, FOCUS_TAIL_BYTES};
 use crate::prompt::{Prompt, Role, Turn};
 
@@ -25,14 +25,16 @@ impl<'p> Focus<'p> {
         let mut turns = [("", 0); FOCUS_TURNS];
         let mut weight = ONE;
         for (place, turn) in turns.iter_mut().zip(users) {
-            *place = (&*turn.text, weight);
-            if turn.text.len() > FOLLOW_UP_BYTES {
+            // White space around it is the sender's habit, not a question.
+            let text = turn.text.trim();
+            *place = (text, weight);
+            if text.len() > FOLLOW_UP_BYTES {
                 weight /= 2;
             }
         }
         if let [first @ ("", 0), ..] = &mut turns {
             let any = prompt.turns.iter().rev().find(spoken);
-            *first = (any.map_or("", |turn| &turn.text), ONE);
+            *first = (any.map_or("", |turn| turn.text.trim()), ONE);
         }
         Focus { turns }
     }

@@ -1,7 +1,8 @@
 //! `Prompt` to [`Features`]: the one implementation, used by filter, trainer and command line.
 //!
-//! A vector is a block of engineered features (the rows of [`SCHEMA`]) and two blocks of hashed
-//! n-grams, of words and of characters. Text features look at the turn in *focus*, the last user
+//! A vector is a block of engineered features (the rows of [`SCHEMA`]), a block that says what the
+//! words are about ([`MEANING`] numbers), and two blocks of hashed n-grams, of words and of
+//! characters. Text features look at the turn in *focus*, the last user
 //! turn, because that is what the model is asked. The user turns before it count half as much with
 //! every turn; only a short follow-up ("go on") hands on its whole weight to the turn before. The
 //! features of a single turn do not depend on any of this. Everything is computed with the same
@@ -15,13 +16,16 @@ use crate::prompt::{Prompt, ResponseFormat, Role, Turn};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cost;
+mod counts;
 mod focus;
 mod lexicon;
+mod meaning;
 mod ngrams;
 mod schema;
 mod text;
 
 use focus::Focus;
+pub use meaning::MEANING;
 pub use schema::{FeatureSpec, SCHEMA, digest_of, hash64, schema_hash};
 use schema::{Fnv1a, Slot};
 
@@ -31,8 +35,10 @@ pub const ENGINEERED: usize = SCHEMA.len();
 pub const WORD_BUCKETS: usize = 4096;
 /// Buckets of the hashed character tri- and tetragrams.
 pub const CHAR_BUCKETS: usize = 4096;
-/// Length of a feature vector: engineered, then word buckets, then character buckets.
-pub const LEN: usize = ENGINEERED + WORD_BUCKETS + CHAR_BUCKETS;
+/// Length of the dense part of a feature vector: engineered, then meaning.
+pub const DENSE: usize = ENGINEERED + MEANING;
+/// Length of a feature vector: dense, then word buckets, then character buckets.
+pub const LEN: usize = DENSE + WORD_BUCKETS + CHAR_BUCKETS;
 
 /// Raised whenever the same single turn, which is what models are trained on, gets other values, so
 /// that older models are refused.
@@ -64,7 +70,7 @@ pub struct Features {
 
 impl Default for Features {
     fn default() -> Self {
-        Features { values: vec![0.0; LEN].into_boxed_slice(), occupied: ENGINEERED_OCCUPIED }
+        Features { values: vec![0.0; LEN].into_boxed_slice(), occupied: DENSE_OCCUPIED }
     }
 }
 
@@ -74,12 +80,12 @@ impl PartialEq for Features {
     }
 }
 
-/// Marks of the engineered positions alone.
+/// Marks of the dense positions alone.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within its own bounds")]
-const ENGINEERED_OCCUPIED: Occupied = {
+const DENSE_OCCUPIED: Occupied = {
     let mut occupied = [0; OCCUPIED];
     let mut position = 0;
-    while position < ENGINEERED {
+    while position < DENSE {
         occupied[position / 64] |= 1 << (position % 64);
         position += 1;
     }
@@ -137,6 +143,11 @@ impl Features {
         self.as_slice().get(..ENGINEERED).unwrap_or_default()
     }
 
+    /// The dense part, `f32[DENSE]`: engineered, then meaning.
+    pub fn dense(&self) -> &[f32] {
+        self.as_slice().get(..DENSE).unwrap_or_default()
+    }
+
     /// A copy with some values set to zero: what is known without them.
     pub fn without(&self, positions: impl IntoIterator<Item = usize>) -> Self {
         let mut features = self.clone();
@@ -188,7 +199,7 @@ pub fn extract(prompt: &Prompt) -> Features {
 /// As [`extract`], reusing a vector. Linear in the bytes read; allocates two small lists.
 pub fn extract_into(prompt: &Prompt, features: &mut Features) {
     features.values_mut().fill(0.0);
-    features.occupied = ENGINEERED_OCCUPIED;
+    features.occupied = DENSE_OCCUPIED;
     let focus = Focus::of(prompt);
     text::scan(focus.excerpts(), features);
     features.set_flag(Slot::FollowUp, focus.is_follow_up());
@@ -198,12 +209,12 @@ pub fn extract_into(prompt: &Prompt, features: &mut Features) {
 
 fn describe_conversation(prompt: &Prompt, focus: &Focus, features: &mut Features) {
     let count = |role: Role| prompt.turns.iter().filter(|turn| turn.role == role).count();
-    let total: usize = prompt.turns.iter().map(|turn| turn.text.len()).sum();
+    let total: usize = prompt.turns.iter().map(|turn| turn.text.trim().len()).sum();
     let system: usize = prompt
         .turns
         .iter()
         .filter(|turn| turn.role == Role::System)
-        .map(|turn| turn.text.len())
+        .map(|turn| turn.text.trim().len())
         .sum();
     features.set_count(Slot::Turns, prompt.turns.len());
     features.set_count(Slot::AssistantTurns, count(Role::Assistant));

@@ -1,5 +1,6 @@
 //! The table of engineered features, and the digest that names it.
 
+use super::meaning::table_digest;
 use super::{
     CHAR_BUCKETS, EXTRACTOR_VERSION, FOCUS_HEAD_BYTES, FOCUS_TAIL_BYTES, LEN, WORD_BUCKETS,
 };
@@ -157,7 +158,7 @@ schema! {
 }
 
 /// 64-bit FNV-1a digest of everything that gives a vector its meaning, as 16 hex digits: the
-/// table, the sizes, the limits and the extractor's version.
+/// table, the sizes, the limits, the word vectors and the extractor's version.
 ///
 /// A model carries the digest of the code that trained it, and is refused by code with another.
 pub fn schema_hash() -> String {
@@ -173,6 +174,7 @@ pub fn schema_hash() -> String {
     {
         digest.write(&(number as u64).to_le_bytes());
     }
+    digest.write(&table_digest().to_le_bytes());
     format!("{:016x}", digest.0)
 }
 

@@ -25,10 +25,34 @@ fn names_are_unique_and_explained() {
 }
 
 #[test]
+fn white_space_around_a_turn_changes_nothing() {
+    let turns = |texts: [&str; 3]| {
+        let roles = [Role::System, Role::User, Role::User];
+        let turns = roles.into_iter().zip(texts);
+        let turns = turns.map(|(role, text)| Turn {
+            role,
+            text: Cow::Owned(text.to_owned()),
+            ..Turn::default()
+        });
+        let prompt = Prompt { turns: turns.collect(), ..Prompt::default() };
+        extract(&prompt).digest()
+    };
+    let bare =
+        turns(["Be brief.", "What is a lemma, and what is a theorem, in mathematics?", "Why?"]);
+    let spaced = [
+        " Be brief.\n",
+        "\n\tWhat is a lemma, and what is a theorem, in mathematics?\n\n",
+        "Why?  \u{a0}\n",
+    ];
+    assert_eq!(turns(spaced), bare);
+    assert_eq!(of("  Why?\n").digest(), of("Why?").digest());
+}
+
+#[test]
 fn counts_are_those_of_a_reader() {
     let text = "How many apples, 12 or 123456, cost $3.50?\nA. 7\nB. 8 apples\n\n```rust\nlet my_name = fooBar();\n```\n- one\n# Title\n";
     for (name, expected) in [
-        ("text_bytes", text.len() as u32),
+        ("text_bytes", text.trim().len() as u32),
         ("lines", 9),
         ("blank_lines", 1),
         ("code_fences", 2),

@@ -1,18 +1,19 @@
-//! One pass over the text in focus: engineered counts and n-grams together.
+//! One pass over the text in focus: engineered counts, meaning and n-grams together.
 
+use super::counts::{Counts, ONE};
 use super::focus::Excerpt;
 use super::lexicon::{self, FIRST_WORDS, WORD_SEED, WORDS, word_hash, word_step};
+use super::meaning::{MEANING, Meaning};
 use super::ngrams::{Buckets, CharGrams, WordGrams, log1p};
 use super::schema::{SCHEMA, Slot};
-use super::{CHAR_BUCKETS, ENGINEERED, Features, Occupied, WORD_BUCKETS};
+use super::{CHAR_BUCKETS, DENSE, ENGINEERED, Features, Occupied, WORD_BUCKETS};
 
-/// Counts are whole numbers of eighths, so that decayed ones stay exact on every host.
-pub(super) const ONE: u32 = 8;
-
-/// Scans the excerpts in order and fills the engineered text features and both n-gram blocks.
+/// Scans the excerpts in order and fills the engineered text features, the meaning and both n-gram
+/// blocks.
 pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &mut Features) {
     let Features { values, occupied } = features;
     let Some((engineered, blocks)) = values.split_at_mut_checked(ENGINEERED) else { return };
+    let Some((meaning, blocks)) = blocks.split_at_mut_checked(MEANING) else { return };
     let Some((words, characters)) = blocks.split_first_chunk_mut() else { return };
     let Some(characters) = characters.first_chunk_mut() else { return };
     let mut scanner = Scanner::new(Buckets::new(words), Buckets::new(characters));
@@ -24,43 +25,7 @@ pub(super) fn scan<'p>(excerpts: impl Iterator<Item = Excerpt<'p>>, features: &m
             scanner.read_piece(piece);
         }
     }
-    scanner.finish(engineered, occupied);
-}
-
-/// Counts in eighths, one a slot of the schema.
-struct Counts {
-    eighths: [u32; ENGINEERED],
-    /// What one counts now.
-    weight: u32,
-}
-
-impl Counts {
-    fn bump(&mut self, slot: Slot, by: usize) {
-        self.bump_at(slot as usize, by);
-    }
-
-    fn bump_at(&mut self, position: usize, by: usize) {
-        let by = self.weighed(by);
-        if let Some(count) = self.eighths.get_mut(position) {
-            *count = count.saturating_add(by);
-        }
-    }
-
-    fn raise(&mut self, slot: Slot, to: usize) {
-        let to = self.weighed(to);
-        if let Some(count) = self.eighths.get_mut(slot as usize) {
-            *count = (*count).max(to);
-        }
-    }
-
-    fn weighed(&self, number: usize) -> u32 {
-        u32::try_from(number).unwrap_or(u32::MAX).saturating_mul(self.weight)
-    }
-
-    /// In eighths.
-    fn get(&self, slot: Slot) -> usize {
-        self.eighths.get(slot as usize).copied().unwrap_or(0) as usize
-    }
+    scanner.finish(engineered, meaning, occupied);
 }
 
 /// What a word is made of.
@@ -80,6 +45,7 @@ struct Scanner<'f> {
     counts: Counts,
     words: Buckets<'f, WORD_BUCKETS>,
     characters: Buckets<'f, CHAR_BUCKETS>,
+    meaning: Meaning,
     word_grams: WordGrams,
     char_grams: CharGrams,
     /// Hash of the word before.
@@ -108,6 +74,7 @@ impl<'f> Scanner<'f> {
             counts: Counts { eighths: [0; ENGINEERED], weight: ONE },
             words,
             characters,
+            meaning: Meaning::default(),
             word_grams: WordGrams::default(),
             char_grams: CharGrams::default(),
             previous_word: 0,
@@ -127,6 +94,7 @@ impl<'f> Scanner<'f> {
     fn weigh(&mut self, eighths: u32) {
         self.counts.weight = eighths;
         let weight = eighths as f32 / ONE as f32;
+        self.meaning.weigh(eighths);
         self.words.weight = weight;
         self.characters.weight = weight;
     }
@@ -298,6 +266,7 @@ impl<'f> Scanner<'f> {
         if self.previous_word == HOW && QUANTITIES.contains(&word.hash) {
             self.counts.bump(Slot::HowMany, 1);
         }
+        self.meaning.add(word.hash);
         self.word_grams.add(word.hash, &mut self.words);
         self.previous_word = word.hash;
         self.sentence_start = false;
@@ -339,7 +308,7 @@ impl<'f> Scanner<'f> {
         self.counts.bump(Slot::Punctuation, 1);
     }
 
-    fn finish(mut self, engineered: &mut [f32], occupied: &mut Occupied) {
+    fn finish(mut self, engineered: &mut [f32], meaning: &mut [f32], occupied: &mut Occupied) {
         self.weigh(ONE);
         let words = self.counts.get(Slot::Words);
         if self.bytes > 0
@@ -390,8 +359,9 @@ impl<'f> Scanner<'f> {
         share(Slot::IndentedLines, lines);
         let choices = self.counts.get(Slot::ChoiceLines);
         share(Slot::NumericChoices, choices);
-        self.words.finish(occupied, ENGINEERED);
-        self.characters.finish(occupied, ENGINEERED + WORD_BUCKETS);
+        self.meaning.finish(meaning);
+        self.words.finish(occupied, DENSE);
+        self.characters.finish(occupied, DENSE + WORD_BUCKETS);
     }
 }
 

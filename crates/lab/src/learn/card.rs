@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::provenance::{Provenance, TrainedTarget};
 use super::scores::Metrics;
 use pointsman_core::classifier::Manifest;
-use pointsman_core::features::{CHAR_BUCKETS, ENGINEERED, WORD_BUCKETS};
+use pointsman_core::features::{CHAR_BUCKETS, ENGINEERED, MEANING, WORD_BUCKETS};
 
 /// The card, in Markdown.
 pub(super) fn render(
@@ -23,8 +23,8 @@ pub(super) fn render(
          to the cheapest target whose score reaches its threshold, and to the strongest when none \
          does.\n\n\
          | | |\n|---|---|\n\
-         | input | `features` f32[1, {length}]: {ENGINEERED} engineered, {WORD_BUCKETS} hashed word \
-         and {CHAR_BUCKETS} hashed character n-grams |\n\
+         | input | `features` f32[1, {length}]: {ENGINEERED} engineered, {MEANING} for what the \
+         words are about, {WORD_BUCKETS} hashed word and {CHAR_BUCKETS} hashed character n-grams |\n\
          | output | `scores` f32[1, {count}]: probability that the answer is good enough |\n\
          | feature schema | {schema} |\n\
          | file | ONNX opset 13, {bytes} bytes |\n\
@@ -72,9 +72,9 @@ pub(super) fn render(
             - What is learnt is mostly which kind of task a prompt is, and how often the cheap model \
             fails on that kind. On kinds of task that are not in the data it is no better than \
             chance.\n\
-            - The labels compare two particular models; other pairs fail on other prompts.\n\
-            - The data is English almost throughout and holds single questions; conversations, \
-            tools and images are hardly represented.\n\
+            - Labels from recorded answers compare two particular models; other pairs fail on other \
+            prompts. Labels from readings are opinions.\n\
+            - Images are hardly represented.\n\
             - The score says nothing about safety, and must not be used to judge people.\n";
     out
 }

@@ -5,7 +5,7 @@ use super::model::{Model, ModelPart};
 use super::network::{Layer, Matrix, Network};
 use super::scaler::{CLIP, Scaler};
 use super::trees::{Tree, Trees};
-use pointsman_core::features::{ENGINEERED, LEN};
+use pointsman_core::features::{DENSE, LEN};
 
 /// Encodes the models of the non-strongest targets, cheapest first: input `features`
 /// `f32[1, LEN]`, output `scores` `f32[1, models]`.
@@ -77,10 +77,10 @@ fn weighted(net: &Network, weight: f32, offset: &mut f32) -> Network {
     net
 }
 
-fn scale(graph: &mut Graph, engineered: &str, scaler: &Scaler) -> String {
-    let mean = graph.floats("mean", &[1, ENGINEERED], &scaler.mean);
-    let inverse = graph.floats("inverse_deviation", &[1, ENGINEERED], &scaler.inverse_deviation);
-    let centred = graph.node("Sub", "centred", &[engineered, &mean]);
+fn scale(graph: &mut Graph, input: &str, scaler: &Scaler) -> String {
+    let mean = graph.floats("mean", &[1, DENSE], &scaler.mean);
+    let inverse = graph.floats("inverse_deviation", &[1, DENSE], &scaler.inverse_deviation);
+    let centred = graph.node("Sub", "centred", &[input, &mean]);
     let standardised = graph.node("Mul", "standardised", &[&centred, &inverse]);
     graph.clip("scaled", &standardised, -CLIP, CLIP)
 }
@@ -92,16 +92,16 @@ fn add_networks(
     scaler: &Scaler,
     mut logit: String,
 ) -> String {
-    let engineered = graph.columns("engineered", "features", 0, ENGINEERED);
-    let scaled = scale(graph, &engineered, scaler);
+    let input = graph.columns("dense", "features", 0, DENSE);
+    let scaled = scale(graph, &input, scaler);
     let first = Layer {
         weights: side_by_side(networks.iter().map(|net| &net.first.weights)),
         bias: networks.iter().flat_map(|net| &net.first.bias).copied().collect(),
     };
     let own = dense(graph, "first", &first, &scaled);
-    // Zeros for the engineered features: cheaper than cutting the hashed ones out.
+    // Zeros for the dense features: cheaper than cutting the hashed ones out.
     let bag = side_by_side(networks.iter().map(|net| &net.hashed));
-    let mut padded = vec![0.0; ENGINEERED * bag.columns];
+    let mut padded = vec![0.0; DENSE * bag.columns];
     padded.extend(bag.values);
     let bag = graph.floats("hashed_weights", &[LEN, bag.columns], &padded);
     let all = graph.node("Gemm", "hidden", &["features", &bag, &own]);

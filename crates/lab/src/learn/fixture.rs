@@ -8,17 +8,17 @@ use super::scaler::Scaler;
 use super::scores::ScoredOutcome;
 use super::sparse::SparseFeatures;
 use super::split::Split;
-use pointsman_core::features::ENGINEERED;
+use pointsman_core::features::DENSE;
 use pointsman_core::stats::sigmoid_f32;
 
-/// Rows with every combination of one engineered signal and one hashed signal, labelled by them,
+/// Rows with every combination of one dense signal and one hashed signal, labelled by them,
 /// among hashed noise.
 pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
     let row = |i: usize| {
         let (signal, word) = (i.is_multiple_of(2), i.is_multiple_of(3));
         let cheap_ok = label(signal, word);
-        let mut engineered = vec![1.0; ENGINEERED];
-        engineered[0] = if signal { 3.0 } else { 1.0 };
+        let mut dense = vec![1.0; DENSE];
+        dense[0] = if signal { 3.0 } else { 1.0 };
         let mut buckets = vec![(10 + (i * 37 % 20) as u32, 0.6)];
         buckets.insert(0, if word { (3, 0.8) } else { (4, 0.8) });
         Row {
@@ -26,7 +26,7 @@ pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
             source: String::new(),
             split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
             group_id: i as u64,
-            features: SparseFeatures { engineered, buckets },
+            features: SparseFeatures { dense, buckets },
             cheap_ok,
             cheap: f32::from(u8::from(cheap_ok)),
             strong: 1.0,
@@ -48,7 +48,7 @@ pub(super) fn scores(
     let score = |&i: &usize| {
         let row = &rows[i];
         let mut scaled = Vec::new();
-        scaler.apply(&row.features.engineered, &mut scaled);
+        scaler.apply(&row.features.dense, &mut scaled);
         let logit = network.logit(&scaled, &row.features.buckets);
         row.outcome(sigmoid_f32(logit))
     };

@@ -35,11 +35,11 @@ impl ModelPart {
     pub(super) fn logit(&self, features: &SparseFeatures, scaler: &Scaler) -> f32 {
         match self {
             ModelPart::Network(network) => {
-                let mut scaled = Vec::with_capacity(features.engineered.len());
-                scaler.apply(&features.engineered, &mut scaled);
+                let mut scaled = Vec::with_capacity(features.dense.len());
+                scaler.apply(&features.dense, &mut scaled);
                 network.logit(&scaled, &features.buckets)
             }
-            ModelPart::Trees(trees) => trees.logit(&features.engineered, &features.buckets),
+            ModelPart::Trees(trees) => trees.logit(&features.dense, &features.buckets),
             ModelPart::Initial(initial) => initial.logit(features),
         }
     }

@@ -12,7 +12,7 @@ use super::embedding_bag::EmbeddingBag;
 use super::objective::Objective;
 use super::row::Row;
 use super::scaler::Scaler;
-use pointsman_core::features::{CHAR_BUCKETS, ENGINEERED, WORD_BUCKETS};
+use pointsman_core::features::{CHAR_BUCKETS, DENSE, WORD_BUCKETS};
 
 /// Length of the hashed part of a feature vector.
 pub const BUCKETS: usize = WORD_BUCKETS + CHAR_BUCKETS;
@@ -87,7 +87,7 @@ pub struct Layer {
 /// A fitted network. The last layer has one output, the logit; ReLU stands between layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// First layer over the scaled engineered features, `f32[ENGINEERED, H]`, with the bias.
+    /// First layer over the scaled dense features, `f32[DENSE, H]`, with the bias.
     pub first: Layer,
     /// First layer over the hashed features, `f32[BUCKETS, H]`.
     pub hashed: Matrix,
@@ -95,7 +95,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Log-odds that the cheap answer is good enough. `scaled` holds the row's scaled engineered
+    /// Log-odds that the cheap answer is good enough. `scaled` holds the row's scaled dense
     /// features.
     pub fn logit(&self, scaled: &[f32], buckets: &[(u32, f32)]) -> f32 {
         let mut hidden = dense(&self.first, scaled);
@@ -211,11 +211,11 @@ fn log_loss(
     scaler: &Scaler,
     objective: Objective,
 ) -> f64 {
-    let mut scaled = Vec::with_capacity(ENGINEERED);
+    let mut scaled = Vec::with_capacity(DENSE);
     let mut sum = 0.0;
     for &i in indices {
         scaled.clear();
-        scaler.apply(&rows[i].features.engineered, &mut scaled);
+        scaler.apply(&rows[i].features.dense, &mut scaled);
         let logit = f64::from(network.logit(&scaled, &rows[i].features.buckets));
         let target = f64::from(objective.target(&rows[i]));
         sum += f64::from(rows[i].weight) * (softplus(logit) - target * logit);
@@ -230,8 +230,8 @@ pub(super) fn softplus(x: f64) -> f64 {
 
 /// Some rows as tensors.
 struct Batch {
-    /// `f32[n, ENGINEERED]`.
-    engineered: Tensor,
+    /// `f32[n, DENSE]`.
+    dense: Tensor,
     hashed: EmbeddingBag,
     /// `f32[n, 1]`.
     label: Tensor,
@@ -249,10 +249,10 @@ impl Batch {
     ) -> Result<Batch> {
         let dropout = options.dropout;
         let n = indices.len();
-        let mut engineered = Vec::with_capacity(n * ENGINEERED);
+        let mut dense = Vec::with_capacity(n * DENSE);
         let mut bags = Vec::with_capacity(n);
         for &i in indices {
-            scaler.apply(&rows[i].features.engineered, &mut engineered);
+            scaler.apply(&rows[i].features.dense, &mut dense);
             let kept = rows[i].features.buckets.iter();
             let kept = kept.filter(|_| dropout == 0.0 || random.random::<f32>() >= dropout);
             bags.push(kept.map(|&(bucket, value)| (bucket, value / (1.0 - dropout))).collect());
@@ -261,7 +261,7 @@ impl Batch {
         let weight = indices.iter().map(|&i| rows[i].weight);
         let cpu = &Device::Cpu;
         Ok(Batch {
-            engineered: Tensor::from_vec(engineered, (n, ENGINEERED), cpu)?,
+            dense: Tensor::from_vec(dense, (n, DENSE), cpu)?,
             hashed: EmbeddingBag(Arc::new(bags)),
             label: Tensor::from_vec(label.collect(), (n, 1), cpu)?,
             weight: Tensor::from_vec(weight.collect(), (n, 1), cpu)?,
@@ -291,7 +291,7 @@ impl Weights {
         let width = hidden.first().copied().unwrap_or(1);
         // Logistic regression starts at zero: its loss has one minimum, and nothing to break.
         let scale = if hidden.is_empty() { 0.0 } else { 1.0 };
-        let first = (uniform(ENGINEERED, width, scale, random)?, zeros(width)?);
+        let first = (uniform(DENSE, width, scale, random)?, zeros(width)?);
         let hashed = uniform(BUCKETS, width, scale, random)?;
         let mut rest = Vec::new();
         for (k, &inputs) in hidden.iter().enumerate() {
@@ -310,7 +310,7 @@ impl Weights {
 
     fn forward(&self, batch: &Batch) -> Result<Tensor> {
         let hashed = self.hashed.broadcast_mul(&self.scales)?;
-        let mut hidden = (batch.engineered.matmul(&self.first.0)?
+        let mut hidden = (batch.dense.matmul(&self.first.0)?
             + hashed.apply_op1(batch.hashed.clone())?)?
         .broadcast_add(&self.first.1)?;
         for (weights, bias) in &self.rest {
@@ -322,8 +322,8 @@ impl Weights {
     /// Sum of the squares of all weights, biases left out. Engineered features count as if they
     /// were scaled to a deviation of 0.3: there are few, and each is seen in every row.
     fn squares(&self) -> Result<Tensor> {
-        let engineered = (self.first.0.sqr()?.sum_all()? / 0.09)?;
-        let mut sum = (engineered + self.hashed.sqr()?.sum_all()?)?;
+        let dense = (self.first.0.sqr()?.sum_all()? / 0.09)?;
+        let mut sum = (dense + self.hashed.sqr()?.sum_all()?)?;
         for (weights, _) in &self.rest {
             sum = (sum + weights.sqr()?.sum_all()?)?;
         }
@@ -387,7 +387,7 @@ mod tests {
     fn only_the_perceptron_learns_an_exclusive_or() {
         let mut rows = rows(300, |engineered, word| engineered != word);
         for (i, row) in rows.iter_mut().enumerate() {
-            row.features.engineered[1] = if i % 3 == 0 { 3.0 } else { 1.0 };
+            row.features.dense[1] = if i % 3 == 0 { 3.0 } else { 1.0 };
         }
         assert!(auroc_of(&rows, &NetworkOptions::default()) < 0.8);
         assert!(auroc_of(&rows, &mlp()) > 0.99);

@@ -20,6 +20,7 @@ use super::scores::{self, Metrics, ScoredOutcome};
 use super::split::Split;
 use super::teacher;
 use pointsman_core::classifier::Novelty;
+use pointsman_core::features::ENGINEERED;
 
 /// What is asked of training.
 #[derive(Debug)]
@@ -247,12 +248,12 @@ fn novelty(scaler: &Scaler, rows: &[Row], val: &[usize]) -> Novelty {
     // What never varied among the train rows, such as tools, is news when it does.
     let known = |inverse: &f32| if *inverse == 0.0 { 1.0 } else { *inverse };
     let mut novelty = Novelty {
-        mean: scaler.mean.clone(),
-        inverse_deviation: scaler.inverse_deviation.iter().map(known).collect(),
+        mean: scaler.mean[..ENGINEERED].to_vec(),
+        inverse_deviation: scaler.inverse_deviation[..ENGINEERED].iter().map(known).collect(),
         limit: 1.0,
     };
     let mut seen: Vec<f32> =
-        val.iter().map(|&i| novelty.of_engineered(&rows[i].features.engineered)).collect();
+        val.iter().map(|&i| novelty.of_engineered(rows[i].features.engineered())).collect();
     seen.sort_by(f32::total_cmp);
     let limit = seen[(seen.len() - 1) * 99 / 100];
     novelty.limit = limit.max(f32::MIN_POSITIVE);
@@ -282,7 +283,7 @@ pub(super) fn outcomes(model: &Model, rows: &[Row], indices: &[usize]) -> Vec<Sc
 /// What a router must beat: always the cheap model (ranks like chance), and length alone.
 fn baselines(rows: &[Row], val: &[usize], seed: u64) -> Vec<(&'static str, Metrics)> {
     let constant: Vec<ScoredOutcome> = val.iter().map(|&i| rows[i].outcome(1.0)).collect();
-    let length = |row: &Row| 1.0 / (1.0 + row.features.engineered[0]);
+    let length = |row: &Row| 1.0 / (1.0 + row.features.dense[0]);
     let shortest: Vec<ScoredOutcome> =
         val.iter().map(|&i| rows[i].outcome(length(&rows[i]))).collect();
     let threshold = scores::best_threshold(&shortest);

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::network::softplus;
 use super::objective::Objective;
 use super::row::Row;
-use pointsman_core::features::ENGINEERED;
+use pointsman_core::features::DENSE;
 use pointsman_core::stats::sigmoid;
 
 /// How trees are grown.
@@ -55,9 +55,9 @@ pub struct Trees {
 
 impl Trees {
     /// Log-odds that the cheap answer is good enough.
-    pub fn logit(&self, engineered: &[f32], buckets: &[(u32, f32)]) -> f32 {
-        let value = |feature: usize| match feature.checked_sub(ENGINEERED) {
-            None => engineered[feature],
+    pub fn logit(&self, dense: &[f32], buckets: &[(u32, f32)]) -> f32 {
+        let value = |feature: usize| match feature.checked_sub(DENSE) {
+            None => dense[feature],
             Some(bucket) => buckets
                 .binary_search_by_key(&(bucket as u32), |b| b.0)
                 .map_or(0.0, |found| buckets[found].1),
@@ -240,8 +240,8 @@ fn best_threshold(
 
 /// Bins of all features that take part; thresholds come from the first `train` of the rows.
 fn columns(rows: &[Row], all: &[usize], train: usize, buckets: usize) -> Vec<Column> {
-    let engineered = (0..ENGINEERED)
-        .map(|f| (f, all.iter().map(|&i| rows[i].features.engineered[f]).collect::<Vec<_>>()));
+    let dense =
+        (0..DENSE).map(|f| (f, all.iter().map(|&i| rows[i].features.dense[f]).collect::<Vec<_>>()));
     let mut filled = vec![0_usize; super::network::BUCKETS];
     for &i in &all[..train] {
         rows[i].features.buckets.iter().for_each(|b| filled[b.0 as usize] += 1);
@@ -259,8 +259,8 @@ fn columns(rows: &[Row], all: &[usize], train: usize, buckets: usize) -> Vec<Col
             }
         }
     }
-    let hashed = frequent.iter().map(|b| ENGINEERED + b).zip(hashed);
-    let columns = engineered.chain(hashed).filter_map(|(feature, values)| {
+    let hashed = frequent.iter().map(|b| DENSE + b).zip(hashed);
+    let columns = dense.chain(hashed).filter_map(|(feature, values)| {
         let thresholds = thresholds(&values[..train]);
         let bin = |v: &f32| thresholds.partition_point(|threshold| threshold < v) as u8;
         let bins = values.iter().map(bin).collect();
@@ -319,7 +319,7 @@ mod tests {
         let trees = fit(&rows, &train, &val, &options(), 1);
         for &i in &val {
             let features = &rows[i].features;
-            let logit = trees.logit(&features.engineered, &features.buckets);
+            let logit = trees.logit(&features.dense, &features.buckets);
             assert_eq!(logit > 0.0, rows[i].cheap_ok, "row {i}: {logit}");
         }
     }
