@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use pointsman_core::policy::bandit::Explorer;
-use pointsman_lab::learn::{Algorithm, Split};
+use pointsman_lab::learn::{Algorithm, LabelRule, Split};
 
 /// Labelled rows to read.
 #[derive(clap::Args)]
@@ -79,6 +79,24 @@ impl From<AlgorithmArg> for Algorithm {
             AlgorithmArg::Mlp => Algorithm::Mlp,
             AlgorithmArg::Trees => Algorithm::Trees,
             AlgorithmArg::Stacked => Algorithm::Stacked,
+        }
+    }
+}
+
+/// What a label says of two recorded answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ObjectiveArg {
+    /// Is the cheap answer good enough? Of two recorded qualities: is the cheap one 0.5 or more
+    Satisfy,
+    /// Would the strong answer be better? Of two recorded qualities: is the cheap one as high
+    Gain,
+}
+
+impl From<ObjectiveArg> for LabelRule {
+    fn from(argument: ObjectiveArg) -> Self {
+        match argument {
+            ObjectiveArg::Satisfy => LabelRule::Satisfy,
+            ObjectiveArg::Gain => LabelRule::Gain,
         }
     }
 }

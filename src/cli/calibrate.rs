@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{DataArgs, Partition};
+use super::args::{DataArgs, ObjectiveArg, Partition};
 use super::evaluate::{self, Selection};
 use super::{BadInput, models, print};
 use pointsman_core::config::Config;
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Question that labels answer, where rows record the quality of both answers
+    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
+    objective: ObjectiveArg,
     /// Rows to calibrate on
     #[arg(long, value_enum, default_value_t = Partition::HeldOut)]
     split: Partition,
@@ -132,6 +135,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         strict: args.data.strictness.strict,
         partition: args.split,
         models: None,
+        rule: args.objective.into(),
     };
     evaluate::score_rows(
         &selection,

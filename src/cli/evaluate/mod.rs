@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::args::{Partition, Strictness};
+use super::args::{ObjectiveArg, Partition, Strictness};
 use super::{BadInput, print, print_with};
 use pointsman_core::classifier::Classifier;
 use pointsman_lab::evaluate::figures::LearningStep;
@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// What decides: the model, or the shipped hand rules
     #[arg(long, value_enum, default_value_t = Decider::Classifier, conflicts_with_all = ["compare", "rows"])]
     policy: Decider,
+    /// Question that labels answer, where rows record the quality of both answers
+    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
+    objective: ObjectiveArg,
     /// Rows to measure [default: held-out; all with --rows or --scored]
     #[arg(long, value_enum)]
     split: Option<Partition>,
@@ -135,6 +138,7 @@ fn selection(args: &Args, default: Partition) -> Selection<'_> {
         strict: args.strictness.strict,
         partition: args.split.unwrap_or(default),
         models: models.map(|(cheap, strong)| ScoredModels { cheap, strong }),
+        rule: args.objective.into(),
     }
 }
 

@@ -8,7 +8,7 @@ use pointsman_core::classifier::Classifier;
 use pointsman_core::features::Features;
 use pointsman_lab::evaluate::ScoredRow;
 use pointsman_lab::files::{Lines, Problem, Problems};
-use pointsman_lab::learn::{ReadOptions, Row, ScoredModels, read_rows};
+use pointsman_lab::learn::{LabelRule, ReadOptions, Row, ScoredModels, read_rows};
 
 /// What rows to score.
 pub(in crate::cli) struct Selection<'a> {
@@ -16,6 +16,7 @@ pub(in crate::cli) struct Selection<'a> {
     pub(in crate::cli) strict: bool,
     pub(in crate::cli) partition: Partition,
     pub(in crate::cli) models: Option<ScoredModels>,
+    pub(in crate::cli) rule: LabelRule,
 }
 
 /// Calls `visit` with every row of a partition of the data, scored; returns what was wrong with
@@ -30,6 +31,7 @@ pub(in crate::cli) fn score_rows(
     let options = ReadOptions {
         strict,
         models: selection.models.clone(),
+        rule: selection.rule,
         trained_on: (partition == Partition::HeldOut)
             .then(|| classifiers.iter().flat_map(|classifier| trained_on(classifier)).collect()),
     };

@@ -16,6 +16,8 @@ use pointsman_core::prompt::ApiFormat;
 pub(super) struct DatasetLine<'a> {
     id: Option<Value>,
     pub(super) source: Option<String>,
+    /// Rows that differ in little but what is asked: never apart in cross-validation.
+    pub(super) pair: Option<String>,
     pub(super) split: Option<Split>,
     /// As it was sent: in another order of its fields it could be another conversation.
     #[serde(borrow)]
@@ -40,7 +42,11 @@ pub(super) struct DatasetLine<'a> {
 struct Label {
     cheap_ok: Option<Flag>,
     quality: Option<f64>,
+    evaluator: Option<String>,
 }
+
+/// The evaluator of rows that somebody read and judged.
+const JUDGED: &str = "judged";
 
 /// `true`/`false` or `1`/`0`.
 #[derive(Clone, Copy, Deserialize)]
@@ -75,6 +81,11 @@ impl DatasetLine<'_> {
             scores.as_ref().and_then(|scores| scores.get(model).copied().flatten())
         };
         named(&self.scores).or_else(|| named(&self.models))
+    }
+
+    /// Whether the label is a reader's probability, not an outcome.
+    pub(super) fn is_judged(&self) -> bool {
+        self.label.as_ref().and_then(|label| label.evaluator.as_deref()) == Some(JUDGED)
     }
 
     /// Scores of all models but the two that are compared.
@@ -119,6 +130,20 @@ impl DatasetLine<'_> {
     }
 }
 
+/// Which of two questions a label answers, where a row holds the outcomes of both models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelRule {
+    /// Would the strong answer be better?
+    #[default]
+    Gain,
+    /// Is the cheap answer good enough, whatever the strong one is like?
+    Satisfy,
+}
+
+/// Quality from which on an answer satisfies.
+const SATISFIES: f64 = 0.5;
+
 /// Names of the models whose scores make the label, where rows hold more than two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScoredModels {
@@ -128,13 +153,17 @@ pub struct ScoredModels {
 }
 
 /// The label and the qualities of both answers; what is missing follows from what is there.
-pub(super) fn labels(line: &DatasetLine) -> Result<(bool, f32, f32), Reject> {
+pub(super) fn labels(line: &DatasetLine, rule: LabelRule) -> Result<(bool, f32, f32), Reject> {
     let label = line.label.as_ref();
     let strong = line.score("strong").or(line.strong);
     let cheap = line.score("cheap").or(line.cheap);
     let flag = label.and_then(|l| l.cheap_ok).or(line.cheap_ok).map(Flag::is_set).transpose()?;
     let quality = label.and_then(|l| l.quality);
     let cheap_ok = match (flag, cheap, strong) {
+        // A label of an evaluator or a reader is about the cheap answer alone already.
+        (_, Some(cheap), Some(_)) if rule == LabelRule::Satisfy && label.is_none() => {
+            cheap >= SATISFIES
+        }
         (Some(flag), _, _) => flag,
         (None, Some(cheap), Some(strong)) => cheap >= strong,
         _ => return Err(Reject::NoLabel),
@@ -148,13 +177,18 @@ pub(super) fn labels(line: &DatasetLine) -> Result<(bool, f32, f32), Reject> {
 pub(super) fn compared(
     line: &DatasetLine,
     models: &ScoredModels,
+    rule: LabelRule,
 ) -> Result<(bool, f32, f32), Reject> {
     let score = |model: &String| {
         let score = line.score(model).ok_or_else(|| Reject::NoScore(model.clone()))?;
         in_range("scores", score, 0.0, 1.0, "0..=1")
     };
     let (cheap, strong) = (score(&models.cheap)?, score(&models.strong)?);
-    Ok((cheap >= strong, cheap, strong))
+    let cheap_ok = match rule {
+        LabelRule::Gain => cheap >= strong,
+        LabelRule::Satisfy => f64::from(cheap) >= SATISFIES,
+    };
+    Ok((cheap_ok, cheap, strong))
 }
 
 pub(super) fn in_range(

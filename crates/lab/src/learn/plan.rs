@@ -59,10 +59,15 @@ impl Algorithm {
                 logistic(COUNT_RATIOS, 0.1),
                 logistic(PLAIN, 0.03),
                 logistic(PLAIN, 0.1),
+                logistic(PLAIN, 0.3),
             ]
             .map(TrainingPlan::Network)
             .to_vec(),
-            Algorithm::Mlp => [0.03, 0.1].map(|c| TrainingPlan::Network(mlp(c))).to_vec(),
+            Algorithm::Mlp => {
+                [mlp(COUNT_RATIOS, 0.03), mlp(COUNT_RATIOS, 0.1), mlp(PLAIN, 0.1), mlp(PLAIN, 0.3)]
+                    .map(TrainingPlan::Network)
+                    .to_vec()
+            }
             Algorithm::Trees => [256, 512].map(|n| TrainingPlan::Trees(trees(n))).to_vec(),
             Algorithm::Auto | Algorithm::Stacked | Algorithm::Initial => Vec::new(),
         }
@@ -141,11 +146,13 @@ fn logistic((hashed_scale, count_ratios): HashedScale, data_weight: f64) -> Netw
     NetworkOptions { hashed_scale, count_ratios, data_weight, ..NetworkOptions::default() }
 }
 
-fn mlp(data_weight: f64) -> NetworkOptions {
+fn mlp((hashed_scale, count_ratios): HashedScale, data_weight: f64) -> NetworkOptions {
     NetworkOptions {
         // Every hidden unit costs the filter 32 KiB of weights, and sixteen sums fill four vector
         // registers: these and the logit of logistic regression.
         hidden: vec![15, 8],
+        hashed_scale,
+        count_ratios,
         data_weight,
         dropout: 0.3,
         learning_rate: 0.005,

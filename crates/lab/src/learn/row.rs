@@ -6,13 +6,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::json;
 
 use super::group;
-use super::line::{self, DatasetLine, ScoredModels};
+use super::line::{self, DatasetLine, LabelRule, ScoredModels};
 use super::reject::Reject;
 use super::scores::ScoredOutcome;
 use super::soft_label::SoftLabel;
 use super::sparse::SparseFeatures;
 use super::split::Split;
-use pointsman_core::features::{Features, extract_into};
+use pointsman_core::features::{Features, extract_into, hash64};
 use pointsman_core::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt};
 
 /// A labelled prompt, as features.
@@ -35,7 +35,8 @@ pub struct Row {
     pub weight: f32,
     /// Scores of models other than these two, 0..=1, by name.
     pub auxiliary_models: BTreeMap<String, f32>,
-    /// What is fitted in the place of the label, where auxiliary models say more than it does.
+    /// What is fitted in the place of the label, where a reading or auxiliary models say more than
+    /// it does.
     pub soft_label: Option<SoftLabel>,
 }
 
@@ -63,14 +64,16 @@ pub fn body_of(line: &[u8]) -> Option<(ApiFormat, Vec<u8>)> {
 pub struct RowParser {
     features: Features,
     models: Option<ScoredModels>,
+    rule: LabelRule,
     /// Digests, because there may be hundreds of millions of IDs.
     seen: HashSet<u64>,
 }
 
 impl RowParser {
-    /// Labels rows by comparing two named models instead of `cheap` and `strong`.
-    pub(super) fn of(models: Option<ScoredModels>) -> Self {
-        RowParser { models, ..RowParser::default() }
+    /// Labels rows by a rule, from two named models instead of `cheap` and `strong` where there are
+    /// names.
+    pub(super) fn of(models: Option<ScoredModels>, rule: LabelRule) -> Self {
+        RowParser { models, rule, ..RowParser::default() }
     }
 
     /// Parses one line. `position` names the row when it carries no `id`, `unsplit` is its split
@@ -83,15 +86,22 @@ impl RowParser {
     ) -> Result<Row, Reject> {
         let line = DatasetLine::read(line)?;
         let group_id = self.read_prompt(&line)?;
+        let pair = line.pair.as_ref().map(|pair| {
+            hash64(&[line.source.as_deref().unwrap_or_default().as_bytes(), pair.as_bytes()])
+        });
+        let group_id = pair.unwrap_or(group_id);
         let (cheap_ok, cheap, strong) = match &self.models {
-            Some(models) => line::compared(&line, models)?,
-            None => line::labels(&line)?,
+            Some(models) => line::compared(&line, models, self.rule)?,
+            None => line::labels(&line, self.rule)?,
         };
         let weight = line::in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
         Ok(Row {
             id: self.name(&line, position)?,
             auxiliary_models: line.auxiliary_models(self.models.as_ref()),
-            soft_label: None,
+            // A reading is a probability already: the yes or no made of it says less.
+            soft_label: line
+                .is_judged()
+                .then_some(SoftLabel { sufficient: cheap, gain: (1.0 + cheap - strong) / 2.0 }),
             source: line.source.unwrap_or_default(),
             split: line.split.or(unsplit).unwrap_or_else(|| group::by_group(group_id)),
             group_id,
@@ -204,11 +214,41 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_satisfies_may_still_be_worse() {
+        let parse = |line: &str, rule| {
+            RowParser::of(None, rule).parse(line.as_bytes(), "f:1", None).map(|row| row.cheap_ok)
+        };
+        let both = r#"{"prompt":"hi","cheap":0.6,"strong":1,"cheap_ok":0}"#;
+        assert_eq!(parse(both, LabelRule::Gain), Ok(false));
+        assert_eq!(parse(both, LabelRule::Satisfy), Ok(true));
+        let neither = r#"{"prompt":"hi","cheap":0,"strong":0}"#;
+        assert_eq!(parse(neither, LabelRule::Gain), Ok(true));
+        assert_eq!(parse(neither, LabelRule::Satisfy), Ok(false));
+        let read = r#"{"prompt":"hi","scores":{"cheap":0.55,"strong":1},
+            "label":{"cheap_ok":false,"quality":0.55,"evaluator":"judged"}}"#;
+        assert_eq!(parse(read, LabelRule::Satisfy), Ok(false));
+    }
+
+    #[test]
+    fn a_reading_is_fitted_as_the_probability_it_is_and_pairs_stay_together() {
+        let parse = |id: u32, judged: f64, pair: &str| {
+            let line = json!({"id": id, "source": "s", "pair": pair, "prompt": format!("text {id}"),
+                "scores": {"cheap": judged, "strong": 1.0},
+                "label": {"cheap_ok": judged >= 0.6, "quality": judged, "evaluator": "judged"}});
+            RowParser::default().parse(line.to_string().as_bytes(), "f:1", None).unwrap()
+        };
+        let (easy, hard, other) = (parse(1, 0.9, "p"), parse(2, 0.25, "p"), parse(3, 0.5, "q"));
+        assert_eq!(easy.soft_label, Some(SoftLabel { sufficient: 0.9, gain: 0.45 }));
+        assert_eq!(easy.group_id, hard.group_id);
+        assert_ne!(easy.group_id, other.group_id);
+    }
+
+    #[test]
     fn two_of_several_models_are_compared() {
         let line = br#"{"prompt":"hi","scores":{"small":0.5,"large":1},"models":{"medium":1}}"#;
         let parse = |cheap: &str| {
             let models = ScoredModels { cheap: cheap.to_owned(), strong: "large".to_owned() };
-            RowParser::of(Some(models))
+            RowParser::of(Some(models), LabelRule::Gain)
                 .parse(line, "f:1", None)
                 .map(|row| (row.cheap_ok, row.cheap))
         };
