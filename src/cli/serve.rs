@@ -96,11 +96,16 @@ fn not_negative(text: &str) -> Result<f32, String> {
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let classifier = models::load(args.model.as_deref())?;
     let scored = &classifier.manifest().targets;
-    let thresholds =
-        args.thresholds.unwrap_or_else(|| scored.iter().map(|target| target.threshold).collect());
     let targets = args.targets.len();
+    // One score serves any number of targets, by thresholds that only an operator can set.
+    let shared = scored.len() == 1 && targets > 2;
+    let thresholds = args.thresholds.unwrap_or_else(|| match shared {
+        true => Vec::new(),
+        false => scored.iter().map(|target| target.threshold).collect(),
+    });
+    let scores = if shared { targets - 1 } else { scored.len() };
     let counts = [
-        ("targets", targets, scored.len() + 1, "the model scores all but the strongest"),
+        ("targets", targets, scores + 1, "the model scores all but the strongest"),
         ("costs", args.costs.len(), targets, "one per target"),
         ("thresholds", thresholds.len(), targets - 1, "one per target but the strongest"),
     ];

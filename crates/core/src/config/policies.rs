@@ -10,7 +10,7 @@ use super::{
 };
 use crate::features::SCHEMA;
 use crate::policy::rules::{Condition, Matcher, Range, Rule};
-use crate::policy::{Order, Policy};
+use crate::policy::{Order, Policy, Preset};
 use crate::prompt::Role;
 
 /// `policy.order` and what it means; the band is read apart.
@@ -36,7 +36,8 @@ pub(super) const CHEAPEST: &str = "cheapest";
 pub(super) const STRONGEST: &str = "strongest";
 
 /// The fields of `policy`.
-const MAIN_FIELDS: [&str; 5] = ["order", "uncertain_band", "rules", "classifier", "bandit"];
+const MAIN_FIELDS: [&str; 6] =
+    ["order", "uncertain_band", "preset", "rules", "classifier", "bandit"];
 
 pub(super) fn read_policies(
     root: &Fields,
@@ -57,7 +58,7 @@ pub(super) fn read_policies(
         let node = Node { path: format!("policies.{name}"), value };
         let as_value = Value::from(name.as_str());
         Node { path: node.path.clone(), value: &as_value }.name(errors);
-        let known = ["order", "uncertain_band", "rules", "thresholds"];
+        let known = ["order", "uncertain_band", "preset", "rules", "thresholds"];
         let Some(fields) = node.object(&known, errors) else { continue };
         let mut policy = reader.policy(name.clone(), Some(&fields), &main, errors);
         policy.thresholds = read_thresholds(&fields, targets, errors);
@@ -114,6 +115,8 @@ impl Reader<'_> {
                 _ => node.refuse("needs order: rules_when_uncertain", errors),
             }
         }
+        let preset =
+            field_of(fields, "preset").and_then(|node| node.one_of(&Preset::NAMES, errors));
         let rules = match field_of(fields, "rules") {
             Some(node) => self.rules(node, errors),
             None => other.rules.clone(),
@@ -124,7 +127,7 @@ impl Reader<'_> {
                 if name.is_empty() { "policy".to_owned() } else { format!("policies.{name}") };
             errors.add(&format!("{path}.rules"), "", "is required by this order");
         }
-        Policy { name, order, rules, thresholds: Vec::new() }
+        Policy { name, order, preset, rules, thresholds: Vec::new() }
     }
 
     fn rules(&mut self, node: Node, errors: &mut Errors) -> Vec<Rule> {

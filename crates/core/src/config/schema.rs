@@ -18,6 +18,7 @@ use super::read::{
 use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
 use crate::features::SCHEMA;
+use crate::policy::Preset;
 
 /// An object with these fields and no others.
 fn object(required: &[&str], fields: Value) -> Value {
@@ -64,6 +65,7 @@ pub fn json_schema() -> Value {
         let mut fields = Map::from_iter([
             ("order".to_owned(), one_of(&ORDERS)),
             ("uncertain_band".to_owned(), share.clone()),
+            ("preset".to_owned(), one_of(&Preset::NAMES)),
             ("rules".to_owned(), rules.clone()),
         ]);
         fields.insert(own.0.to_owned(), own.1);

@@ -8,10 +8,12 @@ use crate::target::TargetSet;
 pub mod bandit;
 pub mod gates;
 pub mod health;
+mod preset;
 pub mod rules;
 pub mod sticky;
 
 pub use gates::Gates;
+pub use preset::Preset;
 use rules::Rule;
 
 /// How rules and classifier combine.
@@ -35,6 +37,8 @@ pub struct Policy {
     pub name: String,
     pub order: Order,
     pub rules: Vec<Rule>,
+    /// Thresholds by what they mean, where no number is given.
+    pub preset: Option<Preset>,
     /// Thresholds of its own by target, where the target's do not hold.
     pub thresholds: Vec<Option<f32>>,
 }

@@ -9,10 +9,14 @@ use crate::features::{self, Features};
 use crate::header;
 use crate::policy::gates;
 use crate::policy::sticky::{self, Key};
-use crate::policy::{Evidence, Order, Policy, RequestContext};
+use crate::policy::{Evidence, RequestContext};
 use crate::prompt::{ApiFormat, Prompt, PromptError};
 use crate::reason::Reason;
 use crate::target::{Target, TargetSet};
+
+mod thresholds;
+
+use thresholds::Scoring;
 
 /// A configuration with its model: decides for one request at a time, any number of times.
 #[derive(Debug)]
@@ -23,8 +27,7 @@ pub struct Router {
     thresholds: Vec<Vec<f32>>,
     /// A vector to fill again: a new one is 33 kB of zeros.
     spare: Mutex<Option<Features>>,
-    /// Whether the model scores these targets; with rules alone it need not.
-    scored: bool,
+    scoring: Scoring,
 }
 
 /// Why a configuration cannot be put to work.
@@ -36,10 +39,17 @@ pub enum RouterError {
     /// The model scores another number of targets than the configuration has.
     #[error(
         "targets = {config} targets: must be {expected}, because the model scores {model} in \
-         addition to the strongest; rules alone (policy.order: rules_only) decide among any number",
+         addition to the strongest; a model with one score serves any number, and rules alone (policy.order: rules_only) decide among any number",
         expected = .model + 1
     )]
     Targets { model: usize, config: usize },
+    /// A target that no score and no rule could choose.
+    #[error(
+        "targets \"{target}\"{}: threshold = {threshold}: must be below {lowest}, the threshold of a \
+         cheaper target on the same score, or no request goes there",
+        if .policy.is_empty() { String::new() } else { format!(", policies.{policy}") }
+    )]
+    NeverChosen { target: String, threshold: f32, policy: String, lowest: f32 },
     /// The control plane's key cannot sign.
     #[error("control.key: cannot sign")]
     ControlPlaneKey,
@@ -61,22 +71,22 @@ impl Router {
         }
         .map_err(RouterError::Model)?;
         let scored = &classifier.manifest().targets;
-        let fits = scored.len() + 1 == config.targets.len();
-        if !fits && config.policies.iter().any(|policy| policy.order != Order::RulesOnly) {
-            return Err(RouterError::Targets { model: scored.len(), config: config.targets.len() });
-        }
+        let scoring = Scoring::of(scored.len(), &config)?;
         if config.novelty_limit.is_some() && classifier.manifest().novelty.is_none() {
             return Err(RouterError::NoNovelty);
         }
-        let thresholds = |policy: &Policy| {
-            let own = policy.thresholds.iter().copied().chain(std::iter::repeat(None));
-            let common = config.targets.iter().zip(scored).zip(own);
-            common
-                .map(|((target, scored), own)| own.or(target.threshold).unwrap_or(scored.threshold))
-                .collect()
-        };
-        let thresholds = config.policies.iter().map(thresholds).collect();
-        Ok(Router { config, classifier, thresholds, spare: Mutex::default(), scored: fits })
+        let thresholds: Vec<Vec<f32>> = config
+            .policies
+            .iter()
+            .enumerate()
+            .map(|(position, policy)| {
+                thresholds::of_policy(&config, position, policy, scored, scoring)
+            })
+            .collect();
+        if scoring == Scoring::Shared {
+            thresholds::check_falling(&config, &thresholds)?;
+        }
+        Ok(Router { config, classifier, thresholds, spare: Mutex::default(), scoring })
     }
 
     /// The configuration.
@@ -91,10 +101,15 @@ impl Router {
 
     /// Scores of the non-strongest targets, cheapest first; none when the model has none for them.
     pub fn scores(&self, features: &Features) -> Vec<f32> {
-        if !self.scored {
-            return Vec::new();
+        match self.scoring {
+            Scoring::None => Vec::new(),
+            Scoring::EachTarget => self.classifier.scores(features).unwrap_or_default(),
+            Scoring::Shared => {
+                let scores = self.classifier.scores(features).unwrap_or_default();
+                let count = self.config.targets.len().saturating_sub(1);
+                scores.first().map(|score| vec![*score; count]).unwrap_or_default()
+            }
         }
-        self.classifier.scores(features).unwrap_or_default()
     }
 
     /// Thresholds of the non-strongest targets under a policy, cheapest first.

@@ -1,0 +1,31 @@
+//! Thresholds by what they mean.
+
+/// How sure one must be that the cheapest target's answer is as good as the strongest's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// The cheapest target, unless the strongest is probably better.
+    Economy,
+    /// The cheapest target where its answer is rather as good than not.
+    Balanced,
+    /// The cheapest target only where its answer is very probably as good.
+    Quality,
+}
+
+impl Preset {
+    /// The presets by their names in the configuration.
+    pub const NAMES: [(&str, Preset); 3] = [
+        ("economy", Preset::Economy),
+        ("balanced", Preset::Balanced),
+        ("quality", Preset::Quality),
+    ];
+
+    /// The score from which on the cheapest target is chosen: a probability, so it means the same
+    /// for every calibrated model.
+    pub fn threshold(self) -> f32 {
+        match self {
+            Preset::Economy => 0.4,
+            Preset::Balanced => 0.6,
+            Preset::Quality => 0.8,
+        }
+    }
+}

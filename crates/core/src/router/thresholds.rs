@@ -1,0 +1,96 @@
+//! Which score each target must reach, by policy.
+
+use super::RouterError;
+use crate::classifier::ManifestTarget;
+use crate::config::Config;
+use crate::policy::{Order, Policy};
+
+/// How a model's scores belong to the targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scoring {
+    /// Not at all: rules alone decide.
+    None,
+    /// One score for each non-strongest target.
+    EachTarget,
+    /// One score for all of them, the probability that a small model's answer is good enough, on
+    /// which their thresholds fall from the cheapest on.
+    Shared,
+}
+
+impl Scoring {
+    /// How a model with `scores` scores serves a configuration.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, though a policy asks for scores.
+    pub(super) fn of(scores: usize, config: &Config) -> Result<Self, RouterError> {
+        if scores + 1 == config.targets.len() {
+            return Ok(Scoring::EachTarget);
+        }
+        if scores == 1 {
+            return Ok(Scoring::Shared);
+        }
+        if config.policies.iter().any(|policy| policy.order != Order::RulesOnly) {
+            return Err(RouterError::Targets { model: scores, config: config.targets.len() });
+        }
+        Ok(Scoring::None)
+    }
+}
+
+/// Thresholds of the non-strongest targets under a policy, cheapest first. What is nearest to the
+/// policy wins: its own threshold, its own preset, the target's threshold, the main policy's
+/// preset, the model's threshold.
+pub(super) fn of_policy(
+    config: &Config,
+    position: usize,
+    policy: &Policy,
+    scored: &[ManifestTarget],
+    scoring: Scoring,
+) -> Vec<f32> {
+    let count = config.targets.len() - 1;
+    let shared = scoring == Scoring::Shared;
+    // On a scale that all share, equal steps down to the strongest target, which takes the rest.
+    let step = |top: f32, target: usize| {
+        if shared { top * (count - target) as f32 / count as f32 } else { top }
+    };
+    let own = policy.preset.filter(|_| position > 0);
+    let main = config.policies.first().and_then(|main| main.preset);
+    let of = |(place, target): (usize, &crate::target::Target)| {
+        let explicit = policy.thresholds.get(place).copied().flatten();
+        let preset = |preset: Option<crate::policy::Preset>| {
+            preset.map(|preset| step(preset.threshold(), place))
+        };
+        let model = scored.get(if shared { 0 } else { place });
+        let model = model.map_or(f32::INFINITY, |scored| step(scored.threshold, place));
+        explicit.or(preset(own)).or(target.threshold).or(preset(main)).unwrap_or(model)
+    };
+    config.targets.iter().take(count).enumerate().map(of).collect()
+}
+
+/// Refuses a target that no request could go to: its threshold is no lower than a cheaper target's
+/// on the same score, and no rule names it.
+pub(super) fn check_falling(config: &Config, thresholds: &[Vec<f32>]) -> Result<(), RouterError> {
+    for (policy, thresholds) in config.policies.iter().zip(thresholds) {
+        if policy.order == Order::RulesOnly {
+            continue;
+        }
+        let mut lowest = f32::INFINITY;
+        for (place, &threshold) in thresholds.iter().enumerate() {
+            let ruled = policy.order != Order::ClassifierOnly
+                && policy.rules.iter().any(|rule| rule.target == place);
+            if threshold >= lowest && !ruled {
+                let name = |place: usize| {
+                    config.targets.get(place).map(|target| target.name.clone()).unwrap_or_default()
+                };
+                return Err(RouterError::NeverChosen {
+                    target: name(place),
+                    threshold,
+                    policy: policy.name.clone(),
+                    lowest,
+                });
+            }
+            lowest = lowest.min(threshold);
+        }
+    }
+    Ok(())
+}
