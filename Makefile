@@ -107,8 +107,12 @@ soak: wasm envoy ## two million requests through one worker: memory stays level,
 	target/release/examples/soak
 
 .PHONY: model
-model: cli ## train the shipped model again, from ../shared/data/routing (byte-reproducible)
+model: cli ## train the shipped model again (byte-reproducible): model/data, and ../shared/data/judged
 	@scripts/train-model.sh
+
+.PHONY: model-authored
+model-authored: cli ## the same from the rows in this repository alone, into target/model-authored
+	@scripts/train-model.sh --authored
 
 .PHONY: simulate
 simulate: cli ## strategies and caches on public rows: target/simulation/report.html and docs/images/
