@@ -235,13 +235,16 @@ def find_envoy():
 
 
 def prompts():
-    """The requests, each with the beginning of its prompt."""
+    """The requests, each with the beginning of its prompt and how it was judged."""
     bodies = []
+    with (ROOT / "envoy/judged.json").open(encoding="utf-8") as file:
+        judged = json.load(file)
     with (ROOT / "envoy/prompts.jsonl").open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                body = json.loads(line)["request"]
-                bodies.append((body, prompt_start(body)))
+                row = json.loads(line)
+                body = row["request"]
+                bodies.append((body, prompt_start(body), judged.get(row["id"])))
             except (ValueError, KeyError, TypeError, IndexError) as error:
                 raise Failure(f"envoy/prompts.jsonl:{number}: {error!r}",
                               'each line is {"id": …, "request": …} with a user message') from error
@@ -291,14 +294,17 @@ def route(envoy, body, prompt):
 
 def print_table(envoy, bodies):
     decimal = lambda value: "-" if value is None else f"{value:.3f}"
-    print(f"{'#':>3}  {'target':<7} {'reached':<21} {'score':>6} {'threshold':>10} {'decision':>9}  prompt")
+    shown = lambda value: "-" if value is None else f"{value:.2f}"
+    print(f"{'#':>3}  {'target':<7} {'reached':<21} {'score':>6} {'threshold':>10} {'judged':>7} {'decision':>9}  prompt")
     rows = []
-    for number, (body, prompt) in enumerate(bodies, 1):
+    for number, (body, prompt, judged) in enumerate(bodies, 1):
         row = route(envoy, body, prompt)
+        row["judged"] = None if judged is None else judged / 100
         reached = f"{row['reached']} ({MODELS[row['reached']]})"
         lost = "" if row["target"] == row["reached"] else "   <-- NOT WHERE IT SHOULD BE"
         print(f"{number:>3}  {row['target']:<7} {reached:<21} {decimal(row.get('score')):>6} "
-              f"{decimal(row.get('threshold')):>10} {row['latency_us']:>6} µs  {row['prompt']}{lost}",
+              f"{decimal(row.get('threshold')):>10} {shown(row['judged']):>7} {row['latency_us']:>6} µs  "
+              f"{row['prompt']}{lost}",
               flush=True)
         rows.append(row)
     return rows
@@ -329,10 +335,19 @@ def print_summary(envoy, rows):
                       f"answers say {asked} of {len(rows)}", "look for errors in target/demo/envoy.err")
 
 
+def print_agreement(rows):
+    """How often the decision is the one that the blind reading would have made."""
+    read = [row for row in rows if row["judged"] is not None and row.get("threshold") is not None]
+    agreed = sum((row["judged"] >= row["threshold"]) == (row["target"] == "cheap") for row in read)
+    print("judged: the probability, by a blind reading of the prompt, that a small model's answer is as "
+          "good")
+    print(f"agrees with the judged opinion on {agreed} of {len(read)}", flush=True)
+
+
 def print_hits(envoy, bodies):
     """Asks every prompt once more and counts by target what came from the cache."""
     outcomes = collections.defaultdict(collections.Counter)
-    for body, _ in bodies:
+    for body, *_ in bodies:
         answer, _ = envoy.ask(body)
         target = answer.getheader("x-pointsman-target", "-")
         outcomes[target][answer.getheader("x-pointsman-cache", "-")] += 1
@@ -366,6 +381,7 @@ def run(arguments, running):
     say(f"Envoy is ready after {time.monotonic() - begun:.1f} s\n")
     rows = print_table(envoy, bodies)
     print_summary(envoy, rows)
+    print_agreement(rows)
     if arguments.cache:
         print_hits(envoy, bodies)
     return sum(row["target"] != row["reached"] for row in rows)

@@ -28,8 +28,9 @@ fn checkout() -> Result<TempDir> {
     for folder in ["scripts", "envoy", "dist", "target/release"] {
         fs::create_dir_all(place(folder))?;
     }
-    for name in ["scripts/demo.py", "envoy/upstream.py", "envoy/prompts.jsonl", "envoy/envoy.yaml"]
-    {
+    let envoy = ["upstream.py", "prompts.jsonl", "judged.json", "envoy.yaml"];
+    let envoy = envoy.map(|name| format!("envoy/{name}"));
+    for name in envoy.iter().map(String::as_str).chain(["scripts/demo.py"]) {
         fs::copy(root().join(name), place(name))?;
     }
     symlink(wasm_module()?, place("dist/pointsman.wasm"))?;
@@ -51,7 +52,8 @@ fn shown(stage: &Stage, arguments: &[&str]) -> Result<(String, Vec<String>)> {
     let shown = String::from_utf8(output.stdout)?;
     let mut lines = shown.lines();
     let header: Vec<&str> = lines.next().context("a header")?.split_whitespace().collect();
-    assert_eq!(header, ["#", "target", "reached", "score", "threshold", "decision", "prompt"]);
+    let columns = ["#", "target", "reached", "score", "threshold", "judged", "decision", "prompt"];
+    assert_eq!(header, columns);
     let mut targets = Vec::new();
     for row in lines.take_while(|line| !line.is_empty()) {
         let words: Vec<&str> = row.split_whitespace().collect();
