@@ -46,27 +46,29 @@ fn rules_alone_decide_among_more_targets_than_the_model_scores() {
     }
 }
 
-fn of_three(targets: [&str; 2], policy: &str) -> Result<Router, RouterError> {
+fn of_three(targets: [&str; 2], policy: &str) -> Config {
     let json = format!(
         r#"{{"targets": [{{"name": "small", "cluster": "a"{}}}, {{"name": "middle", "cluster": "b"{}}},
                          {{"name": "large", "cluster": "c"}}],
             "policy": {{"order": "classifier_only"}}{policy}}}"#,
         targets[0], targets[1]
     );
-    Router::new(Config::from_json(json.as_bytes()).unwrap())
+    Config::from_json(json.as_bytes()).unwrap()
 }
 
 #[test]
 fn one_score_chooses_the_cheapest_of_several_targets_whose_threshold_it_reaches() {
     let body = chat("What is the capital of Mongolia?");
-    let score = decide(&of_three(["", ""], "").unwrap(), &body, &RequestContext::default()).score;
+    let score =
+        decide(&Router::new(of_three(["", ""], "")).unwrap(), &body, &RequestContext::default())
+            .score;
     let score = score.unwrap();
     let (above, below, lowest) = ((score + 1.0) / 2.0, score / 2.0, score / 4.0);
     for (small, middle, target) in
         [(below, lowest, 0), (above, below, 1), (1.0, above.next_up(), 2)]
     {
         let targets = [small, middle].map(|at| format!(r#", "threshold": {at}"#));
-        let router = of_three([&targets[0], &targets[1]], "").unwrap();
+        let router = Router::new(of_three([&targets[0], &targets[1]], "")).unwrap();
         let decision = decide(&router, &body, &RequestContext::default());
         assert_eq!(decision.target, target, "{small} {middle}");
         assert_eq!(decision.scores, [score, score]);
@@ -76,21 +78,21 @@ fn one_score_chooses_the_cheapest_of_several_targets_whose_threshold_it_reaches(
 #[test]
 fn a_target_that_no_score_could_choose_is_refused() {
     let thresholds = [r#", "threshold": 0.5"#, r#", "threshold": 0.5"#];
-    let error = of_three(thresholds, "").unwrap_err();
+    let error = Router::new(of_three(thresholds, "")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "targets \"middle\": threshold = 0.5: must be below 0.5, the threshold of a cheaper target \
          on the same score, or no request goes there"
     );
     let named = r#", "policies": {"b": {"thresholds": {"small": 0.2}}}"#;
-    let error = of_three(["", r#", "threshold": 0.3"#], named).unwrap_err();
+    let error = Router::new(of_three(["", r#", "threshold": 0.3"#], named)).unwrap_err();
     assert!(error.to_string().contains("policies.b: threshold = 0.3"), "{error}");
 }
 
 #[test]
 fn presets_set_thresholds_where_no_number_is_given() {
     let more = r#", "policies": {"b": {"preset": "quality"}, "c": {"thresholds": {"small": 0.9}}}"#;
-    let router = of_three(["", r#", "threshold": 0.2"#], more).unwrap();
+    let router = Router::new(of_three(["", r#", "threshold": 0.2"#], more)).unwrap();
     let own = router.classifier().manifest().targets[0].threshold;
     assert_eq!(router.thresholds(0), [own, 0.2]);
     assert_eq!(router.thresholds(1), [0.8, 0.4]);
