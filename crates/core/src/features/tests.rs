@@ -99,7 +99,7 @@ fn scripts_are_told_apart() {
 #[test]
 fn ngram_blocks_have_unit_length() {
     let features = of("the quick brown fox jumps over the lazy dog");
-    let (words, characters) = features.as_slice()[ENGINEERED..].split_at(WORD_BUCKETS);
+    let (words, characters) = features.as_slice()[DENSE..].split_at(WORD_BUCKETS);
     for block in [words, characters] {
         let length: f32 = block.iter().map(|value| value * value).sum();
         assert!((length - 1.0).abs() < 1e-5, "{length}");
@@ -235,7 +235,7 @@ fn exactly_what_is_not_zero_is_marked_also_when_a_vector_is_filled_again() {
         extract_into(&Prompt::from_text(text), &mut features);
         assert_eq!(features, of(text));
         let marked: HashSet<usize> = positions(features.occupied()).collect();
-        let filled = (0..LEN).filter(|at| *at < ENGINEERED || features.as_slice()[*at] != 0.0);
+        let filled = (0..LEN).filter(|at| *at < DENSE || features.as_slice()[*at] != 0.0);
         assert_eq!(marked, filled.collect(), "{text}");
         let same = Features::from_values(features.as_slice().to_vec()).unwrap();
         assert_eq!(same.occupied(), features.occupied());

@@ -195,7 +195,15 @@ fn the_classifier_abstains_from_prompts_unlike_its_training_data() {
     };
     let usual = chat("Which of these gases is the lightest? Explain your choice.");
     let strange = chat(&"{[|#!]} =>> ".repeat(40));
-    let abstaining = router(r#"{"novelty_limit": 1.7}"#);
+    let novelty = |body: &str| {
+        let mut body = body.as_bytes().to_vec();
+        let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
+        let router = router("{}");
+        router.classifier().manifest().novelty.as_ref().unwrap().of(&features::extract(&prompt))
+    };
+    let (near, far) = (novelty(&usual), novelty(&strange));
+    assert!(far > near + 0.1, "{far} {near}");
+    let abstaining = router(&format!(r#"{{"novelty_limit": {}}}"#, (near + far) / 2.0));
     assert_eq!(decide(&abstaining, &usual, &RequestContext::default()).target, 0);
     let decision = decide(&abstaining, &strange, &RequestContext::default());
     assert_eq!((decision.target, decision.reason), (1, Reason::NovelPrompt));
