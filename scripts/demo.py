@@ -293,8 +293,7 @@ def route(envoy, body, prompt):
 
 
 def print_table(envoy, bodies):
-    decimal = lambda value: "-" if value is None else f"{value:.3f}"
-    shown = lambda value: "-" if value is None else f"{value:.2f}"
+    decimal = lambda value, digits=3: "-" if value is None else f"{value:.{digits}f}"
     print(f"{'#':>3}  {'target':<7} {'reached':<21} {'score':>6} {'threshold':>10} {'judged':>7} {'decision':>9}  prompt")
     rows = []
     for number, (body, prompt, judged) in enumerate(bodies, 1):
@@ -303,7 +302,7 @@ def print_table(envoy, bodies):
         reached = f"{row['reached']} ({MODELS[row['reached']]})"
         lost = "" if row["target"] == row["reached"] else "   <-- NOT WHERE IT SHOULD BE"
         print(f"{number:>3}  {row['target']:<7} {reached:<21} {decimal(row.get('score')):>6} "
-              f"{decimal(row.get('threshold')):>10} {shown(row['judged']):>7} {row['latency_us']:>6} µs  "
+              f"{decimal(row.get('threshold')):>10} {decimal(row['judged'], 2):>7} {row['latency_us']:>6} µs  "
               f"{row['prompt']}{lost}",
               flush=True)
         rows.append(row)

@@ -33,6 +33,8 @@ EASY, HARD = 75, 45
 
 def main():
     rows = [row for path in sys.argv[1:] for row in read(Path(path))]
+    if unknown := {row["source"] for row in rows} - set().union(*FOLDS):
+        sys.exit(f"error: no fold for {', '.join(sorted(unknown))}\nhint: put it into FOLDS")
     scored = []
     with tempfile.TemporaryDirectory() as directory:
         for number, fold in enumerate(FOLDS):

@@ -13,6 +13,9 @@ pub(super) struct DataArgs {
     /// JSONL or gzipped JSONL with labelled rows; several files are read in turn
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(super) data: Vec<PathBuf>,
+    /// Question that labels answer, where rows record the quality of both answers
+    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
+    pub(super) objective: ObjectiveArg,
     #[command(flatten)]
     pub(super) strictness: Strictness,
 }
@@ -99,6 +102,12 @@ impl From<ObjectiveArg> for LabelRule {
             ObjectiveArg::Gain => LabelRule::Gain,
         }
     }
+}
+
+/// A number that is not negative.
+pub(super) fn amount(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    number.ok_or_else(|| "must be a number, 0 or more".to_owned())
 }
 
 /// An explorer, as JSON.

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{DataArgs, ObjectiveArg, Partition};
+use super::args::{DataArgs, Partition, amount};
 use super::evaluate::{self, Selection};
 use super::{BadInput, models, print};
 use pointsman_core::config::Config;
@@ -29,9 +29,6 @@ pub(super) struct Args {
     /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Question that labels answer, where rows record the quality of both answers
-    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
-    objective: ObjectiveArg,
     /// Rows to calibrate on
     #[arg(long, value_enum, default_value_t = Partition::HeldOut)]
     split: Partition,
@@ -96,11 +93,6 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-fn amount(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    number.ok_or_else(|| "must be a number, 0 or more".to_owned())
-}
-
 fn tokens(text: &str) -> Result<Usage, String> {
     let parts = text.split_once(',').and_then(|(input, output)| {
         Some(Usage { input: input.trim().parse().ok()?, output: output.trim().parse().ok()? })
@@ -135,7 +127,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         strict: args.data.strictness.strict,
         partition: args.split,
         models: None,
-        rule: args.objective.into(),
+        rule: args.data.objective.into(),
     };
     evaluate::score_rows(
         &selection,

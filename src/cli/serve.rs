@@ -45,8 +45,8 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', default_value = "0.04,1")]
     costs: Vec<f32>,
     /// λ: reward that one unit of cost must buy
-    #[arg(long, default_value_t = 0.2, allow_negative_numbers = true, value_parser = not_negative)]
-    lambda: f32,
+    #[arg(long, default_value_t = 0.2, allow_negative_numbers = true, value_parser = args::amount)]
+    lambda: f64,
     /// Thresholds of all but the strongest target, as in the filter; the model's when omitted
     #[arg(long, value_delimiter = ',')]
     thresholds: Option<Vec<f32>>,
@@ -84,15 +84,6 @@ pub(super) struct Args {
     cache: Vec<Uri>,
 }
 
-fn not_negative(text: &str) -> Result<f32, String> {
-    let number: f32 = text.parse().map_err(|_| "must be a number".to_owned())?;
-    if number >= 0.0 && number.is_finite() {
-        Ok(number)
-    } else {
-        Err("must be 0 or more".to_owned())
-    }
-}
-
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let classifier = models::load(args.model.as_deref())?;
     let scored = &classifier.manifest().targets;
@@ -128,7 +119,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
             BadInput::new("--canary: must be 0 to 0.5; --memory: must be at least 100").into()
         );
     }
-    let penalties: Vec<f32> = args.costs.iter().map(|cost| args.lambda * cost).collect();
+    let penalties: Vec<f32> = args.costs.iter().map(|cost| args.lambda as f32 * cost).collect();
     let prior = Prior::warm(&thresholds, &penalties);
     let mut controller = ControllerOptions::new(args.targets, penalties);
     controller.explorer = args.explorer.unwrap_or(controller.explorer);

@@ -8,7 +8,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::args::{AlgorithmArg, DataArgs, ObjectiveArg};
+use super::args::{AlgorithmArg, DataArgs};
 use super::{BadInput, bytes_bar, dataset_error, models, print, report_problems, style};
 use pointsman_lab::files::{Problem, check_writable};
 use pointsman_lab::learn::scores::Metrics;
@@ -36,9 +36,6 @@ pub(super) struct Args {
     /// Kinds of model that compete
     #[arg(long, value_enum, default_value_t = AlgorithmArg::Auto)]
     algorithm: AlgorithmArg,
-    /// Question that labels answer, where rows record the quality of both answers
-    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
-    objective: ObjectiveArg,
     /// Model directory to start from, for a log of a few hundred labels
     #[arg(long, value_name = "DIR")]
     init: Option<PathBuf>,
@@ -172,7 +169,7 @@ fn train_target(
     let read = ReadOptions {
         strict: args.data.strictness.strict,
         models,
-        rule: args.objective.into(),
+        rule: args.data.objective.into(),
         trained_on: None,
     };
     let mut dataset = Dataset::read(&args.data.data, &read, progress).map_err(dataset_error)?;

@@ -5,6 +5,8 @@
 //! smooth inverse frequency, Arora et al., ICLR 2017). Adding them up costs a look-up a word. The
 //! table is made by `scripts/word-vectors.py`, which says how it is laid out.
 
+use super::counts::ONE;
+
 /// Numbers of a word's vector, and of the block in the feature vector.
 pub const MEANING: usize = 64;
 
@@ -44,7 +46,7 @@ impl Table {
         let (magic, header) = header.split_at(8);
         let mut byte = 0;
         while byte < magic.len() {
-            assert!(magic[byte] == b"pmwords1"[byte], "model/words.bin is no table of words");
+            assert!(magic[byte] == b"pmwords1"[byte], "model/words.bin is not a table of words");
             byte += 1;
         }
         let (digest, header) = header.split_at(8);
@@ -100,7 +102,12 @@ pub(super) struct Meaning {
 
 impl Default for Meaning {
     fn default() -> Self {
-        Meaning { sum: [0; MEANING], pending: [0; MEANING], pending_words: 0, weight: 8 }
+        Meaning {
+            sum: [0; MEANING],
+            pending: [0; MEANING],
+            pending_words: 0,
+            weight: ONE.cast_signed(),
+        }
     }
 }
 

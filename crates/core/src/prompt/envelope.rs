@@ -1,7 +1,6 @@
 //! Envelopes: what agents wrap around, or slip into, the words of a person.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use memchr::{memchr, memmem};
 
@@ -54,21 +53,9 @@ impl Envelopes {
     /// else what is in none of the elements to leave out. One that is not closed stays. Linear time
     /// for a given list of tags.
     pub(super) fn strip(&self, text: &mut Cow<str>) {
-        if let Some(question) = question(text) {
-            cut(text, question);
-        }
+        narrow(text, question);
         self.remove_elements(text);
-        let rest = text.trim();
-        if rest.starts_with(INSTRUCTIONS_HEADING) && !rest.contains('\n') {
-            *text = Cow::Borrowed("");
-        } else if rest.len() >= TASK.0.len() + TASK.1.len()
-            && rest.starts_with(TASK.0)
-            && rest.ends_with(TASK.1)
-        {
-            let start = text.len() - text.trim_start().len() + TASK.0.len();
-            let end = text.trim_end().len() - TASK.1.len();
-            cut(text, start..end);
-        }
+        narrow(text, framed);
     }
 
     fn remove_elements(&self, text: &mut Cow<str>) {
@@ -103,22 +90,35 @@ impl Envelopes {
     }
 }
 
-/// Where the last question of a text stands between its tags.
-fn question(text: &str) -> Option<Range<usize>> {
+/// Leaves a part of a text.
+fn narrow(text: &mut Cow<str>, part: impl FnOnce(&str) -> Option<&str>) {
+    match text {
+        Cow::Borrowed(borrowed) => *borrowed = part(borrowed).unwrap_or(borrowed),
+        Cow::Owned(owned) => {
+            if let Some(part) = part(owned).map(str::to_owned) {
+                *owned = part;
+            }
+        }
+    }
+}
+
+/// What stands between the tags of the last question.
+fn question(text: &str) -> Option<&str> {
     // What all closing tags begin with is looked for once: hardly any text has it.
     memmem::find(text.as_bytes(), b"</user")?;
     QUESTION_TAGS.iter().find_map(|(opening, closing)| {
-        let end = text.rfind(closing)?;
-        let start = text.get(..end)?.rfind(opening)? + opening.len();
-        Some(start..end)
+        let before = text.get(..text.rfind(closing)?)?;
+        before.get(before.rfind(opening)? + opening.len()..)
     })
 }
 
-fn cut(text: &mut Cow<str>, range: Range<usize>) {
-    match text {
-        Cow::Borrowed(borrowed) => *borrowed = borrowed.get(range).unwrap_or_default(),
-        Cow::Owned(owned) => *owned = owned.get(range).unwrap_or_default().to_owned(),
+/// What is left of a text that is nothing but a frame: a task's inside, nothing of a heading.
+fn framed(text: &str) -> Option<&str> {
+    let text = text.trim();
+    if text.starts_with(INSTRUCTIONS_HEADING) && !text.contains('\n') {
+        return Some("");
     }
+    text.strip_prefix(TASK.0)?.strip_suffix(TASK.1)
 }
 
 /// Whether `rest`, which follows a `<`, begins an element that `closing` ends.

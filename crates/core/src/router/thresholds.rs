@@ -3,7 +3,8 @@
 use super::RouterError;
 use crate::classifier::ManifestTarget;
 use crate::config::Config;
-use crate::policy::{Order, Policy};
+use crate::policy::{Order, Policy, Preset};
+use crate::target::Target;
 
 /// How a model's scores belong to the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +25,14 @@ impl Scoring {
     ///
     /// When it does not, though a policy asks for scores.
     pub(super) fn of(scores: usize, config: &Config) -> Result<Self, RouterError> {
-        if scores + 1 == config.targets.len() {
-            return Ok(Scoring::EachTarget);
+        let targets = config.targets.len();
+        let rules_alone = config.policies.iter().all(|policy| policy.order == Order::RulesOnly);
+        match scores {
+            _ if scores + 1 == targets => Ok(Scoring::EachTarget),
+            _ if rules_alone => Ok(Scoring::None),
+            1 => Ok(Scoring::Shared),
+            _ => Err(RouterError::Targets { model: scores, config: targets }),
         }
-        if scores == 1 {
-            return Ok(Scoring::Shared);
-        }
-        if config.policies.iter().any(|policy| policy.order != Order::RulesOnly) {
-            return Err(RouterError::Targets { model: scores, config: config.targets.len() });
-        }
-        Ok(Scoring::None)
     }
 }
 
@@ -55,11 +54,9 @@ pub(super) fn of_policy(
     };
     let own = policy.preset.filter(|_| position > 0);
     let main = config.policies.first().and_then(|main| main.preset);
-    let of = |(place, target): (usize, &crate::target::Target)| {
+    let of = |(place, target): (usize, &Target)| {
         let explicit = policy.thresholds.get(place).copied().flatten();
-        let preset = |preset: Option<crate::policy::Preset>| {
-            preset.map(|preset| step(preset.threshold(), place))
-        };
+        let preset = |preset: Option<Preset>| Some(step(preset?.threshold(), place));
         let model = scored.get(if shared { 0 } else { place });
         let model = model.map_or(f32::INFINITY, |scored| step(scored.threshold, place));
         explicit.or(preset(own)).or(target.threshold).or(preset(main)).unwrap_or(model)
@@ -79,11 +76,9 @@ pub(super) fn check_falling(config: &Config, thresholds: &[Vec<f32>]) -> Result<
             let ruled = policy.order != Order::ClassifierOnly
                 && policy.rules.iter().any(|rule| rule.target == place);
             if threshold >= lowest && !ruled {
-                let name = |place: usize| {
-                    config.targets.get(place).map(|target| target.name.clone()).unwrap_or_default()
-                };
+                let target = config.targets.get(place);
                 return Err(RouterError::NeverChosen {
-                    target: name(place),
+                    target: target.map(|target| target.name.clone()).unwrap_or_default(),
                     threshold,
                     policy: policy.name.clone(),
                     lowest,

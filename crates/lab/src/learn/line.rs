@@ -144,6 +144,16 @@ pub enum LabelRule {
 /// Quality from which on an answer satisfies.
 const SATISFIES: f64 = 0.5;
 
+impl LabelRule {
+    /// The label of two recorded qualities.
+    fn cheap_ok(self, cheap: f64, strong: f64) -> bool {
+        match self {
+            LabelRule::Gain => cheap >= strong,
+            LabelRule::Satisfy => cheap >= SATISFIES,
+        }
+    }
+}
+
 /// Names of the models whose scores make the label, where rows hold more than two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScoredModels {
@@ -160,12 +170,11 @@ pub(super) fn labels(line: &DatasetLine, rule: LabelRule) -> Result<(bool, f32, 
     let flag = label.and_then(|l| l.cheap_ok).or(line.cheap_ok).map(Flag::is_set).transpose()?;
     let quality = label.and_then(|l| l.quality);
     let cheap_ok = match (flag, cheap, strong) {
-        // A label of an evaluator or a reader is about the cheap answer alone already.
-        (_, Some(cheap), Some(_)) if rule == LabelRule::Satisfy && label.is_none() => {
-            cheap >= SATISFIES
-        }
+        // A label of an evaluator or a reader is about the cheap answer alone already; a column of
+        // public data compares both.
+        (Some(flag), _, _) if rule == LabelRule::Gain || label.is_some() => flag,
+        (_, Some(cheap), Some(strong)) => rule.cheap_ok(cheap, strong),
         (Some(flag), _, _) => flag,
-        (None, Some(cheap), Some(strong)) => cheap >= strong,
         _ => return Err(Reject::NoLabel),
     };
     let strong = in_range("strong", strong.unwrap_or(1.0), 0.0, 1.0, "0..=1")?;
@@ -184,11 +193,7 @@ pub(super) fn compared(
         in_range("scores", score, 0.0, 1.0, "0..=1")
     };
     let (cheap, strong) = (score(&models.cheap)?, score(&models.strong)?);
-    let cheap_ok = match rule {
-        LabelRule::Gain => cheap >= strong,
-        LabelRule::Satisfy => f64::from(cheap) >= SATISFIES,
-    };
-    Ok((cheap_ok, cheap, strong))
+    Ok((rule.cheap_ok(cheap.into(), strong.into()), cheap, strong))
 }
 
 pub(super) fn in_range(

@@ -29,9 +29,14 @@ impl Objective {
     pub(super) fn recorded(self, row: &Row) -> f32 {
         match self {
             Objective::Sufficient => f32::from(u8::from(row.cheap_ok)),
-            Objective::Gain => (1.0 + row.cheap - row.strong) / 2.0,
+            Objective::Gain => gain(row.cheap, row.strong),
         }
     }
+}
+
+/// Half where both answers are as good, 0..=1.
+pub(super) fn gain(cheap: f32, strong: f32) -> f32 {
+    (1.0 + cheap - strong) / 2.0
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::group;
 use super::line::{self, DatasetLine, LabelRule, ScoredModels};
+use super::objective::gain;
 use super::reject::Reject;
 use super::scores::ScoredOutcome;
 use super::soft_label::SoftLabel;
@@ -85,11 +86,12 @@ impl RowParser {
         unsplit: Option<Split>,
     ) -> Result<Row, Reject> {
         let line = DatasetLine::read(line)?;
-        let group_id = self.read_prompt(&line)?;
-        let pair = line.pair.as_ref().map(|pair| {
-            hash64(&[line.source.as_deref().unwrap_or_default().as_bytes(), pair.as_bytes()])
-        });
-        let group_id = pair.unwrap_or(group_id);
+        let of_prompt = self.read_prompt(&line)?;
+        let source = line.source.as_deref().unwrap_or_default();
+        let group_id = match &line.pair {
+            Some(pair) => hash64(&[source.as_bytes(), pair.as_bytes()]),
+            None => of_prompt,
+        };
         let (cheap_ok, cheap, strong) = match &self.models {
             Some(models) => line::compared(&line, models, self.rule)?,
             None => line::labels(&line, self.rule)?,
@@ -101,7 +103,7 @@ impl RowParser {
             // A reading is a probability already: the yes or no made of it says less.
             soft_label: line
                 .is_judged()
-                .then_some(SoftLabel { sufficient: cheap, gain: (1.0 + cheap - strong) / 2.0 }),
+                .then_some(SoftLabel { sufficient: cheap, gain: gain(cheap, strong) }),
             source: line.source.unwrap_or_default(),
             split: line.split.or(unsplit).unwrap_or_else(|| group::by_group(group_id)),
             group_id,
