@@ -16,6 +16,12 @@ pub enum ModelError {
         "the model was trained on feature schema {model}, this program computes {here}: retrain it"
     )]
     OtherSchema { model: String, here: String },
+    /// The model was not trained for the objective that is asked for.
+    #[error(
+        "the model has no score for the objective {asked}, only for {known}: train one with \
+         --objective {asked} or --gain-data, or leave policy.objective out"
+    )]
+    Objective { asked: &'static str, known: &'static str },
     /// The ONNX file is larger than [`MAX_MODEL_BYTES`].
     #[error("model.onnx has {bytes} bytes, at most {MAX_MODEL_BYTES} are accepted")]
     TooLarge { bytes: usize },

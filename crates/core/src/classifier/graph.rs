@@ -17,8 +17,12 @@ use super::operators::Node;
 use super::plan::Plan;
 use super::wiring::{Refusal, Wiring, graph_error};
 
-/// Decodes and wires a model with `targets` outputs.
-pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
+/// The output that a second question is answered in.
+pub(super) const GAIN: &str = "gain";
+
+/// Decodes and wires a model with `targets` scores. `gain` asks for its output of that name in the
+/// place of its first one.
+pub(super) fn plan(onnx: &[u8], targets: usize, gain: bool) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
     let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
     let mut wiring = Wiring::new(&graph)?;
@@ -27,11 +31,11 @@ pub(super) fn plan(onnx: &[u8], targets: usize) -> Result<Plan, ModelError> {
         forests.values().flat_map(|found| found.within.iter().copied()).collect();
     for node in &graph.node {
         let name = node.output.first().map_or("", String::as_str);
-        if !within.contains(name) {
+        if !within.contains(name) && !wiring.constants.contains_key(name) {
             add_node(&mut wiring, node, name, forests.remove(name))?;
         }
     }
-    finish(wiring, &graph, targets)
+    finish(wiring, &graph, targets, gain)
 }
 
 fn add_node(
@@ -64,9 +68,27 @@ fn wire_forest(wiring: &mut Wiring, name: &str, found: Found) -> Result<OutletId
     Ok(outlets.first().copied().ok_or("no outlet")?)
 }
 
-fn finish(mut wiring: Wiring, graph: &GraphProto, targets: usize) -> Result<Plan, ModelError> {
-    let [output] = graph.output.as_slice() else {
-        return Err(graph_error("expected one output, f32[1, targets]"));
+fn finish(
+    mut wiring: Wiring,
+    graph: &GraphProto,
+    targets: usize,
+    gain: bool,
+) -> Result<Plan, ModelError> {
+    let output = match graph.output.as_slice() {
+        [scores] if !gain => scores,
+        [scores, second] if second.name == GAIN => {
+            if gain {
+                second
+            } else {
+                scores
+            }
+        }
+        _ => {
+            return Err(graph_error(
+                "expected one output, f32[1, targets], and where the manifest has gain_threshold a \
+                 second one called gain",
+            ));
+        }
     };
     let wire = wiring
         .wires

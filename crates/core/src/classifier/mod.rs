@@ -3,7 +3,8 @@
 //! The graph is decoded with tract's protobuf types, mapped operator by operator onto a tract
 //! model once, and then only run. It takes `features` as `f32[1, LEN]` and gives
 //! `f32[1, T]`: for each non-strongest target, cheapest first, the probability that its answer
-//! is good enough.
+//! is good enough. A second output of that shape, `gain`, may tell the probability that the
+//! strongest target's answer is no better.
 
 use tract_core::prelude::TractError;
 
@@ -19,6 +20,7 @@ mod kernel;
 mod manifest;
 mod matmul;
 mod novelty;
+mod objective;
 mod operators;
 mod plan;
 mod tensor;
@@ -26,7 +28,8 @@ mod wiring;
 
 pub use error::{ModelError, ScoreError};
 pub use manifest::{Manifest, ManifestTarget};
-pub use novelty::Novelty;
+pub use novelty::{Novelty, NoveltyLimit};
+pub use objective::Objective;
 use plan::Plan;
 
 /// Largest ONNX file that is looked at, in bytes: it is held in every worker's memory.
@@ -36,6 +39,9 @@ pub const MAX_MODEL_BYTES: usize = 4 * 1024 * 1024;
 pub struct Classifier {
     manifest: Manifest,
     plan: Plan,
+    /// Of the output that is run, cheapest target first.
+    thresholds: Vec<f32>,
+    objective: Option<Objective>,
 }
 
 impl std::fmt::Debug for Classifier {
@@ -51,10 +57,17 @@ impl Classifier {
     ///
     /// As [`Classifier::load`]; a build whose own model does not load is caught by tests.
     pub fn embedded() -> Result<Self, ModelError> {
-        Self::load(
-            include_bytes!("../../../../model/model.onnx"),
-            include_bytes!("../../../../model/manifest.json"),
-        )
+        Self::embedded_for(None)
+    }
+
+    /// The same, for an objective.
+    ///
+    /// # Errors
+    ///
+    /// As [`Classifier::load_for`].
+    pub fn embedded_for(objective: Option<Objective>) -> Result<Self, ModelError> {
+        let onnx = include_bytes!("../../../../model/model.onnx");
+        Self::load_for(onnx, include_bytes!("../../../../model/manifest.json"), objective)
     }
 
     /// Loads a model: `model.onnx` and `manifest.json`.
@@ -64,6 +77,20 @@ impl Classifier {
     /// Names what is refused: a file over [`MAX_MODEL_BYTES`], a manifest for another feature
     /// schema, an operator that is not supported, shapes or values that do not fit.
     pub fn load(onnx: &[u8], manifest: &[u8]) -> Result<Self, ModelError> {
+        Self::load_for(onnx, manifest, None)
+    }
+
+    /// The same, with the scores that answer an objective: those of the first output, whatever they
+    /// answer, where none is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Classifier::load`], and when the model was not trained for the objective.
+    pub fn load_for(
+        onnx: &[u8],
+        manifest: &[u8],
+        objective: Option<Objective>,
+    ) -> Result<Self, ModelError> {
         let manifest = Manifest::read(manifest)?;
         if onnx.len() > MAX_MODEL_BYTES {
             return Err(ModelError::TooLarge { bytes: onnx.len() });
@@ -72,8 +99,15 @@ impl Classifier {
         if manifest.schema_hash != here {
             return Err(ModelError::OtherSchema { model: manifest.schema_hash, here });
         }
-        let plan = graph::plan(onnx, manifest.targets.len())?;
-        let classifier = Classifier { manifest, plan };
+        let gain = manifest.output(objective)?;
+        let plan = graph::plan(onnx, manifest.targets.len(), gain)?;
+        let threshold = |target: &ManifestTarget| match target.gain_threshold {
+            Some(of_gain) if gain => of_gain,
+            _ => target.threshold,
+        };
+        let thresholds = manifest.targets.iter().map(threshold).collect();
+        let objective = objective.or(manifest.objective);
+        let classifier = Classifier { manifest, plan, thresholds, objective };
         // The first run reveals what shapes alone do not, such as weights that are not numbers.
         classifier.scores(&Features::default()).map_err(ModelError::FirstRun)?;
         Ok(classifier)
@@ -82,6 +116,16 @@ impl Classifier {
     /// What the model says about itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// What [`Classifier::scores`] answer; unknown of models that do not say so.
+    pub fn objective(&self) -> Option<Objective> {
+        self.objective
+    }
+
+    /// Thresholds that were chosen for [`Classifier::scores`], on validation rows.
+    pub fn thresholds(&self) -> &[f32] {
+        &self.thresholds
     }
 
     /// Scores a prompt: one probability in 0..=1 for each of [`Manifest::targets`].

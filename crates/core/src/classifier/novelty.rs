@@ -8,6 +8,17 @@ use crate::features::{ENGINEERED, Features};
 /// Deviations beyond which a feature counts as no stranger: one wild count must not decide alone.
 const CLIP: f32 = 8.0;
 
+/// Above which novelty a score says too little to decide by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum NoveltyLimit {
+    /// The model's own limit, where its manifest has one.
+    #[default]
+    OfModel,
+    At(f32),
+    /// Every prompt is scored.
+    Off,
+}
+
 /// Where the training data lies. A score says nothing about prompts far away from it, and a policy
 /// may leave those to the default target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +50,15 @@ impl Novelty {
             })
             .sum();
         libm::sqrtf(sum / ENGINEERED as f32)
+    }
+
+    /// The limit as a number; none where every prompt is scored.
+    pub fn limit_at(&self, limit: NoveltyLimit) -> Option<f32> {
+        match limit {
+            NoveltyLimit::OfModel => Some(self.limit),
+            NoveltyLimit::At(limit) => Some(limit),
+            NoveltyLimit::Off => None,
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), ModelError> {

@@ -1,10 +1,11 @@
 //! ONNX tensors to tract tensors.
 
-use tract_core::prelude::Tensor;
+use tract_core::prelude::{Tensor, f16};
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
-/// Reads a tensor of `f32` or `i64`, the two types a router model needs.
+/// Reads a tensor of `f32` or `i64`, the two types a router model needs, or of half floats, which
+/// become `f32`: they halve a file, and a graph casts them before it uses them.
 pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
     let shape = proto
         .dims
@@ -21,11 +22,10 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         } else {
             words(&proto.raw_data, f32::from_le_bytes)
         };
-        // An activation may hide what is not a number, so it is refused where it comes in.
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            return Err(format!("the value {value} is not finite"));
-        }
-        build(&shape, elements, &values)
+        floats(&shape, elements, &values)
+    } else if proto.data_type == DataType::Float16 as i32 {
+        let half = |bytes| f16::from_le_bytes(bytes).to_f32();
+        floats(&shape, elements, &words(&proto.raw_data, half))
     } else if proto.data_type == DataType::Int64 as i32 {
         let values = if proto.raw_data.is_empty() {
             proto.int64_data.clone()
@@ -34,11 +34,20 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
         };
         build(&shape, elements, &values)
     } else {
-        Err(format!("tensor type {} is not supported, only float and int64 are", proto.data_type))
+        let found = proto.data_type;
+        Err(format!("tensor type {found} is not supported, only float, float16 and int64 are"))
     }
 }
 
-fn words<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
+/// An activation may hide what is not a number, so it is refused where it comes in.
+fn floats(shape: &[usize], elements: usize, values: &[f32]) -> Result<Tensor, String> {
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(format!("the value {value} is not finite")),
+        None => build(shape, elements, values),
+    }
+}
+
+fn words<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 

@@ -57,7 +57,12 @@ fn manifest(schema_hash: &str) -> Vec<u8> {
         version: "test".to_owned(),
         schema_hash: schema_hash.to_owned(),
         features: LEN,
-        targets: vec![ManifestTarget { name: "cheap".to_owned(), threshold: 0.5 }],
+        targets: vec![ManifestTarget {
+            name: "cheap".to_owned(),
+            threshold: 0.5,
+            gain_threshold: None,
+        }],
+        objective: None,
         novelty: None,
         training: serde_json::Value::Null,
     })
@@ -209,6 +214,89 @@ fn a_manifest_is_checked() {
         ModelError::ManifestFormat { found: 2 }
     );
     assert!(matches!(refused(&text.replace("0.5", "1.5")), ModelError::Manifest(_)));
+    let wild = text.replace("0.5", "0.5,\"gain_threshold\":2");
+    assert!(matches!(refused(&wild), ModelError::Manifest(_)));
+}
+
+/// A model of two questions: what satisfies by its length, and a gain that is always the same.
+fn of_two_questions() -> (Vec<u8>, Vec<u8>) {
+    let mut model = ModelProto::decode(&*logistic(0.5, -1.0)).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node.push(node("Sub", &["product", "product"], "zero"));
+    graph.node.push(node("Sigmoid", &["zero"], "gain"));
+    graph.output.push(value("gain"));
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&manifest(&features::schema_hash())).unwrap();
+    manifest["objective"] = "satisfy".into();
+    manifest["targets"][0]["gain_threshold"] = 0.25.into();
+    (model.encode_to_vec(), manifest.to_string().into_bytes())
+}
+
+#[test]
+fn a_model_of_two_questions_answers_the_one_that_is_asked() {
+    let (onnx, manifest) = of_two_questions();
+    let features = features::extract(&Prompt::from_text("seven b"));
+    let load_for = |objective| Classifier::load_for(&onnx, &manifest, objective).unwrap();
+    let gain = load_for(Some(Objective::Gain));
+    assert_eq!(gain.scores(&features).unwrap(), [0.5]);
+    assert_eq!((gain.thresholds(), gain.objective()), (&[0.25][..], Some(Objective::Gain)));
+    let expected = load(&logistic(0.5, -1.0)).unwrap().scores(&features).unwrap();
+    for objective in [None, Some(Objective::Satisfy)] {
+        let first = load_for(objective);
+        assert_eq!(first.scores(&features).unwrap(), expected);
+        assert_eq!((first.thresholds(), first.objective()), (&[0.5][..], Some(Objective::Satisfy)));
+    }
+}
+
+#[test]
+fn a_question_that_a_model_does_not_answer_is_refused() {
+    let (onnx, with_gain) = of_two_questions();
+    let unsaid = manifest(&features::schema_hash());
+    let refused = |onnx: &[u8], manifest: &[u8], objective| {
+        Classifier::load_for(onnx, manifest, Some(objective)).unwrap_err().to_string()
+    };
+    let error = refused(&logistic(0.0, 0.0), &unsaid, Objective::Gain);
+    assert!(error.contains("no score for the objective gain, only for an unknown one"), "{error}");
+    // A manifest and a graph that do not belong together.
+    let error = refused(&logistic(0.0, 0.0), &with_gain, Objective::Gain);
+    assert!(error.contains("a second one called gain"), "{error}");
+    assert_eq!(load(&onnx).unwrap().thresholds(), [0.5], "an output may go unused");
+}
+
+#[test]
+fn half_floats_count_as_the_floats_they_are_cast_to() {
+    let half = |values: &[f32]| TensorProto {
+        data_type: DataType::Float16 as i32,
+        raw_data: values
+            .iter()
+            .flat_map(|value| tract_core::prelude::f16::from_f32(*value).to_le_bytes())
+            .collect(),
+        ..floats("halves", &[LEN, 1], &[])
+    };
+    let mut cast = node("Cast", &["halves"], "weights");
+    cast.attribute.push(tract_onnx::pb::AttributeProto {
+        name: "to".to_owned(),
+        i: DataType::Float as i64,
+        ..Default::default()
+    });
+    let model = |weights: &[f32]| {
+        onnx(
+            vec![
+                cast.clone(),
+                node("MatMul", &["features", "weights"], "product"),
+                node("Sigmoid", &["product"], "scores"),
+            ],
+            vec![half(weights)],
+        )
+    };
+    let mut weights = vec![0.0; LEN];
+    weights[0] = 0.5;
+    let features = features::extract(&Prompt::from_text("seven b"));
+    let scores = load(&model(&weights)).unwrap().scores(&features).unwrap();
+    assert_eq!(scores, load(&logistic(0.5, 0.0)).unwrap().scores(&features).unwrap());
+    weights[7] = 1e9;
+    let error = load(&model(&weights)).unwrap_err().to_string();
+    assert!(error.contains("the value inf is not finite"), "{error}");
 }
 
 #[test]

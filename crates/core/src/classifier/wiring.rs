@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use tract_core::internal::SpecialOps;
 use tract_core::prelude::{DatumExt, OutletId, Tensor, TypedModel};
-use tract_onnx::pb::GraphProto;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::{ModelError, tensor};
 use crate::features;
@@ -42,6 +43,16 @@ impl Wiring {
             })?;
             constants.insert(initializer.name.clone(), tensor);
         }
+        for initializer in graph.initializer.iter().filter(|it| is_half(it)) {
+            let casts =
+                graph.node.iter().filter(|node| node.input.first() == Some(&initializer.name));
+            for output in casts.filter_map(float_cast) {
+                if let Some(tensor) = constants.get(&initializer.name).cloned() {
+                    constants.insert(output.to_owned(), tensor);
+                }
+            }
+            constants.remove(&initializer.name);
+        }
         let mut inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let (Some(input), None) = (inputs.next(), inputs.next()) else {
             return Err(graph_error("expected one input, f32[1, features]"));
@@ -67,4 +78,15 @@ impl Wiring {
         self.wires.insert(name.to_owned(), wire);
         Ok(wire)
     }
+}
+
+fn is_half(tensor: &TensorProto) -> bool {
+    tensor.data_type == DataType::Float16 as i32
+}
+
+/// The output of a cast to `f32`, which half floats are already since they were read.
+fn float_cast(node: &NodeProto) -> Option<&str> {
+    let to = node.attribute.iter().find(|attribute| attribute.name == "to")?.i;
+    let [output] = node.output.as_slice() else { return None };
+    (node.op_type == "Cast" && to == DataType::Float as i64).then_some(output)
 }

@@ -1,5 +1,6 @@
 //! The filter's configuration, strictly checked.
 
+use crate::classifier::{NoveltyLimit, Objective};
 use crate::policy::Policy;
 use crate::policy::health::Health;
 use crate::policy::sticky::Sticky;
@@ -119,8 +120,10 @@ pub struct Config {
     /// Position of the target that takes what cannot be decided.
     pub default: usize,
     pub model: Option<Model>,
-    /// Novelty above which the classifier abstains ([`crate::classifier::Novelty`]).
-    pub novelty_limit: Option<f32>,
+    /// What scores must answer; whatever the model's first output answers where it is not said.
+    pub objective: Option<Objective>,
+    /// Novelty above which the classifier abstains.
+    pub novelty_limit: NoveltyLimit,
     /// The main policy, then those that routes and the canary choose by name.
     pub policies: Vec<Policy>,
     /// Names of the rules of all policies: reasons of decisions.

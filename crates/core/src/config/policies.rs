@@ -36,8 +36,8 @@ pub(super) const CHEAPEST: &str = "cheapest";
 pub(super) const STRONGEST: &str = "strongest";
 
 /// The fields of `policy`.
-const MAIN_FIELDS: [&str; 6] =
-    ["order", "uncertain_band", "preset", "rules", "classifier", "bandit"];
+const MAIN_FIELDS: [&str; 7] =
+    ["objective", "order", "uncertain_band", "preset", "rules", "classifier", "bandit"];
 
 pub(super) fn read_policies(
     root: &Fields,

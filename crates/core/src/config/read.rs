@@ -11,6 +11,7 @@ use super::{
     Sticky, Target,
 };
 use crate::canonical;
+use crate::classifier::{NoveltyLimit, Objective};
 use crate::features;
 use crate::prompt::Envelopes;
 
@@ -24,6 +25,9 @@ pub(super) const SWITCH_COST: std::ops::RangeInclusive<f64> = 0.0..=1e6;
 
 /// Bounds of `policy.classifier.novelty_limit`: no prompt is further away than 8 deviations.
 pub(super) const NOVELTY_LIMIT: std::ops::RangeInclusive<f64> = 0.1..=8.0;
+
+/// What `policy.classifier.novelty_limit` says where every prompt is to be scored.
+pub(super) const OFF: &str = "off";
 
 /// Bounds of `health`.
 pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
@@ -103,6 +107,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         targets,
         default,
         model: classifier.model,
+        objective: classifier.objective,
         novelty_limit: classifier.novelty_limit,
         policies,
         rule_names,
@@ -121,24 +126,40 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     })
 }
 
-/// What `policy.classifier` says.
+/// What `policy.objective` and `policy.classifier` say.
 #[derive(Default)]
 struct ClassifierFields {
     model: Option<Model>,
-    novelty_limit: Option<f32>,
+    objective: Option<Objective>,
+    novelty_limit: NoveltyLimit,
 }
 
 fn read_classifier(node: Node, errors: &mut Errors) -> Option<ClassifierFields> {
     let policy: &Map<String, Value> = node.value.as_object()?;
-    let value = policy.get("classifier")?;
-    let node = Node { path: "policy.classifier".into(), value };
-    let classifier = node.object(&["model", "novelty_limit"], errors)?;
-    let limit = classifier.field("novelty_limit");
-    let limit = limit.and_then(|node| node.number(NOVELTY_LIMIT, errors));
+    let field =
+        |name: &str| policy.get(name).map(|value| Node { path: format!("policy.{name}"), value });
+    let objective = field("objective").and_then(|node| node.one_of(&Objective::NAMES, errors));
+    let classifier =
+        field("classifier").and_then(|node| node.object(&["model", "novelty_limit"], errors));
+    let classifier = |name: &str| classifier.as_ref()?.field(name);
     Some(ClassifierFields {
-        model: classifier.field("model").and_then(|node| read_model(node, errors)),
-        novelty_limit: limit.map(|limit| limit as f32),
+        model: classifier("model").and_then(|node| read_model(node, errors)),
+        objective,
+        novelty_limit: classifier("novelty_limit")
+            .and_then(|node| read_novelty_limit(&node, errors))
+            .unwrap_or_default(),
     })
+}
+
+fn read_novelty_limit(node: &Node, errors: &mut Errors) -> Option<NoveltyLimit> {
+    if node.value == OFF {
+        return Some(NoveltyLimit::Off);
+    }
+    if !node.value.is_number() {
+        node.refuse(&format!("must be a number, or \"{OFF}\""), errors);
+        return None;
+    }
+    node.number(NOVELTY_LIMIT, errors).map(|limit| NoveltyLimit::At(limit as f32))
 }
 
 fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {

@@ -13,10 +13,12 @@ use super::policies::{
     BOUNDS, CHEAPEST, CONDITIONS, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP, WORD_BYTES,
 };
 use super::read::{
-    CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, NOVELTY_LIMIT, SWITCH_COST, TTL_SECONDS,
+    CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, NOVELTY_LIMIT, OFF, SWITCH_COST,
+    TTL_SECONDS,
 };
 use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
+use crate::classifier::Objective;
 use crate::features::SCHEMA;
 use crate::policy::Preset;
 
@@ -74,6 +76,7 @@ pub fn json_schema() -> Value {
     let thresholds = json!({"type": "object", "additionalProperties": share});
     let novelty_limit =
         json!({"type": "number", "minimum": NOVELTY_LIMIT.start(), "maximum": NOVELTY_LIMIT.end()});
+    let novelty_limit = json!({"oneOf": [novelty_limit, {"const": OFF}]});
     let switch_cost =
         json!({"type": "number", "minimum": SWITCH_COST.start(), "maximum": SWITCH_COST.end()});
     let shown = ["target", "source", "reason", "score", "decision_id"];
@@ -86,6 +89,7 @@ pub fn json_schema() -> Value {
     if let Some(fields) = main.pointer_mut("/properties").and_then(Value::as_object_mut) {
         let bandit = object(&[], json!({"max_age_s": integer(MAX_AGE_S)}));
         fields.insert("bandit".to_owned(), bandit);
+        fields.insert("objective".to_owned(), one_of(&Objective::NAMES));
     }
     let secret = json!({"type": "string", "minLength": 16, "pattern": "^[!-~]+$"});
     let mut schema = object(

@@ -76,6 +76,14 @@ fn each_rule_names_path_value_and_what_is_expected() {
             r#""policy": {"classifier": {"novelty_limit": 0}}"#,
             "policy.classifier.novelty_limit = 0: must be a number from 0.1 to 8",
         ),
+        (
+            r#""policy": {"classifier": {"novelty_limit": "none"}}"#,
+            "policy.classifier.novelty_limit = \"none\": must be a number, or \"off\"",
+        ),
+        (
+            r#""policy": {"objective": "cheap"}"#,
+            "policy.objective = \"cheap\": must be one of satisfy, gain",
+        ),
     ] {
         assert_eq!(errors(&with(field)), [expected], "{field}");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use crate::classifier::{Classifier, ModelError};
+use crate::classifier::{Classifier, ModelError, NoveltyLimit};
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::features::{self, Features};
@@ -66,13 +66,15 @@ impl Router {
     /// When the model does not load or does not fit the targets.
     pub fn new(config: Config) -> Result<Self, RouterError> {
         let classifier = match &config.model {
-            Some(model) => Classifier::load(&model.onnx, &model.manifest),
-            None => Classifier::embedded(),
+            Some(model) => Classifier::load_for(&model.onnx, &model.manifest, config.objective),
+            None => Classifier::embedded_for(config.objective),
         }
         .map_err(RouterError::Model)?;
-        let scored = &classifier.manifest().targets;
+        let scored = classifier.thresholds();
         let scoring = Scoring::of(scored.len(), &config)?;
-        if config.novelty_limit.is_some() && classifier.manifest().novelty.is_none() {
+        if matches!(config.novelty_limit, NoveltyLimit::At(_))
+            && classifier.manifest().novelty.is_none()
+        {
             return Err(RouterError::NoNovelty);
         }
         let thresholds: Vec<Vec<f32>> = config
@@ -271,8 +273,8 @@ impl Router {
     /// Whether a prompt is too unlike the training data for a score.
     fn is_novel(&self, features: &Features) -> bool {
         let novelty = self.classifier.manifest().novelty.as_ref();
-        let limit = self.config.novelty_limit;
-        limit.zip(novelty).is_some_and(|(limit, novelty)| novelty.of(features) > limit)
+        let limit = novelty.and_then(|it| it.limit_at(self.config.novelty_limit));
+        novelty.zip(limit).is_some_and(|(novelty, limit)| novelty.of(features) > limit)
     }
 }
 

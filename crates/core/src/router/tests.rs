@@ -1,3 +1,5 @@
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::*;
 
 /// Cheap by the main policy, strong by `b`; a rule for `hard`.
@@ -198,7 +200,7 @@ fn the_classifier_abstains_from_prompts_unlike_its_training_data() {
     let novelty = |body: &str| {
         let mut body = body.as_bytes().to_vec();
         let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
-        let router = router("{}");
+        let router = router(r#"{"novelty_limit": "off"}"#);
         router.classifier().manifest().novelty.as_ref().unwrap().of(&features::extract(&prompt))
     };
     let (near, far) = (novelty(&usual), novelty(&strange));
@@ -208,11 +210,50 @@ fn the_classifier_abstains_from_prompts_unlike_its_training_data() {
     let decision = decide(&abstaining, &strange, &RequestContext::default());
     assert_eq!((decision.target, decision.reason), (1, Reason::NovelPrompt));
     assert_eq!((decision.score, decision.reason.source().name()), (None, "default"));
-    assert_eq!(decide(&router("{}"), &strange, &RequestContext::default()).target, 0);
+    let scoring = router(r#"{"novelty_limit": "off"}"#);
+    assert_eq!(decide(&scoring, &strange, &RequestContext::default()).target, 0);
     // Rules need no training data.
     let ruled = chat(&"{[|#!]} 列車 ".repeat(40));
     assert_eq!(
         decide(&abstaining, &ruled, &RequestContext::default()).reason.source().name(),
         "rule"
     );
+}
+
+#[test]
+fn without_a_limit_of_its_own_a_policy_abstains_by_the_models() {
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(include_bytes!("../../../../model/manifest.json")).unwrap();
+    let onnx = BASE64_STANDARD.encode(include_bytes!("../../../../model/model.onnx"));
+    let mut reason = |limit: f64, policy: &str| {
+        manifest["novelty"]["limit"] = limit.into();
+        let config = format!(
+            r#"{{"targets": [{{"name": "cheap", "cluster": "c"}}, {{"name": "strong", "cluster": "s"}}],
+                "policy": {{"classifier": {{"model": {{"onnx": "{onnx}", "manifest": {manifest}}}{policy}}}}}}}"#
+        );
+        let router = Router::new(Config::from_json(config.as_bytes()).unwrap()).unwrap();
+        decide(&router, &chat("Hello there"), &RequestContext::default()).reason
+    };
+    assert_eq!(reason(0.01, ""), Reason::NovelPrompt);
+    assert_ne!(reason(8.0, ""), Reason::NovelPrompt);
+    assert_ne!(reason(0.01, r#", "novelty_limit": "off""#), Reason::NovelPrompt);
+    assert_ne!(reason(0.01, r#", "novelty_limit": 8"#), Reason::NovelPrompt);
+}
+
+#[test]
+fn the_objective_chooses_the_score() {
+    let router = |objective: &str| {
+        let config = format!(
+            r#"{{"targets": [{{"name": "cheap", "cluster": "c"}}, {{"name": "strong", "cluster": "s"}}],
+                "policy": {{{objective}}}}}"#
+        );
+        Router::new(Config::from_json(config.as_bytes()).unwrap()).unwrap()
+    };
+    let score = |objective: &str| {
+        decide(&router(objective), &chat("Prove it."), &RequestContext::default()).score
+    };
+    let satisfy = score(r#""objective": "satisfy""#);
+    assert!(satisfy.is_some());
+    assert_eq!(score(""), satisfy, "it is what the shipped model answers first");
+    assert_ne!(score(r#""objective": "gain""#), satisfy);
 }

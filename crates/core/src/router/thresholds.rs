@@ -1,7 +1,6 @@
 //! Which score each target must reach, by policy.
 
 use super::RouterError;
-use crate::classifier::ManifestTarget;
 use crate::config::Config;
 use crate::policy::{Order, Policy, Preset};
 use crate::target::Target;
@@ -43,7 +42,7 @@ pub(super) fn of_policy(
     config: &Config,
     position: usize,
     policy: &Policy,
-    scored: &[ManifestTarget],
+    scored: &[f32],
     scoring: Scoring,
 ) -> Vec<f32> {
     let count = config.targets.len() - 1;
@@ -58,7 +57,7 @@ pub(super) fn of_policy(
         let explicit = policy.thresholds.get(place).copied().flatten();
         let preset = |preset: Option<Preset>| Some(step(preset?.threshold(), place));
         let model = scored.get(if shared { 0 } else { place });
-        let model = model.map_or(f32::INFINITY, |scored| step(scored.threshold, place));
+        let model = model.map_or(f32::INFINITY, |threshold| step(*threshold, place));
         explicit.or(preset(own)).or(target.threshold).or(preset(main)).unwrap_or(model)
     };
     config.targets.iter().take(count).enumerate().map(of).collect()
