@@ -46,6 +46,25 @@ fn features_come_with_their_contributions_largest_first() {
 }
 
 #[test]
+fn what_speaks_for_and_against_is_said_in_words() {
+    let body = json!({"messages": [{"role": "user",
+        "content": "Prove that every bounded sequence of $x_n \\in \\mathbb{R}$ has a convergent subsequence."}]});
+    let body = body.to_string();
+    let explained = explain(body.as_bytes());
+    let groups = explained["groups"].as_array().unwrap();
+    let size = |group: &Value| group["contribution"].as_f64().unwrap().abs();
+    assert!(groups.windows(2).all(|pair| size(&pair[0]) >= size(&pair[1])));
+    let names: Vec<&str> = groups.iter().map(|group| group["group"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 12, "{names:?}");
+    let mathematics = &groups[names.iter().position(|name| *name == "mathematics").unwrap()];
+    assert!(mathematics["most"].as_array().unwrap().contains(&json!("latex")), "{mathematics}");
+    let text = stdout(&["explain"], body.as_bytes());
+    assert!(text.lines().any(|line| line.starts_with("against   ")), "{text}");
+    assert!(!text.contains("contribution"), "numbers of single features only when asked for");
+    assert!(stdout(&["explain", "--features"], body.as_bytes()).contains("contribution"));
+}
+
+#[test]
 fn the_path_tells_the_format() {
     let body = json!({"model": "m", "max_tokens": 9, "system": "Be brief.",
                       "messages": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}]});

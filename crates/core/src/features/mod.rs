@@ -26,7 +26,7 @@ mod text;
 
 use focus::Focus;
 pub use meaning::MEANING;
-pub use schema::{FeatureSpec, SCHEMA, digest_of, hash64, schema_hash};
+pub use schema::{FeatureGroup, FeatureSpec, GROUPS, SCHEMA, digest_of, hash64, schema_hash};
 use schema::{Fnv1a, Slot};
 
 /// Number of engineered features: the rows of [`SCHEMA`].
@@ -150,10 +150,15 @@ impl Features {
 
     /// A copy with some values set to zero: what is known without them.
     pub fn without(&self, positions: impl IntoIterator<Item = usize>) -> Self {
+        self.replaced(positions.into_iter().map(|position| (position, 0.0)))
+    }
+
+    /// A copy with other values at some positions.
+    pub fn replaced(&self, values: impl IntoIterator<Item = (usize, f32)>) -> Self {
         let mut features = self.clone();
-        for position in positions {
+        for (position, other) in values {
             if let Some(value) = features.values_mut().get_mut(position) {
-                *value = 0.0;
+                *value = other;
             }
         }
         features

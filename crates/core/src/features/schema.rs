@@ -1,5 +1,7 @@
 //! The table of engineered features, and the digest that names it.
 
+use std::ops::Range;
+
 use super::meaning::table_digest;
 use super::{
     CHAR_BUCKETS, EXTRACTOR_VERSION, FOCUS_HEAD_BYTES, FOCUS_TAIL_BYTES, LEN, WORD_BUCKETS,
@@ -155,6 +157,32 @@ schema! {
     SchemaOutput = "schema_output", FLAG, "the answer must follow a schema";
     Stream = "stream", FLAG, "a person is waiting";
     Temperature = "temperature", LOG_COUNT, "creative or exact, 0 when not said";
+}
+
+/// Neighbours in [`SCHEMA`] that say the same kind of thing.
+#[derive(Clone, Debug)]
+pub struct FeatureGroup {
+    /// For people.
+    pub name: &'static str,
+    /// Positions in the vector.
+    pub range: Range<usize>,
+}
+
+/// All engineered features by group.
+pub const GROUPS: [FeatureGroup; 9] = [
+    group("length and layout", Slot::TextBytes, Slot::CodeFences as usize),
+    group("code", Slot::CodeFences, Slot::Numbers as usize),
+    group("mathematics", Slot::Numbers, Slot::QuestionMarks as usize),
+    group("the kind of task", Slot::QuestionMarks, Slot::LawTerms as usize),
+    group("the field of knowledge", Slot::LawTerms, Slot::ChoiceLines as usize),
+    group("the structure of the text", Slot::ChoiceLines, Slot::FunctionWords as usize),
+    group("the language", Slot::FunctionWords, Slot::Turns as usize),
+    group("the conversation so far", Slot::Turns, Slot::Tools as usize),
+    group("what the request carries and asks for", Slot::Tools, SCHEMA.len()),
+];
+
+const fn group(name: &'static str, first: Slot, end: usize) -> FeatureGroup {
+    FeatureGroup { name, range: first as usize..end }
 }
 
 /// 64-bit FNV-1a digest of everything that gives a vector its meaning, as 16 hex digits: the

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde::Serialize;
 
 use super::{BadInput, print, print_with};
-use anyhow::Context;
 use pointsman_core::config::Config;
 use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Worker, memory};
-use pointsman_core::features::{self, CHAR_BUCKETS, DENSE, ENGINEERED, Features, LEN, SCHEMA};
+use pointsman_core::features;
 use pointsman_core::policy::gates::obstacles;
 use pointsman_core::policy::rules::Rule;
 use pointsman_core::policy::sticky::{self, Key};
@@ -18,14 +18,18 @@ use pointsman_core::policy::{Evidence, RequestContext};
 use pointsman_core::prompt::Prompt;
 use pointsman_core::reason::FallbackReason;
 use pointsman_core::reason::Reason;
-use pointsman_core::router::Router;
 use pointsman_core::scope::Scope;
 use pointsman_core::target::{Target, TargetSet};
 
-/// Explain how one request would be routed, and which features decide it
+mod contributions;
+
+use contributions::{Contribution, GroupContribution};
+
+/// Explain how one request would be routed, and what speaks for and against the cheap target
 ///
-/// Runs the code of the filter; no model is called. A contribution is how much the cheap target's
-/// log-odds change when the feature has its value instead of zero.
+/// Runs the code of the filter; no model is called. What speaks for it is counted in log-odds: how
+/// much they change when a group of features has its values instead of those of an average prompt,
+/// or with --features, when one feature has its value instead of zero.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Request body (JSON); `-` reads stdin
@@ -46,6 +50,9 @@ pub(super) struct Args {
     /// Target that the conversation went to before, as `sticky` remembers it
     #[arg(long, value_name = "TARGET")]
     previous: Option<String>,
+    /// Print the contribution of single features, too
+    #[arg(long)]
+    features: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -83,6 +90,8 @@ struct Explanation<'a> {
     prompt_tokens_estimate: usize,
     targets: Vec<Prospect<'a>>,
     rules: Vec<RuleHit<'a>>,
+    /// What speaks for the first target and against it, the strongest first.
+    groups: Vec<GroupContribution>,
     contributions: Vec<Contribution>,
 }
 
@@ -106,15 +115,6 @@ struct RuleHit<'a> {
     matches: bool,
 }
 
-#[derive(Serialize)]
-struct Contribution {
-    feature: &'static str,
-    /// The feature's value; for a block of n-grams, how many buckets are filled.
-    value: f32,
-    /// Change of the first target's log-odds.
-    contribution: f32,
-}
-
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let config = match &args.config {
         Some(path) => read(path)?,
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.json {
         print(serde_json::to_string(&explanation)?)
     } else {
-        print_with(|out| table(out, &explanation))
+        print_with(|out| table(out, &explanation, args.features))
     }
 }
 
@@ -184,7 +184,6 @@ fn explain<'a>(
         mode: config.mode.name(),
         model_version: &router.classifier().manifest().version,
         policy_version: &config.version,
-        novelty_limit: config.novelty_limit,
         ..Explanation::default()
     };
     let size = host.request_body.borrow().len();
@@ -281,51 +280,21 @@ fn of_prompt<'a>(
     };
     let rules = config.policies.get(policy).map_or(&[][..], |policy| &policy.rules);
     let previous = facts.previous.and_then(|previous| config.targets.get(previous));
+    let novelty = router.classifier().manifest().novelty.as_ref();
     let explanation = Explanation {
         previous: previous.map(|target| target.name.as_str()),
-        novelty: router.classifier().manifest().novelty.as_ref().map(|it| it.of(&features)),
+        novelty: novelty.map(|it| it.of(&features)),
+        novelty_limit: novelty.and_then(|it| it.limit_at(config.novelty_limit)),
         targets: config.targets.iter().zip(obstacles).enumerate().map(prospect).collect(),
         rules: rules.iter().map(hit).collect(),
-        contributions: contributions(router, &features),
+        groups: contributions::of_groups(router, &features),
+        contributions: contributions::of_features(router, &features),
         ..explanation
     };
     of_decision(explanation, worker, exchange)
 }
 
-/// Contributions by occlusion: the log-odds with a feature minus those without it. None when the
-/// model does not score these targets.
-fn contributions(router: &Router, features: &Features) -> Vec<Contribution> {
-    let log_odds = |features: &Features| {
-        let score = router.scores(features).first()?.clamp(1e-6, 1.0 - 1e-6);
-        Some((score / (1.0 - score)).ln())
-    };
-    let Some(whole) = log_odds(features) else { return Vec::new() };
-    let meaning = ENGINEERED..DENSE;
-    let words = DENSE..LEN - CHAR_BUCKETS;
-    let characters = LEN - CHAR_BUCKETS..LEN;
-    let engineered = SCHEMA.iter().enumerate().map(|(at, feature)| (feature.name, at..at + 1));
-    let blocks = [
-        ("(what the words are about)", meaning),
-        ("(word n-grams)", words),
-        ("(character n-grams)", characters),
-    ];
-    let mut contributions = Vec::new();
-    for (feature, range) in engineered.chain(blocks) {
-        let values = &features.as_slice()[range.clone()];
-        let filled = values.iter().filter(|value| **value != 0.0).count();
-        if filled == 0 {
-            continue;
-        }
-        let without = log_odds(&features.without(range.clone()));
-        let contribution = without.map_or(0.0, |without| whole - without);
-        let value = if range.len() == 1 { values[0] } else { filled as f32 };
-        contributions.push(Contribution { feature, value, contribution });
-    }
-    contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
-    contributions
-}
-
-fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> {
+fn table(out: &mut dyn Write, explanation: &Explanation, features: bool) -> std::io::Result<()> {
     let Explanation { mode, model_version, .. } = explanation;
     if let Some(why) = explanation.passes {
         return writeln!(out, "passed    untouched: {why} (mode {mode})");
@@ -374,12 +343,9 @@ fn table(out: &mut dyn Write, explanation: &Explanation) -> std::io::Result<()> 
         let matches = if *matches { "matches" } else { "does not match" };
         writeln!(out, "{:9} {rule} (to {target}): {matches}", "rule")?;
     }
-    const SHOWN: usize = 15;
-    if !explanation.contributions.is_empty() {
-        writeln!(out, "\n{:28} {:>8} {:>12}", "feature", "value", "contribution")?;
-    }
-    for line in explanation.contributions.iter().take(SHOWN) {
-        writeln!(out, "{:28} {:>8.3} {:>+12.3}", line.feature, line.value, line.contribution)?;
+    contributions::write_groups(out, &explanation.groups)?;
+    if features {
+        contributions::write_features(out, &explanation.contributions)?;
     }
     Ok(())
 }
