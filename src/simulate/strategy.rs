@@ -13,8 +13,8 @@ use pointsman_control_plane::bandit::{Controller, ControllerOptions, Event, Prio
 use pointsman_core::features::extract;
 use pointsman_core::policy::bandit::{Context, EVERYTHING, Snapshot};
 use pointsman_core::prompt::Prompt;
-use pointsman_lab::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
 use pointsman_lab::learn::{Algorithm, SparseFeatures};
+use pointsman_lab::rules::{HAND_RULES_THRESHOLD, hand_rules};
 
 /// Who decides.
 #[derive(Clone, Debug)]
@@ -163,9 +163,10 @@ pub struct Seen {
 impl Seen {
     /// Reads a prompt of one turn.
     pub fn of(text: &str) -> Seen {
-        let features = extract(&Prompt::from_text(text));
+        let prompt = Prompt::from_text(text);
+        let features = extract(&prompt);
         Seen {
-            rules_strong: hand_rules(&features) < HAND_RULES_THRESHOLD,
+            rules_strong: hand_rules(&prompt, &features) < HAND_RULES_THRESHOLD,
             features: SparseFeatures::from(&features),
         }
     }

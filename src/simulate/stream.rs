@@ -10,8 +10,8 @@ use pointsman_core::classifier::Classifier;
 use pointsman_core::features::Features;
 use pointsman_core::policy::bandit::Context;
 use pointsman_core::prompt::{Prompt, Role};
-use pointsman_lab::evaluate::{HAND_RULES_THRESHOLD, hand_rules};
 use pointsman_lab::learn::{DatasetError, ReadOptions, Row, Split, body_of, read_rows};
+use pointsman_lab::rules::HAND_RULES_THRESHOLD;
 
 /// A prompt with what both models earn on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +75,7 @@ impl Pool {
                         context: context.of(features, &[score]),
                         score,
                         quality: [row.cheap, row.strong],
-                        rules_strong: hand_rules(features) < HAND_RULES_THRESHOLD,
+                        rules_strong: row.rules < HAND_RULES_THRESHOLD,
                         text: last_turn(line).unwrap_or_default(),
                         row,
                     });

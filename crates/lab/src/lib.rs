@@ -6,3 +6,4 @@ pub mod import;
 pub mod label;
 pub mod learn;
 pub mod report;
+pub mod rules;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::HAND_RULES_THRESHOLD;
 use super::{Evaluation, ScoredRow};
 use crate::learn::scores::{ScoredOutcome, by_score};
+use crate::rules::HAND_RULES_THRESHOLD;
 
 /// A line of (share of strong calls, mean quality) points.
 #[derive(Clone, Debug, PartialEq)]

@@ -23,13 +23,11 @@ mod page;
 mod plots;
 mod report;
 mod row;
-mod rules;
 pub mod signal;
 mod standing;
 
 pub use report::EvaluationReport;
 pub use row::ScoredRow;
-pub use rules::{HAND_RULES_THRESHOLD, hand_rules};
 pub use standing::{Estimate, Gain, Standing};
 
 /// Seed of the bootstrap: the same rows give the same intervals.

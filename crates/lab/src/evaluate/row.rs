@@ -16,7 +16,7 @@ pub struct ScoredRow {
     /// Qualities of the two answers, 0..=1.
     pub cheap: f32,
     pub strong: f32,
-    /// Score of [`super::hand_rules`].
+    /// Score of [`crate::rules::hand_rules`].
     pub rules: f32,
     /// Score of the model that is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

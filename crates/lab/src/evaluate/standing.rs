@@ -6,9 +6,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
-use super::rules::HAND_RULES_THRESHOLD;
 use super::{SEED, ScoredRow, Scorer};
 use crate::learn::scores::{GainCurve, ScoredOutcome, by_score, weighted_auroc};
+use crate::rules::HAND_RULES_THRESHOLD;
 use pointsman_core::stats::{Bootstrap, percentile95};
 
 /// Resamples of the bootstrap.
