@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Trains the model that is compiled into the filter. The same rows give the same files, byte for byte.
 #
-#   scripts/train-model.sh [OUT]              judged requests of model/data, and public prompts
+#   scripts/train-model.sh [OUT]              judged requests of model/data and public prompts, and
+#                                             public outcomes for the second score
 #   scripts/train-model.sh --authored [OUT]   the rows in this repository alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 program=${POINTSMAN:-target/release/pointsman}
 files=(model/data/requests.jsonl.gz model/data/pairs.jsonl.gz)
+gain=()
 if [ "${1:-}" = --authored ]; then
     shift
     out=${1:-target/model-authored}
@@ -30,5 +32,13 @@ with gzip.open(sys.argv[1], "rt") as rows, open(sys.argv[2], "w", encoding="utf-
     kept.writelines(row for row in rows if json.loads(row)["ship"])
 PYTHON
     files+=(target/model/public-judged.jsonl)
+    # Only outcomes that are published under Apache-2.0.
+    routing=${POINTSMAN_ROUTING_DATA:-../shared/data/routing}
+    gain=(--gain-data)
+    for name in routellm_mmlu routellm_gsm8k routellm_mtbench mmlu_pro zeroeval_gsm zeroeval_math \
+        arena_bench; do
+        gain+=("$routing/$name.jsonl.gz")
+    done
 fi
-"$program" train --seed 1 --objective satisfy --notes model/DATA.md --out "$out" --data "${files[@]}"
+"$program" train --seed 1 --objective satisfy --notes model/DATA.md --out "$out" \
+    --data "${files[@]}" "${gain[@]}"

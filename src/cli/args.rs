@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use pointsman_core::classifier::Objective;
 use pointsman_core::policy::bandit::Explorer;
-use pointsman_lab::learn::{Algorithm, LabelRule, Split};
+use pointsman_lab::learn::{Algorithm, Split};
 
 /// Labelled rows to read.
 #[derive(clap::Args)]
@@ -13,9 +14,6 @@ pub(super) struct DataArgs {
     /// JSONL or gzipped JSONL with labelled rows; several files are read in turn
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(super) data: Vec<PathBuf>,
-    /// Question that labels answer, where rows record the quality of both answers
-    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
-    pub(super) objective: ObjectiveArg,
     #[command(flatten)]
     pub(super) strictness: Strictness,
 }
@@ -95,11 +93,11 @@ pub(super) enum ObjectiveArg {
     Gain,
 }
 
-impl From<ObjectiveArg> for LabelRule {
+impl From<ObjectiveArg> for Objective {
     fn from(argument: ObjectiveArg) -> Self {
         match argument {
-            ObjectiveArg::Satisfy => LabelRule::Satisfy,
-            ObjectiveArg::Gain => LabelRule::Gain,
+            ObjectiveArg::Satisfy => Objective::Satisfy,
+            ObjectiveArg::Gain => Objective::Gain,
         }
     }
 }

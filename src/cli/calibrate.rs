@@ -7,9 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{DataArgs, Partition, amount};
+use super::args::{DataArgs, ObjectiveArg, Partition, amount};
 use super::evaluate::{self, Selection};
 use super::{BadInput, models, print};
+use pointsman_core::classifier::Objective;
 use pointsman_core::config::Config;
 use pointsman_core::router::Router;
 use pointsman_lab::label::{Price, Usage, parse_price};
@@ -29,6 +30,10 @@ pub(super) struct Args {
     /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Question to answer, and of labels where rows record the quality of both answers [default:
+    /// the model's]
+    #[arg(long, value_enum)]
+    objective: Option<ObjectiveArg>,
     /// Rows to calibrate on
     #[arg(long, value_enum, default_value_t = Partition::HeldOut)]
     split: Partition,
@@ -120,21 +125,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         (_, Some(share), _) => Goal::StrongShare(share),
         (.., budget) => Goal::Budget(budget.unwrap_or_default() / requests),
     };
-    let classifier = models::load(args.model.as_deref())?;
+    let (classifier, objective) = models::load_for(args.model.as_deref(), args.objective)?;
     let mut outcomes: Vec<ScoredOutcome> = Vec::new();
     let selection = Selection {
         data: &args.data.data,
         strict: args.data.strictness.strict,
         partition: args.split,
         models: None,
-        rule: args.data.objective.into(),
+        objective,
     };
     evaluate::score_rows(
         &selection,
         &[&classifier],
-        |row, features| {
-            Ok(evaluate::scored(evaluate::score(&classifier, 0, row, features)?, row, features))
-        },
+        |row, features| Ok(evaluate::scored(evaluate::score(&classifier, 0, row, features)?, row)),
         |row, _, _| {
             outcomes.push(row.outcome());
             Ok(())
@@ -143,7 +146,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let calibration = calibrate(&outcomes, goal, prices, SEED)
         .ok_or_else(|| BadInput::new("no rows to calibrate on"))?;
     let name = classifier.manifest().targets.first().map_or("cheap", |target| &target.name);
-    let config = config(args, name, calibration.threshold)?;
+    let answered = classifier.objective().filter(|answered| *answered == objective);
+    let config = config(args, name, calibration.threshold, answered)?;
     let warnings = warnings(&calibration, goal, prices);
     warnings.iter().for_each(|warning| report!("warning: {warning}"));
     if args.json {
@@ -181,21 +185,30 @@ fn prices(args: &Args) -> Result<Option<Prices>, BadInput> {
     }
 }
 
-/// The configuration with the threshold and, when asked for, the model, accepted by the filter's
-/// own checks.
-fn config(args: &Args, name: &str, threshold: f32) -> anyhow::Result<Value> {
+/// The configuration with the threshold, what it is a threshold of and, when asked for, the model,
+/// accepted by the filter's own checks.
+fn config(
+    args: &Args,
+    name: &str,
+    threshold: f32,
+    objective: Option<Objective>,
+) -> anyhow::Result<Value> {
     let mut config = match &args.config {
         Some(path) => read_config(path)?,
         None => json!({"targets": [
             {"name": name, "cluster": name}, {"name": "strong", "cluster": "strong"}]}),
     };
     config["targets"][0]["threshold"] = json!(threshold);
+    let says_more = objective.is_some() || args.with_model;
+    if says_more && !config["policy"].is_object() {
+        config["policy"] = json!({});
+    }
+    if let Some(objective) = objective {
+        config["policy"]["objective"] = json!(objective.name());
+    }
     if let Some(directory) = args.model.as_deref().filter(|_| args.with_model) {
         let (onnx, manifest) = models::files(directory)?;
         let manifest: Value = serde_json::from_slice(&manifest)?;
-        if !config["policy"].is_object() {
-            config["policy"] = json!({});
-        }
         config["policy"]["classifier"]["model"] =
             json!({"onnx": BASE64_STANDARD.encode(onnx), "manifest": manifest});
     }

@@ -3,15 +3,33 @@
 use std::path::Path;
 
 use super::BadInput;
-use pointsman_core::classifier::Classifier;
+use super::args::ObjectiveArg;
+use pointsman_core::classifier::{Classifier, Objective};
 
 /// The model of a directory; the built-in one without.
 pub(super) fn load(directory: Option<&Path>) -> anyhow::Result<Classifier> {
+    read(directory, None)
+}
+
+/// A model, and the question that it is to be measured by. Asked for one, the model answers with the
+/// scores that it has for it, else with its first ones; otherwise its own question counts.
+pub(super) fn load_for(
+    directory: Option<&Path>,
+    asked: Option<ObjectiveArg>,
+) -> anyhow::Result<(Classifier, Objective)> {
+    let asked = asked.map(Objective::from);
+    let classifier = read(directory, asked).or_else(|_| load(directory))?;
+    let objective = asked.or(classifier.objective()).unwrap_or_default();
+    Ok((classifier, objective))
+}
+
+fn read(directory: Option<&Path>, objective: Option<Objective>) -> anyhow::Result<Classifier> {
     let Some(directory) = directory else {
-        return Classifier::embedded().map_err(|error| anyhow::anyhow!("built-in model: {error}"));
+        return Classifier::embedded_for(objective)
+            .map_err(|error| anyhow::anyhow!("built-in model: {error}"));
     };
     let (onnx, manifest) = files(directory)?;
-    Classifier::load(&onnx, &manifest)
+    Classifier::load_for(&onnx, &manifest, objective)
         .map_err(|error| BadInput::new(format!("{}: {error}", directory.display())).into())
 }
 

@@ -86,13 +86,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let classifier = models::load(args.model.as_deref())?;
-    let scored = &classifier.manifest().targets;
+    let scored = classifier.thresholds();
     let targets = args.targets.len();
     // One score serves any number of targets, by thresholds that only an operator can set.
     let shared = scored.len() == 1 && targets > 2;
     let thresholds = args.thresholds.unwrap_or_else(|| match shared {
         true => Vec::new(),
-        false => scored.iter().map(|target| target.threshold).collect(),
+        false => scored.to_vec(),
     });
     let scores = if shared { targets - 1 } else { scored.len() };
     let counts = [

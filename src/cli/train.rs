@@ -8,8 +8,9 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::args::{AlgorithmArg, DataArgs};
+use super::args::{AlgorithmArg, DataArgs, ObjectiveArg};
 use super::{BadInput, bytes_bar, dataset_error, models, print, report_problems, style};
+use pointsman_core::classifier::Objective;
 use pointsman_lab::files::{Problem, check_writable};
 use pointsman_lab::learn::scores::Metrics;
 use pointsman_lab::learn::{
@@ -27,6 +28,9 @@ use pointsman_lab::learn::{
 pub(super) struct Args {
     #[command(flatten)]
     data: DataArgs,
+    /// Question that the score answers, and labels where rows record the quality of both answers
+    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
+    objective: ObjectiveArg,
     /// Directory to write the model to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -52,6 +56,9 @@ pub(super) struct Args {
     /// Name of the strongest model's score in the rows
     #[arg(long, value_name = "NAME", requires = "targets")]
     strongest: Option<String>,
+    /// Rows with the quality of both answers, for a second score: would the strong one be better?
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "targets")]
+    gain_data: Vec<PathBuf>,
     /// Markdown for the model's card: origin and licences of the data
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
@@ -105,12 +112,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             .collect(),
     };
     let mut targets = Vec::new();
-    let mut readings = Vec::new();
+    let (mut readings, mut gain_files) = (Vec::new(), Vec::new());
     for (name, models) in compared {
         if models.is_some() {
             report!("target {name}");
         }
-        let (target, reading) = train_target(args, &options, name, models)?;
+        let (mut target, reading) = train_target(args, &options, name, models)?;
+        if !args.gain_data.is_empty() {
+            report!("the gain");
+            let (gain, reading) = train_gain(args, &options)?;
+            target.gain = Some(gain);
+            gain_files = reading.files;
+        }
         targets.push(target);
         readings.push(reading);
     }
@@ -118,25 +131,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let files = readings.last().map_or(&[][..], |reading| &reading.files);
     let provenance = Provenance {
         files,
+        gain_files: &gain_files,
+        objective: args.objective.into(),
         seed: args.seed,
         initial: initial.as_ref().map(|initial| initial.version()),
         notes: notes.as_deref(),
     };
     let manifest = learn::write_model(&args.out, &targets, &provenance)
         .with_context(|| format!("cannot write the model to {}", args.out.display()))?;
-    for TrainedTarget { name, trained, .. } in &targets {
-        let m = &trained.validation;
-        report!(
-            "{name}, {}: on {} validation rows accuracy {:.3} (majority {:.3}), AUROC {:.3}, APGR \
-             {}, threshold {:.3}",
-            trained.algorithm,
-            m.n,
-            m.accuracy,
-            m.majority_accuracy,
-            m.auroc.unwrap_or(0.5),
-            number(m.apgr),
-            trained.threshold,
-        );
+    for TrainedTarget { name, trained, gain, .. } in &targets {
+        summarise(name, trained);
+        if let Some(gain) = gain {
+            summarise(&format!("{name}, gain"), gain);
+        }
     }
     report!("model {} written to {}", manifest.version, args.out.display());
     if !args.json {
@@ -158,27 +165,63 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     })?)
 }
 
+fn summarise(name: &str, trained: &Trained) {
+    let m = &trained.validation;
+    report!(
+        "{name}, {}: on {} validation rows accuracy {:.3} (majority {:.3}), AUROC {:.3}, APGR {}, \
+         threshold {:.3}",
+        trained.algorithm,
+        m.n,
+        m.accuracy,
+        m.majority_accuracy,
+        m.auroc.unwrap_or(0.5),
+        number(m.apgr),
+        trained.threshold,
+    );
+}
+
 fn train_target(
     args: &Args,
     options: &TrainOptions,
     name: String,
     models: Option<ScoredModels>,
 ) -> anyhow::Result<(TrainedTarget, Reading)> {
-    let bar = bytes_bar(&args.data.data);
-    let progress = |bytes| bar.inc(bytes);
-    let read = ReadOptions {
-        strict: args.data.strictness.strict,
-        models,
-        rule: args.data.objective.into(),
-        trained_on: None,
+    let dataset = read_dataset(args, &args.data.data, models, args.objective.into())?;
+    let trained = fit(&dataset, options)?;
+    let learning_curve = match args.learning_curve {
+        true => learning_curve(&dataset, &trained, options)?,
+        false => Vec::new(),
     };
-    let mut dataset = Dataset::read(&args.data.data, &read, progress).map_err(dataset_error)?;
+    Ok((TrainedTarget { name, trained, gain: None, learning_curve }, dataset.reading))
+}
+
+fn train_gain(args: &Args, options: &TrainOptions) -> anyhow::Result<(Trained, Reading)> {
+    let dataset = read_dataset(args, &args.gain_data, None, Objective::Gain)?;
+    let options = TrainOptions { initial: None, ..options.clone() };
+    Ok((fit(&dataset, &options)?, dataset.reading))
+}
+
+fn read_dataset(
+    args: &Args,
+    files: &[PathBuf],
+    models: Option<ScoredModels>,
+    objective: Objective,
+) -> anyhow::Result<Dataset> {
+    let bar = bytes_bar(files);
+    let progress = |bytes| bar.inc(bytes);
+    let strict = args.data.strictness.strict;
+    let read = ReadOptions { strict, models, objective, trained_on: None };
+    let mut dataset = Dataset::read(files, &read, progress).map_err(dataset_error)?;
     bar.finish_and_clear();
     report_problems(&mut dataset.reading.problems);
     warn(&dataset);
+    Ok(dataset)
+}
+
+fn fit(dataset: &Dataset, options: &TrainOptions) -> anyhow::Result<Trained> {
     let bar = ProgressBar::no_length().with_style(style("{bar:30} {pos}/{len} {msg}"));
     bar.set_message("cross-validating");
-    let trained = learn::train(&dataset, options, |candidate, of| {
+    let trained = learn::train(dataset, options, |candidate, of| {
         bar.set_length(of as u64);
         bar.inc(1);
         let apgr = number(candidate.apgr);
@@ -186,11 +229,7 @@ fn train_target(
     })
     .map_err(train_error)?;
     bar.finish_and_clear();
-    let learning_curve = match args.learning_curve {
-        true => learning_curve(&dataset, &trained, options)?,
-        false => Vec::new(),
-    };
-    Ok((TrainedTarget { name, trained, learning_curve }, dataset.reading))
+    Ok(trained)
 }
 
 fn learning_curve(

@@ -87,6 +87,80 @@ fn a_trained_model_is_reproducible_and_measured_by_evaluate() {
 }
 
 #[test]
+fn a_second_score_is_trained_measured_and_calibrated_by_its_own_question() {
+    let dir = tempfile::tempdir().unwrap();
+    // Programs do not satisfy, and for sums the strong answer is better.
+    let row = |i: usize| {
+        let code = i.is_multiple_of(2) != i.is_multiple_of(13);
+        let prompt = if i.is_multiple_of(2) {
+            format!("```python\ndef f{i}(x):\n    return x[{i}]\n```\nWhy does this fail?")
+        } else {
+            format!("What is {i} plus {}?", i * 7)
+        };
+        let (cheap, strong) = if code { (0.1, 0.1) } else { (0.6, 0.9) };
+        let split = if i % 4 < 2 { "train" } else { "val" };
+        json!({"id": i, "prompt": prompt, "split": split, "cheap": cheap, "strong": strong})
+    };
+    let rows: String = (0..240).map(|i| format!("{}\n", row(i))).collect();
+    let data = write(dir.path(), "rows.jsonl", &rows);
+    let out = dir.path().join("model");
+    let run = [
+        "train",
+        "--data",
+        &data,
+        "--out",
+        path(&out),
+        "--algorithm",
+        "logistic",
+        "--objective",
+        "satisfy",
+        "--gain-data",
+        &data,
+    ];
+    pointsman(&run).assert().success().stdout("");
+    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    let manifest: Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(manifest["objective"], "satisfy");
+    assert!(manifest["targets"][0]["gain_threshold"].is_number(), "{manifest}");
+    let golden: Value = serde_json::from_str(read("golden.jsonl").lines().next().unwrap()).unwrap();
+    assert_ne!(golden["scores"], golden["gain"]);
+    assert!(read("CARD.md").contains("### The gain"));
+
+    let measured = |objective: &[&str]| -> Value {
+        let run = ["evaluate", "--data", &data, "--model", path(&out), "--split", "val", "--json"];
+        let output = pointsman(&[&run[..], objective].concat()).assert().success();
+        serde_json::from_slice(&output.get_output().stdout).unwrap()
+    };
+    for objective in ["satisfy", "gain"] {
+        let auroc = measured(&["--objective", objective])["auroc"].as_f64().unwrap();
+        assert!(auroc > 0.85, "{objective}: {auroc}");
+    }
+    assert_eq!(measured(&[])["auroc"], measured(&["--objective", "satisfy"])["auroc"]);
+
+    let calibrated = |objective: &str| -> Value {
+        let run = [
+            "calibrate",
+            "--data",
+            &data,
+            "--model",
+            path(&out),
+            "--split",
+            "val",
+            "--with-model",
+            "--strong-share",
+            "0.5",
+            "--config-only",
+            "--objective",
+            objective,
+        ];
+        let output = pointsman(&run).assert().success();
+        serde_json::from_slice(&output.get_output().stdout).unwrap()
+    };
+    assert_eq!(calibrated("gain")["policy"]["objective"], "gain");
+    assert_eq!(calibrated("satisfy")["policy"]["objective"], "satisfy");
+}
+
+#[test]
 fn bad_lines_are_skipped_and_named_or_with_strict_end_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let text = format!("{{\"prompt\":\"no label\"}}\n{}", rows(80));

@@ -11,12 +11,11 @@ use super::{BadInput, print, print_with};
 use pointsman_core::classifier::Classifier;
 use pointsman_lab::evaluate::figures::LearningStep;
 use pointsman_lab::evaluate::signal::{Signal, SignalReader};
-use pointsman_lab::evaluate::{
-    Evaluation, EvaluationReport, HAND_RULES_THRESHOLD, ScoredRow, Scorer, evaluate,
-};
+use pointsman_lab::evaluate::{Evaluation, EvaluationReport, ScoredRow, Scorer, evaluate};
 use pointsman_lab::files::{Problem, Problems, replace};
 use pointsman_lab::learn::{ScoredModels, body_of};
 use pointsman_lab::report::write_plots;
+use pointsman_lab::rules::HAND_RULES_THRESHOLD;
 
 mod model;
 mod rows;
@@ -55,9 +54,10 @@ pub(super) struct Args {
     /// What decides: the model, or the shipped hand rules
     #[arg(long, value_enum, default_value_t = Decider::Classifier, conflicts_with_all = ["compare", "rows"])]
     policy: Decider,
-    /// Question that labels answer, where rows record the quality of both answers
-    #[arg(long, value_enum, default_value_t = ObjectiveArg::Gain)]
-    objective: ObjectiveArg,
+    /// Question to answer, and of labels where rows record the quality of both answers [default:
+    /// the model's]
+    #[arg(long, value_enum)]
+    objective: Option<ObjectiveArg>,
     /// Rows to measure [default: held-out; all with --rows or --scored]
     #[arg(long, value_enum)]
     split: Option<Partition>,
@@ -98,9 +98,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(BadInput::new("no rows: pass --data FILE, or pipe rows in").into());
     }
     let target = args.target.as_deref();
-    let mut model = Model::load(args.model.as_deref(), target)?;
-    let previous =
-        args.compare.as_deref().map(|path| Model::load(Some(path), target)).transpose()?;
+    let mut model = Model::load(args.model.as_deref(), target, args.objective)?;
+    let previous = args
+        .compare
+        .as_deref()
+        .map(|path| Model::load(Some(path), target, args.objective))
+        .transpose()?;
     if args.rows {
         return write_rows(args, &model, previous.as_ref());
     }
@@ -131,21 +134,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The rows to measure.
-fn selection(args: &Args, default: Partition) -> Selection<'_> {
+fn selection<'a>(args: &'a Args, model: &Model, default: Partition) -> Selection<'a> {
     let models = args.target.clone().zip(args.strongest.clone());
     Selection {
         data: &args.data,
         strict: args.strictness.strict,
         partition: args.split.unwrap_or(default),
         models: models.map(|(cheap, strong)| ScoredModels { cheap, strong }),
-        rule: args.objective.into(),
+        objective: model.objective,
     }
 }
 
 fn write_rows(args: &Args, model: &Model, previous: Option<&Model>) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     score_rows(
-        &selection(args, Partition::All),
+        &selection(args, model, Partition::All),
         &classifiers(model, previous),
         |row, features| model.score(previous, row, features),
         |row, _, _| {
@@ -164,7 +167,7 @@ fn collect(
     let mut signal = (args.report.is_some() || args.plots.is_some()).then(SignalReader::default);
     let mut rows = Vec::new();
     let problems = score_rows(
-        &selection(args, Partition::HeldOut),
+        &selection(args, model, Partition::HeldOut),
         &classifiers(model, previous),
         |row, features| model.score(previous, row, features),
         |row, features, line| {

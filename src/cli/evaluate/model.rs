@@ -3,23 +3,31 @@
 use std::path::Path;
 
 use crate::cli::BadInput;
-use crate::cli::models::load;
-use pointsman_core::classifier::Classifier;
+use crate::cli::args::ObjectiveArg;
+use crate::cli::models::load_for;
+use pointsman_core::classifier::{Classifier, Objective};
 use pointsman_core::features::Features;
-use pointsman_lab::evaluate::{ScoredRow, Scorer, hand_rules};
+use pointsman_lab::evaluate::{ScoredRow, Scorer};
 use pointsman_lab::learn::Row;
 
 /// A model and what a report says about it.
 pub(super) struct Model {
     pub(super) classifier: Classifier,
+    /// What it is measured by.
+    pub(super) objective: Objective,
     /// Position of the target that is measured.
     target: usize,
     pub(super) scorer: Scorer,
 }
 
 impl Model {
-    pub(super) fn load(directory: Option<&Path>, name: Option<&str>) -> anyhow::Result<Model> {
-        let classifier = load(directory)?;
+    /// A model with its scores for an objective, or for its own.
+    pub(super) fn load(
+        directory: Option<&Path>,
+        name: Option<&str>,
+        asked: Option<ObjectiveArg>,
+    ) -> anyhow::Result<Model> {
+        let (classifier, objective) = load_for(directory, asked)?;
         let manifest = classifier.manifest();
         let target = match name {
             None => 0,
@@ -33,9 +41,9 @@ impl Model {
                 })?
             }
         };
-        let threshold = manifest.targets.get(target).map_or(0.5, |target| target.threshold);
+        let threshold = classifier.thresholds().get(target).copied().unwrap_or(0.5);
         let scorer = Scorer { version: manifest.version.clone(), threshold };
-        Ok(Model { classifier, target, scorer })
+        Ok(Model { classifier, objective, target, scorer })
     }
 
     /// A row under this model and, where there is one, the previous one.
@@ -47,7 +55,7 @@ impl Model {
     ) -> anyhow::Result<ScoredRow> {
         let of = |model: &Model| score(&model.classifier, model.target, row, features);
         let previous = previous.map(of).transpose()?;
-        Ok(ScoredRow { previous, ..scored(of(self)?, row, features) })
+        Ok(ScoredRow { previous, ..scored(of(self)?, row) })
     }
 }
 
@@ -64,7 +72,7 @@ pub(in crate::cli) fn score(
 }
 
 /// A row under a score, without a previous one.
-pub(in crate::cli) fn scored(score: f32, row: &Row, features: &Features) -> ScoredRow {
+pub(in crate::cli) fn scored(score: f32, row: &Row) -> ScoredRow {
     ScoredRow {
         id: row.id.clone(),
         source: row.source.clone(),
@@ -72,7 +80,7 @@ pub(in crate::cli) fn scored(score: f32, row: &Row, features: &Features) -> Scor
         cheap_ok: row.cheap_ok,
         cheap: row.cheap,
         strong: row.strong,
-        rules: hand_rules(features),
+        rules: row.rules,
         previous: None,
     }
 }

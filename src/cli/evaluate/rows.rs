@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::cli::args::Partition;
 use crate::cli::{BadInput, bytes_bar, dataset_error, open_error, report_problems, strict_error};
-use pointsman_core::classifier::Classifier;
+use pointsman_core::classifier::{Classifier, Objective};
 use pointsman_core::features::Features;
 use pointsman_lab::evaluate::ScoredRow;
 use pointsman_lab::files::{Lines, Problem, Problems};
-use pointsman_lab::learn::{LabelRule, ReadOptions, Row, ScoredModels, read_rows};
+use pointsman_lab::learn::{ReadOptions, Row, ScoredModels, read_rows};
 
 /// What rows to score.
 pub(in crate::cli) struct Selection<'a> {
@@ -16,7 +16,7 @@ pub(in crate::cli) struct Selection<'a> {
     pub(in crate::cli) strict: bool,
     pub(in crate::cli) partition: Partition,
     pub(in crate::cli) models: Option<ScoredModels>,
-    pub(in crate::cli) rule: LabelRule,
+    pub(in crate::cli) objective: Objective,
 }
 
 /// Calls `visit` with every row of a partition of the data, scored; returns what was wrong with
@@ -31,7 +31,7 @@ pub(in crate::cli) fn score_rows(
     let options = ReadOptions {
         strict,
         models: selection.models.clone(),
-        rule: selection.rule,
+        objective: selection.objective,
         trained_on: (partition == Partition::HeldOut)
             .then(|| classifiers.iter().flat_map(|classifier| trained_on(classifier)).collect()),
     };
@@ -63,9 +63,10 @@ pub(in crate::cli) fn score_rows(
 
 /// SHA-256 of the files that a model was trained on, by its manifest.
 fn trained_on(classifier: &Classifier) -> Vec<String> {
-    let files = classifier.manifest().training.get("data").and_then(|files| files.as_array());
+    let training = &classifier.manifest().training;
+    let files = ["data", "gain_data"].map(|name| training.get(name)?.as_array());
     let digest = |file: &serde_json::Value| file.get("sha256")?.as_str().map(str::to_owned);
-    files.into_iter().flatten().filter_map(digest).collect()
+    files.into_iter().flatten().flatten().filter_map(digest).collect()
 }
 
 /// Reads what `--rows` printed.

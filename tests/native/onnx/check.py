@@ -1,6 +1,6 @@
 """Checks an exported graph with ONNX's own checker and scores it with ONNX Runtime.
 
-usage: check.py MODEL.onnx FEATURES SCORES
+usage: check.py MODEL.onnx OUTPUT FEATURES SCORES
 
 FEATURES and SCORES are raw little-endian f32: feature vectors and the scores that the filter's
 engine gave them, one after the other. Prints the largest difference; exits 1 when it is over 1e-5.
@@ -15,21 +15,22 @@ import onnxruntime
 TOLERANCE = 1e-5
 
 
-def main(model_path, features_path, scores_path):
+def main(model_path, output, features_path, scores_path):
     model = onnx.load(model_path)
     onnx.checker.check_model(model, full_check=True)
     opset = {entry.domain: entry.version for entry in model.opset_import}
     assert set(opset) == {""}, f"only standard operators are allowed, found domains {opset}"
 
     session = onnxruntime.InferenceSession(model_path, providers=["CPUExecutionProvider"])
-    (source,), (output,) = session.get_inputs(), session.get_outputs()
-    assert source.name == "features" and output.name == "scores", (source.name, output.name)
-    width, targets = source.shape[1], output.shape[1]
+    (source,) = session.get_inputs()
+    shapes = {entry.name: entry.shape for entry in session.get_outputs()}
+    assert source.name == "features" and list(shapes)[0] == "scores", (source.name, shapes)
+    width, targets = source.shape[1], shapes[output][1]
     features = np.fromfile(features_path, dtype="<f4").reshape(-1, 1, width)
     expected = np.fromfile(scores_path, dtype="<f4").reshape(-1, targets)
     assert len(features) == len(expected) > 0, (len(features), len(expected))
 
-    scores = np.concatenate([session.run(["scores"], {"features": row})[0] for row in features])
+    scores = np.concatenate([session.run([output], {"features": row})[0] for row in features])
     difference = float(np.abs(scores - expected).max())
     print(f"{len(scores)} rows, largest difference {difference:.2e}")
     if not difference <= TOLERANCE:

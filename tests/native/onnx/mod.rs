@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pointsman_core::classifier::Classifier;
+use pointsman_core::classifier::{Classifier, Objective};
 use pointsman_core::features::{Features, extract};
 use pointsman_core::prompt::{ApiFormat, Prompt};
 use serde_json::{Value, json};
@@ -34,9 +34,11 @@ fn golden_features(golden: &str) -> Vec<Features> {
     golden.lines().map(features).collect()
 }
 
-fn check(python: &Path, model: &Path) {
+/// `objective` chooses the output, which goes by the name `output` in the graph.
+fn check(python: &Path, model: &Path, objective: Option<Objective>, output: &str) {
     let read = |name: &str| fs::read(model.join(name)).unwrap();
-    let classifier = Classifier::load(&read("model.onnx"), &read("manifest.json")).unwrap();
+    let classifier =
+        Classifier::load_for(&read("model.onnx"), &read("manifest.json"), objective).unwrap();
     let golden = String::from_utf8(read("golden.jsonl")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
@@ -50,7 +52,9 @@ fn check(python: &Path, model: &Path) {
     fs::write(&scores, outputs).unwrap();
     let run = Command::new(python)
         .arg(root().join("tests/native/onnx/check.py"))
-        .args([&model.join("model.onnx"), &features, &scores])
+        .arg(model.join("model.onnx"))
+        .arg(output)
+        .args([&features, &scores])
         .output()
         .unwrap();
     let talk = String::from_utf8_lossy(&run.stderr);
@@ -60,7 +64,8 @@ fn check(python: &Path, model: &Path) {
 #[test]
 fn the_shipped_model_scores_alike_in_onnx_runtime() {
     let Some(python) = python() else { return };
-    check(&python, &root().join("model"));
+    check(&python, &root().join("model"), Some(Objective::Satisfy), "scores");
+    check(&python, &root().join("model"), Some(Objective::Gain), "gain");
 }
 
 #[test]
@@ -83,12 +88,15 @@ fn every_algorithm_exports_a_valid_graph() {
         let model = dir.path().join(algorithm);
         assert_cmd::Command::cargo_bin("pointsman")
             .unwrap()
-            .args(["train", "--algorithm", algorithm, "--data"])
+            .args(["train", "--algorithm", algorithm, "--objective", "satisfy", "--data"])
+            .arg(&data)
+            .arg("--gain-data")
             .arg(&data)
             .arg("--out")
             .arg(&model)
             .assert()
             .success();
-        check(&python, &model);
+        check(&python, &model, None, "scores");
+        check(&python, &model, Some(Objective::Gain), "gain");
     }
 }

@@ -12,7 +12,9 @@ use super::model::Model;
 use super::provenance::{Provenance, TrainedTarget};
 use super::{card, to_onnx};
 use crate::files::replace_all;
-use pointsman_core::classifier::{Classifier, Manifest, ManifestTarget, ModelError, ScoreError};
+use pointsman_core::classifier::{
+    Classifier, Manifest, ManifestTarget, ModelError, Objective, ScoreError,
+};
 use pointsman_core::features::{self, extract};
 use pointsman_core::hex;
 use pointsman_core::prompt::{ApiFormat, Prompt, PromptError};
@@ -45,8 +47,10 @@ pub fn write_model(
     targets: &[TrainedTarget],
     provenance: &Provenance,
 ) -> Result<Manifest, BundleError> {
-    let models: Vec<Model> = targets.iter().map(|target| target.trained.model.clone()).collect();
-    let onnx = to_onnx(&models);
+    let models: Vec<&Model> = targets.iter().map(|target| &target.trained.model).collect();
+    let gain = targets.iter().filter_map(|target| target.gain.as_ref());
+    let gain: Vec<&Model> = gain.map(|trained| &trained.model).collect();
+    let onnx = to_onnx(&models, &gain);
     let manifest = Manifest {
         format: 1,
         version: hex::encode(&Sha256::digest(&onnx))[..12].to_owned(),
@@ -57,14 +61,19 @@ pub fn write_model(
             .map(|target| ManifestTarget {
                 name: target.name.clone(),
                 threshold: target.trained.threshold,
+                gain_threshold: target.gain.as_ref().map(|trained| trained.threshold),
             })
             .collect(),
+        objective: Some(provenance.objective),
         novelty: targets.first().map(|target| target.trained.novelty.clone()),
         training: training(targets, provenance),
     };
     let manifest_json = pretty(&manifest);
     let classifier = Classifier::load(&onnx, manifest_json.as_bytes())?;
-    let golden = golden(&classifier)?;
+    let of_gain = (!gain.is_empty())
+        .then(|| Classifier::load_for(&onnx, manifest_json.as_bytes(), Some(Objective::Gain)))
+        .transpose()?;
+    let golden = golden(&classifier, of_gain.as_ref())?;
     let card = card::render(&manifest, targets, provenance, onnx.len());
     let curve = learning_curve(targets);
     let mut files = vec![
@@ -85,11 +94,17 @@ fn training(targets: &[TrainedTarget], provenance: &Provenance) -> Value {
             "algorithm": target.trained.algorithm,
             "validation": target.trained.validation,
             "candidates": target.trained.candidates,
+            "gain": target.gain.as_ref().map(|trained| json!({
+                "algorithm": trained.algorithm,
+                "validation": trained.validation,
+                "candidates": trained.candidates,
+            })),
         })
     };
     json!({
         "seed": provenance.seed,
         "data": provenance.files,
+        "gain_data": provenance.gain_files,
         "initial": provenance.initial,
         "targets": targets.iter().map(target).collect::<Vec<_>>(),
     })
@@ -115,7 +130,7 @@ fn pretty(manifest: &Manifest) -> String {
 }
 
 /// The golden file: requests with features and scores of this very code.
-fn golden(classifier: &Classifier) -> Result<String, BundleError> {
+fn golden(classifier: &Classifier, of_gain: Option<&Classifier>) -> Result<String, BundleError> {
     let mut out = String::new();
     for line in GOLDEN_REQUESTS.lines() {
         let mut golden: Value = serde_json::from_str(line)
@@ -127,12 +142,16 @@ fn golden(classifier: &Classifier) -> Result<String, BundleError> {
         let features = extract(&prompt);
         let engineered: Vec<u8> =
             features.engineered().iter().flat_map(|v| v.to_le_bytes()).collect();
-        let scores = classifier
-            .scores(&features)
-            .map_err(|error: ScoreError| refuse(&id, error.to_string()))?;
+        let scores = |classifier: &Classifier| {
+            let scores = classifier.scores(&features);
+            scores.map_err(|error: ScoreError| refuse(&id, error.to_string()))
+        };
         golden["engineered"] = json!(BASE64.encode(engineered));
         golden["features_digest"] = json!(features.digest());
-        golden["scores"] = json!(scores);
+        golden["scores"] = json!(scores(classifier)?);
+        if let Some(of_gain) = of_gain {
+            golden["gain"] = json!(scores(of_gain)?);
+        }
         out += &format!("{golden}\n");
     }
     Ok(out)

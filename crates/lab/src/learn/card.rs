@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use super::curve::CurvePoint;
 use super::provenance::{Provenance, TrainedTarget};
 use super::scores::Metrics;
-use pointsman_core::classifier::Manifest;
+use super::train::Trained;
+use pointsman_core::classifier::{Manifest, Objective};
 use pointsman_core::features::{CHAR_BUCKETS, ENGINEERED, MEANING, WORD_BUCKETS};
 
 /// The card, in Markdown.
@@ -19,16 +21,28 @@ pub(super) fn render(
     let _ = write!(
         out,
         "# Model {version}\n\n\
-         Predicts whether the answer of a cheaper model to a prompt is good enough. A request goes \
-         to the cheapest target whose score reaches its threshold, and to the strongest when none \
-         does.\n\n\
+         Predicts {question}. A request goes to the cheapest target whose score reaches its \
+         threshold, and to the strongest when none does.\n\n\
          | | |\n|---|---|\n\
          | input | `features` f32[1, {length}]: {ENGINEERED} engineered, {MEANING} for what the \
          words are about, {WORD_BUCKETS} hashed word and {CHAR_BUCKETS} hashed character n-grams |\n\
-         | output | `scores` f32[1, {count}]: probability that the answer is good enough |\n\
+         | output | `scores` f32[1, {count}]: probability that it is |\n{second}\
          | feature schema | {schema} |\n\
          | file | ONNX opset 13, {bytes} bytes |\n\
          | seed | {seed} |\n",
+        question = match provenance.objective {
+            Objective::Satisfy =>
+                "whether the answer of a cheaper model to a prompt is good enough",
+            Objective::Gain => {
+                "whether the answer of a cheaper model to a prompt is as good as a stronger one's"
+            }
+        },
+        second = if targets.iter().any(|target| target.gain.is_some()) {
+            "| second output | `gain`, of the same shape: probability that the strongest model's \
+             answer would be no better; `policy.objective: gain` routes by it |\n"
+        } else {
+            ""
+        },
         version = manifest.version,
         length = manifest.features,
         count = targets.len(),
@@ -39,14 +53,17 @@ pub(super) fn render(
         let _ = writeln!(out, "| started from | model {initial} |");
     }
     out += "\n| target | algorithm | threshold |\n|---|---|---:|\n";
-    for TrainedTarget { name, trained, .. } in targets {
+    for TrainedTarget { name, trained, gain, .. } in targets {
         let _ = writeln!(out, "| {name} | {} | {:.3} |", trained.algorithm, trained.threshold);
+        if let Some(gain) = gain {
+            let _ = writeln!(out, "| {name}, gain | {} | {:.3} |", gain.algorithm, gain.threshold);
+        }
     }
     out += "\n## Data\n\n";
     out += "Chosen by cross-validation on the train rows, grouped by question, and fitted on all of \
             them.\n\n";
     out += "| file | train rows | validation rows | SHA-256 |\n|---|---:|---:|---|\n";
-    for file in provenance.files {
+    for file in provenance.files.iter().chain(provenance.gain_files) {
         let _ = writeln!(
             out,
             "| {} | {} | {} | `{:.16}…` |",
@@ -62,7 +79,16 @@ pub(super) fn render(
             gap between the two models that is recovered over all shares of strong calls. CPT: share \
             of strong calls that recovers that much of the gap.\n";
     for target in targets {
-        quality(&mut out, target, targets.len() > 1);
+        if targets.len() > 1 {
+            let _ = write!(out, "\n### {}\n", target.name);
+        }
+        quality(&mut out, &target.trained);
+        curve(&mut out, &target.learning_curve);
+        if let Some(gain) = &target.gain {
+            out += "\n### The gain\n\n\
+                    The second output, on rows that record the quality of both answers.\n";
+            quality(&mut out, gain);
+        }
     }
     out += "\n## Intended use\n\n\
             A first router between a cheap and a strong model, until there are labels of one's own \
@@ -79,11 +105,7 @@ pub(super) fn render(
     out
 }
 
-fn quality(out: &mut String, target: &TrainedTarget, several: bool) {
-    let trained = &target.trained;
-    if several {
-        let _ = write!(out, "\n### {}\n", target.name);
-    }
+fn quality(out: &mut String, trained: &Trained) {
     *out += "\n| router | rows | accuracy | AUROC | APGR | CPT 50 | CPT 80 |\n\
             |---|---:|---:|---:|---:|---:|---:|\n";
     *out += &row("this model", &trained.validation);
@@ -103,10 +125,13 @@ fn quality(out: &mut String, target: &TrainedTarget, several: bool) {
     for (source, metrics) in &trained.by_source {
         *out += &row(source, metrics);
     }
-    if !target.learning_curve.is_empty() {
+}
+
+fn curve(out: &mut String, points: &[CurvePoint]) {
+    if !points.is_empty() {
         *out += "\nLearning curve, the same plans on fewer train rows:\n\n\
                 | train rows | accuracy | AUROC | APGR |\n|---:|---:|---:|---:|\n";
-        for point in &target.learning_curve {
+        for point in points {
             let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.3}"));
             let _ = writeln!(
                 out,

@@ -43,7 +43,7 @@ pub fn learning_curve(
             ModelPart::Initial(initial) => Some(Arc::clone(initial)),
             _ => None,
         }),
-        head: &trained.model.head,
+        head: &trained.head,
         objective: trained.objective,
         seed: options.seed,
     };

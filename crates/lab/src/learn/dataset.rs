@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::line::{LabelRule, ScoredModels};
+use super::line::ScoredModels;
 use super::row::{Row, RowParser};
 use super::split::Split;
 use crate::files::{BadLine, Lines, Problems};
+use pointsman_core::classifier::Objective;
 use pointsman_core::features::Features;
 use pointsman_core::hex;
 
@@ -20,8 +21,8 @@ pub struct ReadOptions {
     pub strict: bool,
     /// Labels compare these models, where rows hold the scores of several.
     pub models: Option<ScoredModels>,
-    /// What a label is made of.
-    pub rule: LabelRule,
+    /// What the label of two recorded qualities answers.
+    pub objective: Objective,
     /// SHA-256 of the files that a model was trained on. To such a model, rows of any other file
     /// that name no split are test rows; without a model, all of them are split by their question.
     pub trained_on: Option<Vec<String>>,
@@ -75,7 +76,7 @@ pub fn read_rows(
     mut progress: impl FnMut(u64),
     mut visit: impl FnMut(Row, &Features, &[u8]),
 ) -> Result<Reading, DatasetError> {
-    let mut parser = RowParser::of(options.models.clone(), options.rule);
+    let mut parser = RowParser::of(options.models.clone(), options.objective);
     let mut reading = Reading { files: Vec::new(), problems: Problems::new(options.strict) };
     for path in paths {
         let io = |error| DatasetError::Io { file: path.display().to_string(), error };

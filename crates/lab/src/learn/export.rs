@@ -8,28 +8,45 @@ use super::trees::{Tree, Trees};
 use pointsman_core::features::{DENSE, LEN};
 
 /// Encodes the models of the non-strongest targets, cheapest first: input `features`
-/// `f32[1, LEN]`, output `scores` `f32[1, models]`.
+/// `f32[1, LEN]`, output `scores` `f32[1, models]`, and where there are models of the gain, an
+/// output `gain` of that shape from nodes of its own.
 ///
 /// A node costs time in the filter, however small its tensors are. So the head's
 /// weights and all last biases are folded into constants, the networks' first layers stand side by
 /// side in one product, and every product adds to the sum so far.
-pub fn to_onnx(models: &[Model]) -> Vec<u8> {
+pub fn to_onnx(models: &[&Model], gain: &[&Model]) -> Vec<u8> {
     let mut graph = Graph::default();
+    let mut outputs = vec![(SCORES, models.len())];
+    scores(&mut graph, models, "", SCORES);
+    if !gain.is_empty() {
+        scores(&mut graph, gain, GAIN_PREFIX, GAIN);
+        outputs.push((GAIN, gain.len()));
+    }
+    graph.encode(("features", LEN), &outputs)
+}
+
+/// The outputs of a model.
+pub(super) const SCORES: &str = "scores";
+pub(super) const GAIN: &str = "gain";
+/// Put before the names of what only the output [`GAIN`] needs.
+pub(super) const GAIN_PREFIX: &str = "gain_";
+
+fn scores(graph: &mut Graph, models: &[&Model], prefix: &str, output: &str) {
     let several = models.len() > 1;
     let mut logits = Vec::new();
     for (k, model) in models.iter().enumerate() {
-        graph.prefix(if several { format!("target{k}_") } else { String::new() });
-        logits.push(logit(&mut graph, model));
+        let target = if several { format!("target{k}_") } else { String::new() };
+        graph.prefix(format!("{prefix}{target}"));
+        logits.push(logit(graph, model));
     }
+    graph.prefix(prefix.to_owned());
+    let logits: Vec<&str> = logits.iter().map(String::as_str).collect();
+    let logit = match logits.as_slice() {
+        [logit] => (*logit).to_owned(),
+        several => graph.concat("logits", several),
+    };
     graph.prefix(String::new());
-    if several {
-        let logits: Vec<&str> = logits.iter().map(String::as_str).collect();
-        let all = graph.concat("logits", &logits);
-        graph.node("Sigmoid", "scores", &[&all]);
-    } else if let Some(logit) = logits.first() {
-        graph.node("Sigmoid", "scores", &[logit]);
-    }
-    graph.encode(("features", LEN), ("scores", models.len()))
+    graph.node("Sigmoid", output, &[&logit]);
 }
 
 /// The logit of one model, `f32[1, 1]`.
@@ -103,7 +120,7 @@ fn add_networks(
     let bag = side_by_side(networks.iter().map(|net| &net.hashed));
     let mut padded = vec![0.0; DENSE * bag.columns];
     padded.extend(bag.values);
-    let bag = graph.floats("hashed_weights", &[LEN, bag.columns], &padded);
+    let bag = graph.halves("hashed_weights", &[LEN, bag.columns], &padded);
     let all = graph.node("Gemm", "hidden", &["features", &bag, &own]);
     let mut start = 0;
     for (k, net) in networks.iter().enumerate() {
@@ -163,7 +180,7 @@ fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32, logit: &str)
     let thresholds = graph.floats(&format!("{name}_cuts"), &[1, splits.len()], &thresholds);
     let powers = graph.floats(&format!("{name}_powers"), &[1, depth], &powers);
     let starts = graph.floats(&format!("{name}_starts"), &[1, count], &starts);
-    let table = graph.floats(&format!("{name}_leaves"), &[1, table.len()], &table);
+    let table = graph.halves(&format!("{name}_leaves"), &[1, table.len()], &table);
 
     let values = graph.gather(&format!("{name}_values"), "features", &columns, 1);
     let above = graph.node("Less", &format!("{name}_above"), &[&thresholds, &values]);

@@ -30,6 +30,7 @@ pub(super) fn rows(n: usize, label: impl Fn(bool, bool) -> bool) -> Vec<Row> {
             cheap_ok,
             cheap: f32::from(u8::from(cheap_ok)),
             strong: 1.0,
+            rules: 1.0,
             weight: 1.0,
             auxiliary_models: BTreeMap::new(),
             soft_label: None,

@@ -1,7 +1,10 @@
 //! Building blocks of an ONNX graph: standard operators of opset 13.
 
+use half::f16;
 use tract_onnx::pb;
-use tract_onnx::pb::tensor_proto::DataType::{self, Float as FLOAT, Int64 as INT64};
+use tract_onnx::pb::tensor_proto::DataType::{
+    self, Float as FLOAT, Float16 as FLOAT16, Int64 as INT64,
+};
 
 /// Opset and IR version of the files that are written.
 const OPSET: i64 = 13;
@@ -51,6 +54,13 @@ impl Graph {
     pub fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.initializer(name, dims, FLOAT, raw)
+    }
+
+    /// A constant `f32` tensor whose values are half floats, kept as such.
+    pub fn halves(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+        let raw = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        let halves = self.initializer(&format!("{name}_half"), dims, FLOAT16, raw);
+        self.cast_float(name, &halves)
     }
 
     /// A constant `i64` tensor of rank 1.
@@ -143,9 +153,9 @@ impl Graph {
         self.node("Clip", name, &[input, &low, &high])
     }
 
-    /// The finished model, encoded. `input` is `f32[1, features]`; `output` names a node of shape
+    /// The finished model, encoded. `input` is `f32[1, features]`; `outputs` name nodes of shape
     /// `f32[1, scores]`.
-    pub fn encode(self, input: (&str, usize), output: (&str, usize)) -> Vec<u8> {
+    pub fn encode(self, input: (&str, usize), outputs: &[(&str, usize)]) -> Vec<u8> {
         let model = pb::ModelProto {
             ir_version: IR_VERSION,
             opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: OPSET }],
@@ -155,7 +165,7 @@ impl Graph {
                 node: self.nodes,
                 initializer: self.initializers,
                 input: vec![value_info(input.0, input.1)],
-                output: vec![value_info(output.0, output.1)],
+                output: outputs.iter().map(|output| value_info(output.0, output.1)).collect(),
                 ..Default::default()
             }),
             ..Default::default()

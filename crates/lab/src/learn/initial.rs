@@ -2,6 +2,7 @@
 
 use tract_onnx::pb;
 
+use super::export::{GAIN, GAIN_PREFIX, SCORES};
 use super::sparse::SparseFeatures;
 use pointsman_core::classifier::{Classifier, ModelError};
 use pointsman_core::features::Features;
@@ -45,7 +46,11 @@ impl Initial {
             return Err(refuse("was started from another model; start from that one"));
         }
         let input = graph.input.first().map(|input| input.name.clone()).unwrap_or_default();
-        let output = graph.node.pop_if(|node| node.op_type == "Sigmoid" && node.name == "scores");
+        // What answers another question is no part of the start.
+        let of_gain = |name: &str| name == GAIN || name.starts_with(GAIN_PREFIX);
+        graph.node.retain(|node| !of_gain(&node.name));
+        graph.initializer.retain(|tensor| !of_gain(&tensor.name));
+        let output = graph.node.pop_if(|node| node.op_type == "Sigmoid" && node.name == SCORES);
         if output.is_none() || graph.node.is_empty() || input != "features" {
             return Err(refuse("was not written by pointsman train"));
         }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::reject::Reject;
 use super::split::Split;
+use pointsman_core::classifier::Objective;
 use pointsman_core::prompt::ApiFormat;
 
 /// The fields of both layouts: the dataset row, and the flat columns of public routing data.
@@ -130,27 +131,13 @@ impl DatasetLine<'_> {
     }
 }
 
-/// Which of two questions a label answers, where a row holds the outcomes of both models.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LabelRule {
-    /// Would the strong answer be better?
-    #[default]
-    Gain,
-    /// Is the cheap answer good enough, whatever the strong one is like?
-    Satisfy,
-}
-
-/// Quality from which on an answer satisfies.
-const SATISFIES: f64 = 0.5;
-
-impl LabelRule {
-    /// The label of two recorded qualities.
-    fn cheap_ok(self, cheap: f64, strong: f64) -> bool {
-        match self {
-            LabelRule::Gain => cheap >= strong,
-            LabelRule::Satisfy => cheap >= SATISFIES,
-        }
+/// The label that two recorded qualities make for an objective.
+fn is_cheap_ok(objective: Objective, cheap: f64, strong: f64) -> bool {
+    /// Quality from which on an answer is good enough.
+    const SATISFIES: f64 = 0.5;
+    match objective {
+        Objective::Gain => cheap >= strong,
+        Objective::Satisfy => cheap >= SATISFIES,
     }
 }
 
@@ -163,7 +150,7 @@ pub struct ScoredModels {
 }
 
 /// The label and the qualities of both answers; what is missing follows from what is there.
-pub(super) fn labels(line: &DatasetLine, rule: LabelRule) -> Result<(bool, f32, f32), Reject> {
+pub(super) fn labels(line: &DatasetLine, objective: Objective) -> Result<(bool, f32, f32), Reject> {
     let label = line.label.as_ref();
     let strong = line.score("strong").or(line.strong);
     let cheap = line.score("cheap").or(line.cheap);
@@ -172,8 +159,8 @@ pub(super) fn labels(line: &DatasetLine, rule: LabelRule) -> Result<(bool, f32, 
     let cheap_ok = match (flag, cheap, strong) {
         // A label of an evaluator or a reader is about the cheap answer alone already; a column of
         // public data compares both.
-        (Some(flag), _, _) if rule == LabelRule::Gain || label.is_some() => flag,
-        (_, Some(cheap), Some(strong)) => rule.cheap_ok(cheap, strong),
+        (Some(flag), _, _) if objective == Objective::Gain || label.is_some() => flag,
+        (_, Some(cheap), Some(strong)) => is_cheap_ok(objective, cheap, strong),
         (Some(flag), _, _) => flag,
         _ => return Err(Reject::NoLabel),
     };
@@ -186,14 +173,14 @@ pub(super) fn labels(line: &DatasetLine, rule: LabelRule) -> Result<(bool, f32, 
 pub(super) fn compared(
     line: &DatasetLine,
     models: &ScoredModels,
-    rule: LabelRule,
+    objective: Objective,
 ) -> Result<(bool, f32, f32), Reject> {
     let score = |model: &String| {
         let score = line.score(model).ok_or_else(|| Reject::NoScore(model.clone()))?;
         in_range("scores", score, 0.0, 1.0, "0..=1")
     };
     let (cheap, strong) = (score(&models.cheap)?, score(&models.strong)?);
-    Ok((rule.cheap_ok(cheap.into(), strong.into()), cheap, strong))
+    Ok((is_cheap_ok(objective, cheap.into(), strong.into()), cheap, strong))
 }
 
 pub(super) fn in_range(

@@ -53,7 +53,7 @@ pub use error::TrainError;
 pub use export::to_onnx;
 pub use group::group_id;
 pub use initial::{Initial, InitialError};
-pub use line::{LabelRule, ScoredModels};
+pub use line::ScoredModels;
 pub use model::{Head, Model, ModelPart};
 pub use network::{Network, NetworkOptions};
 pub use objective::Objective;

@@ -9,6 +9,7 @@ use super::row::Row;
 use super::scaler::Scaler;
 use super::sparse::SparseFeatures;
 use super::trees::Trees;
+use half::f16;
 use pointsman_core::stats::logistic::{self, Example};
 use pointsman_core::stats::sigmoid_f32;
 
@@ -59,11 +60,36 @@ impl Model {
         self.parts.iter().map(|part| part.logit(features, &self.scaler)).collect()
     }
 
+    /// Puts the head's weights into the parts where that costs nothing, and rounds what a file
+    /// keeps as half floats, so that this model scores exactly as the file does.
+    pub(super) fn round(&mut self) {
+        for (part, weight) in self.parts.iter_mut().zip(&mut self.head.weights) {
+            match part {
+                ModelPart::Network(network) => {
+                    if network.rest.is_empty() {
+                        network.scale(std::mem::replace(weight, 1.0));
+                    }
+                    network.hashed.values.iter_mut().for_each(half);
+                }
+                ModelPart::Trees(trees) => {
+                    trees.scale(std::mem::replace(weight, 1.0));
+                    trees.trees.iter_mut().flat_map(|tree| &mut tree.leaves).for_each(half);
+                }
+                ModelPart::Initial(_) => {}
+            }
+        }
+    }
+
     /// Probability that the cheap answer is good enough, as the exported graph gives it within
     /// 1e-5.
     pub fn score(&self, features: &SparseFeatures) -> f32 {
         self.head.score(&self.logits(features))
     }
+}
+
+/// Rounds to the nearest half float.
+fn half(value: &mut f32) {
+    *value = f16::from_f32(*value).to_f32();
 }
 
 impl Head {

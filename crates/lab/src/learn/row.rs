@@ -6,13 +6,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::json;
 
 use super::group;
-use super::line::{self, DatasetLine, LabelRule, ScoredModels};
+use super::line::{self, DatasetLine, ScoredModels};
 use super::objective::gain;
 use super::reject::Reject;
 use super::scores::ScoredOutcome;
 use super::soft_label::SoftLabel;
 use super::sparse::SparseFeatures;
 use super::split::Split;
+use crate::rules::hand_rules;
+use pointsman_core::classifier::Objective;
 use pointsman_core::features::{Features, extract_into, hash64};
 use pointsman_core::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt};
 
@@ -32,6 +34,8 @@ pub struct Row {
     pub cheap: f32,
     /// Quality of the strong model's answer, 0..=1.
     pub strong: f32,
+    /// Score of the shipped rules: see [`hand_rules`].
+    pub rules: f32,
     /// How much the row counts in fitting; 1 unless the row says otherwise.
     pub weight: f32,
     /// Scores of models other than these two, 0..=1, by name.
@@ -65,16 +69,16 @@ pub fn body_of(line: &[u8]) -> Option<(ApiFormat, Vec<u8>)> {
 pub struct RowParser {
     features: Features,
     models: Option<ScoredModels>,
-    rule: LabelRule,
+    objective: Objective,
     /// Digests, because there may be hundreds of millions of IDs.
     seen: HashSet<u64>,
 }
 
 impl RowParser {
-    /// Labels rows by a rule, from two named models instead of `cheap` and `strong` where there are
+    /// Labels rows for an objective, from two named models instead of `cheap` and `strong` where there are
     /// names.
-    pub(super) fn of(models: Option<ScoredModels>, rule: LabelRule) -> Self {
-        RowParser { models, rule, ..RowParser::default() }
+    pub(super) fn of(models: Option<ScoredModels>, objective: Objective) -> Self {
+        RowParser { models, objective, ..RowParser::default() }
     }
 
     /// Parses one line. `position` names the row when it carries no `id`, `unsplit` is its split
@@ -86,15 +90,15 @@ impl RowParser {
         unsplit: Option<Split>,
     ) -> Result<Row, Reject> {
         let line = DatasetLine::read(line)?;
-        let of_prompt = self.read_prompt(&line)?;
+        let (of_prompt, rules) = self.read_prompt(&line)?;
         let source = line.source.as_deref().unwrap_or_default();
         let group_id = match &line.pair {
             Some(pair) => hash64(&[source.as_bytes(), pair.as_bytes()]),
             None => of_prompt,
         };
         let (cheap_ok, cheap, strong) = match &self.models {
-            Some(models) => line::compared(&line, models, self.rule)?,
-            None => line::labels(&line, self.rule)?,
+            Some(models) => line::compared(&line, models, self.objective)?,
+            None => line::labels(&line, self.objective)?,
         };
         let weight = line::in_range("weight", line.weight.unwrap_or(1.0), 0.0, 1e6, "0..=1e6")?;
         Ok(Row {
@@ -111,6 +115,7 @@ impl RowParser {
             cheap_ok,
             cheap,
             strong,
+            rules,
             weight,
         })
     }
@@ -135,8 +140,9 @@ impl RowParser {
         &self.features
     }
 
-    /// Fills `self.features` from the row's text; returns the group of the text.
-    fn read_prompt(&mut self, line: &DatasetLine) -> Result<u64, Reject> {
+    /// Fills `self.features` from the row's text; returns the group of the text, and its score
+    /// under the shipped rules.
+    fn read_prompt(&mut self, line: &DatasetLine) -> Result<(u64, f32), Reject> {
         match (line.request, &line.prompt) {
             (Some(request), _) => {
                 let format = line.format(request)?;
@@ -145,17 +151,17 @@ impl RowParser {
                 let mut body = request[..request.len().min(MAX_BODY_BYTES)].to_vec();
                 let prompt = Prompt::parse(format, &mut body, truncated)
                     .map_err(|error| Reject::Request { format, error })?;
-                extract_into(&prompt, &mut self.features);
-                Ok(group::prompt_group(&prompt))
+                Ok(self.read(&prompt))
             }
             (None, Some(text)) if text.trim().is_empty() => Err(Reject::EmptyPrompt),
-            (None, Some(text)) => {
-                let prompt = Prompt::from_text(cut(text, MAX_BODY_BYTES));
-                extract_into(&prompt, &mut self.features);
-                Ok(group::prompt_group(&prompt))
-            }
+            (None, Some(text)) => Ok(self.read(&Prompt::from_text(cut(text, MAX_BODY_BYTES)))),
             (None, None) => Err(Reject::NoText),
         }
+    }
+
+    fn read(&mut self, prompt: &Prompt) -> (u64, f32) {
+        extract_into(prompt, &mut self.features);
+        (group::prompt_group(prompt), hand_rules(prompt, &self.features))
     }
 }
 
@@ -217,18 +223,20 @@ mod tests {
 
     #[test]
     fn an_answer_that_satisfies_may_still_be_worse() {
-        let parse = |line: &str, rule| {
-            RowParser::of(None, rule).parse(line.as_bytes(), "f:1", None).map(|row| row.cheap_ok)
+        let parse = |line: &str, objective| {
+            RowParser::of(None, objective)
+                .parse(line.as_bytes(), "f:1", None)
+                .map(|row| row.cheap_ok)
         };
         let both = r#"{"prompt":"hi","cheap":0.6,"strong":1,"cheap_ok":0}"#;
-        assert_eq!(parse(both, LabelRule::Gain), Ok(false));
-        assert_eq!(parse(both, LabelRule::Satisfy), Ok(true));
+        assert_eq!(parse(both, Objective::Gain), Ok(false));
+        assert_eq!(parse(both, Objective::Satisfy), Ok(true));
         let neither = r#"{"prompt":"hi","cheap":0,"strong":0}"#;
-        assert_eq!(parse(neither, LabelRule::Gain), Ok(true));
-        assert_eq!(parse(neither, LabelRule::Satisfy), Ok(false));
+        assert_eq!(parse(neither, Objective::Gain), Ok(true));
+        assert_eq!(parse(neither, Objective::Satisfy), Ok(false));
         let read = r#"{"prompt":"hi","scores":{"cheap":0.55,"strong":1},
             "label":{"cheap_ok":false,"quality":0.55,"evaluator":"judged"}}"#;
-        assert_eq!(parse(read, LabelRule::Satisfy), Ok(false));
+        assert_eq!(parse(read, Objective::Satisfy), Ok(false));
     }
 
     #[test]
@@ -250,7 +258,7 @@ mod tests {
         let line = br#"{"prompt":"hi","scores":{"small":0.5,"large":1},"models":{"medium":1}}"#;
         let parse = |cheap: &str| {
             let models = ScoredModels { cheap: cheap.to_owned(), strong: "large".to_owned() };
-            RowParser::of(Some(models), LabelRule::Gain)
+            RowParser::of(Some(models), Objective::Gain)
                 .parse(line, "f:1", None)
                 .map(|row| (row.cheap_ok, row.cheap))
         };

@@ -23,7 +23,7 @@ use pointsman_core::classifier::Novelty;
 use pointsman_core::features::ENGINEERED;
 
 /// What is asked of training.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TrainOptions {
     pub algorithm: Algorithm,
     pub seed: u64,
@@ -42,6 +42,8 @@ pub struct Trained {
     pub objective: Objective,
     /// How each part was fitted.
     pub plans: Vec<TrainingPlan>,
+    /// How cross-validation combined them.
+    pub head: Head,
     /// Threshold of highest accuracy on validation rows.
     pub threshold: f32,
     /// Where the train rows lie.
@@ -148,13 +150,15 @@ pub fn train(
         objective: chosen.objective,
         seed: options.seed,
     };
-    let model = recipe.fit(rows, &fitted, &train, &val)?;
+    let mut model = recipe.fit(rows, &fitted, &train, &val)?;
+    model.round();
     let outcomes = outcomes(&model, rows, &val);
     let threshold = scores::best_threshold(&outcomes);
     Ok(Trained {
         algorithm: chosen.kind,
         objective: chosen.objective,
         plans: chosen.plans,
+        head: chosen.head,
         threshold,
         novelty: novelty(&model.scaler, rows, &val),
         candidates,

@@ -54,6 +54,12 @@ pub struct Trees {
 }
 
 impl Trees {
+    /// Multiplies the logit.
+    pub(super) fn scale(&mut self, factor: f32) {
+        let leaves = self.trees.iter_mut().flat_map(|tree| &mut tree.leaves);
+        leaves.chain([&mut self.bias]).for_each(|value| *value *= factor);
+    }
+
     /// Log-odds that the cheap answer is good enough.
     pub fn logit(&self, dense: &[f32], buckets: &[(u32, f32)]) -> f32 {
         let value = |feature: usize| match feature.checked_sub(DENSE) {
