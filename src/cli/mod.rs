@@ -34,6 +34,7 @@ mod features;
 mod import;
 mod label;
 mod models;
+mod report;
 mod schema;
 mod serve;
 mod shutdown;
@@ -59,6 +60,7 @@ enum Command {
     Import(import::Args),
     Serve(Box<serve::Args>),
     Estimate(estimate::Args),
+    Report(report::Args),
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
     Schema(schema::Args),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
         Command::Estimate(args) => estimate::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Cache(args) => cache::run(*args),

@@ -21,5 +21,6 @@ mod from_log;
 mod fuzz;
 mod label;
 mod onnx;
+mod report;
 mod simulate;
 mod train;
