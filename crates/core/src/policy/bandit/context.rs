@@ -14,6 +14,8 @@ pub const MAX_DIMENSIONS: usize = 64;
 const CLIP: f32 = 4.0;
 /// Log-odds are taken of probabilities within this distance from 0 and 1.
 const EDGE: f32 = 0.02;
+/// What compilers may make of the same sum in different ways.
+const ROUNDING: f32 = 1e-4;
 /// Raised whenever the same features and scores give another context.
 const VERSION: u32 = 1;
 
@@ -82,6 +84,21 @@ impl Context {
         features::digest_of(text.as_bytes())
     }
 
+    /// Whether [`Context::of`] could have computed these numbers: their count, the bias, scores that
+    /// are probabilities, the log-odds of just these scores, features within the clipping bound.
+    pub fn admits(&self, context: &[f32]) -> bool {
+        let Some((&bias, rest)) = context.split_first() else { return false };
+        let Some((scores, features)) = rest.split_at_checked(2 * self.scored) else { return false };
+        let (pairs, _) = scores.as_chunks::<2>();
+        let of_a_score = |[score, log_odds]: &[f32; 2]| {
+            (0.0..=1.0).contains(score) && (log_odds - half_log_odds(*score)).abs() <= ROUNDING
+        };
+        bias == 1.0
+            && features.len() == self.columns.len()
+            && pairs.iter().all(of_a_score)
+            && features.iter().all(|value| value.abs() <= CLIP)
+    }
+
     /// The context of a prompt: `f32[dimensions]`. `scores` has one probability per scored target.
     pub fn of(&self, features: &Features, scores: &[f32]) -> Vec<f32> {
         self.of_engineered(features.engineered(), scores)
@@ -93,9 +110,8 @@ impl Context {
         context.push(1.0);
         for target in 0..self.scored {
             let score = scores.get(target).copied().unwrap_or(0.5);
-            let inner = score.clamp(EDGE, 1.0 - EDGE);
             context.push(score);
-            context.push(0.5 * libm::logf(inner / (1.0 - inner)));
+            context.push(half_log_odds(score));
         }
         for &(position, centre, factor) in &self.columns {
             let value = engineered.get(position).copied().unwrap_or_default();
@@ -105,10 +121,49 @@ impl Context {
     }
 }
 
+fn half_log_odds(score: f32) -> f32 {
+    let inner = score.clamp(EDGE, 1.0 - EDGE);
+    0.5 * libm::logf(inner / (1.0 - inner))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::config::TARGETS;
+
+    proptest! {
+        #[test]
+        fn what_is_computed_is_admitted_and_one_impossible_number_is_not(
+            engineered in prop::collection::vec(-50.0_f32..50.0, 0..features::ENGINEERED),
+            scores in prop::collection::vec(0.0_f32..=1.0, 1..4),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let context = Context::new(scores.len() + 1);
+            let mut values = context.of_engineered(&engineered, &scores);
+            prop_assert!(context.admits(&values));
+            prop_assert!(!Context::new(scores.len() + 2).admits(&values));
+            prop_assert!(!context.admits(&values[1..]));
+            let place = place.index(values.len());
+            for wrong in [f32::NAN, f32::INFINITY, 1000.0, -4.001, 4.001] {
+                values[place] = wrong;
+                prop_assert!(!context.admits(&values), "{place}: {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bias_a_score_and_its_log_odds_belong_together() {
+        let context = Context::new(2);
+        let possible = context.of_engineered(&[], &[0.75]);
+        for (place, wrong) in [(0, 0.0), (0, 1.001), (1, -0.1), (1, 0.5), (2, 0.0), (2, 1.9)] {
+            let mut values = possible.clone();
+            values[place] = wrong;
+            assert!(!context.admits(&values), "{place}: {wrong}");
+        }
+        assert!(!context.admits(&[]));
+    }
 
     #[test]
     fn every_column_is_a_feature_and_the_context_stays_compact() {

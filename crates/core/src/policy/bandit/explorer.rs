@@ -48,6 +48,21 @@ impl Explorer {
         }
     }
 
+    /// The least probability of a target that is drawn, among `targets` whose values differ by `gap`
+    /// at most; 0 when there is no such bound.
+    pub fn least_propensity(&self, targets: usize, gap: f64) -> f64 {
+        let count = targets as f64;
+        match *self {
+            // The best target alone is ever drawn.
+            Explorer::EpsilonGreedy { epsilon: 0.0 } | Explorer::LinUcb { epsilon: 0.0, .. } => 1.0,
+            Explorer::EpsilonGreedy { epsilon }
+            | Explorer::LinUcb { epsilon, .. }
+            | Explorer::Thompson { epsilon, .. } => epsilon / count,
+            Explorer::Softmax { temperature } => libm::exp(-gap / temperature) / count,
+            Explorer::SquareCb { gamma } => 1.0 / (count + gamma * gap),
+        }
+    }
+
     /// Whether it needs the values' standard errors.
     pub fn needs_spread(&self) -> bool {
         matches!(self, Explorer::Thompson { .. } | Explorer::LinUcb { .. })
@@ -226,6 +241,22 @@ mod tests {
         let parts = [(-2.0_f64).exp(), 1.0, (-1.0_f64).exp()];
         let sum: f64 = parts.iter().sum();
         near(&soft.probabilities(&values, &all), &parts.map(|part| part / sum));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_drawn_has_at_least_the_least_propensity(
+            values in prop::collection::vec(0.0_f64..1.0, 2..5),
+            uniform in 0.0_f64..1.0,
+        ) {
+            let greedy = Explorer::EpsilonGreedy { epsilon: 0.0 };
+            for explorer in ALL.into_iter().chain([greedy]) {
+                let shares = explorer.probabilities(&spreads(&values), &vec![true; values.len()]);
+                let drawn = draw(&shares, uniform).unwrap();
+                let least = explorer.least_propensity(values.len(), 1.0);
+                prop_assert!(least > 0.0 && shares[drawn] >= least - 1e-12, "{explorer:?}");
+            }
+        }
     }
 
     #[test]
