@@ -56,7 +56,8 @@ pub fn difference<'s>(
             differing += usize::from(preferred == Some(sample.target) && preferred != best(&old));
             let penalty = f64::from(snapshot.penalties[sample.target]);
             let residual = f64::from(sample.reward) - penalty - predicted[sample.target].value;
-            let weight = (new[sample.target] - old[sample.target]) / sample.propensity;
+            // Bounded as in fitting: one improbable draw must not hold up, or push, a policy.
+            let weight = (new[sample.target] - old[sample.target]) * sample.weight();
             let shift: f64 =
                 new.iter().zip(&old).zip(&predicted).map(|((n, o), q)| (n - o) * q.value).sum();
             shift + weight * residual
@@ -67,4 +68,42 @@ pub fn difference<'s>(
     }
     let (mean, error) = mean_and_error(gains.iter().copied());
     Difference { n: gains.len(), differing, mean, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bandit::{ControllerOptions, Learners, Prior};
+    use pointsman_core::policy::bandit::{Context, EVERYTHING};
+
+    #[test]
+    fn one_improbable_draw_neither_holds_up_nor_pushes_a_policy() {
+        let targets = vec!["cheap".to_owned(), "strong".to_owned()];
+        let options = ControllerOptions::new(targets, vec![0.0, 0.2]);
+        let learners = Learners::new(options, Prior::warm(&[0.5], &[0.0, 0.2]), &[]);
+        let snapshot = learners.snapshot();
+        let champion = &snapshot.components[0];
+        let mut challenger = champion.clone();
+        challenger.weights.swap(0, 1);
+        let sample = |k: u16, reward: f32| Sample {
+            context: Context::new(2).of_engineered(&[], &[f32::from(k % 100) / 100.0]),
+            target: usize::from(k.is_multiple_of(2)),
+            propensity: 0.5,
+            reward,
+            segment: EVERYTHING,
+        };
+        let mut samples: Vec<Sample> =
+            (0..4000).map(|k| sample(k, f32::from(u8::from(k % 3 == 0)))).collect();
+        let of = |samples: &[Sample]| {
+            difference(samples.iter(), snapshot, &challenger, champion, champion)
+        };
+        let before = of(&samples);
+        for (target, reward) in [(0, 0.0), (0, 1.0), (1, 0.0), (1, 1.0)] {
+            samples.push(Sample { target, propensity: 1e-30, ..sample(0, reward) });
+            let after = of(&samples);
+            samples.pop();
+            assert!((after.mean - before.mean).abs() < 0.05, "{before:?} {after:?}");
+            assert!(after.error < 3.0 * before.error, "{before:?} {after:?}");
+        }
+    }
 }
