@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman_control_plane::bandit::{Controller, ControllerOptions, Prior};
+use pointsman_control_plane::bandit::{Controller, ControllerOptions, Prior, Sample};
 use pointsman_core::config::Config;
 use pointsman_core::control_plane::{Buffer, Live, Signer};
 use pointsman_core::features::{self, Features};
@@ -140,8 +140,12 @@ fn bandit(criterion: &mut Criterion) {
         let mut options = ControllerOptions::new(targets, vec![0.008, 0.2]);
         options.explorer = explorer;
         let mut controller = Controller::new(options, Prior::warm(&[0.6], &[0.008, 0.2]));
+        let context = Live::new(2, minute).context(&decided).unwrap();
+        let sample =
+            Sample { context, target: 0, propensity: 0.5, reward: 1.0, segment: EVERYTHING };
+        controller.observe(sample, true);
         // With a canary: the most that a snapshot of the control plane holds.
-        controller.promote();
+        assert!(controller.promote());
         let mut live = Live::new(2, minute);
         live.replace(controller.snapshot().clone(), now);
         group.bench_function(BenchmarkId::new("bandit", name), |bencher| {

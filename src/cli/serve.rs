@@ -147,9 +147,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         report!("listening on http://{address}/");
     };
     serve(&options, shutdown::requested, ready).map_err(|error| match error {
-        ServeError::State { .. } | ServeError::Redis(_) | ServeError::Listen { .. } => {
-            BadInput::new(error).into()
-        }
+        ServeError::State { error: ref cause, .. } => match cause.hint() {
+            Some(hint) => BadInput::new(&error).hint(hint).into(),
+            None => BadInput::new(&error).into(),
+        },
+        ServeError::Redis(_) | ServeError::Listen { .. } => BadInput::new(error).into(),
         error => error.into(),
     })
 }

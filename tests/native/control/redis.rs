@@ -195,6 +195,10 @@ fn every_replica_serves_the_same_policy_and_takes_orders() {
     };
     rejoined("1");
     assert_eq!(planes[1].post("/v1/rollback", "").0, 409, "no policy to roll back");
+    assert_eq!(planes[1].post("/v1/promote", "").0, 409, "nothing to promote");
+    planes[0].accepted("/v1/decisions", &decision(1, 0, 0.9, 0.7));
+    planes[1].accepted("/v1/feedback", &feedback(1, 1.0));
+    planes[0].wait_for("it is learnt", |status: &Value| status["samples"] == 1);
     assert_eq!(planes[1].post("/v1/promote", "").0, 200);
     rejoined("3");
     assert_eq!(planes[0].post("/v1/rollback", "").0, 200);

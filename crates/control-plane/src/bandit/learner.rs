@@ -198,7 +198,8 @@ impl Statistics {
             .collect()
     }
 
-    /// The inverse of [`Statistics::to_bytes`]; `None` for bytes of another shape.
+    /// The inverse of [`Statistics::to_bytes`]; `None` for bytes of another shape or with numbers
+    /// that are not finite.
     pub fn from_bytes(bytes: &[u8], targets: usize, dimensions: usize) -> Option<Self> {
         let mut statistics = Statistics::new(targets, dimensions);
         let (words, []) = bytes.as_chunks::<8>() else { return None };
@@ -206,7 +207,7 @@ impl Statistics {
         let mut read = 0;
         for (number, word) in numbers.zip(words) {
             *number = f64::from_le_bytes(*word);
-            read += 1;
+            read += usize::from(number.is_finite());
         }
         let expected = targets * (packed_len(dimensions) + dimensions + 2);
         (read == expected && words.len() == expected).then_some(statistics)

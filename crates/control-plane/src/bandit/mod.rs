@@ -21,7 +21,7 @@ mod sample;
 mod triangle;
 
 pub use change::{Change, ChangeDetector};
-pub use controller::{Controller, ControllerOptions, Event, EventKind, Stage};
+pub use controller::{Controller, ControllerOptions, Event, EventKind, RestoreError, Stage};
 pub use estimate::{Estimate, Estimates, LEAST_SAMPLES, Overlap, estimate};
 pub use gate::{Difference, difference};
 pub use learner::{Prior, Statistics};

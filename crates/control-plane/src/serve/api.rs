@@ -21,6 +21,7 @@ use super::journal::{Counts, Handle, Job, Post};
 use super::learning::{Command, Learner};
 use super::line::{self, Reject, Stored};
 use super::options::Options;
+use super::rules::Rules;
 use super::status::Shared;
 use pointsman_core::control_plane::Signer;
 
@@ -36,7 +37,7 @@ pub struct Api {
 struct Inner {
     signer: Signer,
     token: String,
-    targets: Vec<String>,
+    rules: Rules,
     shared: Arc<Shared>,
     writer: Handle,
     learner: Learner,
@@ -55,7 +56,7 @@ impl Api {
         let inner = Inner {
             signer,
             token: options.token.clone(),
-            targets: options.learners.options().targets.clone(),
+            rules: Rules::new(&options.learners),
             shared,
             writer,
             learner,
@@ -171,8 +172,7 @@ fn json(counts: &Counts) -> Response {
 }
 
 async fn decisions(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
-    api.take(&headers, &body, |inner, text| line::decision(text, &inner.signer, &inner.targets))
-        .await
+    api.take(&headers, &body, |inner, text| line::decision(text, &inner.signer, &inner.rules)).await
 }
 
 async fn feedback(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {

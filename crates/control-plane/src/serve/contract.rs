@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::redis::streams::StreamRangeReply;
 use ::redis::{Connection, cmd};
-use pointsman_core::policy::bandit::{EVERYTHING, SegmentId, segment_id};
+use pointsman_core::policy::bandit::{Context, EVERYTHING, SegmentId, segment_id};
 use pointsman_testkit::redis::Redis;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -16,11 +16,11 @@ use super::file::attribution::Attribution;
 use super::file::store::Store;
 use super::file::writer::FileJournal;
 use super::journal::{Counts, Journal, Receipt};
-use super::layout::decode_updates;
 use super::learning::{self, Task};
 use super::line::{Decision, Rank, Stored};
 use super::redis::journal::RedisJournal;
-use super::redis::{Server, UPDATES};
+use super::redis::{Server, UPDATES, updates_of};
+use super::rules::Rules;
 use super::status::Shared;
 use crate::bandit::{ControllerOptions, Learners, Prior, Sample, Update};
 
@@ -57,10 +57,15 @@ fn learners() -> Learners {
     Learners::new(ControllerOptions::new(targets, vec![0.0, 0.2]), Prior::cold(2), &[])
 }
 
+fn rules() -> Rules {
+    Rules::new(&learners())
+}
+
 fn file(path: &std::path::Path, window: Duration) -> Subject<'static, FileJournal> {
-    let shared = Arc::new(Shared::new(&learners()));
+    let shared = Arc::new(Shared::new(&learners(), Box::new(|_| {})));
     let (learner, tasks): (_, Receiver<Task>) = learning::channel();
-    let (store, attribution) = (Store::open(path).unwrap(), Attribution::new(window, 1000));
+    let store = Store::open(path, &rules()).unwrap();
+    let attribution = Attribution::new(window, 1000);
     let journal = FileJournal { store, attribution, learner, shared };
     let updates = move || {
         let of = |task| match task {
@@ -83,17 +88,21 @@ fn take_updates(connection: &mut Connection) -> Vec<Update> {
     let page: StreamRangeReply =
         cmd("XRANGE").arg(UPDATES).arg("-").arg("+").query(connection).unwrap();
     cmd("XTRIM").arg(UPDATES).arg("MAXLEN").arg(0).exec(connection).unwrap();
-    let bytes = |entry: &::redis::streams::StreamId| entry.get::<Vec<u8>>("l").unwrap();
-    page.ids.iter().flat_map(|entry| decode_updates(&bytes(entry)).unwrap()).collect()
+    page.ids.iter().flat_map(|entry| updates_of(entry, &rules()).unwrap()).collect()
 }
 
-fn made(target: u8, context: &[f32], segment: SegmentId) -> Decision {
-    let context = context.into();
-    Decision { target, drawn: true, explored: false, propensity: 0.25, context, segment }
+/// The context of a score.
+fn context(score: f32) -> Box<[f32]> {
+    Context::new(2).of_engineered(&[], &[score]).into()
+}
+
+fn made(target: u8, context: Box<[f32]>, segment: SegmentId) -> Decision {
+    let drawn = !context.is_empty();
+    Decision { target, drawn, explored: false, propensity: 0.25, context, segment }
 }
 
 fn decision(id: u8) -> Stored {
-    Stored::Decision { id: [id; 16], decision: made(1, &[1.0, -0.5], segment_id("tenant-a")) }
+    Stored::Decision { id: [id; 16], decision: made(1, context(0.7), segment_id("tenant-a")) }
 }
 
 fn reward(id: u8, reward: f32, rank: Rank) -> Stored {
@@ -105,7 +114,7 @@ fn explicit(id: u8, of: f32) -> Stored {
 }
 
 fn sample(reward: f32) -> Sample {
-    made(1, &[1.0, -0.5], segment_id("tenant-a")).sample(reward)
+    made(1, context(0.7), segment_id("tenant-a")).sample(reward)
 }
 
 fn learn(reward: f32) -> Update {
@@ -148,7 +157,7 @@ fn contract<J: Journal<Error: std::fmt::Debug>>(mut store: Subject<J>) {
     assert_eq!(store.updates(), [learn(0.0)]);
 
     // A decision without a context teaches nothing.
-    let bare = Stored::Decision { id: [5; 16], decision: made(0, &[], EVERYTHING) };
+    let bare = Stored::Decision { id: [5; 16], decision: made(0, [].into(), EVERYTHING) };
     assert_eq!(store.counts(&[bare, explicit(5, 1.0)]), [("accepted", 2)]);
     assert_eq!(store.updates(), []);
 
@@ -211,12 +220,14 @@ fn flush(server: &Redis) {
 fn any_line() -> impl Strategy<Value = Stored> {
     let id = (0..6_u8).prop_map(|id| [id; 16]);
     let rank = prop::sample::select(vec![Rank::Implicit, Rank::AskedAgain, Rank::Explicit]);
-    let context = prop::collection::vec(-4.0_f32..4.0, 0..4);
-    let decision = (0..2_u8, any::<(bool, bool)>(), 0.01_f32..=1.0, context, any::<SegmentId>());
+    let score = prop::option::of(0.0_f32..=1.0);
+    let decision = (0..2_u8, any::<(bool, bool)>(), 0.01_f32..=1.0, score, any::<SegmentId>());
     prop_oneof![
         (id.clone(), decision).prop_map(|(id, it)| {
-            let (target, (drawn, explored), propensity, context, segment) = it;
-            let context = context.into();
+            let (target, (drawn, explored), propensity, score, segment) = it;
+            let drawn = drawn && score.is_some();
+            let explored = explored && drawn;
+            let context = score.map(context).unwrap_or_default();
             let decision = Decision { target, drawn, explored, propensity, context, segment };
             Stored::Decision { id, decision }
         }),

@@ -14,6 +14,7 @@ use pointsman_core::control_plane::DecisionId;
 use pointsman_core::policy::bandit::SegmentId;
 
 use super::line::{Decision, Rank, Stored};
+use super::rules::Rules;
 use crate::bandit::Update;
 
 /// Kinds of lines: kind, ID, then a decision or an outcome.
@@ -58,8 +59,23 @@ fn encode_decision(decision: &Decision, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&segment.to_le_bytes());
 }
 
-/// The inverse of [`encode_lines`]; `None` for bytes that it cannot have written.
-pub fn decode_lines(bytes: &[u8]) -> Option<Vec<Stored>> {
+/// The inverse of [`encode_lines`]; `None` for bytes that it cannot have written, and for lines that
+/// the door would not have let in.
+pub fn decode_lines(bytes: &[u8], rules: &Rules) -> Option<Vec<Stored>> {
+    let batch = read_lines(bytes)?;
+    batch.iter().all(|line| is_possible(line, rules)).then_some(batch)
+}
+
+/// Whether a line can have come through the door.
+pub fn is_possible(line: &Stored, rules: &Rules) -> bool {
+    match line {
+        Stored::Decision { decision, .. } => rules.are_met(decision),
+        Stored::Feedback { reward, .. } => (0.0..=1.0).contains(reward),
+    }
+}
+
+/// The lines of a batch, whatever their numbers.
+pub fn read_lines(bytes: &[u8]) -> Option<Vec<Stored>> {
     let mut bytes = Reader(bytes);
     let mut batch = Vec::new();
     while !bytes.0.is_empty() {
@@ -77,13 +93,18 @@ pub fn decode_lines(bytes: &[u8]) -> Option<Vec<Stored>> {
     Some(batch)
 }
 
-/// The updates of an entry of the stream; `None` for bytes that the script cannot have written.
-pub fn decode_updates(bytes: &[u8]) -> Option<Vec<Update>> {
+/// The updates of an entry of the stream; `None` for bytes that the script cannot have written, and
+/// for decisions and rewards that cannot be.
+pub fn decode_updates(bytes: &[u8], rules: &Rules) -> Option<Vec<Update>> {
     let mut bytes = Reader(bytes);
     let mut updates = Vec::new();
     while !bytes.0.is_empty() {
         let kind = bytes.byte()?;
         let (before, reward, decision) = (bytes.float()?, bytes.float()?, bytes.decision()?);
+        let possible = [before, reward].iter().all(|reward| (0.0..=1.0).contains(reward));
+        if !possible || !rules.are_met(&decision) {
+            return None;
+        }
         updates.push(match kind {
             LEARN => Update::Learn { sample: decision.sample(reward), drawn: decision.drawn },
             CORRECT => Update::Correct { sample: decision.sample(before), reward },
@@ -128,7 +149,8 @@ mod tests {
 
     use super::*;
     use crate::bandit::Sample;
-    use pointsman_core::policy::bandit::segment_id;
+    use crate::serve::rules::tests::rules;
+    use pointsman_core::policy::bandit::{Context, Explorer, segment_id};
 
     fn decision() -> Decision {
         Decision {
@@ -136,9 +158,13 @@ mod tests {
             drawn: true,
             explored: true,
             propensity: 0.25,
-            context: [1.0, -0.5].into(),
+            context: Context::new(2).of_engineered(&[], &[0.3]).into(),
             segment: segment_id("tenant-a"),
         }
+    }
+
+    fn two_targets() -> Rules {
+        rules(Explorer::SquareCb { gamma: 1000.0 }, 0.1)
     }
 
     #[test]
@@ -148,9 +174,10 @@ mod tests {
             Stored::Feedback { id: [2; 16], reward: 0.75, rank: Rank::AskedAgain, cache_id: None },
         ];
         let bytes = encode_lines(&batch);
-        assert_eq!(decode_lines(&bytes), Some(batch));
+        let rules = two_targets();
+        assert_eq!(decode_lines(&bytes, &rules), Some(batch));
         for end in 1..bytes.len() {
-            let part = decode_lines(&bytes[..end]);
+            let part = decode_lines(&bytes[..end], &rules);
             assert!(part.is_none_or(|part| part.len() == 1), "{end}");
         }
     }
@@ -163,23 +190,56 @@ mod tests {
         }
         bytes.extend([1, 3]);
         bytes.extend(0.25_f32.to_le_bytes());
-        bytes.push(1);
-        bytes.extend(2.0_f32.to_le_bytes());
+        let context = decision().context.to_vec();
+        bytes.push(context.len() as u8);
+        bytes.extend(context.iter().flat_map(|value| value.to_le_bytes()));
         bytes.extend(7_u64.to_le_bytes());
-        let sample =
-            Sample { context: vec![2.0], target: 1, propensity: 0.25, reward: 0.5, segment: 7 };
+        let sample = Sample { context, target: 1, propensity: 0.25, reward: 0.5, segment: 7 };
+        let rules = two_targets();
         let learn = Update::Learn { sample: sample.clone(), drawn: true };
-        assert_eq!(decode_updates(&bytes), Some(vec![learn.clone()]));
+        assert_eq!(decode_updates(&bytes, &rules), Some(vec![learn.clone()]));
         for end in 1..bytes.len() {
-            assert_eq!(decode_updates(&bytes[..end]), None, "{end}");
+            assert_eq!(decode_updates(&bytes[..end], &rules), None, "{end}");
         }
         let mut correct = bytes.clone();
         correct[0] = 2;
         let before = Sample { reward: 0.0, ..sample };
         let both = [bytes, correct].concat();
         let correct = Update::Correct { sample: before, reward: 0.5 };
-        assert_eq!(decode_updates(&both), Some(vec![learn, correct]));
-        assert_eq!(decode_updates(&[]), Some(Vec::new()));
+        assert_eq!(decode_updates(&both, &rules), Some(vec![learn, correct]));
+        assert_eq!(decode_updates(&[], &rules), Some(Vec::new()));
+    }
+
+    #[test]
+    fn numbers_that_the_door_refuses_are_refused_when_they_are_read_back() {
+        let rules = two_targets();
+        let possible = |reward| {
+            let lines = [
+                Stored::Decision { id: [1; 16], decision: decision() },
+                Stored::Feedback { id: [1; 16], reward, rank: Rank::Explicit, cache_id: None },
+            ];
+            (
+                decode_lines(&encode_lines(&lines), &rules).is_some(),
+                read_lines(&encode_lines(&lines)),
+            )
+        };
+        assert!(possible(1.0).0);
+        for reward in [6.8e37, -0.1, 1.001, f32::NAN, f32::INFINITY] {
+            let (whole, read) = possible(reward);
+            assert!(!whole && read.is_some(), "{reward}");
+        }
+        let change = |change: &dyn Fn(&mut Decision)| {
+            let mut decision = decision();
+            change(&mut decision);
+            let line = encode_lines(&[Stored::Decision { id: [1; 16], decision }]);
+            let update = [&[LEARN][..], &[0; 8], &line[17..]].concat();
+            (decode_lines(&line, &rules).is_some(), decode_updates(&update, &rules).is_some())
+        };
+        assert_eq!(change(&|_| {}), (true, true));
+        assert_eq!(change(&|it| it.target = 7), (false, false));
+        assert_eq!(change(&|it| it.propensity = 0.0), (false, false));
+        assert_eq!(change(&|it| it.context[0] = f32::INFINITY), (false, false));
+        assert_eq!(change(&|it| it.context[5] = 100.0), (false, false));
     }
 
     /// Fields in order, each with its bytes; the last one is as long as its record.
@@ -257,9 +317,9 @@ mod tests {
         assert_eq!(field(decision, "decision", "target"), [1]);
         assert_eq!(field(decision, "decision", "flags"), [DRAWN | EXPLORED]);
         assert_eq!(field(decision, "decision", "propensity"), 0.25_f32.to_le_bytes());
-        assert_eq!(field(decision, "decision", "length"), [2]);
+        assert_eq!(field(decision, "decision", "length"), [25]);
         let rest = &decision[bounds("decision", "context and segment").0 - 1..];
-        assert_eq!(rest.len(), 2 * 4 + 8);
+        assert_eq!(rest.len(), 25 * 4 + 8);
         let rank = Rank::Explicit;
         let line = encode_lines(&[Stored::Feedback { id, reward: 0.5, rank, cache_id: None }]);
         let outcome = &line[bounds("line", "decision or outcome").0 - 1..];

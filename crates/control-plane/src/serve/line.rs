@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::rules::Rules;
 use crate::bandit::Sample;
 use pointsman_core::control_plane::{DecisionId, Signer};
 use pointsman_core::packed::unpack;
-use pointsman_core::policy::bandit::{MAX_DIMENSIONS, SegmentId, segment_id};
+use pointsman_core::policy::bandit::{SegmentId, segment_id};
 use pointsman_core::reason::{Reason, Source};
 
 /// One thing that happened.
@@ -37,7 +38,8 @@ pub struct Decision {
     pub explored: bool,
     /// In (0, 1].
     pub propensity: f32,
-    /// At most [`MAX_DIMENSIONS`] finite numbers; empty when the classifier was not asked.
+    /// What [`pointsman_core::policy::bandit::Context`] computes; empty when the classifier was not
+    /// asked.
     pub context: Box<[f32]>,
     pub segment: SegmentId,
 }
@@ -90,7 +92,7 @@ pub enum Reject {
     Malformed,
     #[error("the ID is not signed with our key")]
     Forged,
-    #[error("unknown target, or a number or context out of range")]
+    #[error("unknown target, or a reward, propensity or context that cannot be")]
     Invalid,
 }
 
@@ -128,19 +130,15 @@ struct FeedbackLine<'l> {
 /// # Errors
 ///
 /// Why it is refused.
-pub fn decision(line: &[u8], signer: &Signer, targets: &[String]) -> Result<Stored, Reject> {
+pub fn decision(line: &[u8], signer: &Signer, rules: &Rules) -> Result<Stored, Reject> {
     let line: DecisionLine = serde_json::from_slice(line).map_err(|_| Reject::Malformed)?;
     let id = signer.verify(&line.decision_id).ok_or(Reject::Forged)?;
-    let target = targets.iter().position(|name| *name == line.target).ok_or(Reject::Invalid)?;
+    let mut names = rules.targets.iter();
+    let target = names.position(|name| *name == line.target).ok_or(Reject::Invalid)?;
     let context = match &line.context {
         Some(packed) => unpack(packed).ok_or(Reject::Invalid)?,
         None => Vec::new(),
     };
-    let finite = context.iter().all(|value| value.is_finite());
-    let propensity_holds = line.propensity > 0.0 && line.propensity <= 1.0;
-    if !finite || context.len() > MAX_DIMENSIONS || !propensity_holds {
-        return Err(Reject::Invalid);
-    }
     let decision = Decision {
         target: u8::try_from(target).map_err(|_| Reject::Invalid)?,
         drawn: line.source == Source::Bandit.name(),
@@ -149,6 +147,9 @@ pub fn decision(line: &[u8], signer: &Signer, targets: &[String]) -> Result<Stor
         context: context.into(),
         segment: segment_id(line.policy.as_deref().unwrap_or_default()),
     };
+    if !rules.admit(&decision) {
+        return Err(Reject::Invalid);
+    }
     Ok(Stored::Decision { id, decision })
 }
 
@@ -180,7 +181,9 @@ fn cache_id(digits: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::rules::tests::rules;
     use pointsman_core::packed::pack;
+    use pointsman_core::policy::bandit::{Context, Explorer};
 
     fn signer() -> Signer {
         Signer::new("a shared secret").unwrap()
@@ -190,14 +193,15 @@ mod tests {
     fn invalid_lines_are_refused_by_kind() {
         let signer = signer();
         let id = signer.sign(&[7; 16]);
-        let targets = ["cheap".to_owned(), "strong".to_owned()];
+        let rules = rules(Explorer::SquareCb { gamma: 1000.0 }, 0.1);
         let line = |id: &str, target: &str, propensity: &str, context: &str| {
             let text = format!(
                 r#"{{"decision_id":"{id}","target":"{target}","source":"bandit","reason":"bandit_best","propensity":{propensity},"context":"{context}","ts":1}}"#
             );
-            decision(text.as_bytes(), &signer, &targets)
+            decision(text.as_bytes(), &signer, &rules)
         };
-        let context = pack(&[1.0, 2.0]);
+        let possible = Context::new(2).of_engineered(&[], &[0.25]);
+        let context = pack(&possible);
         assert!(line(&id, "cheap", "0.5", &context).is_ok());
         assert_eq!(line(&id.replace('.', ".0"), "cheap", "0.5", &context), Err(Reject::Forged));
         assert_eq!(line(&id, "other", "0.5", &context), Err(Reject::Invalid));
@@ -205,7 +209,15 @@ mod tests {
         assert_eq!(line(&id, "cheap", "1.5", &context), Err(Reject::Invalid));
         assert_eq!(line(&id, "cheap", "0.5", "AAA"), Err(Reject::Invalid));
         assert_eq!(line(&id, "cheap", "0.5", &pack(&[f32::NAN])), Err(Reject::Invalid));
-        assert_eq!(decision(b"{", &signer, &targets), Err(Reject::Malformed));
+        assert_eq!(line(&id, "cheap", "1e-30", &context), Err(Reject::Invalid));
+        assert_eq!(line(&id, "cheap", "0.5", &pack(&possible[..3])), Err(Reject::Invalid));
+        assert_eq!(line(&id, "cheap", "0.5", ""), Err(Reject::Invalid), "drawn by nothing");
+        for place in 0..possible.len() {
+            let mut poisoned = possible.clone();
+            poisoned[place] = 1000.0;
+            assert_eq!(line(&id, "cheap", "0.5", &pack(&poisoned)), Err(Reject::Invalid));
+        }
+        assert_eq!(decision(b"{", &signer, &rules), Err(Reject::Malformed));
         let reward = |reward: &str| {
             feedback(format!(r#"{{"decision_id":"{id}","reward":{reward}}}"#).as_bytes(), &signer)
         };

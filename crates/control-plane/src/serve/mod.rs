@@ -26,6 +26,7 @@ mod line;
 mod metrics;
 mod options;
 mod redis;
+mod rules;
 mod status;
 mod threads;
 
@@ -67,7 +68,7 @@ pub fn serve<F: Future<Output = ()> + Send + 'static>(
     ready: impl FnOnce(SocketAddr, Option<String>),
 ) -> Result<(), ServeError> {
     let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
-    let shared = Arc::new(status::Shared::new(&options.learners));
+    let shared = Arc::new(status::Shared::new(&options.learners, Box::new(|_| {})));
     let caches = caches::Caches::start(&options.caches, &shared);
     let Threads { writer, learner, running } = match &options.state {
         State::File(path) => file::start(path, options, &shared, caches)

@@ -1,6 +1,6 @@
 //! What the threads publish: the snapshot, counters, the recent past.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -68,9 +68,25 @@ pub struct Status {
     pub totals: Bucket,
     pub recent: VecDeque<Bucket>,
     pub events: VecDeque<Dated>,
-    /// A warning about the store.
+    /// All warnings, one after the other.
     pub warning: Option<String>,
+    #[serde(skip)]
+    warnings: BTreeMap<Topic, String>,
 }
+
+/// What a warning is about: of each topic, the last one stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// The store forgets, or has left something out.
+    Store,
+    /// No policy is made of what is learnt.
+    Lead,
+    /// Updates that could not be read.
+    Updates,
+}
+
+/// Takes warnings for the operator.
+type Report = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Length of a bucket, and how many are kept: two hours.
 pub const BUCKET_MS: u64 = 10_000;
@@ -85,11 +101,12 @@ pub struct Shared {
     refused: Mutex<Counts>,
     /// Of this process alone: each replica forwards the rewards that it took.
     pub forwarded: Forwarded,
+    report: Report,
 }
 
 impl Shared {
-    /// Before any traffic.
-    pub fn new(learners: &Learners) -> Self {
+    /// Before any traffic. Each new warning is reported.
+    pub fn new(learners: &Learners, report: Report) -> Self {
         let options = learners.options();
         let shared = Shared {
             published: RwLock::new(Arc::new(Published {
@@ -109,9 +126,11 @@ impl Shared {
                 recent: VecDeque::new(),
                 events: VecDeque::new(),
                 warning: None,
+                warnings: BTreeMap::new(),
             }),
             refused: Mutex::default(),
             forwarded: Forwarded::default(),
+            report,
         };
         shared.publish(learners);
         shared
@@ -183,13 +202,32 @@ impl Shared {
     }
 
     /// Warns the operator, on the dashboard and on standard error.
-    pub fn warn(&self, warning: String) {
-        self.lock().warning = Some(warning);
+    pub fn warn(&self, topic: Topic, warning: String) {
+        let before = self.set_warning(topic, Some(warning.clone()));
+        if before.as_ref() != Some(&warning) {
+            (self.report)(&warning);
+        }
     }
 
-    /// The warning for the operator.
+    /// All warnings for the operator.
     pub fn warning(&self) -> Option<String> {
         self.lock().warning.clone()
+    }
+
+    /// What a warning was about is over.
+    pub fn settle(&self, topic: Topic) {
+        self.set_warning(topic, None);
+    }
+
+    fn set_warning(&self, topic: Topic, warning: Option<String>) -> Option<String> {
+        let mut status = self.lock();
+        let before = match warning {
+            Some(warning) => status.warnings.insert(topic, warning),
+            None => status.warnings.remove(&topic),
+        };
+        let all: Vec<&str> = status.warnings.values().map(String::as_str).collect();
+        status.warning = (!all.is_empty()).then(|| all.join("; "));
+        before
     }
 
     /// Start of the last known bucket, in milliseconds since the Unix epoch.

@@ -3,6 +3,7 @@
 mod promotion;
 mod saved;
 
+pub use saved::RestoreError;
 pub(super) use saved::Saved;
 
 use std::collections::VecDeque;

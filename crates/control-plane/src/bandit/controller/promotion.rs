@@ -112,8 +112,12 @@ impl Controller {
             Snapshot { version: self.versions.to_string(), components, ..self.snapshot.clone() };
     }
 
-    /// Promotes by hand: the canary to all traffic, or else the candidate to a canary.
-    pub fn promote(&mut self) {
+    /// Promotes by hand: the canary to all traffic, or else the candidate to a canary. `false` when
+    /// there is no canary, and nothing was learnt that the policy in force does not know.
+    pub fn promote(&mut self) -> bool {
+        if self.canary.is_none() && !self.has_candidate() {
+            return false;
+        }
         if let Some(canary) = self.canary.take() {
             let version = canary.version.clone();
             self.previous = Some(std::mem::replace(&mut self.current, canary));
@@ -122,6 +126,14 @@ impl Controller {
         } else {
             self.advance(None);
         }
+        true
+    }
+
+    fn has_candidate(&mut self) -> bool {
+        let same = |model: &Component, current: &Component| {
+            model.weights == current.weights && model.factors == current.factors
+        };
+        self.learn() && self.seen > 0 && !same(&self.model, &self.current)
     }
 
     /// Rolls back by hand: the canary ends, or else the policy before returns. `false` when there

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use super::attribution::Attribution;
 use super::store::{Store, StoreError};
 use crate::bandit::{Learners, Update};
-use crate::serve::clock::now_ms;
 use crate::serve::journal::{Checkpoint, Counts, Handle, Job};
 use crate::serve::learning::{Learner, Task, channel};
+use crate::serve::rules::Rules;
 use crate::serve::status::Shared;
 
 /// Time between two looks at what was learnt: half of what may pass until a snapshot is out.
@@ -26,24 +26,29 @@ pub struct Resumed {
     pub sequence: i64,
 }
 
-/// Resumes where the state file ends: the checkpoint, and the log since.
+/// Resumes where the state file ends: the checkpoint, and everything in the log since. Attribution
+/// goes by the times at which batches arrived, however long ago that is: what was acknowledged
+/// counts.
 ///
 /// # Errors
 ///
 /// When the file cannot be read or belongs to another policy.
 pub fn resume(
     mut learners: Learners,
-    store: &Store,
+    store: &mut Store,
+    rules: &Rules,
     attribution: &mut Attribution,
 ) -> Result<Resumed, StoreError> {
-    let mut sequence = 0;
-    if let Some((saved, state)) = store.saved()? {
-        learners.restore(&state).ok_or(StoreError::OtherPolicy)?;
-        sequence = saved;
+    let (mut sequence, state) = store.saved()?;
+    if state.is_empty() {
+        // From now on the file says what policy its log is for.
+        store.save(sequence, &learners.save())?;
+    } else {
+        learners.restore(&state)?;
     }
     let learnt = sequence;
     let mut counts = Counts::default();
-    store.replay(now_ms().saturating_sub(attribution.window_ms()), |batch| {
+    store.replay(rules, |batch| {
         sequence = sequence.max(batch.sequence);
         for line in &batch.lines {
             let Some(update) = attribution.take(line, batch.at_ms, &mut counts) else { continue };

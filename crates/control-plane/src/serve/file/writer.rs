@@ -79,13 +79,14 @@ impl Writer {
             self.work(jobs);
             if cleaned.elapsed() > CLEAN {
                 cleaned = Instant::now();
-                let oldest = now_ms().saturating_sub(self.journal.attribution.window_ms());
+                let window = self.journal.attribution.window_ms();
                 // A log that is too long costs space, and loses nothing.
-                let _ = self.journal.store.forget(oldest);
+                let _ = self.journal.store.forget(window);
             }
             if stop {
                 self.journal.learner.finish();
                 self.save_last(receiver);
+                self.journal.store.close();
                 return;
             }
         }

@@ -97,7 +97,8 @@ for i = 4, #ARGV do
 end
 
 if #out > 0 then
-  redis.call('XADD', updates, '*', 'l', table.concat(out))
+  local bytes = table.concat(out)
+  redis.call('XADD', updates, '*', 'l', bytes, 'c', redis.sha1hex(bytes))
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 
 use redis::streams::{StreamId, StreamRangeReply};
-use redis::{Connection, RedisResult, Script, cmd};
+use redis::{Connection, RedisError, RedisResult, Script, cmd};
 
 use super::sums::Sums;
-use super::{ANSWERS, EVENTS, GROUP, LEADER, ORDERS, SNAPSHOT, STATE, SUMS, TOTALS, UPDATES};
-use crate::bandit::{Learners, Sample, Update};
+use super::{
+    ANSWERS, EVENTS, GROUP, LEADER, ORDERS, SNAPSHOT, STATE, SUMS, TOTALS, UPDATES, updates_of,
+};
+use crate::bandit::{Learners, RestoreError, Sample, Update};
 use crate::serve::clock::now_ms;
-use crate::serve::layout::decode_updates;
 use crate::serve::learning::Command;
+use crate::serve::rules::Rules;
 use crate::serve::status::Dated;
 
 /// Entries of one look at the stream.
@@ -18,8 +20,20 @@ const ENTRIES: usize = 256;
 /// Sums of one step.
 const STEP: isize = 512;
 
+/// Why a replica does not take over.
+#[derive(Debug, thiserror::Error)]
+pub enum LeadError {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error("{STATE}: {0}")]
+    State(#[from] RestoreError),
+    #[error("{STATE} is missing, and {SNAPSHOT} is not")]
+    NoState,
+}
+
 pub struct Leader {
     learners: Learners,
+    rules: Rules,
     /// The last entry that was looked at.
     last: String,
     /// Entries of the window with the number of their samples, and all of these.
@@ -30,13 +44,21 @@ pub struct Leader {
 
 impl Leader {
     /// Takes over from the leader before: its state, and the window from the stream.
-    pub fn begin(connection: &mut Connection, mut learners: Learners) -> RedisResult<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer, or the state cannot be taken over. To begin with nothing
+    /// learnt would overwrite it.
+    pub fn begin(connection: &mut Connection, mut learners: Learners) -> Result<Self, LeadError> {
         let state: Option<Vec<u8>> = cmd("GET").arg(STATE).query(connection)?;
-        if let Some(state) = state {
-            // The policy is ours, so a state that cannot be restored is another version's: start
-            // again.
-            let _ = learners.restore(&state);
+        match state {
+            Some(state) => learners.restore(&state)?,
+            None if cmd("EXISTS").arg(SNAPSHOT).query(connection)? => {
+                return Err(LeadError::NoState);
+            }
+            None => {}
         }
+        let rules = Rules::new(&learners);
         let mut pages: Vec<StreamId> = Vec::new();
         let mut end = "+".to_owned();
         let mut samples = 0;
@@ -46,18 +68,19 @@ impl Leader {
             let page: StreamRangeReply = read.query(connection)?;
             let Some(oldest) = page.ids.last() else { break };
             end = format!("({}", oldest.id);
-            samples += page.ids.iter().map(|entry| drawn(entry).len()).sum::<usize>();
+            samples += page.ids.iter().map(|entry| drawn(entry, &rules).len()).sum::<usize>();
             pages.extend(page.ids);
         }
         let mut leader = Leader {
             learners,
+            rules,
             last: "0-0".to_owned(),
             window: VecDeque::new(),
             samples: 0,
             publish: Script::new(include_str!("publish.lua")),
         };
         for entry in pages.into_iter().rev() {
-            let samples = drawn(&entry);
+            let samples = drawn(&entry, &leader.rules);
             leader.keep(entry.id, samples.len());
             samples.into_iter().for_each(|sample| leader.learners.remember(sample));
         }
@@ -124,7 +147,8 @@ impl Leader {
             let page: StreamRangeReply = read.query(connection)?;
             let last = page.ids.len() < ENTRIES;
             for entry in page.ids {
-                let updates = updates(&entry);
+                // What cannot be read is reported by the replica that sums it up.
+                let updates = updates_of(&entry, &self.rules).unwrap_or_default();
                 let drawn =
                     updates.iter().filter(|it| matches!(it, Update::Learn { drawn: true, .. }));
                 self.keep(entry.id, drawn.count());
@@ -155,16 +179,11 @@ impl Leader {
     }
 }
 
-fn updates(entry: &StreamId) -> Vec<Update> {
-    let bytes: Vec<u8> = entry.get("l").unwrap_or_default();
-    decode_updates(&bytes).unwrap_or_default()
-}
-
 /// The samples of an entry that the bandit drew.
-fn drawn(entry: &StreamId) -> Vec<Sample> {
+fn drawn(entry: &StreamId, rules: &Rules) -> Vec<Sample> {
     let of = |update| match update {
         Update::Learn { sample, drawn: true } => Some(sample),
         _ => None,
     };
-    updates(entry).into_iter().filter_map(of).collect()
+    updates_of(entry, rules).unwrap_or_default().into_iter().filter_map(of).collect()
 }

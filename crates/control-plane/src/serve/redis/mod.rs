@@ -20,17 +20,21 @@ mod sums;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::streams::StreamId;
 use redis::{Client, Connection, RedisError, RedisResult, cmd};
+use sha1_smol::Sha1;
 
 use self::journal::{RedisJournal, Writer};
 use self::replica::Replica;
 use super::caches::Caches;
 use super::journal::Handle;
+use super::layout::decode_updates;
 use super::learning;
 use super::options::Options;
-use super::status::Shared;
+use super::rules::Rules;
+use super::status::{Shared, Topic};
 use super::threads::Threads;
-use crate::bandit::Learners;
+use crate::bandit::{Learners, Update};
 use pointsman_core::features::digest_of;
 use pointsman_core::policy::bandit::Snapshot;
 
@@ -115,6 +119,15 @@ impl Server {
     }
 }
 
+/// The updates of an entry of the stream, if it is what the script wrote. Entries of the version
+/// before have no checksum.
+pub(super) fn updates_of(entry: &StreamId, rules: &Rules) -> Option<Vec<Update>> {
+    let bytes: Vec<u8> = entry.get("l")?;
+    let checksum: Option<String> = entry.get("c");
+    let whole = checksum.is_none_or(|checksum| Sha1::from(&bytes).digest().to_string() == checksum);
+    whole.then(|| decode_updates(&bytes, rules)).flatten()
+}
+
 /// Starts the threads of a replica.
 ///
 /// # Errors
@@ -129,7 +142,8 @@ pub fn start(
     let server = Server::new(url, &options.learners)?;
     let mut connection = server.connect()?;
     if let Some(weakness) = server.weakness(&mut connection) {
-        shared.warn(format!("{weakness}: acknowledged posts may be lost when Redis dies"));
+        let warning = format!("{weakness}: acknowledged posts may be lost when Redis dies");
+        shared.warn(Topic::Store, warning);
     }
     let (learner, tasks) = learning::channel();
     let fresh = options.learners.clone();

@@ -11,15 +11,16 @@ use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 use redis::{Connection, RedisResult, Script, cmd, pipe};
 use tokio::sync::oneshot;
 
-use super::leader::Leader;
+use super::leader::{LeadError, Leader};
 use super::sums::Sums;
 use super::{
     ANSWERS, EVENTS, GROUP, LEADER, ORDERS, RECENT, SNAPSHOT, SUMS, Server, TOTALS, UPDATES,
+    updates_of,
 };
 use crate::bandit::{Learners, Update};
-use crate::serve::layout::decode_updates;
 use crate::serve::learning::{Command, Task};
-use crate::serve::status::{BUCKET_MS, BUCKETS, Shared};
+use crate::serve::rules::Rules;
+use crate::serve::status::{BUCKET_MS, BUCKETS, Shared, Topic};
 use pointsman_core::policy::bandit::Snapshot;
 
 /// Time between two turns.
@@ -30,8 +31,14 @@ const LOOK: Duration = Duration::from_secs(1);
 const LEASE_MS: u64 = 3000;
 /// Entries that their consumer has not acknowledged for this long go to another.
 const CLAIM_MS: u64 = 3000;
+/// How long a replica that could not take over leaves the lead to others.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Entries of one look.
 const ENTRIES: usize = 64;
+
+/// What a damaged state means, and what helps.
+const NOT_LED: &str = "the last policy stays in force, and rewards wait; restore Redis from a \
+    backup, or delete {pointsman}:state and {pointsman}:snapshot to start with nothing learnt";
 
 pub struct Replica {
     server: Server,
@@ -43,6 +50,11 @@ pub struct Replica {
     /// Orders that are not carried out yet, by name.
     orders: HashMap<String, oneshot::Sender<bool>>,
     leader: Option<Leader>,
+    /// When this replica could not take over.
+    refused: Option<Instant>,
+    rules: Rules,
+    /// Entries that could not be read.
+    damaged: u64,
     /// Whether entries may have been delivered that this replica does not know of.
     recover: bool,
     looked: Option<Instant>,
@@ -57,6 +69,7 @@ impl Replica {
         shared: Arc<Shared>,
         tasks: Receiver<Task>,
     ) -> Self {
+        let rules = Rules::new(&fresh);
         Replica {
             server,
             name: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
@@ -65,6 +78,9 @@ impl Replica {
             tasks,
             orders: HashMap::new(),
             leader: None,
+            refused: None,
+            rules,
+            damaged: 0,
             recover: false,
             looked: None,
             lead: Script::new(include_str!("lead.lua")),
@@ -154,12 +170,11 @@ impl Replica {
         }
         let mut invocation = self.sum_up.prepare_invoke();
         invocation.key(UPDATES).key(SUMS).arg(GROUP).arg(&self.name);
-        let updates = |entry: &StreamId| {
-            let bytes: Vec<u8> = entry.get("l").unwrap_or_default();
-            // Bytes that nobody can read teach nothing, and must not come again forever.
-            decode_updates(&bytes).unwrap_or_default()
-        };
-        let updates: Vec<Update> = entries.iter().flat_map(updates).collect();
+        // What nobody can read teaches nothing, and must not come again forever.
+        let read = entries.iter().map(|entry| updates_of(entry, &self.rules));
+        let read: Vec<Option<Vec<Update>>> = read.collect();
+        let damaged = read.iter().filter(|updates| updates.is_none()).count();
+        let updates: Vec<Update> = read.into_iter().flatten().flatten().collect();
         invocation.arg(Sums::of(updates.iter(), &self.fresh).to_bytes());
         entries.iter().for_each(|entry| {
             invocation.arg(&entry.id);
@@ -168,19 +183,40 @@ impl Replica {
         if !taken {
             // Another has claimed some of them; the rest comes again.
             self.recover = true;
+        } else if damaged > 0 {
+            self.damaged += damaged as u64;
+            let what = "entries are damaged: nothing was learnt from them";
+            self.shared.warn(Topic::Updates, format!("{UPDATES}: {} {what}", self.damaged));
         }
         Ok(false)
     }
 
-    /// Leads, if no other replica does.
+    /// Leads, if no other replica does, and what the leader before has left can be taken over.
     fn govern(&mut self, connection: &mut Connection) -> RedisResult<()> {
+        if self.refused.is_some_and(|refused| refused.elapsed() < PAUSE) {
+            return Ok(());
+        }
         let leads: bool = self.lead.key(LEADER).arg(&self.name).arg(LEASE_MS).invoke(connection)?;
         if !leads {
             self.leader = None;
+            if self.refused.take_if(|refused| refused.elapsed() > 5 * PAUSE).is_some() {
+                // Another leads for good.
+                self.shared.settle(Topic::Lead);
+            }
             return Ok(());
         }
         if self.leader.is_none() {
-            self.leader = Some(Leader::begin(connection, self.fresh.clone())?);
+            match Leader::begin(connection, self.fresh.clone()) {
+                Ok(leader) => self.leader = Some(leader),
+                Err(LeadError::Redis(error)) => return Err(error),
+                Err(error @ (LeadError::State(_) | LeadError::NoState)) => {
+                    self.refused = Some(Instant::now());
+                    self.shared.warn(Topic::Lead, format!("{error}: {NOT_LED}"));
+                    return self.resign(connection);
+                }
+            }
+            self.refused = None;
+            self.shared.settle(Topic::Lead);
         }
         let Some(leader) = &mut self.leader else { return Ok(()) };
         if !leader.step(connection, &self.name)? {

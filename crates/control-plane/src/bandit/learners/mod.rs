@@ -1,10 +1,7 @@
 //! The global controller, and one per segment.
 
-use std::collections::BTreeMap;
+mod saved;
 
-use serde::{Deserialize, Serialize};
-
-use super::controller::Saved;
 use super::{Controller, ControllerOptions, Event, Prior, Sample, Statistics};
 use pointsman_core::policy::bandit::{EVERYTHING, Segment, SegmentId, Snapshot, segment_id};
 
@@ -25,13 +22,6 @@ struct Member {
     name: String,
     id: SegmentId,
     controller: Controller,
-}
-
-/// The layout of a checkpoint.
-#[derive(Serialize, Deserialize)]
-struct SavedLearners {
-    global: Saved,
-    segments: BTreeMap<String, Saved>,
 }
 
 impl Learners {
@@ -181,12 +171,10 @@ impl Learners {
     }
 
     /// Promotes by hand, for a segment's learner or, without a name, the global one: the canary to
-    /// all its traffic, or else the candidate to a canary. `false` when no learner has this name.
+    /// all its traffic, or else the candidate to a canary. `false` when no learner has this name, or
+    /// it has learnt nothing that could be promoted.
     pub fn promote(&mut self, segment: &str) -> bool {
-        self.order(segment, |controller| {
-            controller.promote();
-            true
-        })
+        self.order(segment, Controller::promote)
     }
 
     /// Rolls back by hand: the canary ends, or else the policy before returns. `false` when there
@@ -203,32 +191,10 @@ impl Learners {
             None => return false,
         };
         let done = carry_out(controller);
-        self.publish();
-        done
-    }
-
-    /// All that the next process needs except the windows, which are refilled from the log
-    /// ([`Learners::remember`]).
-    pub fn save(&mut self) -> Vec<u8> {
-        let global = self.global.save();
-        let segments = self.segments.iter_mut();
-        let segments = segments.map(|it| (it.name.clone(), it.controller.save())).collect();
-        // Strings and whole numbers cannot fail to serialise.
-        serde_json::to_vec(&SavedLearners { global, segments }).unwrap_or_default()
-    }
-
-    /// Restores a saved state; `None`, and nothing changed, when it is for other targets,
-    /// penalties or features. New segments begin with the global model.
-    pub fn restore(&mut self, state: &[u8]) -> Option<()> {
-        let mut saved: SavedLearners = serde_json::from_slice(state).ok()?;
-        self.global.restore(&saved.global)?;
-        for member in &mut self.segments {
-            let own = saved.segments.remove(&member.name);
-            let _ = own.and_then(|own| member.controller.restore(&own));
-            member.controller.follow(&self.global, SHARED_PRECISION);
+        if done {
+            self.publish();
         }
-        self.publish();
-        Some(())
+        done
     }
 }
 
@@ -241,7 +207,7 @@ mod tests {
     use pointsman_core::policy::bandit::{Context, Explorer, MAX_SNAPSHOT_BYTES};
 
     /// Two segments next to all other traffic.
-    fn learners() -> Learners {
+    pub(super) fn learners() -> Learners {
         let targets = vec!["cheap".to_owned(), "strong".to_owned()];
         let mut options = ControllerOptions::new(targets, vec![0.0, 0.2]);
         options.explorer = Explorer::EpsilonGreedy { epsilon: 0.2 };
@@ -251,7 +217,7 @@ mod tests {
 
     /// Plays requests of a segment: in `hard` the cheap target earns nothing, elsewhere nearly
     /// everything.
-    fn play(learners: &mut Learners, name: &str, requests: usize, rng: &mut SmallRng) {
+    pub(super) fn play(learners: &mut Learners, name: &str, requests: usize, rng: &mut SmallRng) {
         for k in 1..=requests {
             let context = Context::new(2).of_engineered(&[], &[rng.random_range(0.6..1.0)]);
             let segment = segment_id(name);
@@ -266,7 +232,34 @@ mod tests {
         }
     }
 
-    fn strong_share(learners: &Learners, name: &str) -> f64 {
+    /// Samples that are learnt and not evaluated.
+    pub(super) fn teach(learners: &mut Learners, name: &str, samples: usize, rng: &mut SmallRng) {
+        for k in 0..samples {
+            let context = Context::new(2).of_engineered(&[], &[rng.random()]);
+            let (target, segment) = (k % 2, segment_id(name));
+            let sample = Sample { context, target, propensity: 0.5, reward: rng.random(), segment };
+            learners.observe(sample, false);
+        }
+    }
+
+    #[test]
+    fn what_has_learnt_nothing_has_nothing_to_promote() {
+        let mut learners = learners();
+        let first = learners.snapshot().clone();
+        for segment in ["", "hard", "idle"] {
+            assert!(!learners.promote(segment), "{segment:?}");
+        }
+        assert_eq!(learners.snapshot(), &first);
+        let mut rng = SmallRng::seed_from_u64(3);
+        teach(&mut learners, "hard", 50, &mut rng);
+        assert!(!learners.promote("idle"), "others have learnt");
+        assert!(learners.promote("") && learners.promote(""), "to a canary, and to all");
+        assert!(!learners.promote(""), "nothing since");
+        teach(&mut learners, "", 1, &mut rng);
+        assert!(learners.promote(""));
+    }
+
+    pub(super) fn strong_share(learners: &Learners, name: &str) -> f64 {
         let context = Context::new(2).of_engineered(&[], &[0.8]);
         learners.snapshot().probabilities(segment_id(name), &context, &[true; 2])[1]
     }
@@ -293,34 +286,18 @@ mod tests {
     #[test]
     fn a_segment_follows_everything_until_it_has_a_policy_of_its_own() {
         let mut learners = learners();
+        let mut rng = SmallRng::seed_from_u64(3);
+        teach(&mut learners, "", 50, &mut rng);
         assert!(learners.promote("") && learners.promote(""));
         let global = learners.snapshot().clone();
         assert!(global.segments.is_empty());
+        teach(&mut learners, "idle", 50, &mut rng);
         assert!(learners.promote("idle"), "a canary in one segment");
         assert_eq!(learners.snapshot().components, global.components);
         assert_eq!(learners.snapshot().segments[0].components.len(), 2);
         assert_ne!(learners.snapshot().version, global.version);
         assert!(learners.roll_back("idle"));
         assert!(!learners.promote("nobody") && !learners.roll_back("nobody"));
-    }
-
-    #[test]
-    fn what_was_learnt_survives_and_a_new_segment_begins_with_the_global_model() {
-        let mut before = learners();
-        let mut rng = SmallRng::seed_from_u64(3);
-        for _ in 0..16 {
-            play(&mut before, "hard", 250, &mut rng);
-        }
-        let state = before.save();
-        let mut after = learners();
-        after.restore(&state).unwrap();
-        assert_eq!(after.snapshot(), before.snapshot());
-        let names = ["new".to_owned(), "hard".to_owned()];
-        let options = before.options().clone();
-        let mut other = Learners::new(options, Prior::warm(&[0.5], &[0.0, 0.2]), &names);
-        other.restore(&state).unwrap();
-        assert_eq!(strong_share(&other, "hard"), strong_share(&before, "hard"));
-        assert_eq!(strong_share(&other, "new"), strong_share(&before, ""));
     }
 
     #[test]
@@ -347,8 +324,10 @@ mod tests {
         let options = learners().options().clone();
         let mut learners = Learners::new(options, Prior::cold(2), &names);
         let bound = learners.largest_snapshot();
+        let mut rng = SmallRng::seed_from_u64(3);
+        names.iter().for_each(|name| teach(&mut learners, name, 20, &mut rng));
         for name in names.iter().map(String::as_str).chain([""]) {
-            learners.promote(name);
+            assert!(learners.promote(name));
         }
         let found = learners.snapshot().to_json().len();
         assert!(found <= bound && bound <= MAX_SNAPSHOT_BYTES, "{found} bytes, bound {bound}");
