@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
-use pointsman_core::control_plane::Signer;
+use pointsman_core::control_plane::{Signer, paths};
 use pointsman_core::features;
 use pointsman_core::packed::pack;
 use pointsman_core::policy::bandit::Context;
@@ -57,7 +57,8 @@ struct Arguments {
 }
 
 const KEY: &str = "the-key-of-a-measurement";
-const TOKEN: &str = "the-token-of-a-measurement";
+const DECIDE_TOKEN: &str = "the-token-of-a-measurement";
+const REWARD_TOKEN: &str = "the-other-token-of-a-measurement";
 
 /// Posts of one kind.
 #[derive(Clone, Copy)]
@@ -74,12 +75,12 @@ fn main() -> Result<()> {
     let (_plane, address) = start(&arguments, directory.path())?;
     let per_second = |lines: u32, batch: u32| f64::from(lines) / f64::from(batch);
     let decisions = Kind {
-        path: "/v1/decisions",
+        path: paths::DECISIONS,
         batch: arguments.decision_batch,
         rate: per_second(arguments.decisions, arguments.decision_batch),
     };
     let rewards = Kind {
-        path: "/v1/feedback",
+        path: paths::FEEDBACK,
         batch: arguments.reward_batch,
         rate: per_second(arguments.rewards, arguments.reward_batch),
     };
@@ -147,11 +148,12 @@ fn start(arguments: &Arguments, directory: &Path) -> Result<(Process, SocketAddr
     let state = directory.join("state").display().to_string();
     let place = match &arguments.store {
         Some(url) => ["--store", url],
-        None => ["--state", &state],
+        None => ["--store", &state],
     };
     let more = ["--rate", "1000000", "--pending", "10000000", "--attribution", "600"];
-    let fixed = ["serve", "--listen", "127.0.0.1:0", "--key", KEY, "--token", TOKEN];
-    let all = [&fixed[..], &place, &more].concat();
+    let tokens = ["--decide-token", DECIDE_TOKEN, "--reward-token", REWARD_TOKEN];
+    let fixed = ["serve", "--listen", "127.0.0.1:0", "--key", KEY];
+    let all = [&fixed[..], &tokens, &place, &more].concat();
     let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
     let mut process =
         Process::start(&program, &all, &pointsman_testkit::root(), directory, "serve")?;
@@ -208,16 +210,19 @@ impl Posts {
             id[..8].copy_from_slice(&line.to_le_bytes());
             let id = signer.sign(&id);
             // Writing into a string cannot fail.
-            let _ = if self.kind.path == "/v1/feedback" {
+            let _ = if self.kind.path == paths::FEEDBACK {
                 writeln!(body, r#"{{"decision_id":"{id}","reward":{}}}"#, (line % 4) as f32 / 3.0)
             } else {
                 writeln!(body, "{}", decision(line, &id))
             };
         }
+        let is_reward = self.kind.path == paths::FEEDBACK;
+        let token = if is_reward { REWARD_TOKEN } else { DECIDE_TOKEN };
         let head = format!(
-            "POST {} HTTP/1.1\r\nhost: load\r\nauthorization: Bearer {TOKEN}\r\n\
-             content-length: {}\r\n\r\n",
+            "POST {} HTTP/1.1\r\nhost: load\r\nauthorization: Bearer {token}\r\n\
+             content-type: {}\r\ncontent-length: {}\r\n\r\n",
             self.kind.path,
+            paths::NDJSON,
             body.len()
         );
         [head.into_bytes(), body.into_bytes()].concat()
@@ -240,8 +245,10 @@ fn decision(number: u64, id: &str) -> String {
 /// Time until every reward is in an evaluated model: a snapshot that it changes is out then.
 fn wait_until_learnt(address: SocketAddr, rewards: u64, since: Instant) -> Result<Duration> {
     loop {
-        let text =
-            ureq::get(format!("http://{address}/v1/status")).call()?.body_mut().read_to_string()?;
+        let text = ureq::get(format!("http://{address}{}", paths::STATUS))
+            .call()?
+            .body_mut()
+            .read_to_string()?;
         let status: Value = serde_json::from_str(&text)?;
         if status["samples"].as_u64() >= Some(rewards) {
             return Ok(since.elapsed());

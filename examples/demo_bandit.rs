@@ -27,6 +27,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use pointsman_core::control_plane::paths;
 use pointsman_testkit::client::{self, Connection, Protocol};
 use pointsman_testkit::deployment::Deployment;
 use pointsman_testkit::envoy::Envoy;
@@ -61,6 +62,7 @@ const STRETCH: u64 = 10;
 /// Secrets of one run on loopback.
 const KEY: &str = "the-key-of-the-demo-known-to-all";
 const TOKEN: &str = "the-token-of-the-demo-known-to-all";
+const REWARD_TOKEN: &str = "the-token-of-the-demos-raters";
 
 /// A prompt with what both targets' answers are worth, before the drift.
 struct Prompt {
@@ -190,9 +192,20 @@ fn start_plane(files: &Path) -> Result<(Process, SocketAddr)> {
     let program = pointsman_testkit::root().join("target/release/pointsman");
     ensure!(program.is_file(), "target/release/pointsman is missing\nhint: run `make cli`");
     let state = files.join("state").display().to_string();
-    let arguments =
-        ["serve", "--listen", "127.0.0.1:0", "--state", &state, "--key", KEY, "--token", TOKEN]
-            .map(str::to_owned);
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        &state,
+        "--key",
+        KEY,
+        "--decide-token",
+        TOKEN,
+        "--reward-token",
+        REWARD_TOKEN,
+    ]
+    .map(str::to_owned);
     let mut process =
         Process::start(&program, &arguments, &pointsman_testkit::root(), files, "serve")?;
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -287,7 +300,7 @@ fn report(stream: &Stream, control: SocketAddr) -> Result<usize> {
                 format!("{:>11.3} {:>4.0} %", earned.net(), 100.0 * earned.strong_share())
             })
             .collect();
-        let version = get(control, "/v1/status")?["snapshot"].as_str().unwrap_or("?").to_owned();
+        let version = get(control, paths::STATUS)?["snapshot"].as_str().unwrap_or("?").to_owned();
         let drift =
             if end == stream.lasts / 2 { "   <- the cheap model gets much worse" } else { "" };
         println!("{:>6} {cells}   {version}{drift}", end.as_secs());
@@ -303,8 +316,9 @@ fn post_rewards(stream: &Stream, control: SocketAddr) -> Result<usize> {
     let line =
         |(id, reward): &(String, f64)| json!({"decision_id": id, "reward": reward}).to_string();
     let lines: Vec<String> = rewards.iter().map(line).collect();
-    let mut answer = ureq::post(format!("http://{control}/v1/feedback"))
-        .header("authorization", format!("Bearer {TOKEN}"))
+    let mut answer = ureq::post(format!("http://{control}{}", paths::FEEDBACK))
+        .header("authorization", format!("Bearer {REWARD_TOKEN}"))
+        .content_type(paths::NDJSON)
         .send(lines.join("\n"))?;
     let counts: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
     // A reward may be faster than its decision, which the filter posts in batches.
@@ -383,7 +397,7 @@ fn print_table(stream: &Stream) {
 }
 
 fn print_events(control: SocketAddr) -> Result<()> {
-    let status = get(control, "/v1/status")?;
+    let status = get(control, paths::STATUS)?;
     println!("\nwhat the control plane did, by number of rewards:");
     for event in status["events"].as_array().context("no events")? {
         let gain = match (event["gain"][0].as_f64(), event["gain"][1].as_f64()) {

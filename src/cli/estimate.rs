@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Decision records and rewards, NDJSON or gzipped NDJSON
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// Policy snapshot (GET /v1/policy), or the name of a target that takes everything
+    /// Policy snapshot (GET /pointsman/v1/policy), or the name of a target that takes everything
     #[arg(long, required = true, num_args = 1.., value_name = "POLICY")]
     policy: Vec<String>,
     /// Names of the targets, cheapest first, when no snapshot names them

@@ -8,32 +8,39 @@ use http::Uri;
 
 use super::{BadInput, args, models, shutdown};
 use pointsman_control_plane::bandit::{ControllerOptions, Learners, Prior};
-use pointsman_control_plane::serve::{Options, ServeError, State, serve};
+use pointsman_control_plane::serve::{Event, Options, ServeError, State, Tokens, serve};
+use pointsman_core::config::{NAME_RULE, TARGETS, is_name};
 use pointsman_core::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
 ///
 /// The filter posts its decisions here and fetches the policy; anyone who knows how good an answer
 /// was posts a reward. All state is in one file, or in Redis for several processes. The dashboard
-/// is at `/`.
+/// is at `/`. There is a token each for filters, for those who reward, and for those who promote and
+/// roll back: nobody can do what no token is given for.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8088", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// File that holds all state; created when it does not exist
-    #[arg(long, default_value = "pointsman.state", value_name = "FILE")]
-    state: PathBuf,
-    /// Redis or Valkey that holds all state instead, for any number of processes:
-    /// redis://host:port/database
-    #[arg(long, value_name = "URL", conflicts_with = "state", env = "POINTSMAN_STORE")]
-    store: Option<String>,
+    /// Where all state is: a file, created when it does not exist, or a Redis or Valkey for any
+    /// number of processes: redis://[user:password@]host:port/database
+    #[arg(
+        long,
+        default_value = "pointsman.state",
+        value_name = "FILE|URL",
+        env = "POINTSMAN_STORE",
+        hide_env_values = true
+    )]
+    store: String,
+    /// The same, a file only: the name of --store before it took files
+    #[arg(long, value_name = "FILE", conflicts_with = "store", hide = true)]
+    state: Option<PathBuf>,
     /// Secret that decision IDs are signed with, as in the filter's `control.key`
     #[arg(long, env = "POINTSMAN_KEY", hide_env_values = true)]
     key: String,
-    /// Bearer token of posts, as in the filter's `control.token`
-    #[arg(long, env = "POINTSMAN_TOKEN", hide_env_values = true)]
-    token: String,
+    #[command(flatten)]
+    tokens: TokenArgs,
     /// Directory with model.onnx and manifest.json, as in the filter; the built-in model when
     /// absent
     #[arg(long, value_name = "DIR")]
@@ -84,7 +91,121 @@ pub(super) struct Args {
     cache: Vec<Uri>,
 }
 
+/// Bearer tokens, each for one thing.
+#[derive(clap::Args)]
+struct TokenArgs {
+    /// Bearer token of the filters, as in their `control.token`: post decisions, and the rewards
+    /// that filters give by themselves
+    #[arg(long, env = "POINTSMAN_DECIDE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    decide_token: Option<String>,
+    /// Bearer token of those who post rewards
+    #[arg(long, env = "POINTSMAN_REWARD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    reward_token: Option<String>,
+    /// Bearer token of those who promote and roll back
+    #[arg(long, env = "POINTSMAN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    admin_token: Option<String>,
+    /// Deprecated: one token for all three
+    #[arg(long, env = "POINTSMAN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl TokenArgs {
+    fn named(&self) -> [(&'static str, &Option<String>); 4] {
+        [
+            ("--decide-token", &self.decide_token),
+            ("--reward-token", &self.reward_token),
+            ("--admin-token", &self.admin_token),
+            ("--token", &self.token),
+        ]
+    }
+
+    fn check(&self) -> Result<(), BadInput> {
+        if self.decide_token.is_none() && self.token.is_none() {
+            let error = BadInput::new("--decide-token: missing, so no filter can post decisions");
+            return Err(error.hint("generate one with: openssl rand -hex 32"));
+        }
+        let given =
+            || self.named().into_iter().filter_map(|(name, token)| Some((name, token.as_ref()?)));
+        for (name, token) in given() {
+            check_secret(name, token)?;
+            if let Some((other, _)) = given().find(|it| it.0 != name && it.1 == token) {
+                let error = BadInput::new(format!("{name}: must differ from {other}"));
+                return Err(
+                    error.hint("whoever has a token can do what it allows: give each its own")
+                );
+            }
+        }
+        if self.token.is_some() {
+            report!(
+                "warning: --token is deprecated, because it decides, rewards, promotes and rolls \
+                 back: use --decide-token, --reward-token and --admin-token"
+            );
+        }
+        Ok(())
+    }
+
+    fn into_tokens(self) -> Tokens {
+        let all = |own: Option<String>| own.into_iter().chain(self.token.clone()).collect();
+        Tokens {
+            decide: all(self.decide_token),
+            reward: all(self.reward_token),
+            administer: all(self.admin_token),
+        }
+    }
+}
+
+fn check_secret(name: &str, secret: &str) -> Result<(), BadInput> {
+    // The rule of the filter's configuration.
+    if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let error = BadInput::new(format!("{name}: must be at least 16 visible ASCII characters"));
+        return Err(error.hint("generate one with: openssl rand -hex 32"));
+    }
+    Ok(())
+}
+
+/// A file or a server, told apart as `pointsman cache` does.
+fn store(store: String) -> Result<State, BadInput> {
+    if store.starts_with("redis://") || store.starts_with("valkey://") {
+        return Ok(State::Redis(store));
+    }
+    if store.contains("://") {
+        // Not the value itself: it may hold a password.
+        let error = BadInput::new("--store: must be a file, or redis://host:port/database");
+        return Err(error.hint("TLS to Redis is not built in"));
+    }
+    let file = PathBuf::from(store);
+    if file.is_dir() {
+        let error = BadInput::new(format!("--store: {}: must be a file", file.display()));
+        return Err(error.hint("name a file in this directory, such as pointsman.state"));
+    }
+    Ok(State::File(file))
+}
+
+fn check_targets(names: &[String]) -> Result<(), BadInput> {
+    if !TARGETS.contains(&names.len()) {
+        let (least, most) = (TARGETS.start(), TARGETS.end());
+        let found = names.len();
+        return Err(BadInput::new(format!("--targets: {found} given, must be {least} to {most}")));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if !is_name(name) {
+            return Err(BadInput::new(format!("--targets: {name:?}: {NAME_RULE}")));
+        }
+        if names[..at].contains(name) {
+            return Err(BadInput::new(format!("--targets: {name:?}: must be unique")));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    check_targets(&args.targets)?;
+    check_secret("--key", &args.key)?;
+    args.tokens.check()?;
+    let state = match args.state {
+        Some(file) => State::File(file),
+        None => store(args.store)?,
+    };
     let classifier = models::load(args.model.as_deref())?;
     let scored = classifier.thresholds();
     let targets = args.targets.len();
@@ -106,14 +227,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
             return Err(BadInput::new(message).hint(rule).into());
         }
     }
-    for (name, secret) in [("key", &args.key), ("token", &args.token)] {
-        // The rule of the filter's configuration.
-        if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let error =
-                BadInput::new(format!("--{name}: must be at least 16 visible ASCII characters"));
-            return Err(error.hint("generate one with: openssl rand -hex 32").into());
-        }
-    }
     if !(0.0..=0.5).contains(&args.canary) || args.memory.is_nan() || args.memory < 100.0 {
         return Err(
             BadInput::new("--canary: must be 0 to 0.5; --memory: must be at least 100").into()
@@ -131,28 +244,26 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     check_segments(&args.segments, learners.largest_snapshot())?;
     let options = Options {
         listen: args.listen,
-        state: args.store.map_or(State::File(args.state), State::Redis),
+        state,
         key: args.key,
-        token: args.token,
+        tokens: args.tokens.into_tokens(),
         attribution: Duration::from_secs(args.attribution),
         pending: args.pending,
         rate: args.rate,
         caches: args.cache,
         learners,
     };
-    let ready = |address, warning: Option<String>| {
-        if let Some(warning) = warning {
-            report!("warning: {warning}");
-        }
-        report!("listening on http://{address}/");
+    let report = |event: Event| match event {
+        Event::Listening(address) => report!("listening on http://{address}/"),
+        Event::Warning(warning) => report!("warning: {warning}"),
     };
-    serve(&options, shutdown::requested, ready).map_err(|error| match error {
-        ServeError::State { error: ref cause, .. } => match cause.hint() {
+    serve(&options, shutdown::requested, report).map_err(|error| match &error {
+        ServeError::State { error: cause, .. } => match cause.hint() {
             Some(hint) => BadInput::new(&error).hint(hint).into(),
             None => BadInput::new(&error).into(),
         },
-        ServeError::Redis(_) | ServeError::Listen { .. } => BadInput::new(error).into(),
-        error => error.into(),
+        ServeError::Redis(_) | ServeError::Listen { .. } => BadInput::new(&error).into(),
+        ServeError::Key | ServeError::Io(_) => error.into(),
     })
 }
 

@@ -2,6 +2,7 @@
 //! gets at most one decision, with a named reason, and nothing panics.
 
 use pointsman_core::config::Config;
+use pointsman_core::control_plane::paths;
 use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Worker};
 use pointsman_core::header;
 use pointsman_core::reason::Reason;
@@ -211,7 +212,7 @@ fn a_request_without_an_answer_is_neither_charged_nor_rewarded() {
     let plane = OfflineHost::new([], Vec::new());
     worker.control_plane.as_ref().unwrap().tick(&plane);
     let calls = plane.calls.borrow();
-    assert!(calls.iter().all(|(headers, _)| headers[1].1 != "/v1/feedback"));
+    assert!(calls.iter().all(|(headers, _)| headers[1].1 != paths::FEEDBACK));
 }
 
 #[derive(Clone, Debug)]

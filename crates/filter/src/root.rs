@@ -88,6 +88,14 @@ impl Context for Root {
             Answered::Refused(error) => {
                 log::warn!("pointsman policy snapshot refused: {error}");
             }
+            Answered::UnknownPath(status) => {
+                log::warn!(
+                    "pointsman control plane answers {status} to {}: run `pointsman serve` of this \
+                     version, {}, and check control.cluster",
+                    paths::PREFIX,
+                    env!("CARGO_PKG_VERSION")
+                );
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::control::plane::{KEY, Plane, TOKEN, decision, feedback, id};
+use crate::control::plane::{KEY, Plane, REWARD_TOKEN, TOKEN, decision, feedback, id};
 use pointsman_core::control_plane::Signer;
 use pointsman_core::policy::bandit::{Context, EVERYTHING, Snapshot, segment_id};
 
@@ -23,7 +23,12 @@ fn a_policy_is_sent_once_and_then_only_confirmed() {
 fn posts_need_the_token_and_orders_too() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &[]);
-    for path in ["/v1/decisions", "/v1/feedback", "/v1/promote", "/v1/rollback"] {
+    for path in [
+        "/pointsman/v1/decisions",
+        "/pointsman/v1/feedback",
+        "/pointsman/v1/promote",
+        "/pointsman/v1/rollback",
+    ] {
         for token in ["", "another token", &TOKEN[1..]] {
             assert_eq!(plane.try_post(path, token, "{}").unwrap().0, 401, "{path} {token}");
         }
@@ -35,12 +40,12 @@ fn posts_need_the_token_and_orders_too() {
 fn rewards_may_be_early_doubled_or_missing_and_count_once() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &[]);
-    assert_eq!(plane.accepted("/v1/feedback", &feedback(1, 1.0))["early"], 1);
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &feedback(1, 1.0))["early"], 1);
     let three: Vec<String> = (1..=3).map(|n| decision(n, 0, 0.9, 0.7)).collect();
-    assert_eq!(plane.accepted("/v1/decisions", &three.join("\n"))["accepted"], 3);
-    assert_eq!(plane.accepted("/v1/decisions", &three.join("\n"))["duplicate"], 3);
+    assert_eq!(plane.accepted("/pointsman/v1/decisions", &three.join("\n"))["accepted"], 3);
+    assert_eq!(plane.accepted("/pointsman/v1/decisions", &three.join("\n"))["duplicate"], 3);
     let twice = [feedback(2, 0.5), feedback(2, 0.5)].join("\n");
-    let counts = plane.accepted("/v1/feedback", &twice);
+    let counts = plane.accepted("/pointsman/v1/feedback", &twice);
     assert_eq!((&counts["accepted"], &counts["duplicate"]), (&1.into(), &1.into()));
     let status = plane.wait_for("two rewards are learnt", |status| status["samples"] == 2);
     assert_eq!(status["totals"]["rewards"], 2);
@@ -55,8 +60,8 @@ fn clocks_that_differ_do_no_harm() {
     for (number, ts) in [(1, "0"), (2, "9999999999999")] {
         let line = decision(number, 0, 0.9, 0.7).replace("\"ts\":0", &format!("\"ts\":{ts}"));
         assert!(line.contains(ts), "{line}");
-        assert_eq!(plane.accepted("/v1/decisions", &line)["accepted"], 1);
-        assert_eq!(plane.accepted("/v1/feedback", &feedback(number, 1.0))["accepted"], 1);
+        assert_eq!(plane.accepted("/pointsman/v1/decisions", &line)["accepted"], 1);
+        assert_eq!(plane.accepted("/pointsman/v1/feedback", &feedback(number, 1.0))["accepted"], 1);
     }
     plane.wait_for("both rewards are learnt", |status| status["samples"] == 2);
 }
@@ -65,7 +70,7 @@ fn clocks_that_differ_do_no_harm() {
 fn a_hundred_thousand_forged_rewards_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &["--rate", "1000000"]);
-    plane.accepted("/v1/decisions", &decision(1, 0, 0.9, 0.7));
+    plane.accepted("/pointsman/v1/decisions", &decision(1, 0, 0.9, 0.7));
     let stranger = Signer::new("a key that somebody guessed").unwrap();
     let mut rng = SmallRng::seed_from_u64(1);
     let mut refused = 0_u64;
@@ -81,13 +86,13 @@ fn a_hundred_thousand_forged_rewards_change_nothing() {
                 format!(r#"{{"decision_id":"{forged}","reward":1}}"#)
             })
             .collect();
-        let (status, text) = plane.post("/v1/feedback", &lines.join("\n"));
+        let (status, text) = plane.post("/pointsman/v1/feedback", &lines.join("\n"));
         assert_eq!(status, 403, "batch {batch}: {text}");
         let counts: serde_json::Value = serde_json::from_str(&text).unwrap();
         refused += counts["forged"].as_u64().unwrap();
     }
     assert_eq!(refused, 100_000);
-    let counts = plane.accepted("/v1/feedback", &feedback(1, 0.25));
+    let counts = plane.accepted("/pointsman/v1/feedback", &feedback(1, 0.25));
     assert_eq!(counts["accepted"], 1, "the real one still counts");
     let status = plane.wait_for("one reward is learnt", |status| status["samples"] == 1);
     assert_eq!(status["lines"]["forged"], 100_000);
@@ -102,10 +107,10 @@ fn what_is_too_large_or_too_much_is_turned_away() {
     // A debt that takes over a minute and a half to pay off, however slowly the disk answers.
     let plane = Plane::start(&directory.path().join("state"), &["--rate", "1"]);
     let many: Vec<String> = (0..100).map(|n| decision(n, 0, 0.9, 0.7)).collect();
-    plane.accepted("/v1/decisions", &many.join("\n"));
-    assert_eq!(plane.post("/v1/decisions", &decision(101, 0, 0.9, 0.7)).0, 429);
+    plane.accepted("/pointsman/v1/decisions", &many.join("\n"));
+    assert_eq!(plane.post("/pointsman/v1/decisions", &decision(101, 0, 0.9, 0.7)).0, 429);
     // It hangs up before it has read everything, which may be all that the client sees.
-    let refused = plane.try_post("/v1/feedback", TOKEN, &" ".repeat(5 << 20));
+    let refused = plane.try_post("/pointsman/v1/feedback", REWARD_TOKEN, &" ".repeat(5 << 20));
     assert!(refused.is_none_or(|(status, _)| status == 413));
     assert_eq!(plane.get("/healthz").0, 200);
 }
@@ -114,7 +119,7 @@ fn what_is_too_large_or_too_much_is_turned_away() {
 fn metrics_are_in_the_text_format_of_prometheus() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &[]);
-    plane.accepted("/v1/decisions", &decision(1, 1, 0.9, 0.7));
+    plane.accepted("/pointsman/v1/decisions", &decision(1, 1, 0.9, 0.7));
     let (status, text) = plane.get("/metrics");
     assert_eq!(status, 200);
     assert!(text.contains("pointsman_serve_decisions_total{target=\"strong\"} 1\n"), "{text}");
@@ -143,8 +148,8 @@ fn a_target_that_earns_nothing_loses_its_traffic_through_a_canary() {
             decisions.push(decision(number, draw.target, draw.propensity, score));
             rewards.push(feedback(number, draw.target as f32));
         }
-        plane.accepted("/v1/decisions", &decisions.join("\n"));
-        plane.accepted("/v1/feedback", &rewards.join("\n"));
+        plane.accepted("/pointsman/v1/decisions", &decisions.join("\n"));
+        plane.accepted("/pointsman/v1/feedback", &rewards.join("\n"));
         strong_share = strong as f64 / 400.0;
         if strong_share > 0.9 {
             break;
@@ -163,7 +168,7 @@ fn a_target_that_earns_nothing_loses_its_traffic_through_a_canary() {
         .collect();
     assert_eq!(promoted[..2], ["canary", "full"], "{status}");
     // A person takes it back, and the version before is in force again.
-    assert_eq!(plane.post("/v1/rollback", "").0, 200);
+    assert_eq!(plane.post("/pointsman/v1/rollback", "").0, 200);
     let event = plane.status()["events"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&event["outcome"], &event["note"]), (&"rolled_back".into(), &"by hand".into()));
 }
@@ -188,17 +193,18 @@ fn a_segment_learns_apart_from_the_others_and_can_be_promoted_by_itself() {
         decisions.push(line.replacen('{', r#"{"policy":"tenant-a","#, 1));
         rewards.push(feedback(number, 0.9));
     }
-    plane.accepted("/v1/decisions", &decisions.join("\n"));
-    plane.accepted("/v1/feedback", &rewards.join("\n"));
+    plane.accepted("/pointsman/v1/decisions", &decisions.join("\n"));
+    plane.accepted("/pointsman/v1/feedback", &rewards.join("\n"));
     let status = plane.wait_for("a canary for the tenant", |status| {
         status["versions"].as_array().unwrap().iter().any(|it| it["segment"] == "tenant-a")
     });
     assert!(status["events"].as_array().unwrap().iter().all(|it| it["segment"] == "tenant-a"));
-    let promote =
-        |segment: &str| plane.post("/v1/promote", &format!(r#"{{"segment":"{segment}"}}"#)).0;
+    let promote = |segment: &str| {
+        plane.post("/pointsman/v1/promote", &format!(r#"{{"segment":"{segment}"}}"#)).0
+    };
     assert_eq!(promote("tenant-a"), 200);
     assert_eq!(promote("unknown"), 409);
-    assert_eq!(plane.post("/v1/promote", r#"{"segment": 1}"#).0, 400);
+    assert_eq!(plane.post("/pointsman/v1/promote", r#"{"segment": 1}"#).0, 400);
     let strong = |snapshot: &Snapshot, name: &str| {
         let context = Context::new(2).of_engineered(&[], &[0.2]);
         snapshot.probabilities(segment_id(name), &context, &[true; 2])[1]

@@ -53,11 +53,11 @@ fn a_bad_reward_for_a_semantic_hit_is_a_suspected_false_hit_of_the_cache() {
     let (cache, cache_id) = cache_with_a_near_hit(&model);
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &["--cache", &url(cache.admin)]);
-    plane.accepted("/v1/decisions", &decision(1, 0, 0.9, 0.7));
+    plane.accepted("/pointsman/v1/decisions", &decision(1, 0, 0.9, 0.7));
     // Without the cache's id it is about the target alone.
-    plane.accepted("/v1/decisions", &decision(2, 0, 0.9, 0.7));
-    assert_eq!(plane.accepted("/v1/feedback", &feedback(2, 0.1))["accepted"], 1);
-    assert_eq!(plane.accepted("/v1/feedback", &reward(1, 0.1, &cache_id))["accepted"], 1);
+    plane.accepted("/pointsman/v1/decisions", &decision(2, 0, 0.9, 0.7));
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &feedback(2, 0.1))["accepted"], 1);
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &reward(1, 0.1, &cache_id))["accepted"], 1);
     wait_until("it is sent", || forwarded(&plane, "sent") == 1);
     assert_eq!(cache.metric(SUSPECTED).unwrap(), 1);
     assert_eq!(outcome(&cache.ask(NEAR).unwrap()), "miss", "the entry is gone");
@@ -73,24 +73,24 @@ fn a_reward_is_forwarded_once_and_only_if_it_is_taken() {
     let plane = Plane::start(&state, &["--cache", &url(cache.admin)]);
     let bad = reward(1, 0.1, &cache_id);
     // Before its decision, and twice after it.
-    assert_eq!(plane.accepted("/v1/feedback", &bad)["early"], 1);
-    plane.accepted("/v1/decisions", &decision(1, 0, 0.9, 0.7));
-    assert_eq!(plane.accepted("/v1/feedback", &format!("{bad}\n{bad}"))["duplicate"], 2);
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &bad)["early"], 1);
+    plane.accepted("/pointsman/v1/decisions", &decision(1, 0, 0.9, 0.7));
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &format!("{bad}\n{bad}"))["duplicate"], 2);
     let forged = bad.replace(&id(1), &id(1).replace('.', ".0"));
-    assert_eq!(plane.post("/v1/feedback", &forged).0, 403);
+    assert_eq!(plane.post("/pointsman/v1/feedback", &forged).0, 403);
     for id in ["", "ff", "+0000000000000ff", "00000000000000fg", "000000000000000ff"] {
-        assert_eq!(plane.post("/v1/feedback", &reward(3, 0.1, id)).0, 400, "{id}");
+        assert_eq!(plane.post("/pointsman/v1/feedback", &reward(3, 0.1, id)).0, 400, "{id}");
     }
     // They are sent in their order: when this one is, none before it is still to come.
-    plane.accepted("/v1/feedback", &reward(2, 0.9, &cache_id));
+    plane.accepted("/pointsman/v1/feedback", &reward(2, 0.9, &cache_id));
     wait_until("both are sent", || forwarded(&plane, "sent") >= 2);
     assert_eq!(forwarded(&plane, "sent"), 2);
     assert_eq!(cache.metric(SUSPECTED).unwrap(), 1);
     // The log is read again at a restart, and nothing of it is forwarded.
     assert!(plane.terminate());
     let plane = Plane::start(&state, &["--cache", &url(cache.admin)]);
-    assert_eq!(plane.accepted("/v1/feedback", &bad)["duplicate"], 1);
-    plane.accepted("/v1/feedback", &reward(4, 0.9, &cache_id));
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &bad)["duplicate"], 1);
+    plane.accepted("/pointsman/v1/feedback", &reward(4, 0.9, &cache_id));
     wait_until("it is sent", || forwarded(&plane, "sent") >= 1);
     assert_eq!((forwarded(&plane, "sent"), cache.metric(SUSPECTED).unwrap()), (1, 1));
 }
@@ -107,7 +107,7 @@ fn caches_that_are_gone_hold_up_no_post_and_no_other_cache_and_are_counted() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(&directory.path().join("state"), &arguments);
     let started = Instant::now();
-    assert_eq!(plane.accepted("/v1/feedback", &reward(1, 0.1, &cache_id))["early"], 1);
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &reward(1, 0.1, &cache_id))["early"], 1);
     wait_until("the cache knows", || cache.metric(SUSPECTED).unwrap() == 1);
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     wait_until("both are counted", || forwarded(&plane, "failed") == 2);
@@ -115,7 +115,7 @@ fn caches_that_are_gone_hold_up_no_post_and_no_other_cache_and_are_counted() {
     // More than may wait for the silent one.
     let many: Vec<String> = (2..3002).map(|number| reward(number, 0.9, &cache_id)).collect();
     let started = Instant::now();
-    assert_eq!(plane.accepted("/v1/feedback", &many.join("\n"))["early"], 3000);
+    assert_eq!(plane.accepted("/pointsman/v1/feedback", &many.join("\n"))["early"], 3000);
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert!(forwarded(&plane, "dropped") >= 3000 - 1025);
 }
@@ -128,12 +128,15 @@ fn of_replicas_on_one_redis_the_one_that_takes_a_reward_forwards_it() {
     let admin = url(cache.admin);
     let replica = || Plane::replica_with(&redis.url(), &["--cache", &admin]);
     let (one, other) = (replica(), replica());
-    one.accepted("/v1/decisions", &[decision(1, 0, 0.9, 0.7), decision(1, 0, 0.9, 0.7)].join("\n"));
+    one.accepted(
+        "/pointsman/v1/decisions",
+        &[decision(1, 0, 0.9, 0.7), decision(1, 0, 0.9, 0.7)].join("\n"),
+    );
     let bad = reward(1, 0.1, &cache_id);
-    assert_eq!(one.accepted("/v1/feedback", &bad)["accepted"], 1);
+    assert_eq!(one.accepted("/pointsman/v1/feedback", &bad)["accepted"], 1);
     // A duplicate among others: only the others are forwarded.
     let good = [2, 3].map(|number| reward(number, 0.9, &cache_id));
-    let counts = other.accepted("/v1/feedback", &[&*good[0], &bad, &good[1]].join("\n"));
+    let counts = other.accepted("/pointsman/v1/feedback", &[&*good[0], &bad, &good[1]].join("\n"));
     assert_eq!((&counts["early"], &counts["duplicate"]), (&2.into(), &1.into()));
     wait_until("the last is sent", || forwarded(&other, "sent") >= 2);
     wait_until("the first is sent", || forwarded(&one, "sent") >= 1);

@@ -37,9 +37,9 @@ fn the_dashboard_shows_traffic_rewards_and_versions_in_a_browser() {
     let plane = Plane::start(&directory.path().join("state"), &[]);
     let decisions: Vec<String> =
         (0..40).map(|n| decision(n, usize::from(n % 4 == 0), 0.9, 0.7)).collect();
-    plane.accepted("/v1/decisions", &decisions.join("\n"));
+    plane.accepted("/pointsman/v1/decisions", &decisions.join("\n"));
     let rewards: Vec<String> = (0..40).map(|n| feedback(n, 0.75)).collect();
-    plane.accepted("/v1/feedback", &rewards.join("\n"));
+    plane.accepted("/pointsman/v1/feedback", &rewards.join("\n"));
     let page = chromium(browser, &["--dump-dom"], &plane.url("/"));
     for shown in [
         "data-loaded=\"yes\"",

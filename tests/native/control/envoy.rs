@@ -140,7 +140,7 @@ fn the_filter_decides_by_the_published_policy_and_every_decision_can_be_rewarded
     });
     let lines: Vec<String> =
         ids.iter().map(|id| json!({"decision_id": id, "reward": 1.0}).to_string()).collect();
-    let counts = plane.accepted("/v1/feedback", &lines.join("\n"));
+    let counts = plane.accepted("/pointsman/v1/feedback", &lines.join("\n"));
     let arrived = counts["accepted"].as_u64().unwrap() + counts["early"].as_u64().unwrap();
     assert_eq!(arrived, 40, "{counts}");
     plane.wait_for("the rewards are learnt", |status| status["samples"] == 40);
@@ -184,7 +184,7 @@ fn without_a_control_plane_the_classifier_decides_and_what_waited_arrives_later(
     plane.wait_for("what waited arrives", |status| decisions(status) >= 10);
     let lines: Vec<String> =
         waiting.iter().map(|id| json!({"decision_id": id, "reward": 1.0}).to_string()).collect();
-    plane.accepted("/v1/feedback", &lines.join("\n"));
+    plane.accepted("/pointsman/v1/feedback", &lines.join("\n"));
     plane.wait_for("what waited can be rewarded", |status| status["samples"] == 10);
     assert_eq!(gateway.counter("events_dropped"), 0);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::control::plane::{Plane, decision, feedback};
+use crate::control::plane::{Plane, decision, feedback, token_for};
 
 const BATCH: u32 = 50;
 
@@ -27,12 +27,15 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_counts_nothing_twice() {
                     let number = next.load(Ordering::Relaxed);
                     let decisions = batch(number, |n| decision(n, 0, 0.9, 0.7));
                     let rewards = batch(number, |n| feedback(n, 0.5));
-                    let mut posts = [("/v1/decisions", &decisions), ("/v1/feedback", &rewards)];
+                    let mut posts = [
+                        ("/pointsman/v1/decisions", &decisions),
+                        ("/pointsman/v1/feedback", &rewards),
+                    ];
                     // In the third life rewards come before their decisions.
                     posts.rotate_left(usize::from(life == 2));
                     let both = posts.iter().all(|(path, body)| {
                         plane
-                            .try_post(path, crate::control::plane::TOKEN, body)
+                            .try_post(path, token_for(path), body)
                             .is_some_and(|(status, _)| status == 200)
                     });
                     if !both {
@@ -52,8 +55,8 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_counts_nothing_twice() {
     let plane = Plane::start(&state, &[]);
     // Everything again, and a bit more, as a filter that lost its answers would.
     for number in 0..=acknowledged {
-        plane.accepted("/v1/decisions", &batch(number, |n| decision(n, 0, 0.9, 0.7)));
-        plane.accepted("/v1/feedback", &batch(number, |n| feedback(n, 0.5)));
+        plane.accepted("/pointsman/v1/decisions", &batch(number, |n| decision(n, 0, 0.9, 0.7)));
+        plane.accepted("/pointsman/v1/feedback", &batch(number, |n| feedback(n, 0.5)));
     }
     let expected = (acknowledged + 1) * BATCH;
     let status = plane.wait_for("all is learnt", |status| status["samples"] == expected);
@@ -68,12 +71,12 @@ fn an_orderly_end_saves_what_was_learnt() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
     let plane = Plane::start(&state, &[]);
-    plane.accepted("/v1/decisions", &batch(0, |n| decision(n, 0, 0.9, 0.7)));
-    plane.accepted("/v1/feedback", &batch(0, |n| feedback(n, 0.5)));
+    plane.accepted("/pointsman/v1/decisions", &batch(0, |n| decision(n, 0, 0.9, 0.7)));
+    plane.accepted("/pointsman/v1/feedback", &batch(0, |n| feedback(n, 0.5)));
     assert!(plane.terminate());
     let plane = Plane::start(&state, &[]);
     assert_eq!(plane.status()["samples"], BATCH);
-    let counts = plane.accepted("/v1/feedback", &batch(0, |n| feedback(n, 0.5)));
+    let counts = plane.accepted("/pointsman/v1/feedback", &batch(0, |n| feedback(n, 0.5)));
     assert_eq!(counts["duplicate"], BATCH);
 }
 

@@ -6,18 +6,35 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pointsman_core::control_plane::Signer;
+use pointsman_core::control_plane::{Signer, paths};
 use pointsman_core::packed::pack;
 use pointsman_core::policy::bandit::{Context, Snapshot};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 pub const KEY: &str = "a-key-that-only-tests-have";
+/// The filters' token, and those of who else may do something.
 pub const TOKEN: &str = "a-token-that-only-tests-have";
+pub const REWARD_TOKEN: &str = "a-token-of-those-who-reward";
+pub const ADMIN_TOKEN: &str = "a-token-of-those-who-promote";
+
+/// The token that a post to this path needs.
+pub fn token_for(path: &str) -> &'static str {
+    match path {
+        paths::FEEDBACK => REWARD_TOKEN,
+        paths::PROMOTE | paths::ROLLBACK => ADMIN_TOKEN,
+        _ => TOKEN,
+    }
+}
+
+const TOKENS: [&str; 6] =
+    ["--decide-token", TOKEN, "--reward-token", REWARD_TOKEN, "--admin-token", ADMIN_TOKEN];
 
 /// A running control plane; dropping it kills it with SIGKILL.
 pub struct Plane {
     child: Child,
+    /// What it said before it listened.
+    pub log: Vec<String>,
     pub address: SocketAddr,
     agent: ureq::Agent,
 }
@@ -30,8 +47,13 @@ impl Plane {
 
     /// As [`Plane::start`], on an address that is known already.
     pub fn start_at(listen: &str, state: &Path, arguments: &[&str]) -> Plane {
-        let state = ["--state", state.to_str().unwrap()];
-        Plane::launch(listen, &[&state, arguments].concat())
+        let state = ["--store", state.to_str().unwrap()];
+        Plane::launch(listen, &[&state[..], &TOKENS, arguments].concat())
+    }
+
+    /// As [`Plane::start`], with nothing but these arguments.
+    pub fn start_bare(arguments: &[&str]) -> Plane {
+        Plane::launch("127.0.0.1:0", arguments)
     }
 
     /// A replica whose state is in Redis.
@@ -41,7 +63,7 @@ impl Plane {
 
     /// The same with further arguments.
     pub fn replica_with(url: &str, arguments: &[&str]) -> Plane {
-        Plane::launch("127.0.0.1:0", &[&["--store", url], arguments].concat())
+        Plane::launch("127.0.0.1:0", &[&["--store", url], &TOKENS[..], arguments].concat())
     }
 
     fn launch(listen: &str, arguments: &[&str]) -> Plane {
@@ -49,11 +71,11 @@ impl Plane {
             .args(["serve", "--listen", listen])
             .args(arguments)
             .env("POINTSMAN_KEY", KEY)
-            .env("POINTSMAN_TOKEN", TOKEN)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let said = BufReader::new(child.stderr.take().unwrap()).lines();
+        // Warnings come first.
         let mut log = Vec::new();
         let mut address = None;
         for line in said.map_while(Result::ok) {
@@ -69,7 +91,7 @@ impl Plane {
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .into();
-        Plane { child, address, agent }
+        Plane { child, log, address, agent }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -84,7 +106,7 @@ impl Plane {
 
     /// Status and body of a GET of the policy with an `etag`.
     pub fn policy(&self, etag: Option<&str>) -> (u16, String, Option<String>) {
-        let mut request = self.agent.get(self.url("/v1/policy"));
+        let mut request = self.agent.get(self.url(paths::POLICY));
         if let Some(etag) = etag {
             request = request.header("if-none-match", etag);
         }
@@ -95,15 +117,31 @@ impl Plane {
 
     /// Posts with a token; `None` when the plane is not there.
     pub fn try_post(&self, path: &str, token: &str, body: &str) -> Option<(u16, String)> {
-        let request =
-            self.agent.post(self.url(path)).header("authorization", format!("Bearer {token}"));
+        let headers = [("authorization", format!("Bearer {token}"))];
+        self.try_post_with(path, &headers, body)
+    }
+
+    /// Posts with further headers.
+    pub fn try_post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &str,
+    ) -> Option<(u16, String)> {
+        let mut request = self.agent.post(self.url(path));
+        if headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.content_type(paths::NDJSON);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
         let mut response = request.send(body).ok()?;
         let text = response.body_mut().read_to_string().ok()?;
         Some((response.status().as_u16(), text))
     }
 
     pub fn post(&self, path: &str, body: &str) -> (u16, String) {
-        self.try_post(path, TOKEN, body).unwrap()
+        self.try_post(path, token_for(path), body).unwrap()
     }
 
     /// Posts what must be taken; gives the counts of the answer.
@@ -114,7 +152,7 @@ impl Plane {
     }
 
     pub fn status(&self) -> Value {
-        serde_json::from_str(&self.get("/v1/status").1).unwrap()
+        serde_json::from_str(&self.get(paths::STATUS).1).unwrap()
     }
 
     /// The snapshot in force.

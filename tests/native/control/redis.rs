@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::control::plane::{Plane, TOKEN, decision, feedback};
+use crate::control::plane::{Plane, decision, feedback, token_for};
 use pointsman_testkit::redis::Redis;
 
 const BATCH: u32 = 20;
@@ -37,13 +37,16 @@ impl Load {
             };
             let decisions = batch(&|n| decision(n, 0, 0.9, 0.7));
             let rewards = batch(&|n| feedback(n, 0.5));
-            let mut posts = [("/v1/decisions", decisions), ("/v1/feedback", rewards)];
+            let mut posts =
+                [("/pointsman/v1/decisions", decisions), ("/pointsman/v1/feedback", rewards)];
             // Some rewards come before their decisions.
             posts.rotate_left(usize::from(rng.random_bool(0.2)));
             for (path, body) in &posts {
                 let taken = || {
                     let plane = &planes[rng.random_range(0..planes.len())];
-                    plane.try_post(path, TOKEN, body).is_some_and(|(status, _)| status == 200)
+                    plane
+                        .try_post(path, token_for(path), body)
+                        .is_some_and(|(status, _)| status == 200)
                 };
                 let mut tried = std::iter::repeat_with(taken);
                 while tried.next() == Some(false) {
@@ -194,14 +197,14 @@ fn every_replica_serves_the_same_policy_and_takes_orders() {
         assert_eq!(planes[0].policy(None), planes[1].policy(None));
     };
     rejoined("1");
-    assert_eq!(planes[1].post("/v1/rollback", "").0, 409, "no policy to roll back");
-    assert_eq!(planes[1].post("/v1/promote", "").0, 409, "nothing to promote");
-    planes[0].accepted("/v1/decisions", &decision(1, 0, 0.9, 0.7));
-    planes[1].accepted("/v1/feedback", &feedback(1, 1.0));
+    assert_eq!(planes[1].post("/pointsman/v1/rollback", "").0, 409, "no policy to roll back");
+    assert_eq!(planes[1].post("/pointsman/v1/promote", "").0, 409, "nothing to promote");
+    planes[0].accepted("/pointsman/v1/decisions", &decision(1, 0, 0.9, 0.7));
+    planes[1].accepted("/pointsman/v1/feedback", &feedback(1, 1.0));
     planes[0].wait_for("it is learnt", |status: &Value| status["samples"] == 1);
-    assert_eq!(planes[1].post("/v1/promote", "").0, 200);
+    assert_eq!(planes[1].post("/pointsman/v1/promote", "").0, 200);
     rejoined("3");
-    assert_eq!(planes[0].post("/v1/rollback", "").0, 200);
+    assert_eq!(planes[0].post("/pointsman/v1/rollback", "").0, 200);
     rejoined("4");
     // A replica that starts later knows what happened.
     Plane::replica(&server.url()).wait_for("both orders are known", |status| {
@@ -218,11 +221,14 @@ fn replicas_learn_a_segment_together_and_promote_it_alone() {
     for number in 0..100 {
         let plane = &planes[usize::from(number % 2 == 0)];
         let line = decision(number, 0, 0.9, 0.7);
-        plane.accepted("/v1/decisions", &line.replacen('{', r#"{"policy":"tenant-a","#, 1));
-        plane.accepted("/v1/feedback", &feedback(number, 0.5));
+        plane.accepted(
+            "/pointsman/v1/decisions",
+            &line.replacen('{', r#"{"policy":"tenant-a","#, 1),
+        );
+        plane.accepted("/pointsman/v1/feedback", &feedback(number, 0.5));
     }
     planes[1].wait_for("all is learnt", |status: &Value| status["samples"] == 100);
-    assert_eq!(planes[1].post("/v1/promote", r#"{"segment": "tenant-a"}"#).0, 200);
+    assert_eq!(planes[1].post("/pointsman/v1/promote", r#"{"segment": "tenant-a"}"#).0, 200);
     let status = planes[0].wait_for("the canary is everywhere", |status: &Value| {
         status["versions"].as_array().unwrap().len() == 3
     });

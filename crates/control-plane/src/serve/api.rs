@@ -7,23 +7,24 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    RETRY_AFTER,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
+use super::access::{Grants, guard, refuse};
 use super::journal::{Counts, Handle, Job, Post};
 use super::learning::{Command, Learner};
 use super::line::{self, Reject, Stored};
-use super::options::Options;
+use super::moved;
+use super::options::{Options, Tokens};
 use super::rules::Rules;
-use super::status::Shared;
-use pointsman_core::control_plane::Signer;
+use super::status::{Shared, Topic};
+use pointsman_core::control_plane::{Signer, paths};
 
 /// Largest body of a post, in bytes.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -36,8 +37,10 @@ pub struct Api {
 
 struct Inner {
     signer: Signer,
-    token: String,
+    tokens: Tokens,
     rules: Rules,
+    /// Whether only this machine can reach it.
+    loopback: bool,
     shared: Arc<Shared>,
     writer: Handle,
     learner: Learner,
@@ -55,8 +58,9 @@ impl Api {
     ) -> Self {
         let inner = Inner {
             signer,
-            token: options.token.clone(),
+            tokens: options.tokens.clone(),
             rules: Rules::new(&options.learners),
+            loopback: options.listen.ip().is_loopback(),
             shared,
             writer,
             learner,
@@ -68,37 +72,45 @@ impl Api {
     /// All routes.
     pub fn router(self) -> Router {
         Router::new()
-            .route("/v1/decisions", post(decisions))
-            .route("/v1/feedback", post(feedback))
-            .route("/v1/policy", get(policy))
-            .route("/v1/status", get(status))
-            .route("/v1/promote", post(promote))
-            .route("/v1/rollback", post(roll_back))
+            .route(paths::DECISIONS, post(decisions))
+            .route(paths::FEEDBACK, post(feedback))
+            .route(paths::POLICY, get(policy))
+            .route(paths::STATUS, get(status))
+            .route(paths::PROMOTE, post(promote))
+            .route(paths::ROLLBACK, post(roll_back))
             .route("/metrics", get(metrics))
-            .route("/healthz", get(|| async { "ok\n" }))
             .route("/", get(dashboard))
+            .route_layer(from_fn_with_state(self.clone(), guard))
+            // Probes ask under any name, and learn nothing.
+            .route("/healthz", get(|| async { "ok\n" }))
+            .merge(moved::routes())
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .with_state(self)
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
-        let Some(given) = given.strip_prefix(b"Bearer ") else { return false };
-        // In constant time, so that the time of an answer says nothing about the token.
-        given.ct_eq(self.inner.token.as_bytes()).into()
+    /// What the token of a request allows.
+    pub fn grants(&self, headers: &HeaderMap) -> Grants {
+        Grants::of(headers, &self.inner.tokens)
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_on_loopback(&self) -> bool {
+        self.inner.loopback
+    }
+
+    /// Warns the operator.
+    pub fn warn(&self, topic: Topic, warning: String) {
+        self.inner.shared.warn(topic, warning);
     }
 
     /// Parses every line, writes those that are valid and answers with the number of lines by
-    /// result.
+    /// result. Nothing is taken when one is not `allowed`.
     async fn take(
         &self,
-        headers: &HeaderMap,
         body: &[u8],
         parse: impl Fn(&Inner, &[u8]) -> Result<Stored, Reject>,
+        allowed: impl Fn(&Stored) -> bool,
     ) -> Response {
-        if !self.admits(headers) {
-            return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
-        }
         let mut refused = Counts::default();
         let mut lines = Vec::new();
         for text in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
@@ -107,6 +119,10 @@ impl Api {
                 Err(Reject::Forged) => refused.forged += 1,
                 Err(Reject::Malformed | Reject::Invalid) => refused.invalid += 1,
             }
+        }
+        if !lines.iter().all(allowed) {
+            let why = "this token may post only rewards whose source is implicit or asked_again";
+            return refuse(StatusCode::FORBIDDEN, why);
         }
         self.inner.shared.refuse(refused);
         let wanted = lines.len() as u64 + refused.forged + refused.invalid;
@@ -141,8 +157,9 @@ impl Api {
         body: &[u8],
         command: fn(String) -> Command,
     ) -> Response {
-        if !self.admits(headers) {
-            return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
+        let grants = self.grants(headers);
+        if !grants.administer {
+            return grants.refuse("promote or roll back");
         }
         let order =
             if body.is_empty() { Ok(Order::default()) } else { serde_json::from_slice(body) };
@@ -151,7 +168,9 @@ impl Api {
         };
         let command = command(segment);
         let refused = match command {
-            Command::Promote(_) => "no candidate to promote\n",
+            Command::Promote(_) => {
+                "nothing was learnt that the policy in force does not know: no candidate to promote\n"
+            }
             Command::RollBack(_) => "no policy to roll back\n",
         };
         if self.inner.learner.order(command).await {
@@ -172,11 +191,21 @@ fn json(counts: &Counts) -> Response {
 }
 
 async fn decisions(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
-    api.take(&headers, &body, |inner, text| line::decision(text, &inner.signer, &inner.rules)).await
+    let grants = api.grants(&headers);
+    if !grants.decide {
+        return grants.refuse("post decisions");
+    }
+    let parse = |inner: &Inner, text: &[u8]| line::decision(text, &inner.signer, &inner.rules);
+    api.take(&body, parse, |_| true).await
 }
 
 async fn feedback(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
-    api.take(&headers, &body, |inner, text| line::feedback(text, &inner.signer)).await
+    let grants = api.grants(&headers);
+    if !grants.reward && !grants.decide {
+        return grants.refuse("post rewards");
+    }
+    let parse = |inner: &Inner, text: &[u8]| line::feedback(text, &inner.signer);
+    api.take(&body, parse, |line| grants.reward || line::is_filters_own(line)).await
 }
 
 async fn policy(State(api): State<Api>, headers: HeaderMap) -> Response {

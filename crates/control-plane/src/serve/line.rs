@@ -153,6 +153,11 @@ pub fn decision(line: &[u8], signer: &Signer, rules: &Rules) -> Result<Stored, R
     Ok(Stored::Decision { id, decision })
 }
 
+/// Whether the filter gives such a reward by itself.
+pub fn is_filters_own(line: &Stored) -> bool {
+    !matches!(line, Stored::Feedback { rank: Rank::Explicit, .. })
+}
+
 /// Reads a reward.
 ///
 /// # Errors

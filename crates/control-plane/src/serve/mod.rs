@@ -13,6 +13,7 @@
     reason = "no request of Envoy's is open here that a panic could cost"
 )]
 
+mod access;
 mod api;
 mod caches;
 mod clock;
@@ -23,7 +24,9 @@ mod journal;
 mod layout;
 mod learning;
 mod line;
+mod listener;
 mod metrics;
+mod moved;
 mod options;
 mod redis;
 mod rules;
@@ -36,7 +39,8 @@ use std::sync::Arc;
 use pointsman_core::control_plane::Signer;
 
 pub use file::StoreError;
-pub use options::{Options, State};
+use listener::Limits;
+pub use options::{Options, State, Tokens};
 pub use redis::RedisStoreError;
 use threads::Threads;
 
@@ -55,9 +59,18 @@ pub enum ServeError {
     Io(#[from] std::io::Error),
 }
 
+/// What an operator is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'e> {
+    /// It listens on this address.
+    Listening(SocketAddr),
+    /// Something that needs attention.
+    Warning(&'e str),
+}
+
 /// Runs until the future of `end` is ready; then what was accepted is finished and saved. `end` is
-/// called within the Tokio runtime, before `ready` gets the address that is listened on and a
-/// warning for the operator: a client may ask for the end as soon as it sees the address.
+/// called within the Tokio runtime, before the address that is listened on is reported: a client may
+/// ask for the end as soon as it sees the address.
 ///
 /// # Errors
 ///
@@ -65,10 +78,12 @@ pub enum ServeError {
 pub fn serve<F: Future<Output = ()> + Send + 'static>(
     options: &Options,
     end: impl FnOnce() -> std::io::Result<F>,
-    ready: impl FnOnce(SocketAddr, Option<String>),
+    report: impl Fn(Event) + Clone + Send + Sync + 'static,
 ) -> Result<(), ServeError> {
     let signer = Signer::new(&options.key).ok_or(ServeError::Key)?;
-    let shared = Arc::new(status::Shared::new(&options.learners, Box::new(|_| {})));
+    let warn = report.clone();
+    let warn = Box::new(move |warning: &str| warn(Event::Warning(warning)));
+    let shared = Arc::new(status::Shared::new(&options.learners, warn));
     let caches = caches::Caches::start(&options.caches, &shared);
     let Threads { writer, learner, running } = match &options.state {
         State::File(path) => file::start(path, options, &shared, caches)
@@ -77,15 +92,14 @@ pub fn serve<F: Future<Output = ()> + Send + 'static>(
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let warning = shared.warning();
     let api = api::Api::new(options, signer, shared, writer.clone(), learner);
     let served = runtime.block_on(async {
         let ended = end()?;
         let listener = tokio::net::TcpListener::bind(options.listen)
             .await
             .map_err(|error| ServeError::Listen { address: options.listen, error })?;
-        ready(listener.local_addr()?, warning);
-        axum::serve(listener, api.router()).with_graceful_shutdown(ended).await?;
+        report(Event::Listening(listener.local_addr()?));
+        listener::serve(listener, api.router(), Limits::default(), ended).await;
         Ok(())
     });
     // No handler is left that could send: what is queued is written, then learnt, then saved.

@@ -17,6 +17,23 @@ pub enum State {
     Redis(String),
 }
 
+/// Bearer tokens by what they allow; each may have several, and none where nobody may.
+#[derive(Clone, Default)]
+pub struct Tokens {
+    /// The filters': post decisions, and the rewards that filters give by themselves.
+    pub decide: Vec<String>,
+    /// Post rewards.
+    pub reward: Vec<String>,
+    /// Promote and roll back.
+    pub administer: Vec<String>,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("Tokens")
+    }
+}
+
 /// What `serve` needs to know.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -24,8 +41,7 @@ pub struct Options {
     pub state: State,
     /// Secret that decision IDs are signed with.
     pub key: String,
-    /// Bearer token of everything but reading.
-    pub token: String,
+    pub tokens: Tokens,
     /// How long after its decision a reward still counts.
     pub attribution: Duration,
     /// Decisions that wait for a reward, at most; the oldest give way.

@@ -62,7 +62,8 @@ pub struct Status {
     pub snapshot: String,
     pub versions: Vec<Version>,
     pub samples: u64,
-    /// Decisions that may still be rewarded; absent where the store does not count them.
+    /// Decisions that have no reward and may still get one; absent where the store does not count
+    /// them.
     pub waiting: Option<usize>,
     pub lines: Counts,
     pub totals: Bucket,
@@ -83,6 +84,8 @@ pub enum Topic {
     Lead,
     /// Updates that could not be read.
     Updates,
+    /// Somebody asks for the paths of the version before.
+    OldPaths,
 }
 
 /// Takes warnings for the operator.
@@ -207,11 +210,6 @@ impl Shared {
         if before.as_ref() != Some(&warning) {
             (self.report)(&warning);
         }
-    }
-
-    /// All warnings for the operator.
-    pub fn warning(&self) -> Option<String> {
-        self.lock().warning.clone()
     }
 
     /// What a warning was about is over.

@@ -178,10 +178,7 @@ impl<'v> Node<'v> {
     /// A name that is safe in a header and in a metric.
     pub(super) fn name(&self, errors: &mut Errors) -> Option<String> {
         let name = self.text(errors)?;
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let valid = (1..=64).contains(&name.len()) && name.bytes().all(safe);
-        let rule = "must be 1 to 64 letters, digits, \"-\" or \"_\"";
-        self.checked(valid.then(|| name.to_owned()), rule, errors)
+        self.checked(is_name(name).then(|| name.to_owned()), NAME_RULE, errors)
     }
 
     /// A cluster name that can be a header's value.
@@ -198,6 +195,15 @@ impl<'v> Node<'v> {
         self.checked(BASE64_STANDARD.decode(text).ok(), "must be base64", errors)
     }
 }
+
+/// Whether this can be the name of a target or a policy: it is safe in a header and in a metric.
+pub fn is_name(name: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(safe)
+}
+
+/// What [`is_name`] asks for.
+pub const NAME_RULE: &str = "must be 1 to 64 letters, digits, \"-\" or \"_\"";
 
 /// The fields of an object and where it stands.
 pub(super) struct Fields<'v> {

@@ -1,11 +1,11 @@
 //! The filter's side of the control plane: decisions and rewards out, policy snapshots in. Requests
 //! only append to a buffer and read the snapshot in use; the calls are made on the host's tick.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::{Buffer, DecisionId, Live, Signer, asked};
+use super::{Buffer, DecisionId, Live, Signer, asked, paths};
 use crate::answer::FinishedAnswer;
 use crate::config::{self, Config};
 use crate::decision::Decision;
@@ -52,6 +52,9 @@ pub enum Answered {
     Loaded(String),
     /// Another snapshot is refused; said once for each that is.
     Refused(SnapshotError),
+    /// The control plane does not have our paths, with its status: it is of another version, or not
+    /// a control plane at all. Said once.
+    UnknownPath(String),
 }
 
 /// What the record says of the bandit.
@@ -84,6 +87,8 @@ pub struct Client {
     etag: RefCell<Option<String>>,
     /// The `etag` of the snapshot that was refused last, so that it is complained of once.
     refused_etag: RefCell<Option<String>>,
+    /// Whether it was complained that our paths are unknown.
+    unknown_path: Cell<bool>,
 }
 
 impl Client {
@@ -99,6 +104,7 @@ impl Client {
             calls: RefCell::default(),
             etag: RefCell::default(),
             refused_etag: RefCell::default(),
+            unknown_path: Cell::default(),
             targets,
             segments: config.policies.iter().map(|policy| segment_id(&policy.name)).collect(),
             bandit: config.bandit.is_some(),
@@ -179,8 +185,8 @@ impl Client {
     pub fn tick(&self, host: &impl Caller) {
         let unanswered = |call: Call| self.calls.borrow().values().any(|other| *other == call);
         for (call, path, buffer) in [
-            (Call::Decisions, "/v1/decisions", &self.decisions),
-            (Call::Rewards, "/v1/feedback", &self.rewards),
+            (Call::Decisions, paths::DECISIONS, &self.decisions),
+            (Call::Rewards, paths::FEEDBACK, &self.rewards),
         ] {
             let mut buffer = buffer.borrow_mut();
             if !unanswered(call)
@@ -192,7 +198,7 @@ impl Client {
         }
         if self.bandit && !unanswered(Call::Policy) {
             let etag = self.etag.borrow().clone();
-            self.call(host, Call::Policy, "GET", "/v1/policy", etag.as_deref(), &[]);
+            self.call(host, Call::Policy, "GET", paths::POLICY, etag.as_deref(), &[]);
         }
     }
 
@@ -213,6 +219,7 @@ impl Client {
             ("authorization", authorization.as_str()),
         ];
         headers.extend(etag.map(|etag| ("if-none-match", etag)));
+        headers.extend((!body.is_empty()).then_some(("content-type", paths::NDJSON)));
         match host.call(&self.config.cluster, headers, body) {
             Some(token) => {
                 self.calls.borrow_mut().insert(token, call);
@@ -245,7 +252,12 @@ impl Client {
             (Call::Policy, b"200") => return self.load(host, body_size),
             (Call::Policy, _) => host.measure(Sample::ControlCallFailed),
         }
-        Answered::Done
+        match status.as_slice() {
+            b"404" | b"410" if !self.unknown_path.replace(true) => {
+                Answered::UnknownPath(String::from_utf8_lossy(&status).into_owned())
+            }
+            _ => Answered::Done,
+        }
     }
 
     fn load(&self, host: &impl Caller, size: usize) -> Answered {

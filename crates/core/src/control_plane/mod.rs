@@ -7,6 +7,7 @@ mod buffer;
 mod client;
 mod decision_id;
 mod live;
+pub mod paths;
 
 pub use buffer::Buffer;
 pub use client::{Answered, BanditRecord, Caller, Client};

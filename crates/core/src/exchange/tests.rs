@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
-use crate::control_plane::{Answered, Caller};
+use crate::control_plane::{Answered, Caller, paths};
 use crate::policy::bandit::fixture::snapshot;
 use crate::target::Usage;
 
@@ -215,7 +215,7 @@ fn load(worker: &Worker, status: &str, body: Vec<u8>) -> Answered {
     let mut plane = OfflineHost::new([], Vec::new());
     let client = worker.control_plane.as_ref().unwrap();
     client.tick(&plane);
-    let policy = |(headers, _): &(Vec<(String, String)>, Vec<u8>)| headers[1].1 == "/v1/policy";
+    let policy = |(headers, _): &(Vec<(String, String)>, Vec<u8>)| headers[1].1 == paths::POLICY;
     let token = plane.calls.borrow().iter().position(policy).unwrap() + 1;
     let headers = [(":status", status.as_bytes()), ("etag", b"\"3\"")];
     plane.call_headers = headers.map(|(n, v)| (n.to_owned(), v.to_vec())).into();
@@ -259,6 +259,39 @@ fn a_snapshot_that_cannot_be_read_is_refused_and_said_once() {
     assert_eq!(went(&request(&worker, &host(CHAT))).1, Reason::ScoreReachedThreshold);
 }
 
+#[test]
+fn a_control_plane_without_our_paths_is_named_once_and_nothing_is_lost() {
+    let worker = worker(CONTROL);
+    for (status, said) in [("410", true), ("404", false)] {
+        let answered = load(&worker, status, Vec::new());
+        let named = matches!(&answered, Answered::UnknownPath(it) if it == status);
+        assert_eq!(named, said, "{answered:?}");
+    }
+    let client = worker.control_plane.as_ref().unwrap();
+    request(&worker, &host(CHAT));
+    let mut plane = OfflineHost::new([], Vec::new());
+    client.tick(&plane);
+    plane.call_headers = [(":status".to_owned(), b"410".to_vec())].into();
+    for token in [1, 2] {
+        client.on_response(&plane, token, 0);
+    }
+    assert!(posted(&worker, paths::DECISIONS).contains("decision_id"));
+    assert_eq!(went(&request(&worker, &host(CHAT))).1, Reason::ScoreReachedThreshold);
+}
+
+#[test]
+fn posts_name_their_content_type_and_looks_for_a_policy_have_none() {
+    let worker = worker(CONTROL);
+    request(&worker, &host(CHAT));
+    let plane = OfflineHost::new([], Vec::new());
+    worker.control_plane.as_ref().unwrap().tick(&plane);
+    for (headers, body) in plane.calls.borrow().iter() {
+        let found = headers.iter().find(|(name, _)| name == "content-type");
+        let expected = (!body.is_empty()).then_some(paths::NDJSON);
+        assert_eq!(found.map(|(_, value)| value.as_str()), expected, "{headers:?}");
+    }
+}
+
 /// What the control plane is posted.
 fn posted(worker: &Worker, path: &str) -> String {
     let plane = OfflineHost::new([], Vec::new());
@@ -279,7 +312,7 @@ fn answers_are_rewarded_by_their_own_signs_and_questions_that_come_again() {
     let id = exchange.decided().unwrap().id.clone();
     *host.request_body.borrow_mut() = CHAT.into();
     request(&worker, &host);
-    let rewards = posted(&worker, "/v1/feedback");
+    let rewards = posted(&worker, paths::FEEDBACK);
     let implicit = format!(r#"{{"decision_id":"{id}","reward":0.2,"source":"implicit"}}"#);
     let again = format!(r#"{{"decision_id":"{id}","reward":0.1,"source":"asked_again"}}"#);
     assert_eq!(rewards, format!("{implicit}\n{again}\n"));
@@ -309,7 +342,7 @@ fn decisions_wait_for_a_control_plane_that_does_not_answer_and_go_again() {
     plane.call_headers = [(":status".to_owned(), b"200".to_vec())].into();
     client.on_response(&plane, 3, 0);
     client.on_response(&plane, 99, 0);
-    assert_eq!(posted(&worker, "/v1/decisions"), "");
+    assert_eq!(posted(&worker, paths::DECISIONS), "");
     assert_eq!(Caller::call_body(&plane, 10), b"");
 }
 
