@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use pointsman_core::control_plane::paths;
+use regex::Regex;
+
 use crate::control::plane::{Plane, decision, feedback};
 
 /// Debian's headless Chromium, or none. On CI nothing is skipped.
@@ -40,8 +43,20 @@ fn the_dashboard_shows_traffic_rewards_and_versions_in_a_browser() {
     plane.accepted("/pointsman/v1/decisions", &decisions.join("\n"));
     let rewards: Vec<String> = (0..40).map(|n| feedback(n, 0.75)).collect();
     plane.accepted("/pointsman/v1/feedback", &rewards.join("\n"));
+    plane.wait_for("all is learnt", |status| status["samples"] == 40);
+    assert_eq!(plane.post(paths::PROMOTE, "").0, 200);
     let page = chromium(browser, &["--dump-dom"], &plane.url("/"));
     for shown in [
+        "version 1 in force",
+        "version 2 on trial with 10.0 % of the traffic",
+        "40 rewards learnt from",
+        "0 decisions without a reward yet",
+        "Published as snapshot 3,",
+        // The numbers at the axes.
+        ">100 %</text>",
+        ">50 %</text>",
+        ">0.75</text>",
+        "id=\"token\" type=\"password\"",
         "data-loaded=\"yes\"",
         "<b>40</b><span>decisions</span>",
         "<b>0.750</b><span>mean reward</span>",
@@ -54,6 +69,11 @@ fn the_dashboard_shows_traffic_rewards_and_versions_in_a_browser() {
     ] {
         assert!(page.contains(shown), "{shown} is not on the page:\n{page}");
     }
+    // Every chart says when, and every event on which day.
+    let time = Regex::new(r"text-anchor=.\w+.>\d\d:\d\d(:\d\d)?</text>").unwrap();
+    assert!(time.find_iter(&page).count() >= 3, "{page}");
+    let dated = Regex::new(r"<td>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</td><td>2</td><td>promoted</td>");
+    assert!(dated.unwrap().is_match(&page), "{page}");
     // The XML namespace of SVG is not an address.
     let page = page.replace("http://www.w3.org/2000/svg", "");
     assert!(!page.contains("http://") && !page.contains("https://"), "the page stands alone");
@@ -75,6 +95,9 @@ fn the_dashboard_fits_a_phone_in_light_and_dark() {
     std::fs::write(&page, framed).unwrap();
     let url = format!("file://{}", page.display());
     let mut seen = Vec::new();
+    // No chart and no tile leaves a part of a wide page blank.
+    let columns = ["repeat(4, minmax(0, 1fr))", "repeat(2, minmax(0, 1fr))"];
+    assert!(columns.iter().all(|it| source.contains(it)), "eight tiles, four panels");
     for scheme in ["0", "1"] {
         let scheme = format!("--blink-settings=preferredColorScheme={scheme}");
         let dom = chromium(browser, &["--dump-dom", "--window-size=500,844", &scheme], &url);

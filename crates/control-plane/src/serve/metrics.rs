@@ -38,7 +38,7 @@ pub fn page(status: &Status, forwarded: &Forwarded) -> String {
     let sum = totals.reward_sum;
     page.one("counter", "pointsman_serve_reward_sum_total", "Sum of rewards.", sum);
     let waiting = status.waiting.map_or(f64::NAN, |waiting| waiting as f64);
-    let help = "Decisions that may still be rewarded.";
+    let help = "Decisions that have no reward and may still get one.";
     page.one("gauge", "pointsman_serve_waiting", help, waiting);
     let samples = status.samples as f64;
     page.one("counter", "pointsman_serve_samples_total", "Samples learnt from.", samples);

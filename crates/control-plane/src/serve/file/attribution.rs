@@ -19,6 +19,8 @@ pub struct Attribution {
     window_ms: u64,
     limit: usize,
     pending: Aging<Pending>,
+    /// Of these, those without a reward.
+    unrewarded: usize,
     early: Aging<(f32, Rank)>,
     /// Decisions whose window is over, for another window or until a restart: their rewards are
     /// late.
@@ -32,6 +34,7 @@ impl Attribution {
             window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
             limit,
             pending: Aging::default(),
+            unrewarded: 0,
             early: Aging::default(),
             over: Aging::default(),
         }
@@ -42,9 +45,9 @@ impl Attribution {
         self.window_ms
     }
 
-    /// Decisions that wait.
+    /// Decisions that have no reward and may still get one.
     pub fn waiting(&self) -> usize {
-        self.pending.entries.len()
+        self.unrewarded
     }
 
     /// Takes in a line that arrived at `now_ms` on our own clock, counts it, and returns what
@@ -61,6 +64,7 @@ impl Attribution {
                 let mut pending = Pending { decision: decision.clone(), rewarded: None };
                 let early = self.early.entries.remove(id);
                 let update = early.and_then(|(reward, rank)| pending.reward(reward, rank));
+                self.unrewarded += usize::from(pending.rewarded.is_none());
                 self.pending.insert(*id, pending, now_ms);
                 update
             }
@@ -74,6 +78,7 @@ impl Attribution {
                     return None;
                 }
                 counts.accepted += 1;
+                self.unrewarded -= usize::from(pending.rewarded.is_none());
                 pending.reward(*reward, *rank)
             }
         }
@@ -99,12 +104,15 @@ impl Attribution {
 
     fn expire(&mut self, now_ms: u64) {
         let oldest = now_ms.saturating_sub(self.window_ms);
-        while let Some((at_ms, id)) = self.pending.remove_before(oldest) {
+        let unrewarded = |gone: &Pending| usize::from(gone.rewarded.is_none());
+        while let Some((at_ms, id, gone)) = self.pending.remove_before(oldest) {
+            self.unrewarded -= gone.as_ref().map_or(0, unrewarded);
             self.over.insert(id, (), at_ms);
         }
         while self.over.remove_before(oldest.saturating_sub(self.window_ms)).is_some() {}
         while self.early.remove_before(oldest).is_some() {}
-        self.pending.shorten(self.limit);
+        let gone = self.pending.shorten(self.limit);
+        self.unrewarded -= gone.iter().map(unrewarded).sum::<usize>();
         self.over.shorten(self.limit);
         self.early.shorten(self.limit);
     }
@@ -146,18 +154,15 @@ impl<V> Aging<V> {
     }
 
     /// Removes the oldest entry if it is older than `oldest`.
-    fn remove_before(&mut self, oldest: u64) -> Option<(u64, DecisionId)> {
+    fn remove_before(&mut self, oldest: u64) -> Option<(u64, DecisionId, Option<V>)> {
         let (at_ms, id) = self.order.pop_front_if(|(at_ms, _)| *at_ms < oldest)?;
-        self.entries.remove(&id);
-        Some((at_ms, id))
+        Some((at_ms, id, self.entries.remove(&id)))
     }
 
-    fn shorten(&mut self, limit: usize) {
-        while self.order.len() > limit {
-            if let Some((_, id)) = self.order.pop_front() {
-                self.entries.remove(&id);
-            }
-        }
+    /// Removes the oldest entries beyond the limit.
+    fn shorten(&mut self, limit: usize) -> Vec<V> {
+        let beyond = self.order.len().saturating_sub(limit);
+        self.order.drain(..beyond).filter_map(|(_, id)| self.entries.remove(&id)).collect()
     }
 }
 
@@ -240,7 +245,25 @@ mod tests {
             attribution.take(&decision(id), 0, &mut counts);
             attribution.take(&feedback(100 + id, 1.0, Rank::Explicit), 0, &mut counts);
         }
-        assert!(attribution.waiting() <= 4 && attribution.early.entries.len() <= 4);
+        assert!(attribution.pending.entries.len() <= 4 && attribution.early.entries.len() <= 4);
+        assert_eq!(attribution.waiting(), attribution.pending.entries.len());
+    }
+
+    #[test]
+    fn those_that_wait_have_no_reward() {
+        let (mut attribution, mut counts) = (attribution(), Counts::default());
+        attribution.take(&feedback(9, 1.0, Rank::Explicit), 0, &mut counts);
+        let mut waiting = |line: Stored, at_ms: u64| {
+            attribution.take(&line, at_ms, &mut counts);
+            attribution.waiting()
+        };
+        assert_eq!(waiting(decision(1), 0), 1);
+        assert_eq!(waiting(decision(9), 0), 1, "its reward was there already");
+        assert_eq!(waiting(decision(2), 5_000), 2);
+        assert_eq!(waiting(feedback(2, 0.5, Rank::Implicit), 5_000), 1);
+        assert_eq!(waiting(feedback(2, 1.0, Rank::Explicit), 5_000), 1, "a better one");
+        assert_eq!(waiting(decision(3), 10_001), 1, "the first one is too old");
+        assert_eq!(waiting(decision(4), 90_000), 1);
     }
 
     #[test]
