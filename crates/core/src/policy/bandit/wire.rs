@@ -10,6 +10,9 @@ pub const FORMAT: u32 = 1;
 /// Largest snapshot that is looked at, in bytes: every worker parses and holds it.
 pub const MAX_SNAPSHOT_BYTES: usize = 512 * 1024;
 
+/// What helps when one side is older.
+const SAME_VERSION: &str = "use a control plane and a filter of the same version";
+
 /// Why a snapshot is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SnapshotError {
@@ -17,9 +20,9 @@ pub enum SnapshotError {
     TooLarge { bytes: usize },
     #[error("not a snapshot: {0}")]
     Json(String),
-    #[error("format {found}: must be {FORMAT}")]
+    #[error("format {found}: must be {FORMAT}; {SAME_VERSION}")]
     Format { found: u32 },
-    #[error("context {snapshot}: this program computes {here}")]
+    #[error("context {snapshot}: this program computes {here}; {SAME_VERSION}")]
     OtherContext { snapshot: String, here: String },
     #[error("targets {snapshot:?}: the configuration has {here:?}")]
     OtherTargets { snapshot: Vec<String>, here: Vec<String> },
@@ -88,7 +91,7 @@ impl Snapshot {
             return Err(SnapshotError::TooLarge { bytes: json.len() });
         }
         let wire: Wire =
-            serde_json::from_slice(json).map_err(|error| SnapshotError::Json(error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| SnapshotError::Json(of_json(&error)))?;
         if wire.format != FORMAT {
             return Err(SnapshotError::Format { found: wire.format });
         }
@@ -139,6 +142,14 @@ impl Snapshot {
     }
 }
 
+/// What is wrong with the text; a field that is not known is one of a later version.
+fn of_json(error: &serde_json::Error) -> String {
+    match error.is_data() {
+        true => format!("{error}; {SAME_VERSION}"),
+        false => error.to_string(),
+    }
+}
+
 fn write_component(component: &Component) -> WireComponent {
     WireComponent {
         version: component.version.clone(),
@@ -159,4 +170,35 @@ fn read_component(wire: WireComponent) -> Result<Component, SnapshotError> {
         weights: rows(wire.weights)?,
         factors: rows(wire.factors)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As every version of this format has written it, before there were segments.
+    fn written(format: u32, context_hash: &str, further: &str) -> String {
+        let zeros = pack(&vec![0.0; Context::new(2).dimensions()]);
+        format!(
+            r#"{{"format":{format},"version":"7","context_hash":"{context_hash}","targets":["cheap","strong"],"penalties":[0.0,0.2],"explorer":{{"kind":"square_cb","gamma":1000.0}},"components":[{{"version":"6","share":1.0,"weights":["{zeros}","{zeros}"]}}]{further}}}"#
+        )
+    }
+
+    #[test]
+    fn a_snapshot_of_an_older_version_is_read_as_long_as_its_numbers_mean_the_same() {
+        // Changing this number means that every deployed policy begins again.
+        let snapshot = Snapshot::parse(written(1, "27adfdb833f77827", "").as_bytes()).unwrap();
+        assert_eq!((snapshot.version.as_str(), snapshot.segments.len()), ("7", 0));
+        assert_eq!(snapshot.to_json(), written(1, "27adfdb833f77827", ""));
+    }
+
+    #[test]
+    fn a_snapshot_of_another_version_says_what_to_do() {
+        let refused = |text: String| Snapshot::parse(text.as_bytes()).unwrap_err().to_string();
+        let same = "use a control plane and a filter of the same version";
+        assert!(refused(written(2, "27adfdb833f77827", "")).ends_with(same));
+        assert!(refused(written(1, "0123456789abcdef", "")).ends_with(same));
+        let field = refused(written(1, "27adfdb833f77827", r#","added":1"#));
+        assert!(field.contains("unknown field `added`") && field.ends_with(same), "{field}");
+    }
 }
