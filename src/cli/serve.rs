@@ -284,6 +284,10 @@ fn check_segments(names: &[String], largest: usize) -> Result<(), BadInput> {
     if distinct.len() < names.len() || names.iter().any(String::is_empty) {
         return Err(BadInput::new("--segments: must list each name once, and none empty"));
     }
+    if let Some(name) = names.iter().find(|name| !is_name(name)) {
+        // No policy of a filter's configuration can have it.
+        return Err(BadInput::new(format!("--segments: {name:?}: {NAME_RULE}")));
+    }
     if names.len() > MAX_SEGMENTS {
         return Err(BadInput::new(format!("--segments: must be at most {MAX_SEGMENTS}")));
     }

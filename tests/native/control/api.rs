@@ -251,4 +251,5 @@ fn segments_are_bounded_and_named_once() {
     let names: Vec<String> = (0..17).map(|k| format!("tenant-{k}")).collect();
     assert!(refused(&[&names.join(",")]).contains("at most 16"));
     assert!(refused(&["a,b,a"]).contains("each name once"));
+    assert!(refused(&["a b"]).contains("must be 1 to 64 letters"));
 }
