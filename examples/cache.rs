@@ -35,7 +35,7 @@ use sha2::{Digest, Sha256};
 
 use pointsman_testkit::RUNTIME;
 use pointsman_testkit::client::{Connection, Protocol, whole};
-use pointsman_testkit::recorder::Recorder;
+use pointsman_testkit::model::Model;
 
 /// Measure the cache.
 #[derive(Parser)]
@@ -160,7 +160,7 @@ fn resident() -> Result<usize> {
 
 /// Exact hits over HTTP, from a server in this process.
 fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
-    let model = Recorder::start("small-model")?;
+    let model = Model::start()?;
     let target = TargetOptions {
         name: "cheap".to_owned(),
         upstream: format!("http://{}", model.address),

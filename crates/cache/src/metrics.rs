@@ -37,13 +37,18 @@ pub enum NoStoreReason {
     Status,
     /// Neither JSON nor events, or encoded.
     Type,
-    /// The provider said `no-store`.
+    /// The provider said `no-store`, `no-cache` or `private`, or that it varies by what is not in
+    /// the key.
     Forbidden,
     TooLarge,
     /// It ended early, or is not a whole JSON text or event stream.
     Incomplete,
     /// It reports an error, or that it was not finished.
     Failed,
+    /// The model, or the provider's filter, refused.
+    Refused,
+    /// There is neither text nor a tool call in it: whatever it is, it is not an answer.
+    NoAnswer,
     /// The client left before its end.
     Abandoned,
 }
@@ -57,6 +62,8 @@ impl NoStoreReason {
             NoStoreReason::TooLarge => "too_large",
             NoStoreReason::Incomplete => "incomplete",
             NoStoreReason::Failed => "failed",
+            NoStoreReason::Refused => "refused",
+            NoStoreReason::NoAnswer => "no_answer",
             NoStoreReason::Abandoned => "abandoned",
         }
     }

@@ -1,7 +1,7 @@
 //! A model that misbehaves on request: the header `x-reply` chooses how. Raw sockets, because an
 //! HTTP library would not let it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,9 +93,15 @@ fn read(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
 
 /// The answer with this number, as the default reply has it.
 pub fn completion(number: usize) -> String {
+    saying(number, &format!("answer {number}"))
+}
+
+/// The answer with this number that says a text.
+fn saying(number: usize, text: &str) -> String {
+    let text = serde_json::Value::from(text);
     format!(
         "{{\"id\":\"c{number}\",\"object\":\"chat.completion\",\"choices\":[{{\"index\":0,\
-         \"message\":{{\"role\":\"assistant\",\"content\":\"answer {number}\"}},\
+         \"message\":{{\"role\":\"assistant\",\"content\":{text}}},\
          \"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":10,\"completion_tokens\":5}}}}"
     )
 }
@@ -103,7 +109,10 @@ pub fn completion(number: usize) -> String {
 /// The events of the answer with this number.
 pub fn events(number: usize) -> Vec<String> {
     vec![
-        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"answer {number}\"}}}}]}}\n\n"),
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"answer {number}\"}},\
+             \"finish_reason\":\"stop\"}}]}}\n\n"
+        ),
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5}}\n\n"
             .into(),
         "data: [DONE]\n\n".into(),
@@ -153,17 +162,43 @@ fn answer(mut stream: &TcpStream, reply: &str, number: usize, body: &[u8]) -> bo
             (whole("200 OK", "", &json.replace("answer", &filler)), true)
         }
         "echo" => (whole("200 OK", "", &String::from_utf8_lossy(body)), true),
+        // The same as an answer that may be kept.
+        "quote" => (whole("200 OK", "", &saying(number, &String::from_utf8_lossy(body))), true),
         // Says which question it is to, and which answer, before and behind it.
         "stamped" => {
             let question = String::from_utf8_lossy(body);
             let text = format!("{{\"number\":{number},\"to\":{question},\"again\":{number}}}");
-            (whole("200 OK", "", &text), true)
+            (whole("200 OK", "", &saying(number, &text)), true)
+        }
+        // It never answers; the client has to leave.
+        "never" => {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0]);
+            (String::new(), false)
+        }
+        // It says in two ways where it ends.
+        "two-lengths" => {
+            let head = events_head.replace("\r\n\r\n", "\r\ncontent-length: 5\r\n\r\n");
+            let head = head.replace("text/event-stream", "application/json");
+            (format!("{head}{}0\r\n\r\n", chunk(&json)), true)
+        }
+        "switching" => {
+            let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n";
+            (format!("{head}upgrade: websocket\r\n\r\n"), false)
+        }
+        "sse-no-cache" => {
+            let text = stream_of(&all, "0\r\n\r\n");
+            (text.replacen("\r\n", "\r\ncache-control: no-cache\r\n", 1), true)
         }
         "slow" => {
             std::thread::sleep(SLOW);
             (whole("200 OK", "", &json), true)
         }
-        _ => (whole("200 OK", "", &json), true),
+        // With a header of the test's choice.
+        _ => match reply.strip_prefix("with ") {
+            Some(header) => (whole("200 OK", &format!("{header}\r\n"), &json), true),
+            None => (whole("200 OK", "", &json), true),
+        },
     };
     stream.write_all(text.as_bytes()).is_ok() && goes_on
 }

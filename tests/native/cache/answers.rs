@@ -162,3 +162,62 @@ fn limits_that_were_lifted_are_lifted() -> Result<()> {
     assert_eq!(outcome(&proxy.ask("How can I convert 10 miles to kilometers?")?), "miss");
     Ok(())
 }
+
+#[test]
+fn only_what_is_an_answer_by_its_own_words_is_kept() -> Result<()> {
+    let model = Model::start()?;
+    let proxy = Proxy::start(model.address, &["--tools"])?;
+    let choice = |message: Value, finish: &str| json!({"choices": [{"index": 0, "message": message, "finish_reason": finish}]});
+    let text = json!({"content": "Oslo."});
+    let call = json!({"content": null, "tool_calls": [{"id": "c", "type": "function",
+        "function": {"name": "f", "arguments": "{}"}}]});
+    let message = |content: Value, stop: &str| json!({"content": content, "stop_reason": stop});
+    let said = json!([{"type": "text", "text": "Oslo."}]);
+    let response = |status: &str, output: Value| json!({"status": status, "output": output});
+    let item = json!([{"type": "message", "content": [{"type": "output_text", "text": "Oslo."}]}]);
+    let [chat, messages, responses] = ["/v1/chat/completions", "/v1/messages", "/v1/responses"];
+    for (path, answer, again) in [
+        (chat, choice(text.clone(), "stop"), "hit-exact"),
+        (chat, choice(call, "tool_calls"), "hit-exact"),
+        (messages, message(said.clone(), "end_turn"), "hit-exact"),
+        (responses, response("completed", item.clone()), "hit-exact"),
+        (chat, choice(text.clone(), "length"), "miss"),
+        (chat, choice(text, "content_filter"), "miss"),
+        (chat, choice(json!({"refusal": "No."}), "stop"), "miss"),
+        (chat, choice(json!({"content": null}), "stop"), "miss"),
+        (chat, json!({"choices": []}), "miss"),
+        (chat, json!({"detail": "maintenance"}), "miss"),
+        (chat, json!({"object": "error", "code": 503}), "miss"),
+        (messages, message(said.clone(), "max_tokens"), "miss"),
+        (messages, message(said, "pause_turn"), "miss"),
+        (messages, message(json!([]), "end_turn"), "miss"),
+        (responses, response("incomplete", item), "miss"),
+        (responses, response("completed", json!([])), "miss"),
+    ] {
+        // The model answers with the request, so the request is both.
+        let mut body = answer.clone();
+        body["max_tokens"] = json!(9);
+        match path {
+            "/v1/responses" => {
+                body["store"] = json!(false);
+                body["input"] = json!("Which is the capital of Norway?");
+            }
+            _ => {
+                let question = "Which is the capital of Norway?";
+                body["messages"] = json!([{"role": "user", "content": question}]);
+            }
+        }
+        let ask = || {
+            let request = Request::post(path)
+                .header("content-type", "application/json")
+                .header("x-reply", "echo")
+                .body(client::whole(body.to_string()))?;
+            proxy.send(request)
+        };
+        let first = ask()?;
+        assert_eq!((first.status, outcome(&first)), (200, "miss"), "{answer}");
+        let second = ask()?;
+        assert_eq!((outcome(&second), &second.body), (again, &first.body), "{answer}");
+    }
+    Ok(())
+}

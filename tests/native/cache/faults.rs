@@ -78,7 +78,7 @@ fn a_disk_that_fills_up_costs_persistence_and_no_request() -> Result<()> {
     let padding = "padding ".repeat(1000);
     let ask = |number: usize| {
         let body = chat(&format!("{number} {padding}"));
-        proxy.post(&body, &[("x-reply", "echo")])
+        proxy.post(&body, &[("x-reply", "quote")])
     };
     for number in 0..100 {
         let response = ask(number)?;

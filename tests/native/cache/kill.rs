@@ -205,6 +205,8 @@ fn question(number: usize, wording: usize) -> Value {
 /// Whether this is one answer, and one to this question.
 fn is_right(response: &Response, number: usize) -> Result<()> {
     let answer: Value = serde_json::from_slice(&response.body)?;
+    let said = answer["choices"][0]["message"]["content"].as_str().context("no text")?;
+    let answer: Value = serde_json::from_str(said)?;
     let fields: BTreeSet<&str> =
         answer.as_object().context("no object")?.keys().map(String::as_str).collect();
     ensure!(fields == BTreeSet::from(["again", "number", "to"]), "{fields:?}");
