@@ -69,6 +69,15 @@ fn a_paraphrase_hits_and_what_differs_in_anything_that_matters_does_not() -> Res
         {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"},
         {"role": "user", "content": question}]);
     for (what, body, headers) in [
+        ("another user", with("user", json!("u")), &tenant[..]),
+        ("a session in the metadata", with("metadata", json!({"session": "1"})), &tenant),
+        ("no stop", with("stop", Value::Null), &tenant),
+        ("another trace", chat(question), &[tenant[0], ("x-request-id", "7")]),
+    ] {
+        let response = ask(&body, headers)?;
+        assert_eq!((outcome(&response), &response.body), ("hit-exact", &original.body), "{what}");
+    }
+    for (what, body, headers) in [
         ("another number", chat("How do I convert 20 miles to kilometers?"), &tenant[..]),
         ("another unit", chat("How do I convert 10 yards to kilometers?"), &tenant),
         ("the other way", chat("How do I convert 10 kilometers to miles?"), &tenant),
@@ -77,7 +86,6 @@ fn a_paraphrase_hits_and_what_differs_in_anything_that_matters_does_not() -> Res
         ("earlier turns", turns, &tenant),
         ("another model", with("model", json!("large-model")), &tenant),
         ("a parameter", with("max_tokens", json!(7)), &tenant),
-        ("another user", with("user", json!("u")), &tenant),
         ("another tenant", chat(question), &[("authorization", "Bearer two")]),
         ("nobody in particular", chat(question), &[]),
         ("another key", chat(question), &[("x-api-key", "Bearer one")]),
