@@ -157,6 +157,45 @@ fn an_entry_that_was_changed_on_the_server_is_not_served() -> Result<()> {
     Ok(())
 }
 
+/// Anybody who has the server's password may write what no replica would.
+#[test]
+fn what_cannot_be_read_is_skipped_and_what_follows_is_heard() -> Result<()> {
+    let Some(redis) = Redis::start() else { return Ok(()) };
+    let model = Model::start()?;
+    let (one, other) = (replica(&model, &redis)?, replica(&model, &redis)?);
+    one.ask(QUESTION)?;
+    wait_for_entries(&other, 1)?;
+    let mut connection = redis.connect();
+    let entry = |digit: &str| format!("{{pointsman:cache:cheap}}:entry:{}", digit.repeat(32));
+    let announce = |connection: &mut ::redis::Connection, fields: &[(&str, &[u8])]| {
+        let mut add = cmd("XADD");
+        add.arg("{pointsman:cache:cheap}:changes").arg("*");
+        for (name, value) in fields {
+            add.arg(name).arg(value);
+        }
+        add.exec(connection)
+    };
+    cmd("SET").arg(entry("0")).arg("junk").exec(&mut connection)?;
+    cmd("HSET").arg(entry("1")).arg(b"\xff").arg("junk").exec(&mut connection)?;
+    for name in [entry("0"), entry("1"), "elsewhere".into()] {
+        announce(&mut connection, &[("by", b"x"), ("insert", name.as_bytes())])?;
+    }
+    announce(&mut connection, &[("remove", b"not an entry")])?;
+    announce(&mut connection, &[("remove", b"\xff")])?;
+    announce(&mut connection, &[("what", b"is this")])?;
+    // Two entries and three changes cannot be read.
+    wait_for("all of it is counted", || Ok(other.metric(ERRORS)? == 5))?;
+    one.operate("/v1/purge", &json!({}))?;
+    wait_for_entries(&other, 0)?;
+    assert_eq!(other.metric(ERRORS)?, 5, "nothing is read twice");
+    cmd("SET").arg(entry("0")).arg("junk").exec(&mut connection)?;
+    let late = replica(&model, &redis)?;
+    assert!(!std::fs::read_to_string(&late.process.stderr)?.contains("memory only"));
+    assert_eq!(late.metric(ERRORS)?, 1);
+    assert_eq!(outcome(&late.ask(QUESTION)?), "miss");
+    wait_for_entries(&one, 1)
+}
+
 #[test]
 fn a_url_of_no_server_is_refused_and_not_repeated() -> Result<()> {
     let arguments = ["cache", "--target", "a", "--upstream", "http://a", "--listen", "127.0.0.1:0"];

@@ -1,5 +1,7 @@
 //! Entries on disk: one SQLite file, written behind, read back at the start.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -15,8 +17,9 @@ pub struct File {
     connection: Connection,
 }
 
-/// Number of the table's layout; a file of another is not read.
-const LAYOUT: i64 = 2;
+/// Number of the table's layout, and of what a key and an answer are; a file of another is not read.
+/// Layout 2 held whatever had ended in order, cut answers and refusals among them.
+const LAYOUT: i64 = 3;
 
 impl File {
     /// Opens or creates a file. One that is not a store, or of another layout, is moved aside.
@@ -48,6 +51,7 @@ impl File {
     }
 
     fn try_open(path: &Path) -> rusqlite::Result<Self> {
+        keep_private(path);
         let connection = Connection::open(path)?;
         // Two processes on one file would each miss what the other has.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -90,6 +94,18 @@ impl File {
         }
         Ok(damaged)
     }
+}
+
+/// Makes the file, if there is none, and takes it from everybody but its owner: prompts and answers
+/// are in it. SQLite gives its log the same permissions.
+fn keep_private(path: &Path) {
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    // Where that fails, opening the store does too, and reports it.
+    let _ = made.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // There may be none.
+    let _ = std::fs::set_permissions(PathBuf::from(log), Permissions::from_mode(0o600));
 }
 
 impl Store for File {
@@ -225,6 +241,35 @@ mod tests {
             store.connection.execute(&format!("UPDATE entry SET {column} = {value}"), []).unwrap();
             drop(store);
             assert_eq!(loaded(&path), (vec![], 1), "{column}");
+        }
+    }
+
+    #[test]
+    fn entries_of_another_layout_are_not_served() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let mut store = File::open(&path).unwrap();
+        store.write(&[Change::Insert(Arc::new(entry(1, 100)))]).unwrap();
+        store.connection.pragma_update(None, "user_version", LAYOUT - 1).unwrap();
+        drop(store);
+        assert_eq!(loaded(&path), (vec![], 0));
+    }
+
+    #[test]
+    fn only_the_owner_can_read_a_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        // As an earlier version, or a copy, may have left it.
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let mut store = File::open(&path).unwrap();
+        store.write(&[Change::Insert(Arc::new(entry(1, 100)))]).unwrap();
+        let files: Vec<_> =
+            std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
+        assert!(files.len() > 1, "the log is checked too");
+        for file in files {
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{:?}", file.file_name());
         }
     }
 

@@ -11,7 +11,6 @@
 
 mod reader;
 
-use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use redis::{Client, Connection, Pipeline, RedisResult, cmd, pipe};
 use super::{Change, QUEUE, Store};
 use crate::entry::Entry;
 use crate::key::{Digest128, ExactKey};
+use pointsman_core::hex;
 pub(crate) use reader::{News, Reader};
 
 /// A server that does not answer for this long is considered gone.
@@ -84,18 +84,12 @@ impl Names {
     }
 
     fn entry(&self, exact: ExactKey) -> String {
-        let mut name = self.entry.clone();
-        for byte in exact.0 {
-            // Writing to a string does not fail.
-            let _ = write!(name, "{byte:02x}");
-        }
-        name
+        format!("{}{}", self.entry, hex::encode(&exact.0))
     }
 
     /// The key in an entry's name.
     fn exact(&self, name: &str) -> Option<ExactKey> {
-        let digits = name.strip_prefix(&self.entry).filter(|digits| digits.len() == 32)?;
-        u128::from_str_radix(digits, 16).ok().map(|number| Digest128(number.to_be_bytes()))
+        hex::decode(name.strip_prefix(&self.entry)?).map(Digest128)
     }
 
     fn announce(&self, transaction: &mut Pipeline, what: &str, name: &str) {
@@ -190,7 +184,9 @@ fn names_of_all(connection: &mut Connection, names: &Names) -> RedisResult<Vec<S
     let pattern = format!("{}*", names.entry);
     let mut scan = cmd("SCAN");
     scan.cursor_arg(0).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
-    scan.iter::<String>(connection)?.collect()
+    let found = scan.iter::<Vec<u8>>(connection)?;
+    // What is not text was not written here.
+    found.filter_map(|name| name.map(|name| String::from_utf8(name).ok()).transpose()).collect()
 }
 
 /// The entry's fields, as one hash that ends with the entry.

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
-use redis::{Connection, RedisResult, cmd, pipe};
+use redis::{Connection, RedisResult, Value, cmd, from_redis_value, pipe};
 
 use super::super::Change;
 use super::{Names, PAGE, RedisStore, Server, names_of_all};
@@ -16,8 +15,13 @@ use crate::entry::{Entry, vector_of};
 use crate::key::Digest128;
 use pointsman_core::target::Usage;
 
-/// How long the reader waits for changes at a time, and so how much longer a shutdown may take.
+/// How long the reader waits for changes at a time, and so how much longer a shutdown may take; also
+/// how long it rests after a first failure.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long it rests at most, after one failure upon another.
+const LONGEST_REST: Duration = Duration::from_secs(4);
+/// How soon a rest notices a shutdown.
+const NAP: Duration = Duration::from_millis(50);
 
 /// The entry of a hash, when it is whole.
 fn entry_of(mut fields: HashMap<String, Vec<u8>>) -> Option<Entry> {
@@ -56,7 +60,7 @@ pub(crate) struct Reader {
 /// What a reader reports.
 pub(crate) enum News {
     Change(Change),
-    /// The server is gone, or an entry is damaged.
+    /// The server is gone, or an entry or a change cannot be read.
     Failed,
 }
 
@@ -75,16 +79,22 @@ impl Reader {
             connection: None,
             owed: Vec::new(),
         };
-        let mut follower = Follower { server: server.clone(), names, heard, last: None };
+        let ending = Arc::<AtomicBool>::default();
+        let mut follower = Follower {
+            server: server.clone(),
+            names,
+            heard,
+            last: None,
+            rest: PAUSE,
+            ending: Arc::clone(&ending),
+        };
         let first = follower.connect();
         let (mut connection, result) = match first {
             Ok(connection) => (Some(connection), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        let ending = Arc::<AtomicBool>::default();
-        let flag = Arc::clone(&ending);
         let thread = std::thread::spawn(move || {
-            while !flag.load(Ordering::Relaxed) {
+            while !follower.ending.load(Ordering::Relaxed) {
                 follower.turn(&mut connection);
             }
         });
@@ -110,27 +120,27 @@ struct Follower<F> {
     heard: F,
     /// The last change that was read; none before everything was.
     last: Option<Position>,
+    /// How long the next failure makes it rest.
+    rest: Duration,
+    ending: Arc<AtomicBool>,
 }
 
 impl<F: Fn(News)> Follower<F> {
     /// Reads on for a while. A server that is gone is reported once.
     fn turn(&mut self, connection: &mut Option<Connection>) {
         let result = match connection {
-            Some(connection) => self.follow(connection),
-            None => match self.connect() {
-                Ok(new) => {
-                    *connection = Some(new);
-                    Ok(())
-                }
-                Err(_) => {
-                    std::thread::sleep(PAUSE);
-                    return;
-                }
-            },
+            Some(connection) => self.follow(connection).map(|()| self.rest = PAUSE),
+            None => self.connect().map(|new| *connection = Some(new)),
         };
         if result.is_err() {
-            *connection = None;
-            (self.heard)(News::Failed);
+            if connection.take().is_some() {
+                (self.heard)(News::Failed);
+            }
+            let until = Instant::now() + self.rest;
+            while Instant::now() < until && !self.ending.load(Ordering::Relaxed) {
+                std::thread::sleep(NAP);
+            }
+            self.rest = LONGEST_REST.min(2 * self.rest);
         }
     }
 
@@ -166,8 +176,8 @@ impl<F: Fn(News)> Follower<F> {
     ) -> RedisResult<Option<Position>> {
         let mut command = cmd(command);
         command.arg(&self.names.changes).arg(&range).arg("COUNT").arg(1);
-        let reply: StreamRangeReply = command.query(connection)?;
-        Ok(reply.ids.first().map(position_of))
+        let reply: Value = command.query(connection)?;
+        Ok(changes(reply).first().map(|change| change.at))
     }
 
     fn follow(&mut self, connection: &mut Connection) -> RedisResult<()> {
@@ -175,40 +185,55 @@ impl<F: Fn(News)> Follower<F> {
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(PAGE).arg("BLOCK").arg(PAUSE.as_millis() as u64);
         read.arg("STREAMS").arg(&self.names.changes).arg(format!("{time}-{number}"));
-        let reply: Option<StreamReadReply> = read.query(connection)?;
-        let changes = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+        let reply: Value = read.query(connection)?;
         let (mut last, mut inserted) = (self.last, Vec::new());
-        for change in changes {
-            let foreign = change.get::<String>("by").is_none_or(|by| by != self.names.own);
-            let name = |what: &str| change.get::<String>(what).filter(|_| foreign);
-            if let Some(name) = name("insert") {
-                inserted.push(name);
-            } else if let Some(exact) = name("remove").and_then(|name| self.names.exact(&name)) {
+        for change in of_streams(reply) {
+            last = Some(change.at);
+            if change.fields.get("by") == Some(&self.names.own) {
+                continue;
+            }
+            if let Some(name) = change.fields.get("insert") {
+                inserted.push(name.clone());
+            } else if let Some(exact) = change.fields.get("remove").map(|it| self.names.exact(it)) {
                 self.read(connection, &std::mem::take(&mut inserted))?;
-                (self.heard)(News::Change(Change::Remove(exact)));
-            } else if name("clear").is_some() {
+                let removed = exact.map(|exact| News::Change(Change::Remove(exact)));
+                (self.heard)(removed.unwrap_or(News::Failed));
+            } else if change.fields.contains_key("clear") {
                 inserted.clear();
                 (self.heard)(News::Change(Change::Clear));
+            } else {
+                (self.heard)(News::Failed);
             }
-            last = Some(position_of(&change));
         }
         self.read(connection, &inserted)?;
         self.last = last;
         Ok(())
     }
 
-    /// Reads entries by name, those that are still there.
+    /// Reads entries by name, those that are still there. One that cannot be read is reported and
+    /// costs nothing else.
     fn read(&self, connection: &mut Connection, names: &[String]) -> RedisResult<()> {
         let mut request = pipe();
+        request.ignore_errors();
         for name in names {
             request.cmd("HGETALL").arg(name);
         }
         if names.is_empty() {
             return Ok(());
         }
-        let found: Vec<HashMap<String, Vec<u8>>> = request.query(connection)?;
-        for fields in found.into_iter().filter(|fields| !fields.is_empty()) {
-            (self.heard)(match entry_of(fields) {
+        let found: Vec<Value> = request.query(connection)?;
+        for value in found {
+            // Whatever else the server refuses, as while it loads its data, it may give later.
+            if let Value::ServerError(error) = &value
+                && error.code() != "WRONGTYPE"
+            {
+                return Err(error.clone().into());
+            }
+            let fields = from_redis_value::<HashMap<String, Vec<u8>>>(value);
+            if fields.as_ref().is_ok_and(HashMap::is_empty) {
+                continue;
+            }
+            (self.heard)(match fields.ok().and_then(entry_of) {
                 Some(entry) => News::Change(Change::Insert(Arc::new(entry))),
                 None => News::Failed,
             });
@@ -217,7 +242,36 @@ impl<F: Fn(News)> Follower<F> {
     }
 }
 
-fn position_of(change: &StreamId) -> Position {
-    let (time, number) = change.id.split_once('-').unwrap_or((&change.id, "0"));
-    (time.parse().unwrap_or_default(), number.parse().unwrap_or_default())
+/// An element of the stream. What cannot be read has no fields, but its place in any case.
+struct Announced {
+    at: Position,
+    fields: HashMap<String, String>,
+}
+
+/// The changes in the reply to XREAD, of all its streams. Anybody with the server's password may
+/// write to them.
+fn of_streams(reply: Value) -> impl Iterator<Item = Announced> {
+    let streams = if let Value::Array(streams) = reply { streams } else { Vec::new() };
+    streams.into_iter().flat_map(|stream| match stream {
+        Value::Array(mut parts) => parts.pop().map(changes).unwrap_or_default(),
+        _ => Vec::new(),
+    })
+}
+
+/// The changes in the reply to XRANGE, or of one stream.
+fn changes(reply: Value) -> Vec<Announced> {
+    let Value::Array(elements) = reply else { return Vec::new() };
+    let change = |element: Value| {
+        let Value::Array(parts) = element else { return None };
+        let mut parts = parts.into_iter();
+        let at = position_of(&from_redis_value::<String>(parts.next()?).ok()?)?;
+        let fields = parts.next().and_then(|fields| from_redis_value(fields).ok());
+        Some(Announced { at, fields: fields.unwrap_or_default() })
+    };
+    elements.into_iter().filter_map(change).collect()
+}
+
+fn position_of(id: &str) -> Option<Position> {
+    let (time, number) = id.split_once('-')?;
+    Some((time.parse().ok()?, number.parse().ok()?))
 }
