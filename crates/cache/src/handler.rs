@@ -81,8 +81,9 @@ pub(super) async fn answer(
         Role::Leader(lead) => Some(lead),
         Role::Follower(follower) => {
             count(&target.metrics.coalesced);
-            follower.wait(PATIENCE).await;
-            if let Some(hit) = look_exact(&target, &wanted) {
+            if let Some(entry) = follower.wait(PATIENCE).await
+                && let Some(hit) = hit_exact(&target, &wanted, &entry)
+            {
                 return hit;
             }
             None
@@ -200,10 +201,13 @@ async fn look(target: &CachedTarget, wanted: &mut Wanted) -> Option<Response<Bod
 }
 
 fn look_exact(target: &CachedTarget, wanted: &Wanted) -> Option<Response<Body>> {
-    let entry = target.tiers.exact(wanted.lookup.exact)?;
-    wanted.directives.accepts(&entry).then(|| {
+    hit_exact(target, wanted, &*target.tiers.exact(wanted.lookup.exact)?)
+}
+
+fn hit_exact(target: &CachedTarget, wanted: &Wanted, entry: &Entry) -> Option<Response<Body>> {
+    wanted.directives.accepts(entry).then(|| {
         target.metrics.outcome(CacheOutcome::HitExact, entry.usage);
-        replay::response(&entry, CacheOutcome::HitExact, 1.0)
+        replay::response(entry, CacheOutcome::HitExact, 1.0)
     })
 }
 
@@ -255,7 +259,10 @@ async fn miss(
     let done = move |copied: CopiedBody| {
         let kept = copied.and_then(|body| keep(&target, wanted, keeping, body));
         match kept {
-            Ok(()) => count(&target.metrics.stored),
+            Ok(entry) => {
+                count(&target.metrics.stored);
+                lead.iter().for_each(|lead| lead.share(Arc::clone(&entry)));
+            }
             Err(reason) => target.metrics.not_stored(reason),
         }
         // Followers look only now.
@@ -294,11 +301,11 @@ fn keep(
     wanted: Wanted,
     keeping: Keeping,
     body: Bytes,
-) -> Result<(), NoStoreReason> {
+) -> Result<Arc<Entry>, NoStoreReason> {
     answer::check(wanted.format, keeping.framing, &body)?;
     let lifetime = keeping.max_age.map_or(target.options.ttl, |age| age.min(target.options.ttl));
     let now = super::now_ms();
-    let entry = Entry {
+    let entry = Arc::new(Entry {
         exact: wanted.lookup.exact,
         partition: wanted.lookup.partition,
         vector: wanted.question.as_ref().and_then(|question| target.vector(question)),
@@ -308,9 +315,9 @@ fn keep(
         body,
         created_ms: now,
         expires_ms: now.saturating_add(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
-    };
-    target.keep(Arc::new(entry));
-    Ok(())
+    });
+    target.keep(Arc::clone(&entry));
+    Ok(entry)
 }
 
 async fn send(target: &CachedTarget, request: Request<Body>) -> Response<Body> {

@@ -196,6 +196,43 @@ fn who_waits_for_an_answer_that_fails_asks_itself() -> Result<()> {
 }
 
 #[test]
+fn who_wants_a_new_answer_and_waits_for_one_that_fails_never_gets_the_old_one() -> Result<()> {
+    let model = Model::start()?;
+    let proxy = Proxy::start(model.address, &[])?;
+    let old = proxy.ask(QUESTION)?;
+    let anew = ("cache-control", "no-cache");
+    let waiting =
+        || -> Result<u64> { proxy.metric("pointsman_cache_coalesced_total{target=\"cheap\"}") };
+    std::thread::scope(|scope| -> Result<()> {
+        let (address, body) = (proxy.address, chat(QUESTION).to_string());
+        let mut leading = std::net::TcpStream::connect(address)?;
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncache-control: no-cache\r\nx-reply: never";
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        std::io::Write::write_all(&mut leading, request.as_bytes())?;
+        wait_until(|| Ok(model.asked() == 2))?;
+        let following = scope.spawn(|| proxy.post(&chat(QUESTION), &[anew]));
+        wait_until(|| Ok(waiting()? == 1))?;
+        // It leaves, and there is no answer.
+        drop(leading);
+        let response = following.join().unwrap()?;
+        assert_eq!((response.status, outcome(&response)), (200, "miss"));
+        assert_ne!(response.body, old.body);
+        Ok(())
+    })?;
+    assert_eq!(model.asked(), 3);
+    Ok(())
+}
+
+fn wait_until(holds: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds()? {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "it never happens");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+#[test]
 fn an_answer_serves_as_long_as_it_is_told_to() -> Result<()> {
     let model = Model::start()?;
     let proxy = Proxy::start(model.address, &["--ttl", "1"])?;
