@@ -171,6 +171,8 @@ fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
         max_body_bytes: 1 << 20,
         max_answer_bytes: 1 << 20,
         tenant_header: None,
+        anonymous: true,
+        ignored_headers: Vec::new(),
         store: None,
     };
     let any: SocketAddr = "127.0.0.1:0".parse()?;

@@ -201,7 +201,8 @@ def start_model(name, running):
 
 def start_cache(name, model, running):
     """Starts a cache in front of a model; returns the address that it picked."""
-    command = ["cache", "--target", name, "--upstream", f"http://{model}", "--listen", "127.0.0.1:0"]
+    command = ["cache", "--target", name, "--upstream", f"http://{model}", "--listen", "127.0.0.1:0",
+               "--anonymous"]  # The demo's client has no key.
     process = Process(f"{name}-cache", [PROGRAM, *command], running)
     return process.address(process.stderr, "run `make cli`: the program may be older than its source")
 

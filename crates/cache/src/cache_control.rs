@@ -16,6 +16,8 @@ pub(super) struct Directives {
     /// `no-cache`: ask the model, and store the new answer.
     pub(super) refresh: bool,
     pub(super) only_if_cached: bool,
+    /// `private`: of answers, for one client alone.
+    pub(super) private: bool,
     pub(super) max_age: Option<Duration>,
 }
 
@@ -28,6 +30,7 @@ impl Directives {
             match &*name.trim().to_ascii_lowercase() {
                 "no-store" => directives.bypass = true,
                 "no-cache" => directives.refresh = true,
+                "private" => directives.private = true,
                 "only-if-cached" => directives.only_if_cached = true,
                 "max-age" => {
                     // An invalid age is stale (RFC 9111, 4.2.1).
@@ -37,8 +40,8 @@ impl Directives {
                 _ => {}
             }
         }
-        let value = headers.get(OUTCOME_HEADER).map(http::HeaderValue::as_bytes);
-        directives.bypass |= value.is_some_and(|value| value.eq_ignore_ascii_case(b"bypass"));
+        let mut wishes = headers.get_all(OUTCOME_HEADER).iter();
+        directives.bypass |= wishes.any(|value| value.as_bytes().eq_ignore_ascii_case(b"bypass"));
         directives
     }
 
@@ -72,8 +75,11 @@ mod tests {
         );
         assert_eq!(read("max-age=soon").max_age, Some(Duration::ZERO));
         assert!(read("only-if-cached").only_if_cached);
+        assert!(read("max-age=60, Private").private && read("private=\"x-user\"").private);
         let mut headers = HeaderMap::new();
-        headers.insert(OUTCOME_HEADER, HeaderValue::from_static("bypass"));
-        assert!(Directives::read(&headers).bypass);
+        headers.append(OUTCOME_HEADER, HeaderValue::from_static("on"));
+        assert!(!Directives::read(&headers).bypass);
+        headers.append(OUTCOME_HEADER, HeaderValue::from_static("bypass"));
+        assert!(Directives::read(&headers).bypass, "every value counts");
     }
 }

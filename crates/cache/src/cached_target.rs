@@ -39,6 +39,10 @@ pub struct TargetOptions {
     pub max_answer_bytes: usize,
     /// A header, set by something trusted, that names the tenant; otherwise credentials do.
     pub tenant_header: Option<HeaderName>,
+    /// Whether callers without credentials share answers.
+    pub anonymous: bool,
+    /// Headers that the operator knows to neither tell callers apart nor change answers.
+    pub ignored_headers: Vec<HeaderName>,
     /// Where entries outlive the process.
     pub store: Option<StoreLocation>,
 }

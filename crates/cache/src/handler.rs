@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use sha2::{Digest, Sha256};
 
 use super::answer::{self, Framing};
 use super::body_tee::{BodyTee, CopiedBody};
 use super::cache_control::Directives;
 use super::cached_target::CachedTarget;
+use super::caller::{caller, is_varied_by_key};
 use super::entry::Entry;
-use super::key::{Digest128, Lookup, NoCacheReason, PartitionKey, lookup};
+use super::hop_by_hop;
+use super::key::{Lookup, NoCacheReason, PartitionKey, lookup};
 use super::metrics::{CacheOutcome, NoStoreReason, count};
 use super::question::Question;
 use super::replay::{self, OUTCOME_HEADER};
@@ -26,9 +27,6 @@ use pointsman_core::prompt::ApiFormat;
 
 /// How long a request waits for another's answer to the same question before it asks itself.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Headers that name who asks.
-const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// A request that was read, with what it is looked up by.
 struct Wanted {
@@ -47,6 +45,7 @@ pub(super) async fn answer(
     if request.method() == Method::GET && request.uri().path() == "/healthz" {
         return Response::new(Body::from("ok\n"));
     }
+    hop_by_hop::strip_nominated(request.headers_mut());
     let directives = Directives::read(request.headers());
     request.headers_mut().remove(OUTCOME_HEADER);
     let format = match readable(&request, target.options.max_body_bytes) {
@@ -96,13 +95,20 @@ pub(super) async fn answer(
 fn readable(request: &Request<Body>, max_bytes: usize) -> Result<ApiFormat, NoCacheReason> {
     let headers = request.headers();
     let format = ApiFormat::of_path(request.uri().path().as_bytes());
-    let json = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let json = json.is_none_or(|value| Framing::of(value) == Some(Framing::Json));
-    let (Some(format), true, true) = (format, json, request.method() == Method::POST) else {
+    let (Some(format), true) = (format, request.method() == Method::POST) else {
         return Err(NoCacheReason::NotOurs);
     };
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let is_json = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| Framing::of(value) == Some(Framing::Json))
+    };
+    match (types.next(), types.next()) {
+        (Some(_), Some(_)) => return Err(NoCacheReason::Ambiguous),
+        (Some(value), None) if !is_json(value) => return Err(NoCacheReason::NotOurs),
+        _ => {}
+    }
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(NoCacheReason::Encoded);
     }
     let announced = request.body().size_hint().lower();
@@ -138,53 +144,16 @@ fn wanted(
     if directives.bypass {
         return Err(NoCacheReason::Asked);
     }
-    let tenant = tenant(target, &head.headers)?;
-    let headers = answer_headers(&head.headers);
+    let caller = caller(&target.options, &head.headers)?;
     let key = PartitionKey {
         target: &target.options.name,
-        tenant: &tenant.0,
+        tenant: &caller.tenant.0,
         path: head.uri.path_and_query().map_or("", |path| path.as_str()),
-        headers: &headers,
+        headers: &caller.headers,
         embeddings: target.embeddings(),
     };
     let lookup = lookup(format, body, &key, &target.options.limits)?;
     Ok(Wanted { format, lookup, directives, question: None })
-}
-
-/// Who asks: the value of the trusted header, or a hash of every credential.
-fn tenant(target: &CachedTarget, headers: &HeaderMap) -> Result<Digest128, NoCacheReason> {
-    let mut hash = Sha256::new();
-    let mut add = |name: &str, value: &HeaderValue| {
-        hash.update((name.len() as u64).to_le_bytes());
-        hash.update(name);
-        hash.update((value.len() as u64).to_le_bytes());
-        hash.update(value);
-    };
-    if let Some(name) = &target.options.tenant_header {
-        let value =
-            headers.get(name).filter(|value| !value.is_empty()).ok_or(NoCacheReason::NoTenant)?;
-        add(name.as_str(), value);
-    } else {
-        for name in CREDENTIALS {
-            headers.get_all(name).iter().for_each(|value| add(name, value));
-        }
-    }
-    Ok(Digest128::of(hash))
-}
-
-/// Headers that change what is answered.
-fn answer_headers(headers: &HeaderMap) -> Vec<u8> {
-    let changes = |name: &HeaderName| {
-        let name = name.as_str();
-        name.starts_with("openai-") || name.starts_with("anthropic-") || name == "accept"
-    };
-    let mut lines: Vec<Vec<u8>> = headers
-        .iter()
-        .filter(|(name, _)| changes(name))
-        .map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat())
-        .collect();
-    lines.sort_unstable();
-    lines.concat()
 }
 
 /// Looks in both tiers, unless a new answer is wanted. The question is read either way: it is kept
@@ -248,7 +217,7 @@ async fn miss(
     request.headers_mut().insert(header::ACCEPT_ENCODING, identity);
     let mut response = send(&target, request).await;
     mark(&mut response, CacheOutcome::Miss);
-    let keeping = match keepable(&response) {
+    let keeping = match keepable(&target, &response) {
         Ok(keeping) => keeping,
         Err(reason) => {
             target.metrics.not_stored(reason);
@@ -278,19 +247,23 @@ struct Keeping {
     max_age: Option<Duration>,
 }
 
-fn keepable(response: &Response<Body>) -> Result<Keeping, NoStoreReason> {
+fn keepable(target: &CachedTarget, response: &Response<Body>) -> Result<Keeping, NoStoreReason> {
     if response.status() != StatusCode::OK {
         return Err(NoStoreReason::Status);
     }
     let headers = response.headers();
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
+    let all = |name: HeaderName| headers.get_all(name).iter().map(HeaderValue::to_str);
+    let types: Vec<_> = all(header::CONTENT_TYPE).collect();
+    let [Ok(content_type)] = types[..] else { return Err(NoStoreReason::Type) };
     let framing = Framing::of(content_type).ok_or(NoStoreReason::Type)?;
-    if text(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if !all(header::CONTENT_ENCODING).all(|encoding| matches!(encoding, Ok("identity"))) {
         return Err(NoStoreReason::Type);
     }
     let directives = Directives::read(headers);
-    if directives.bypass {
+    // Servers of events say `no-cache` so that nothing on the way holds events back.
+    let no_cache = directives.refresh && framing == Framing::Json;
+    let varies = !is_varied_by_key(&target.options, headers);
+    if directives.bypass || directives.private || no_cache || varies {
         return Err(NoStoreReason::Forbidden);
     }
     Ok(Keeping { content_type: content_type.into(), framing, max_age: directives.max_age })

@@ -1,13 +1,15 @@
 //! The model behind the cache.
 
 use axum::body::Body;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+
+use super::hop_by_hop;
 
 /// Where a target's misses go. Cheap to clone.
 #[derive(Clone)]
@@ -32,19 +34,6 @@ impl BadUrl {
     }
 }
 
-/// Headers that are about one connection and not about the request (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    // The body is here already, or comes without being asked for.
-    header::EXPECT,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-];
-
 impl Upstream {
     pub(super) fn new(url: &str) -> Result<Self, BadUrl> {
         let (scheme, authority, path) = parts(url)?;
@@ -68,12 +57,12 @@ impl Upstream {
             *request.uri_mut() = uri;
         }
         *request.version_mut() = http::Version::HTTP_11;
-        strip_hop_by_hop(request.headers_mut());
+        hop_by_hop::strip(request.headers_mut());
         if let Ok(host) = HeaderValue::from_str(self.authority.as_str()) {
             request.headers_mut().insert(header::HOST, host);
         }
         let mut response = self.client.request(request).await?.map(Body::new);
-        strip_hop_by_hop(response.headers_mut());
+        hop_by_hop::strip(response.headers_mut());
         Ok(response)
     }
 }
@@ -101,19 +90,4 @@ pub(super) fn client() -> Client<HttpsConnector<HttpConnector>, Body> {
         .enable_http1()
         .wrap_connector(http);
     Client::builder(TokioExecutor::new()).build(connector)
-}
-
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
 }

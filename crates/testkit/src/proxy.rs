@@ -22,15 +22,18 @@ pub struct Proxy {
     _logs: TempDir,
 }
 
+/// What clients of the stand-in model need: they have no credentials, and a header of theirs chooses
+/// how the model answers the same question.
+const CHOOSES: [&str; 3] = ["--anonymous", "--ignore-header", "x-reply"];
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 impl Proxy {
-    /// A cache of the target `cheap` in front of this address.
+    /// A cache of the target `cheap` in front of this address, for clients without credentials too.
     pub fn start(model: SocketAddr, more: &[&str]) -> Result<Self> {
-        Self::run(&program()?, &[], model, "cheap", more)
+        Self::run(&program()?, &[], model, "cheap", &[&CHOOSES[..], more].concat())
     }
 
-    /// The same, run by another program, as in `sh -c …`.
+    /// A cache of a target, run by another program, as in `sh -c …`.
     pub fn run(
         program: &Path,
         before: &[&str],

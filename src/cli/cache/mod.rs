@@ -90,6 +90,13 @@ struct Serve {
     /// omitted
     #[arg(long, value_name = "NAME")]
     tenant_header: Option<HeaderName>,
+    /// Also cache requests without credentials; such clients share their answers
+    #[arg(long)]
+    anonymous: bool,
+    /// Header that neither tells clients apart nor changes an answer, besides the known ones; repeat
+    /// for several
+    #[arg(long, value_name = "NAME")]
+    ignore_header: Vec<HeaderName>,
     /// Persist entries in a directory, one file per target, or in a Redis or Valkey that replicas
     /// share: redis://[user:password@]host:port/database
     #[arg(long, value_name = "DIR|URL", env = "POINTSMAN_CACHE_STORE", hide_env_values = true)]
@@ -134,6 +141,8 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
             max_body_bytes: args.max_body << 10,
             max_answer_bytes: args.max_answer << 10,
             tenant_header: args.tenant_header.clone(),
+            anonymous: args.anonymous,
+            ignored_headers: args.ignore_header.clone(),
             store: match (&shared, &args.store) {
                 (Some(server), _) => Some(StoreLocation::Redis(server.clone())),
                 (None, Some(directory)) => {

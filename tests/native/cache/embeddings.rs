@@ -143,7 +143,7 @@ fn calibrated(server: &Vectors, directory: &Path) -> Result<String> {
 fn cache(server: &Vectors, model: &Model, calibration: &str, more: &[&str]) -> Result<Proxy> {
     let key = format!("POINTSMAN_EMBEDDINGS_KEY={KEY}");
     let url = server.url();
-    let mut arguments = vec!["--embeddings-url", &url, "--embeddings-model", "bags"];
+    let mut arguments = vec!["--anonymous", "--embeddings-url", &url, "--embeddings-model", "bags"];
     arguments.extend(["--calibration", calibration]);
     arguments.extend(more);
     let before = [&*key, env!("CARGO_BIN_EXE_pointsman")];

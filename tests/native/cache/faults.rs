@@ -73,7 +73,7 @@ fn a_disk_that_fills_up_costs_persistence_and_no_request() -> Result<()> {
     // Files may not grow beyond 256 KiB; a write that would is refused.
     let limited = "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\"";
     let before = ["-c", limited, env!("CARGO_BIN_EXE_pointsman")];
-    let more = ["--store", store, "--exact-only"];
+    let more = ["--store", store, "--exact-only", "--anonymous"];
     let proxy = Proxy::run(Path::new("sh"), &before, model.address, "cheap", &more)?;
     let padding = "padding ".repeat(1000);
     let ask = |number: usize| {

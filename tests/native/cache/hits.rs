@@ -88,6 +88,7 @@ fn a_paraphrase_hits_and_what_differs_in_anything_that_matters_does_not() -> Res
         ("a parameter", with("max_tokens", json!(7)), &tenant),
         ("another tenant", chat(question), &[("authorization", "Bearer two")]),
         ("nobody in particular", chat(question), &[]),
+        ("a cookie", chat(question), &[tenant[0], ("cookie", "session=a")]),
         ("another key", chat(question), &[("x-api-key", "Bearer one")]),
         ("another version", chat(question), &[tenant[0], ("openai-beta", "x")]),
     ] {

@@ -1,6 +1,7 @@
 //! `pointsman cache` as a process: what hits, what must not, and what happens when things break.
 mod answers;
 mod calibration;
+mod callers;
 mod embeddings;
 mod envoy;
 mod faults;

@@ -65,7 +65,9 @@ fn targets_on_one_server_do_not_see_each_other() -> Result<()> {
         Ok(keys.len() == 1)
     })?;
     let program = Path::new(env!("CARGO_BIN_EXE_pointsman"));
-    let strong = Proxy::run(program, &[], model.address, "strong", &["--store", &redis.url()])?;
+    let url = redis.url();
+    let more = ["--anonymous", "--store", &url];
+    let strong = Proxy::run(program, &[], model.address, "strong", &more)?;
     assert_eq!(outcome(&strong.ask(QUESTION)?), "miss");
     // An entry ends by itself on the server, too.
     let keys: Vec<String> = cmd("KEYS").arg("*cheap*:entry:*").query(&mut connection)?;
