@@ -24,7 +24,7 @@ use pointsman_cache::entry::Entry;
 use pointsman_cache::key::Digest128;
 use pointsman_cache::tiers::Tiers;
 use pointsman_cache::{
-    Calibration, Embedder, Event, Limits, Matcher, Options, TargetOptions, serve,
+    Calibration, Embedder, Event, Limits, Matcher, Options, TargetOptions, Trust, serve,
 };
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -176,11 +176,12 @@ fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
         store: None,
     };
     let any: SocketAddr = "127.0.0.1:0".parse()?;
+    let trust = Trust::new(None)?;
     let (sender, addresses) = channel();
     std::thread::spawn(move || {
         let targets = vec![(any, target)];
-        let options = Options { targets, admin: None, matcher, embeddings: None };
-        let report = |event: Event| {
+        let options = Options { targets, admin: None, matcher, embeddings: None, trust };
+        let report = move |event: Event| {
             if let Event::Listening(_, address) = event {
                 let _ = sender.send(address);
             }

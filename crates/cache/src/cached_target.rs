@@ -1,6 +1,7 @@
 //! The cache of one target: its tiers, its store, its upstream, its counters.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use super::recent_hits::RecentHits;
 use super::singleflight::Singleflight;
 use super::store::{Change, File, News, Reader, Store, StoreError, StoreLocation, Writer};
 use super::tiers::Tiers;
-use super::upstream::{BadUrl, Upstream};
+use super::trust::Trust;
+use super::upstream::{BadUrl, SendError, Upstream};
 
 /// The settings of one target's cache.
 #[derive(Clone, Debug)]
@@ -59,13 +61,21 @@ pub(super) struct CachedTarget {
     pub(super) metrics: Arc<Metrics>,
     writer: Arc<OnceLock<Writer>>,
     near_hits: Mutex<RecentHits>,
+    failed: Box<dyn Fn(&SendError) + Send + Sync>,
+    /// When the next failure of the upstream is reported.
+    complains_ms: AtomicU64,
 }
+
+/// How often failures of the upstream are reported, in milliseconds.
+const COMPLAINT_MS: u64 = 10_000;
 
 impl CachedTarget {
     pub(super) fn new(
         options: TargetOptions,
         matcher: Matcher,
         embeddings: Option<Arc<Endpoint>>,
+        trust: &Trust,
+        failed: impl Fn(&SendError) + Send + Sync + 'static,
     ) -> Result<Self, BadUrl> {
         let writer: Arc<OnceLock<Writer>> = Arc::default();
         let metrics = Arc::<Metrics>::default();
@@ -78,15 +88,27 @@ impl CachedTarget {
             }
         };
         Ok(CachedTarget {
-            upstream: Upstream::new(&options.upstream)?,
+            upstream: Upstream::new(&options.upstream, trust)?,
             tiers: Tiers::new(matcher, options.max_bytes, evicted),
             embeddings,
             singleflight: Singleflight::default(),
             metrics,
             writer,
             near_hits: Mutex::new(RecentHits::new(REMEMBERED)),
+            failed: Box::new(failed),
+            complains_ms: AtomicU64::new(0),
             options,
         })
+    }
+
+    /// Reports why the upstream did not answer, now and then.
+    pub(super) fn complain(&self, error: &SendError) {
+        let (now, due) = (super::now_ms(), self.complains_ms.load(Ordering::Relaxed));
+        let next = now + COMPLAINT_MS;
+        let relaxed = Ordering::Relaxed;
+        if now >= due && self.complains_ms.compare_exchange(due, next, relaxed, relaxed).is_ok() {
+            (self.failed)(error);
+        }
     }
 
     /// Reads the store, and writes to it from now on. A store that cannot be used is counted and

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::now_ms;
+use super::trust::Trust;
 use super::upstream::{BadUrl, client, parts};
 
 /// How long a request waits for its vector.
@@ -78,7 +79,12 @@ impl Endpoint {
     /// # Errors
     ///
     /// When the URL is invalid, or the key cannot be sent in a header.
-    pub fn new(url: &str, model: &str, key: Option<&str>) -> Result<Self, BadEndpoint> {
+    pub fn new(
+        url: &str,
+        model: &str,
+        key: Option<&str>,
+        trust: &Trust,
+    ) -> Result<Self, BadEndpoint> {
         let (_, _, path) = parts(url)?;
         let uri = url.parse().ok().filter(|_| !path.is_empty()).ok_or_else(|| BadUrl::of(url))?;
         let authorization = key.map(|key| {
@@ -88,7 +94,7 @@ impl Endpoint {
             Ok::<_, BadEndpoint>(value)
         });
         Ok(Endpoint {
-            client: client(),
+            client: client(trust),
             uri,
             model: model.to_owned(),
             authorization: authorization.transpose()?,

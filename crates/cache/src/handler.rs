@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 
@@ -23,6 +23,7 @@ use super::question::Question;
 use super::replay::{self, OUTCOME_HEADER};
 use super::singleflight::{Lead, Role};
 use super::tiers::NearHit;
+use super::upstream::SendError;
 use pointsman_core::prompt::ApiFormat;
 
 /// How long a request waits for another's answer to the same question before it asks itself.
@@ -44,6 +45,12 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     if request.method() == Method::GET && request.uri().path() == "/healthz" {
         return Response::new(Body::from("ok\n"));
+    }
+    if request.method() == Method::CONNECT {
+        return status(StatusCode::METHOD_NOT_ALLOWED, "this is not a proxy to other hosts");
+    }
+    if !is_path(request.uri()) {
+        return status(StatusCode::BAD_REQUEST, "the request's target is not a path");
     }
     hop_by_hop::strip_nominated(request.headers_mut());
     let directives = Directives::read(request.headers());
@@ -89,6 +96,13 @@ pub(super) async fn answer(
         }
     };
     miss(target, Request::from_parts(head, Body::from(body)), wanted, lead).await
+}
+
+/// Whether a request names what it wants by a path. A whole URL is taken for its path, wherever it
+/// points; user and password in it are credentials that nobody looks at.
+fn is_path(uri: &Uri) -> bool {
+    let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    !user && uri.path_and_query().is_some_and(|path| path.as_str().starts_with('/'))
 }
 
 /// The format of a request that may be cached, by its headers.
@@ -296,9 +310,16 @@ fn keep(
 async fn send(target: &CachedTarget, request: Request<Body>) -> Response<Body> {
     match target.upstream.send(request).await {
         Ok(response) => response,
-        Err(_) => {
+        Err(SendError::Path) => status(StatusCode::URI_TOO_LONG, "the request's path is too long"),
+        Err(error) => {
             count(&target.metrics.upstream_errors);
-            status(StatusCode::BAD_GATEWAY, "the model behind this cache is unreachable")
+            let message = match &error {
+                SendError::Framing => "the model behind this cache sent an ambiguous answer",
+                SendError::Switching => "the model behind this cache changed the protocol",
+                _ => "the model behind this cache is unreachable",
+            };
+            target.complain(&error);
+            status(StatusCode::BAD_GATEWAY, message)
         }
     }
 }

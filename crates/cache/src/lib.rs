@@ -25,8 +25,8 @@ pub mod audit;
 mod body_tee;
 mod cache_control;
 mod cached_target;
-mod caller;
 pub mod calibrate;
+mod caller;
 pub mod embedding;
 pub mod endpoint;
 pub mod entry;
@@ -45,6 +45,7 @@ mod server;
 mod singleflight;
 pub mod store;
 pub mod tiers;
+mod trust;
 mod upstream;
 
 pub use cached_target::TargetOptions;
@@ -56,6 +57,7 @@ pub use matcher::{Calibration, Matcher, Verdict};
 pub use question::Question;
 pub use server::{Event, Options, ServerError, serve};
 pub use store::{BadServer, Server, StoreError, StoreLocation};
+pub use trust::{BadTrust, Trust};
 pub use upstream::BadUrl;
 
 /// Milliseconds since the Unix epoch.

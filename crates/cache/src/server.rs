@@ -14,7 +14,8 @@ use super::cached_target::{CachedTarget, TargetOptions};
 use super::endpoint::Endpoint;
 use super::matcher::Matcher;
 use super::store::StoreError;
-use super::upstream::BadUrl;
+use super::trust::Trust;
+use super::upstream::{BadUrl, SendError};
 use super::{admin, handler};
 
 /// The settings of `pointsman cache`.
@@ -26,9 +27,11 @@ pub struct Options {
     pub matcher: Matcher,
     /// Where vectors of questions come from, if not from the built-in embedding.
     pub embeddings: Option<Arc<Endpoint>>,
+    /// Which certificates upstreams may show.
+    pub trust: Trust,
 }
 
-/// What happens as the server starts.
+/// What an operator wants to know.
 pub enum Event<'a> {
     /// What is served, and where.
     Listening(&'a str, SocketAddr),
@@ -36,6 +39,8 @@ pub enum Event<'a> {
     Loaded(&'a str, u64),
     /// A target runs without its store.
     NoStore(&'a str, StoreError),
+    /// A target's upstream did not answer, and why. Such failures are reported now and then only.
+    Failed(&'a str, &'a (dyn std::error::Error + 'static)),
 }
 
 /// Why the server could not start or go on.
@@ -58,12 +63,16 @@ pub enum ServerError {
 /// When an upstream is not a URL or an address is taken.
 pub async fn serve(
     options: Options,
-    report: impl Fn(Event),
+    report: impl Fn(Event) + Send + Sync + 'static,
     ended: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Options { targets, admin, matcher, embeddings } = options;
+    let Options { targets, admin, matcher, embeddings, trust } = options;
+    let report = Arc::new(report);
     let targets = targets.into_iter().map(|(address, target)| {
-        let target = CachedTarget::new(target, matcher.clone(), embeddings.clone())?;
+        let (report, name) = (Arc::clone(&report), target.name.clone());
+        let failed = move |error: &SendError| report(Event::Failed(&name, error));
+        let (matcher, embeddings) = (matcher.clone(), embeddings.clone());
+        let target = CachedTarget::new(target, matcher, embeddings, &trust, failed)?;
         Ok((address, Arc::new(target)))
     });
     let targets: Vec<_> = targets.collect::<Result<_, BadUrl>>()?;

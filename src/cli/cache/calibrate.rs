@@ -13,6 +13,7 @@ use pointsman_cache::{Calibration, Embedder, Matcher};
 use pointsman_lab::files::{Lines, Problem, Problems};
 
 use super::embeddings::{self, knowing};
+use super::trust;
 
 /// Fit the similarity threshold from which an answer may serve another question
 ///
@@ -71,7 +72,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut pairs = read(&args.pairs)?;
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
     let texts = pairs.iter().flat_map(|pair| [&*pair.a, &*pair.b]);
-    let matcher = knowing(matcher, args.embeddings.endpoint()?.as_ref(), texts)?;
+    let endpoint = args.embeddings.endpoint(&trust(None)?)?;
+    let matcher = knowing(matcher, endpoint.as_ref(), texts)?;
     pairs.extend(nearest_others(&matcher, &pairs, args.nearest));
     let goal = args.false_alarms.map_or(Goal::FalseHits(args.false_hits), Goal::FalseAlarms);
     let weights = if args.keep_weights { Weights::Kept } else { Weights::Fitted };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::cli::BadInput;
-use pointsman_cache::{Calibration, Endpoint, Matcher};
+use pointsman_cache::{Calibration, Endpoint, Matcher, Trust};
 
 /// Environment variable of the endpoint's key: other users can read a command line.
 const KEY: &str = "POINTSMAN_EMBEDDINGS_KEY";
@@ -25,12 +25,12 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn endpoint(&self) -> anyhow::Result<Option<Endpoint>> {
+    pub(super) fn endpoint(&self, trust: &Trust) -> anyhow::Result<Option<Endpoint>> {
         let (Some(url), Some(model)) = (&self.embeddings_url, &self.embeddings_model) else {
             return Ok(None);
         };
         let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        Ok(Some(Endpoint::new(url, model, key.as_deref()).map_err(BadInput::new)?))
+        Ok(Some(Endpoint::new(url, model, key.as_deref(), trust).map_err(BadInput::new)?))
     }
 }
 

@@ -1,6 +1,8 @@
 //! `pointsman cache`: the caching proxy in front of a target's model.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use clap::Subcommand;
 use super::{BadInput, shutdown};
 use pointsman_cache::{
     Calibration, Embedder, Event, Limits, Matcher, Options, Server, ServerError, StoreLocation,
-    TargetOptions, serve,
+    TargetOptions, Trust, serve,
 };
 
 mod audit;
@@ -97,6 +99,10 @@ struct Serve {
     /// for several
     #[arg(long, value_name = "NAME")]
     ignore_header: Vec<HeaderName>,
+    /// PEM file of certificate authorities to trust in addition to the built-in ones; the one that
+    /// SSL_CERT_FILE names when omitted
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
     /// Persist entries in a directory, one file per target, or in a Redis or Valkey that replicas
     /// share: redis://[user:password@]host:port/database
     #[arg(long, value_name = "DIR|URL", env = "POINTSMAN_CACHE_STORE", hide_env_values = true)]
@@ -127,8 +133,9 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
     let shared = shared.transpose().map_err(BadInput::new)?;
     if let (Some(directory), None) = (&args.store, &shared) {
         // A store that cannot be used is a warning, reported when it is opened.
-        let _ = std::fs::create_dir_all(directory);
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     }
+    let trust = trust(args.upstream_ca.as_deref())?;
     let targets = args.target.iter().zip(&args.upstream).zip(&args.listen);
     let targets = targets.map(|((name, upstream), listen)| {
         let options = TargetOptions {
@@ -153,7 +160,7 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         };
         (*listen, options)
     });
-    let embeddings = args.embeddings.endpoint()?;
+    let embeddings = args.embeddings.endpoint(&trust)?;
     let calibration = read_calibration(args.calibration.as_deref())?;
     let options = Options {
         targets: targets.collect(),
@@ -163,6 +170,7 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
             embeddings::made_for(calibration, embeddings.as_ref())?,
         ),
         embeddings: embeddings.map(Arc::new),
+        trust,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async { serve(options, report, shutdown::requested()?).await });
@@ -179,7 +187,22 @@ fn report(event: Event) {
         Event::NoStore(name, error) => {
             report!("warning: {name}: keeping entries in memory only: {error}");
         }
+        Event::Failed(name, error) => {
+            let causes = std::iter::successors(Some(error), |&error| error.source());
+            let why: Vec<String> = causes.map(ToString::to_string).collect();
+            let why = why.join(": ");
+            report!("warning: {name}: no answer from the upstream: {why}");
+            if why.contains("UnknownIssuer") {
+                report!("hint: --upstream-ca FILE trusts a certificate authority of your own");
+            }
+        }
     }
+}
+
+/// The built-in authorities, and those in this file or in the one that the environment names.
+fn trust(file: Option<&Path>) -> Result<Trust, BadInput> {
+    let named = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty());
+    Trust::new(file.or(named.as_deref().map(Path::new))).map_err(BadInput::new)
 }
 
 /// A calibration from a file, or the built-in one.

@@ -9,3 +9,5 @@ mod hits;
 mod kill;
 mod redis;
 mod shutdown;
+mod tls;
+mod upstream;
