@@ -15,6 +15,7 @@ use super::body_tee::{BodyTee, CopiedBody};
 use super::cache_control::Directives;
 use super::cached_target::CachedTarget;
 use super::caller::{caller, is_varied_by_key};
+use super::deadline::is_late;
 use super::entry::Entry;
 use super::hop_by_hop;
 use super::key::{Lookup, NoCacheReason, PartitionKey, lookup};
@@ -65,6 +66,7 @@ pub(super) async fn answer(
         Ok(Collected::TooLarge(body)) => {
             return pass(&target, Request::from_parts(head, body), NoCacheReason::TooLarge).await;
         }
+        Err(error) if is_late(&error) => return late(),
         // The client has left: nobody receives this.
         Err(_) => return status(StatusCode::BAD_REQUEST, "the request body ended early"),
     };
@@ -310,6 +312,7 @@ fn keep(
 async fn send(target: &CachedTarget, request: Request<Body>) -> Response<Body> {
     match target.upstream.send(request).await {
         Ok(response) => response,
+        Err(error) if is_late(&error) => late(),
         Err(SendError::Path) => status(StatusCode::URI_TOO_LONG, "the request's path is too long"),
         Err(error) => {
             count(&target.metrics.upstream_errors);
@@ -322,6 +325,10 @@ async fn send(target: &CachedTarget, request: Request<Body>) -> Response<Body> {
             status(StatusCode::BAD_GATEWAY, message)
         }
     }
+}
+
+fn late() -> Response<Body> {
+    status(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive in time")
 }
 
 /// An error in the form of the APIs.

@@ -27,6 +27,8 @@ mod cache_control;
 mod cached_target;
 pub mod calibrate;
 mod caller;
+mod connection;
+mod deadline;
 pub mod embedding;
 pub mod endpoint;
 pub mod entry;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use http::Request;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::cached_target::{CachedTarget, TargetOptions};
+use super::connection::{self, PATIENCE};
 use super::endpoint::Endpoint;
 use super::matcher::Matcher;
 use super::store::StoreError;
@@ -30,6 +32,11 @@ pub struct Options {
     /// Which certificates upstreams may show.
     pub trust: Trust,
 }
+
+/// Connections of one address, at most.
+const CONNECTIONS: usize = 4096;
+/// File descriptors for each of them: its own, that to the upstream, and as many to spare.
+const DESCRIPTORS: u64 = 4;
 
 /// What an operator wants to know.
 pub enum Event<'a> {
@@ -76,6 +83,7 @@ pub async fn serve(
         Ok((address, Arc::new(target)))
     });
     let targets: Vec<_> = targets.collect::<Result<_, BadUrl>>()?;
+    let most = connections(targets.len() + usize::from(admin.is_some()));
     let (end, ending) = watch::channel(());
     let (mut servers, mut readers) = (JoinSet::new(), Vec::new());
     for (address, target) in &targets {
@@ -94,13 +102,16 @@ pub async fn serve(
         report(Event::Listening(&name, listener.local_addr()?));
         let target = Arc::clone(target);
         let answer = move |request: Request<Body>| handler::answer(Arc::clone(&target), request);
-        serve_on(&mut servers, listener, Router::new().fallback(answer), ending.clone());
+        let router = Router::new().fallback(answer);
+        servers.spawn(connection::serve(listener, router, most, PATIENCE, ending.clone()));
     }
     if let Some(address) = admin {
         let listener = bind(address).await?;
-        report(Event::Listening("admin", listener.local_addr()?));
+        let local = listener.local_addr()?;
+        report(Event::Listening("admin", local));
         let all = targets.iter().map(|(_, target)| Arc::clone(target)).collect();
-        serve_on(&mut servers, listener, admin::router(Arc::new(all)), ending);
+        let router = admin::router(Arc::new(all));
+        servers.spawn(connection::serve(listener, router, most, PATIENCE, ending));
     }
     ended.await;
     drop(end);
@@ -114,22 +125,10 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
     TcpListener::bind(address).await.map_err(|error| ServerError::Listen { address, error })
 }
 
-fn serve_on(
-    servers: &mut JoinSet<()>,
-    listener: TcpListener,
-    router: Router,
-    mut ending: watch::Receiver<()>,
-) {
-    use axum::serve::ListenerExt;
-    // Head and body leave as two segments; without this the second may wait for 40 ms.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    servers.spawn(async move {
-        let end = async move {
-            // Nothing is sent: the error is the end.
-            let _ = ending.changed().await;
-        };
-        let _ = axum::serve(listener, router).with_graceful_shutdown(end).await;
-    });
+/// How many connections each of the addresses takes, so that none leaves the others, the upstreams
+/// and the stores without descriptors.
+fn connections(addresses: usize) -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = descriptors / DESCRIPTORS / (addresses as u64).max(1);
+    usize::try_from(share).unwrap_or(usize::MAX).clamp(1, CONNECTIONS)
 }

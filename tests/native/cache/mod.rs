@@ -7,6 +7,7 @@ mod envoy;
 mod faults;
 mod hits;
 mod kill;
+mod limits;
 mod redis;
 mod shutdown;
 mod tls;
