@@ -110,7 +110,7 @@ pub async fn serve(
         let local = listener.local_addr()?;
         report(Event::Listening("admin", local));
         let all = targets.iter().map(|(_, target)| Arc::clone(target)).collect();
-        let router = admin::router(Arc::new(all));
+        let router = admin::router(Arc::new(all), local.ip().is_loopback());
         servers.spawn(connection::serve(listener, router, most, PATIENCE, ending));
     }
     ended.await;

@@ -104,7 +104,9 @@ impl Proxy {
 
     /// Posts to the operator's address.
     pub fn operate(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = Request::post(path).body(client::whole(Bytes::from(body.to_string())))?;
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .body(client::whole(Bytes::from(body.to_string())))?;
         let response = client::exchange(self.admin, Protocol::Http1, request)?;
         serde_json::from_slice(&response.body).context("no JSON")
     }

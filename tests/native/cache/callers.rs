@@ -1,7 +1,10 @@
-//! Who shares answers with whom.
+//! Who shares answers with whom, and who can operate a cache.
 
 use anyhow::Result;
+use http::Request;
+use serde_json::json;
 
+use pointsman_testkit::client::{self, Protocol};
 use pointsman_testkit::model::Model;
 use pointsman_testkit::program;
 use pointsman_testkit::proxy::{Proxy, chat, outcome};
@@ -71,5 +74,29 @@ fn two_values_of_what_decides_are_not_decided_on() -> Result<()> {
     let wish = "x-pointsman-cache";
     assert_eq!(ask(&[tenant, (wish, "on"), (wish, "bypass")])?, "bypass");
     assert_eq!(ask(&[tenant])?, "hit-exact");
+    Ok(())
+}
+
+#[test]
+fn a_page_in_a_browser_cannot_operate_the_cache() -> Result<()> {
+    let model = Model::start()?;
+    let proxy = Proxy::start(model.address, &[])?;
+    proxy.ask(QUESTION)?;
+    let send = |headers: &[(&str, &str)]| {
+        let mut request = Request::post("/v1/purge");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(client::whole(json!({}).to_string()))?;
+        anyhow::Ok(client::exchange(proxy.admin, Protocol::Http1, request)?.status)
+    };
+    let json = ("content-type", "application/json");
+    assert_eq!(send(&[("content-type", "text/plain")])?, 415);
+    assert_eq!(send(&[])?, 415);
+    assert_eq!(send(&[json, ("origin", "http://evil.example")])?, 403);
+    assert_eq!(send(&[json, ("host", "evil.example")])?, 403);
+    assert_eq!(outcome(&proxy.ask(QUESTION)?), "hit-exact", "nothing was purged");
+    assert_eq!(send(&[json])?, 200);
+    assert_eq!(outcome(&proxy.ask(QUESTION)?), "miss");
     Ok(())
 }
