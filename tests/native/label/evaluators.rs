@@ -72,7 +72,8 @@ fn exact_and_f1() {
     assert_eq!(exact("The Eiffel Tower.", "the tower of London"), 0.0);
     let f1 = |a, b| text_score(Evaluator::F1, &question, a, b);
     assert_eq!(f1("Paris", "paris!"), 1.0);
-    assert!((f1("in Paris", "Paris") - 2.0 / 3.0).abs() < 1e-12);
+    assert_eq!(f1("in Paris", "Paris"), 1.0);
+    assert!((f1("red oak chair", "red chair") - 0.8).abs() < 1e-12);
     assert_eq!(f1("Paris", "London"), 0.0);
     assert!((f1("東京都", "東京") - 0.8).abs() < 1e-12);
     assert!(
@@ -93,7 +94,7 @@ fn json_fields() {
         score(strong, "Here it is: {\"name\":\"Ann\",\"age\":41,\"tags\":[\"x\",\"y\"]} Done."),
         1.0
     );
-    assert_eq!(score(strong, r#"{"name": "Ann", "age": 42, "tags": ["x", "y"]}"#), 0.75);
+    assert_eq!(score(strong, r#"{"name": "Ann", "age": 42, "tags": ["x", "y"]}"#), 0.375);
     assert_eq!(score(strong, r#"{"name": "Ann", "age": 41, "tags": ["x", "y"], "more": 1}"#), 0.8);
     assert_eq!(score(strong, r#"{"name": "Ann""#), 0.0);
     assert_eq!(score(strong, "{}"), 0.0);

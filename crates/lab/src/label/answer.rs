@@ -1,5 +1,7 @@
 //! What a model answered, whatever API the response came through.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -57,9 +59,24 @@ impl ModelAnswer {
         }
     }
 
-    /// Neither text nor a tool call.
+    /// Neither text nor a tool call; what a model thought is no answer.
     pub fn is_empty(&self) -> bool {
-        self.text.trim().is_empty() && self.tool_calls.is_empty()
+        self.conclusion().trim().is_empty() && self.tool_calls.is_empty()
+    }
+
+    /// The text without what a reasoning model thought before: what stands behind the last end of
+    /// thinking. Thinking that does not end is all there is.
+    pub fn conclusion(&self) -> &str {
+        conclusion(&self.text)
+    }
+
+    /// The answer without its thinking.
+    pub fn without_thinking(&self) -> Cow<'_, ModelAnswer> {
+        let text = self.conclusion();
+        match text.len() == self.text.len() {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(ModelAnswer { text: text.to_owned(), ..self.clone() }),
+        }
     }
 
     /// The model was cut off by its token limit.
@@ -185,6 +202,27 @@ impl ModelAnswer {
         self.tool_calls[index].name.push_str(text("/function/name"));
         self.tool_calls[index].arguments.push_str(text("/function/arguments"));
     }
+}
+
+/// How models mark what they think, in lower case: begin and end.
+const THINKING: [(&str, &str); 8] = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[think]", "[/think]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+];
+
+fn conclusion(text: &str) -> &str {
+    let lower = text.to_ascii_lowercase();
+    let ends = THINKING.iter().filter_map(|(_, end)| Some(lower.rfind(end)? + end.len()));
+    let rest = &text[ends.max().unwrap_or_default()..];
+    let start = rest.trim_start().to_ascii_lowercase();
+    let unfinished = THINKING.iter().any(|(begin, _)| start.starts_with(begin));
+    if unfinished { "" } else { rest }
 }
 
 fn text_at(value: &Value, field: &str) -> String {

@@ -1,18 +1,16 @@
-//! How many words do two answers share?
+//! How much do two short answers have in common?
 
 use std::collections::HashMap;
 
-use super::{Pair, Unscorable, normalised_words};
+use super::{Pair, Unscorable, normalised_words, statement};
 
-/// F1 of the cheap answer's words against the strong one's, as in SQuAD (arXiv 1606.05250).
+/// F1 of the cheap answer's words against the strong one's, as in SQuAD (arXiv 1606.05250), where
+/// neither contradicts the other; 1 when both say the same in other words.
 ///
 /// # Errors
-/// The strong answer has no words.
+/// The strong answer has no words, or a yes or no cannot be told.
 pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
-    if normalised_words(&pair.strong.text).is_empty() {
-        return Err(Unscorable("the strong answer has no words"));
-    }
-    Ok(word_f1(&pair.strong.text, &pair.cheap.text))
+    statement::compare(&pair.strong.text, &pair.cheap.text, &pair.request.question())
 }
 
 /// F1 of the words of two texts, 0..1; two texts without words are equal.

@@ -2,19 +2,23 @@
 
 use serde_json::Value;
 
-use super::{Pair, Unscorable, f1::word_f1};
+use super::{Pair, Unscorable, statement};
 
-/// Words from which two strings are texts, compared by the words they share, and not values.
+/// Words from which two strings are texts, compared by what they say, and not values.
 const TEXT_WORDS: usize = 6;
 
-/// 0 when the cheap answer is not JSON or violates the request's schema; otherwise the share of
-/// fields that agree with the strong answer's.
+/// 1 when the fields of the strong answer all agree and no others are there. 0 when the cheap answer
+/// is not JSON or violates the request's schema. Otherwise the share of fields that agree, and half
+/// of it when one of them has a wrong value or is missing: whoever reads the answer acts on it.
 ///
 /// # Errors
 /// The strong answer is not JSON, or violates the schema, or the schema is invalid.
 pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
-    let strong = extract(&pair.strong.text).ok_or(Unscorable("the strong answer is not JSON"))?;
-    let Some(cheap) = extract(&pair.cheap.text) else { return Ok(0.0) };
+    let wanted = pair.request.wants_json().then_some(Kind::Object);
+    let strong =
+        extract(&pair.strong.text, wanted).ok_or(Unscorable("the strong answer is not JSON"))?;
+    let kind = if strong.is_array() { Kind::Array } else { Kind::Object };
+    let Some(cheap) = extract(&pair.cheap.text, Some(kind)) else { return Ok(0.0) };
     if let Some(schema) = pair.request.schema() {
         let validator = jsonschema::validator_for(schema)
             .map_err(|_| Unscorable("the request's JSON schema is not valid"))?;
@@ -25,67 +29,154 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
             return Ok(0.0);
         }
     }
-    Ok(agreement(&strong, &cheap))
+    let found = compare(&strong, &cheap);
+    let share = found.agreeing / found.all.max(1.0);
+    Ok(if found.wrong { share / 2.0 } else { share })
 }
 
 /// Whether the whole text is a JSON object or array, fenced or not.
 pub fn is_json(text: &str) -> bool {
-    let text = unfenced(text.trim()).unwrap_or(text).trim();
-    text.starts_with(['{', '[']) && serde_json::from_str::<Value>(text).is_ok()
+    let trimmed = text.trim();
+    let blocks = fenced(trimmed);
+    let text = match blocks[..] {
+        [only] if trimmed.starts_with("```") && trimmed.ends_with("```") => only,
+        _ => trimmed,
+    };
+    text.trim().starts_with(['{', '[']) && serde_json::from_str::<Value>(text).is_ok()
 }
 
-/// The JSON of an answer: all of it, what is fenced, or the first object or array in the prose.
-fn extract(text: &str) -> Option<Value> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+}
+
+impl Kind {
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Kind::Object => value.is_object(),
+            Kind::Array => value.is_array(),
+        }
+    }
+}
+
+/// The JSON of an answer: all of it, the last that is fenced, or the last in the prose; of the kind
+/// that is wanted if there is one.
+fn extract(text: &str, wanted: Option<Kind>) -> Option<Value> {
     let text = text.trim();
     if let Ok(value) = serde_json::from_str(text) {
         return Some(value);
     }
-    if let Some(Ok(value)) = unfenced(text).map(serde_json::from_str) {
-        return Some(value);
-    }
-    text.match_indices(['{', '[']).take(16).find_map(|(start, _)| {
-        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
-        values.next()?.ok()
-    })
+    let parsed = fenced(text).into_iter().filter_map(|block| serde_json::from_str(block).ok());
+    let blocks: Vec<Value> =
+        parsed.filter(|value: &Value| value.is_object() || value.is_array()).collect();
+    let found = if blocks.is_empty() { in_prose(text) } else { blocks };
+    let fitting = found.iter().rposition(|value| wanted.is_none_or(|kind| kind.fits(value)));
+    let object = found.iter().rposition(|value| !is_citation(value));
+    let index =
+        fitting.filter(|&index| wanted.is_some() || !is_citation(&found[index])).or(object)?;
+    found.into_iter().nth(index)
 }
 
-fn unfenced(text: &str) -> Option<&str> {
-    let inside = &text[text.find("```")? + 3..];
-    let inside = &inside[inside.find('\n')? + 1..];
-    Some(&inside[..inside.find("```")?])
+/// Objects and arrays in a text, each whole.
+fn in_prose(text: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut place = 0;
+    // A text that only looks like JSON is not parsed from each of its brackets.
+    for _ in 0..256 {
+        let Some(start) = text[place..].find(['{', '[']).map(|at| place + at) else { break };
+        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
+        place = start + 1;
+        if let Some(Ok(value)) = values.next() {
+            place = start + values.byte_offset().max(1);
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// "[1]" and "[2, 3]" in prose point to sources.
+fn is_citation(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(Value::is_number))
+}
+
+/// What stands between fences.
+fn fenced(text: &str) -> Vec<&str> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("```") {
+        let inside = &rest[start + 3..];
+        let line = inside.find('\n').map_or(inside.len(), |at| at + 1);
+        let inside = &inside[line..];
+        let Some(end) = inside.find("```") else { break };
+        blocks.push(&inside[..end]);
+        rest = &inside[end + 3..];
+    }
+    blocks
 }
 
 /// The share of leaves on which two values agree, 0..1. A field that only one has is a
 /// disagreement; arrays are compared element by element.
 pub fn agreement(a: &Value, b: &Value) -> f64 {
-    let (agreeing, all) = compare(a, b);
-    agreeing / all.max(1.0)
+    let found = compare(a, b);
+    found.agreeing / found.all.max(1.0)
 }
 
-fn compare(a: &Value, b: &Value) -> (f64, f64) {
-    let add = |x: (f64, f64), y: (f64, f64)| (x.0 + y.0, x.1 + y.1);
+/// Leaves of two values.
+#[derive(Clone, Copy, Debug, Default)]
+struct Agreement {
+    agreeing: f64,
+    all: f64,
+    /// A value of the first is another in the second, or missing.
+    wrong: bool,
+}
+
+impl Agreement {
+    fn of(agreeing: f64) -> Self {
+        Agreement { agreeing, all: 1.0, wrong: agreeing == 0.0 }
+    }
+
+    fn none(all: f64, wrong: bool) -> Self {
+        Agreement { agreeing: 0.0, all, wrong }
+    }
+
+    fn and(self, other: Agreement) -> Self {
+        Agreement {
+            agreeing: self.agreeing + other.agreeing,
+            all: self.all + other.all,
+            wrong: self.wrong || other.wrong,
+        }
+    }
+}
+
+fn compare(a: &Value, b: &Value) -> Agreement {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) if !(a.is_empty() && b.is_empty()) => {
             let of_a = a.iter().map(|(key, value)| match b.get(key) {
                 Some(other) => compare(value, other),
-                None => (0.0, leaves(value)),
+                // Null says that there is nothing.
+                None if value.is_null() => Agreement::of(1.0),
+                None => Agreement::none(leaves(value), true),
             });
-            let of_b = b.iter().filter(|(key, _)| !a.contains_key(*key));
-            of_a.chain(of_b.map(|(_, value)| (0.0, leaves(value)))).fold((0.0, 0.0), add)
+            let more = b.iter().filter(|(key, value)| !a.contains_key(*key) && !value.is_null());
+            let of_b = more.map(|(_, value)| Agreement::none(leaves(value), false));
+            of_a.chain(of_b).fold(Agreement::default(), Agreement::and)
         }
         (Value::Array(a), Value::Array(b)) if !(a.is_empty() && b.is_empty()) => {
             (0..a.len().max(b.len()))
                 .map(|index| match (a.get(index), b.get(index)) {
                     (Some(a), Some(b)) => compare(a, b),
-                    (Some(only), None) | (None, Some(only)) => (0.0, leaves(only)),
-                    (None, None) => (0.0, 0.0),
+                    (Some(only), None) | (None, Some(only)) => Agreement::none(leaves(only), true),
+                    (None, None) => Agreement::default(),
                 })
-                .fold((0.0, 0.0), add)
+                .fold(Agreement::default(), Agreement::and)
         }
         (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => {
-            (if a == b { 1.0 } else { 0.0 }, leaves(a).max(leaves(b)))
+            let all = leaves(a).max(leaves(b));
+            let same = a == b;
+            Agreement { agreeing: if same { all } else { 0.0 }, all, wrong: !same }
         }
-        _ => (same_scalar(a, b), 1.0),
+        _ => Agreement::of(same_scalar(a, b)),
     }
 }
 
@@ -106,8 +197,10 @@ fn same_scalar(a: &Value, b: &Value) -> f64 {
         },
         (Value::String(a), Value::String(b)) => {
             let words = |text: &str| text.split_whitespace().count();
-            if words(a) >= TEXT_WORDS && words(b) >= TEXT_WORDS {
-                word_f1(a, b)
+            if a == b {
+                1.0
+            } else if words(a) >= TEXT_WORDS && words(b) >= TEXT_WORDS {
+                statement::compare(a, b, "").unwrap_or(0.0)
             } else {
                 yes(a.trim().to_lowercase() == b.trim().to_lowercase())
             }

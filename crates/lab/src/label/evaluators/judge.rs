@@ -51,7 +51,7 @@ pub fn bodies(pair: &Pair, model: &str) -> [Value; 2] {
 
 /// The text and the calls of an answer, as a judge or a person sees it.
 pub fn shown(answer: &ModelAnswer) -> String {
-    let mut text = answer.text.trim().to_owned();
+    let mut text = answer.conclusion().trim().to_owned();
     for call in &answer.tool_calls {
         text.push_str(&format!("\n[calls {}({})]", call.name, call.arguments));
     }
@@ -64,7 +64,7 @@ pub fn read(answer: &ModelAnswer, cheap_is_a: bool) -> Option<Verdict> {
     static VERDICT: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?i)verdict\W{0,6}(?:answer\s+)?(a|b|tie|c)\b|\[\[(a|b|c|tie)\]\]")
     });
-    let found = VERDICT.captures_iter(&answer.text).last()?;
+    let found = VERDICT.captures_iter(answer.conclusion()).last()?;
     let letter = found.get(1).or_else(|| found.get(2))?.as_str().to_ascii_lowercase();
     Some(match (letter.as_str(), cheap_is_a) {
         ("a", true) | ("b", false) => Verdict::Cheap,

@@ -16,6 +16,7 @@ pub mod judge;
 pub mod numeric;
 pub mod sandbox;
 pub mod sql;
+mod statement;
 pub mod tool_call;
 
 use sandbox::Sandbox;
@@ -39,7 +40,7 @@ pub enum Evaluator {
     Choice,
     /// The same text, ignoring case, punctuation and articles.
     Exact,
-    /// The share of words in common.
+    /// Short texts say the same; otherwise the share of words in common.
     F1,
     /// Valid JSON, by the request's schema if it has one, with the same fields.
     Json,
@@ -91,12 +92,12 @@ impl Evaluator {
         judged: bool,
     ) -> Result<Self, Unscorable> {
         let question = request.question();
-        let text = strong.text.trim();
+        let text = strong.conclusion().trim();
         Ok(if !strong.tool_calls.is_empty() {
             Evaluator::ToolCall
         } else if request.wants_json() || json::is_json(text) {
             Evaluator::Json
-        } else if choice::has_options(&question) && choice::has_letter(&question, text) {
+        } else if choice::applies(&question, text) {
             Evaluator::Choice
         } else if sql::applies(request, text) {
             Evaluator::Sql
@@ -123,6 +124,8 @@ impl Evaluator {
         if pair.cheap.is_empty() {
             return Ok(0.0);
         }
+        let (strong, cheap) = (pair.strong.without_thinking(), pair.cheap.without_thinking());
+        let pair = &Pair { request: pair.request, strong: &strong, cheap: &cheap };
         match self {
             Evaluator::Numeric => numeric::score(pair),
             Evaluator::Choice => choice::score(pair),
@@ -162,9 +165,11 @@ fn asks_for_number(question: &str) -> bool {
     use std::sync::LazyLock;
     static ASKS: LazyLock<Regex> = LazyLock::new(|| {
         regex(concat!(
-            r"(?i)\bhow (?:many|much|old|long|far|tall|heavy|fast)\b|\b(?:calculate|compute|evaluate)\b",
+            r"(?i)\bhow (?:many|much|old|long|far|tall|heavy|fast|high|deep|big|large|often|wide)\b|\b(?:calculate|compute|evaluate)\b",
             r"|\bwhat (?:is|was|are|percent\w*|number|fraction) (?:the )?",
-            r"(?:total|sum|average|mean|cost|price|number|value|difference|ratio|area|volume|\w* ?percent\w*|\d)",
+            r"(?:total|sum|average|mean|cost|price|number|value|difference|ratio|area|volume|distance|speed|weight|length|\w* ?percent\w*|\d)",
+            r"|\bwhat (?:time|year|date)\b|\bwie\s?(?:viele?|lange?|alt|weit|hoch|groß|schwer|schnell|oft)\b|\bcombien\b|\bcuánt[oa]s?\b|\bquant[oiae]s?\b",
+            r"|\bсколько\b|\bhoeveel\b|\bhur (?:många|mycket|långt)\b|\bhvor (?:mange|meget|mye)\b|\bile\b|\bkolik\b|\bkaç\b|\bberapa\b|多少|几[个点年天]|多[长远高大重]|いくつ|いくら|何[個人円時年分]|몇|얼마|कितन",
         ))
     });
     ASKS.is_match(question)
@@ -174,7 +179,8 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern, compiled by the tests")
 }
 
-/// Text for comparison: lower case, no punctuation, no articles, single spaces.
+/// Text for comparison: lower case, no punctuation, no articles, single spaces. Signs inside a number
+/// are part of it.
 fn normalised_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -184,14 +190,26 @@ fn normalised_words(text: &str) -> Vec<String> {
         }
         word.clear();
     };
-    for c in text.chars().flat_map(char::to_lowercase) {
+    let chars: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let is_digit = |index: usize| chars.get(index).is_some_and(char::is_ascii_digit);
+    for (index, &c) in chars.iter().enumerate() {
+        let behind_digit = index > 0 && is_digit(index - 1);
+        let digits = (index + 1..).take_while(|&index| is_digit(index)).take(4).count();
         if is_ideograph(c) {
             // Scripts without spaces: a character is a word.
             end(&mut word);
             word.push(c);
             end(&mut word);
-        } else if c.is_alphanumeric() {
+        } else if c.is_alphanumeric()
+            || c == '.' && behind_digit && digits > 0
+            || c == '-' && word.is_empty() && digits > 0 && !behind_digit
+        {
             word.push(c);
+        } else if c == ',' && behind_digit && digits > 0 {
+            // Three digits are a group, others are decimals.
+            if digits != 3 {
+                word.push('.');
+            }
         } else if !matches!(c, '\'' | '\u{2019}' | ',') {
             end(&mut word);
         }
