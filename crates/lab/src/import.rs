@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::files::{BadLine, Problem, Problems};
+use crate::files::{BadLine, Bounded, Problem, Problems};
 use crate::label::row::{Label, Scores};
 
 /// Why a file cannot be converted.
@@ -109,7 +109,7 @@ pub fn import(
     problems: &mut Problems,
     output: &mut dyn Write,
 ) -> Result<Imported, ImportError> {
-    let mut reader = csv::Reader::from_reader(input);
+    let mut reader = csv::Reader::from_reader(Bounded::new(input));
     let headers = reader.headers().map_err(|error| ImportError::Csv { path: path.into(), error });
     let headers = headers?.clone();
     let places = Places::find(path, &headers, columns)?;
@@ -118,9 +118,12 @@ pub fn import(
     let mut imported = Imported::default();
     let mut names = HashSet::new();
     let mut line = 1;
-    for (number, record) in reader.records().enumerate() {
-        let record = match record {
-            Ok(record) => record,
+    let mut record = StringRecord::new();
+    for number in 0.. {
+        reader.get_mut().renew();
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
             Err(error) => {
                 let ends = error.is_io_error();
                 line = error.position().map_or(line + 1, csv::Position::line);
@@ -131,7 +134,7 @@ pub fn import(
                 }
                 continue;
             }
-        };
+        }
         line = record.position().map_or(line + 1, csv::Position::line);
         match places.row(&record, columns, &stem, number) {
             Ok(row) if row.named && !names.insert(row.name()) => {
@@ -367,6 +370,18 @@ mod tests {
         assert_eq!((named.len(), problems.total()), (7, 7));
         let error = convert_with(csv, &columns, &mut Problems::new(true)).expect_err("strict");
         assert!(error.to_string().starts_with("set.csv:2: column `s`"), "{error}");
+    }
+
+    #[test]
+    fn a_cell_without_end_ends_the_file_and_does_not_fill_the_memory() {
+        let columns = Columns::routellm("c", "s");
+        let cell = io::repeat(b'x').take(1 << 40);
+        let csv = b"prompt,c,s\nhi,1,1\n\"".chain(cell);
+        let (mut problems, mut output) = (Problems::default(), Vec::new());
+        let imported = import(Path::new("set.csv"), csv, &columns, &mut problems, &mut output);
+        assert_eq!(imported.expect("converted").rows, 1);
+        assert_eq!(problems.counts().get(&Problem::UnreadableFile), Some(&1));
+        assert!(problems.take_named()[0].contains("longer than"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{BadLine, Problem, Problems};
 
 /// The longest line that is read, in bytes: one chat request with images fits, a file without line
 /// feeds does not fill the memory.
-const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 const BUFFER_BYTES: usize = 1 << 16;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -38,6 +38,7 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => "UTF-16",
         [b'P', b'A', b'R', b'1', ..] => "Parquet",
+        [b'P', b'K', 3, 4, ..] => "ZIP",
         _ => {
             if start.starts_with(BYTE_ORDER_MARK) {
                 reader.consume(BYTE_ORDER_MARK.len());
@@ -68,8 +69,12 @@ impl Lines {
     ///
     /// As [`open`].
     pub fn open(path: &Path) -> Result<Lines> {
-        let (path, reader) = (path.to_owned(), open(path)?);
-        Ok(Lines { path, reader, buffer: Vec::new(), number: 0, done: false })
+        Ok(Lines::from_reader(path, open(path)?))
+    }
+
+    /// The lines of what was opened.
+    pub(super) fn from_reader(path: &Path, reader: Box<dyn BufRead + Send>) -> Lines {
+        Lines { path: path.to_owned(), reader, buffer: Vec::new(), number: 0, done: false }
     }
 
     /// The next line; `None` at the end.

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 mod lines;
+mod records;
 mod whole;
 
 pub use lines::{Lines, NumberedLine, open};
-pub use whole::{WholeFile, check_writable, replace, replace_all, with_extension};
+pub use records::{Bounded, Records};
+pub(crate) use whole::PRIVATE;
+pub use whole::{WholeFile, check_writable, replace, replace_all, replace_private, with_extension};
 
 /// Problems named one by one; the rest is only counted.
 const MAX_NAMED: u64 = 20;

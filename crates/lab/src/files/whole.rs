@@ -24,7 +24,20 @@ pub fn with_extension(path: &Path, extension: &str) -> PathBuf {
 ///
 /// The file cannot be written; then the old one is still there.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = temporary(path)?;
+    replace_with(path, bytes, SHARED)
+}
+
+/// Replaces a file with these bytes, readable by its owner alone.
+///
+/// # Errors
+///
+/// The file cannot be written; then the old one is still there.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, PRIVATE)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = temporary(path, mode)?;
     file.write_all(bytes)?;
     persist(file, path)
 }
@@ -52,7 +65,7 @@ pub fn replace_all(directory: &Path, files: &[(&str, &[u8])]) -> io::Result<()> 
     let mut complete = Vec::new();
     for (name, bytes) in files {
         let path = directory.join(name);
-        let mut file = temporary(&path)?;
+        let mut file = temporary(&path, SHARED)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         complete.push((file, path));
@@ -79,7 +92,20 @@ impl WholeFile {
     ///
     /// The file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(1 << 16, temporary(path)?);
+        Self::create_with(path, SHARED)
+    }
+
+    /// Begins a file that its owner alone can read: what people asked is in it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be created.
+    pub fn create_private(path: &Path) -> io::Result<Self> {
+        Self::create_with(path, PRIVATE)
+    }
+
+    fn create_with(path: &Path, mode: u32) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(1 << 16, temporary(path, mode)?);
         let gzip = path.extension().is_some_and(|extension| extension == "gz");
         let sink = match gzip {
             true => Sink::Gzip(GzEncoder::new(file, Compression::default())),
@@ -118,14 +144,18 @@ impl Write for WholeFile {
     }
 }
 
-/// A file next to `path`, because only within one file system is a rename atomic. It is as readable
-/// as any new file of the user's: temporary files are private otherwise.
-fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+/// As readable as any new file of the user's: the umask takes the rest away.
+const SHARED: u32 = 0o666;
+/// Readable by its owner alone.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// A file next to `path`, because only within one file system is a rename atomic.
+fn temporary(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| *parent != Path::new(""));
     tempfile::Builder::new()
         .prefix(".")
         .suffix(".partial")
-        .permissions(Permissions::from_mode(0o666))
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory.unwrap_or(Path::new(".")))
 }
 
@@ -190,5 +220,7 @@ mod tests {
         fs::write(directory.path().join("plain"), b"").expect("written");
         replace_all(directory.path(), &[("whole", b"")]).expect("written");
         assert_eq!(mode("whole"), mode("plain"));
+        replace_private(&directory.path().join("private"), b"").expect("written");
+        assert_eq!(mode("private"), 0o600);
     }
 }

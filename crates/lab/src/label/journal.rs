@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::ModelAnswer;
 use super::error::LabelError;
+use crate::files::PRIVATE;
 use pointsman_core::hex;
 
 /// Digest of a call.
@@ -82,8 +84,11 @@ impl Journal {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(PRIVATE)
             .open(path)
             .map_err(io())?;
+        // Also a journal of an earlier version: answers of models are in it.
+        file.set_permissions(Permissions::from_mode(PRIVATE)).map_err(io())?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LabelError::Busy { path: path.into() }),
@@ -195,9 +200,10 @@ impl Journal {
         mut visit: impl FnMut(CallKind, &ModelAnswer),
     ) -> Result<(), LabelError> {
         self.file.rewind().map_err(LabelError::io(&self.path))?;
-        for line in BufReader::new(&mut self.file).lines() {
+        // Bytes, because a damaged line may not be text.
+        for line in BufReader::new(&mut self.file).split(b'\n') {
             let line = line.map_err(LabelError::io(&self.path))?;
-            if let Ok(line) = serde_json::from_str::<JournalLine>(&line) {
+            if let Ok(line) = serde_json::from_slice::<JournalLine>(&line) {
                 visit(line.kind, &line.answer);
             }
         }
@@ -254,6 +260,26 @@ mod tests {
         assert_eq!(read(&mut journal), "first");
         drop(journal);
         assert_eq!(read(&mut Journal::open(&path).expect("opens")), "first");
+    }
+
+    #[test]
+    fn a_damaged_byte_costs_its_line_only_and_the_file_is_its_owners() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("journal");
+        let calls = [call("1", "one"), call("2", "two"), call("3", "three")];
+        Journal::open(&path).expect("a new journal").append(&calls).expect("written");
+        let whole = std::fs::read(&path).expect("the journal");
+        for place in 0..whole.len() - 1 {
+            let mut damaged = whole.clone();
+            damaged[place] = 0xff;
+            std::fs::write(&path, &damaged).expect("written");
+            let mut journal = Journal::open(&path).expect("opens");
+            let mut seen = 0;
+            journal.for_each(|_, _| seen += 1).expect("readable");
+            assert!(seen >= 1, "{place}");
+        }
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Scorer<'_> {
     ) -> Result<Tally, LabelError> {
         let room = rayon::current_num_threads() * ROWS_PER_THREAD;
         let mut tally = Tally::default();
-        let mut file = WholeFile::create(out).map_err(LabelError::io(out))?;
+        let mut file = WholeFile::create_private(out).map_err(LabelError::io(out))?;
         let mut reader = self.plan.reader();
         observer.begin("scoring", Some(self.plan.rows.len() as u64));
         loop {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Unscorable, judge::shown};
-use crate::files::replace;
+use crate::files::replace_private;
 use crate::label::answer::ModelAnswer;
 use crate::label::error::LabelError;
 use crate::label::record::Record;
@@ -49,7 +49,7 @@ pub fn write_page(path: &Path, pairs: &[HumanPair]) -> Result<(), LabelError> {
     // `<` is escaped so that no answer can end the script it is written into.
     let json = serde_json::to_string(pairs).unwrap_or_default().replace('<', "\\u003c");
     let page = PAGE.replacen(PAIRS_MARK, &json, 1);
-    replace(path, page.as_bytes()).map_err(LabelError::io(path))
+    replace_private(path, page.as_bytes()).map_err(LabelError::io(path))
 }
 
 /// What a person clicked.

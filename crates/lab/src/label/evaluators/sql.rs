@@ -16,6 +16,12 @@ use crate::label::request::Request;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Rows of a result that are compared; more makes the row unscorable.
 const MAX_ROWS: usize = 10_000;
+/// Bytes of a text, a blob or a row; what a query makes must not fill the memory.
+const MAX_LENGTH: i32 = 1 << 20;
+/// Bytes of a result that are compared.
+const MAX_RESULT_BYTES: usize = 16 << 20;
+/// Bytes that SQLite may use for all its databases in this process.
+const HEAP_BYTES: i64 = 512 << 20;
 /// Rows made up for each table that the request leaves empty.
 const MADE_UP_ROWS: u64 = 24;
 /// Databases with made-up rows on which the queries must agree.
@@ -100,6 +106,8 @@ fn database(
     database.progress_handler(1000, Some(move || Instant::now() > end)).map_err(failed)?;
     // No other file is ever opened.
     database.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
+    database.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH).map_err(failed)?;
+    database.pragma_update(None, "hard_heap_limit", HEAP_BYTES).map_err(failed)?;
     for statement in setup {
         database
             .execute_batch(&dialect(statement))
@@ -235,17 +243,31 @@ fn rows(database: &Connection, query: &str) -> Option<Vec<Vec<Value>>> {
     let columns = statement.column_count();
     let mut cursor = statement.query([]).ok()?;
     let mut rows = Vec::new();
+    let mut bytes = 0;
     loop {
         match cursor.next() {
             Ok(Some(row)) if rows.len() < MAX_ROWS => {
-                rows.push(
-                    (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>().ok()?,
-                );
+                let values = (0..columns).map(|column| row.get(column));
+                let values: Vec<Value> = values.collect::<Result<_, _>>().ok()?;
+                bytes += values.iter().map(size).sum::<usize>();
+                if bytes > MAX_RESULT_BYTES {
+                    return None;
+                }
+                rows.push(values);
             }
             Ok(None) => return Some(rows),
             _ => return None,
         }
     }
+}
+
+fn size(value: &Value) -> usize {
+    let inside = match value {
+        Value::Text(text) => text.len(),
+        Value::Blob(bytes) => bytes.len(),
+        _ => 0,
+    };
+    size_of::<Value>() + inside
 }
 
 /// Whether the outermost query orders its rows: an `ORDER BY` outside all parentheses.
