@@ -6,5 +6,6 @@ mod gsm8k;
 mod judgements;
 mod resume;
 mod run;
+mod sources;
 mod upstream;
 mod workflow;

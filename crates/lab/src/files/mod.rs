@@ -35,6 +35,8 @@ pub enum Problem {
     UnreadableFile,
     /// No evaluator can compare with this strong answer.
     Unscorable,
+    /// The request cannot be asked as a chat completion.
+    NotReplayable,
     /// The endpoint gave no usable answer, after all retries.
     CallFailed,
 }
@@ -50,6 +52,7 @@ impl Problem {
             Problem::DuplicateId => "duplicate_id",
             Problem::UnreadableFile => "unreadable_file",
             Problem::Unscorable => "unscorable",
+            Problem::NotReplayable => "not_replayable",
             Problem::CallFailed => "call_failed",
         }
     }
@@ -92,8 +95,8 @@ impl Problems {
         what: impl Into<String>,
     ) -> Result<(), BadLine> {
         let bad = BadLine { path: path.into(), line, what: what.into() };
-        // An open question without a judge is not damage.
-        if self.strict && kind != Problem::Unscorable {
+        // An open question without a judge, or a call of another API, is not damage.
+        if self.strict && !matches!(kind, Problem::Unscorable | Problem::NotReplayable) {
             return Err(bad);
         }
         *self.counts.entry(kind).or_default() += 1;

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use pointsman_core::answer::sse;
+use super::request::{chat_message, from_base64};
+use super::stream;
 use pointsman_core::target::Usage;
 
 /// A model's answer.
@@ -43,10 +44,12 @@ impl ModelAnswer {
     pub fn from_response(response: &Value) -> Result<Self, &'static str> {
         match response {
             Value::String(text) => Self::from_recorded_text(text),
+            Value::Array(messages) => Self::from_messages(messages),
             Value::Object(object) => {
                 if let Some(body) = object.get("body") {
-                    let status = object.get("status_code").and_then(Value::as_u64).unwrap_or(200);
-                    return if status < 400 {
+                    let status =
+                        ["status_code", "status"].iter().find_map(|it| object.get(*it)?.as_u64());
+                    return if status.unwrap_or(200) < 400 {
                         Self::from_response(body)
                     } else {
                         Err("the response is an error")
@@ -86,14 +89,30 @@ impl ModelAnswer {
 
     fn from_recorded_text(text: &str) -> Result<Self, &'static str> {
         let start = text.trim_start();
-        if start.starts_with("data:") || start.starts_with("event:") {
-            return Self::from_event_stream(text);
+        if is_event_stream(start) {
+            return stream::read(text);
+        }
+        // Taps write bodies in base64.
+        if let Some(decoded) = from_base64(start).and_then(|bytes| String::from_utf8(bytes).ok())
+            && (decoded.trim_start().starts_with('{') || is_event_stream(decoded.trim_start()))
+        {
+            return Self::from_recorded_text(&decoded);
+        }
+        if start.starts_with('[')
+            && let Ok(Value::Array(messages)) = serde_json::from_str::<Value>(text)
+            && let Ok(answer) = Self::from_messages(&messages)
+        {
+            return Ok(answer);
         }
         if start.starts_with('{')
             && let Ok(value) = serde_json::from_str::<Value>(text)
-            && let Ok(answer) = Self::from_response(&value)
         {
-            return Ok(answer);
+            match Self::from_response(&value) {
+                Ok(answer) => return Ok(answer),
+                // The text of an answer that is JSON, but no response.
+                Err(why) if value.pointer("/error/message").is_some() => return Err(why),
+                Err(_) => {}
+            }
         }
         Ok(Self::from_text(text))
     }
@@ -112,8 +131,17 @@ impl ModelAnswer {
             }
             return Ok(answer);
         }
-        if response.get("error").is_some_and(|error| !error.is_null()) {
+        if is_error(response) {
             return Err("the response is an error");
+        }
+        if let Some(result) = response.get("type").and_then(Value::as_str)
+            && response.get("message").is_none()
+            && matches!(result, "errored" | "canceled" | "expired")
+        {
+            return Err("the call of the batch did not succeed");
+        }
+        if response.get("parts").is_some() || response.get("kwargs").is_some() {
+            return Self::from_messages(std::slice::from_ref(response));
         }
         if let Some(items) = response.get("output").and_then(Value::as_array) {
             answer.finish = response.get("status").and_then(Value::as_str).map(String::from);
@@ -137,6 +165,27 @@ impl ModelAnswer {
         Err("the response has no choices, output or content")
     }
 
+    /// The messages of an answer, as frameworks and traces keep them.
+    fn from_messages(messages: &[Value]) -> Result<Self, &'static str> {
+        let mut answer = ModelAnswer::default();
+        let last = messages
+            .iter()
+            .rposition(|message| message.get("role").is_some_and(|role| role == "user"));
+        let said = &messages[last.map_or(0, |at| at + 1)..];
+        if said.is_empty() {
+            return Err("the response has no message");
+        }
+        for message in said {
+            let finish = message.get("finish_reason").and_then(Value::as_str).map(String::from);
+            answer.finish = finish.or(answer.finish);
+            match chat_message(message) {
+                Ok(message) => answer.read_message(&message),
+                Err(_) => return Err("the response is not a list of messages"),
+            }
+        }
+        Ok(answer)
+    }
+
     fn read_message(&mut self, message: &Value) {
         match message.get("content") {
             Some(Value::String(text)) => self.text.push_str(text),
@@ -151,7 +200,7 @@ impl ModelAnswer {
         }
     }
 
-    fn read_part(&mut self, part: &Value) {
+    pub(super) fn read_part(&mut self, part: &Value) {
         if part.get("type").and_then(Value::as_str) == Some("tool_use") {
             self.tool_calls.push(ToolCall {
                 name: text_at(part, "name"),
@@ -168,40 +217,17 @@ impl ModelAnswer {
             arguments: argument_text(function.get("arguments")),
         });
     }
+}
 
-    /// Joins the deltas of a streamed chat completion.
-    fn from_event_stream(text: &str) -> Result<Self, &'static str> {
-        let mut answer = ModelAnswer::default();
-        let mut events = 0;
-        for data in sse::data_lines(text) {
-            let Ok(event) = serde_json::from_str::<Value>(data) else { continue };
-            answer.usage = usage(&event).or(answer.usage);
-            let Some(choice) = event.pointer("/choices/0") else { continue };
-            events += 1;
-            if let Some(finish) = choice.get("finish_reason").and_then(Value::as_str) {
-                answer.finish = Some(finish.into());
-            }
-            let Some(delta) = choice.get("delta") else { continue };
-            answer.text.push_str(delta.get("content").and_then(Value::as_str).unwrap_or_default());
-            for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-                answer.add_call_delta(call);
-            }
-        }
-        if events == 0 { Err("the event stream has no choices") } else { Ok(answer) }
-    }
+fn is_event_stream(start: &str) -> bool {
+    start.starts_with("data:") || start.starts_with("event:")
+}
 
-    fn add_call_delta(&mut self, call: &Value) {
-        let index = call.get("index").and_then(Value::as_u64).unwrap_or(0) as usize;
-        if index > self.tool_calls.len() {
-            return;
-        }
-        if index == self.tool_calls.len() {
-            self.tool_calls.push(ToolCall::default());
-        }
-        let text = |pointer| call.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        self.tool_calls[index].name.push_str(text("/function/name"));
-        self.tool_calls[index].arguments.push_str(text("/function/arguments"));
-    }
+fn is_error(response: &Value) -> bool {
+    response.get("error").is_some_and(|error| !error.is_null())
+        && response.get("choices").is_none()
+        && response.get("output").is_none_or(|output| !output.is_array())
+        || response.get("type").is_some_and(|kind| kind == "error")
 }
 
 /// How models mark what they think, in lower case: begin and end.
@@ -225,7 +251,7 @@ fn conclusion(text: &str) -> &str {
     if unfinished { "" } else { rest }
 }
 
-fn text_at(value: &Value, field: &str) -> String {
+pub(super) fn text_at(value: &Value, field: &str) -> String {
     value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
@@ -237,13 +263,13 @@ fn argument_text(arguments: Option<&Value>) -> String {
     }
 }
 
-fn usage(response: &Value) -> Option<Usage> {
+pub(super) fn usage(response: &Value) -> Option<Usage> {
     let usage = response.get("usage")?;
     let count = |names: [&str; 2]| names.iter().find_map(|name| usage.get(name)?.as_u64());
-    Some(Usage {
-        input: count(["prompt_tokens", "input_tokens"])?,
-        output: count(["completion_tokens", "output_tokens"]).unwrap_or(0),
-    })
+    let input = count(["prompt_tokens", "input_tokens"]);
+    let output = count(["completion_tokens", "output_tokens"]);
+    input.or(output)?;
+    Some(Usage { input: input.unwrap_or(0), output: output.unwrap_or(0) })
 }
 
 #[cfg(test)]

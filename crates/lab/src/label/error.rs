@@ -29,6 +29,12 @@ pub enum LabelError {
     /// The endpoint refuses every call: nothing is gained by going on.
     #[error("{0}")]
     Endpoint(String),
+    /// Not a single row of the log can be used.
+    #[error("none of the {lines} records of the log can be used; nothing was written")]
+    NothingUsable { lines: u64 },
+    /// Rows were selected, and none of them was labelled.
+    #[error("none of the {rows} selected rows could be labelled; nothing was written")]
+    NothingLabelled { rows: u64 },
     /// `--budget` does not cover the next call.
     #[error(
         "the budget of ${budget} is used up: {done} of {wanted} rows labelled, written to {partial}",
@@ -55,6 +61,13 @@ impl LabelError {
             LabelError::Endpoint(_) => {
                 Some("the calls paid for so far are in the journal; run the command again")
             }
+            LabelError::NothingUsable { .. } => Some(
+                "the reasons are listed above; --from NAME reads the log of a known tool, --map says \
+                 where the fields of another are",
+            ),
+            LabelError::NothingLabelled { .. } => Some(
+                "the reasons are listed above; calls that failed are tried again by the next run",
+            ),
             LabelError::Busy { .. } => Some("wait for it to end, or write to another --out"),
             LabelError::LogChanged { .. } => {
                 Some("label a copy of a log that is still being written")

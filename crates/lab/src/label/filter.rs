@@ -10,10 +10,11 @@ use rayon::prelude::*;
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Choice, Evaluator};
-use super::record::{BatchAnswers, FieldMap, Record};
+use super::record::{BatchAnswers, Record};
 use super::sample::rank;
 use super::score::{Tally, line, score_pair};
-use crate::files::{Lines, Problem, Problems};
+use super::source::Layout;
+use crate::files::{Problem, Problems, Records};
 
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 64;
@@ -23,7 +24,7 @@ const ROWS_PER_THREAD: usize = 64;
 pub struct FilterOptions {
     /// Files; `-` is standard input.
     pub inputs: Vec<PathBuf>,
-    pub map: FieldMap,
+    pub layout: Layout,
     pub evaluator: Choice,
     /// Quality from which the cheap answer is good enough.
     pub threshold: f64,
@@ -49,15 +50,20 @@ pub fn run(
     let mut tally = Tally::default();
     let mut ids = HashSet::new();
     let sandbox = Sandbox::new();
+    let mut unreadable = 0;
+    let mut lines_read = 0;
     let room = rayon::current_num_threads() * ROWS_PER_THREAD;
     for path in &options.inputs {
-        let mut lines = Lines::open(path).map_err(LabelError::input(path))?;
+        let mut lines = Records::open(path).map_err(LabelError::input(path))?;
         let mut end = false;
         while !end {
             let mut chunk: Vec<(usize, Vec<u8>)> = Vec::new();
             while chunk.len() < room {
                 match lines.next_whole(&mut problems)? {
-                    Some((number, bytes, _)) => chunk.push((number, bytes.to_vec())),
+                    Some((number, bytes, _)) => {
+                        lines_read += 1;
+                        chunk.push((number, bytes.to_vec()));
+                    }
                     None => {
                         end = true;
                         break;
@@ -75,12 +81,20 @@ pub fn run(
                         tally.add(scored.evaluator, scored.quality, options.threshold);
                         output.write_all(&scored.line).map_err(LabelError::io("<stdout>"))?;
                     }
-                    Err((kind, what)) => problems.add(kind, path, number, what)?,
+                    Err((kind, what)) => {
+                        unreadable += u64::from(kind != Problem::Unscorable);
+                        problems.add(kind, path, number, what)?;
+                    }
                 }
             }
             output.flush().map_err(LabelError::io("<stdout>"))?;
             problems.take_named().iter().for_each(|line| say(line));
         }
+    }
+    // A partition may be empty, or hold nothing that can be scored; not a single readable row is a
+    // log of another format.
+    if lines_read > 0 && unreadable == lines_read {
+        return Err(LabelError::NothingUsable { lines: lines_read });
     }
     Ok((tally, problems))
 }
@@ -118,7 +132,7 @@ fn score(
         let name = path.file_name().unwrap_or(path.as_os_str());
         format!("{}:{number}", name.to_string_lossy())
     };
-    match Record::parse(bytes, &options.map, &BatchAnswers::new(), place) {
+    match Record::parse(bytes, &options.layout, &BatchAnswers::new(), place) {
         Ok(record) => {
             let scored = score_record(options, &record, sandbox);
             ScoredLine { number, id: record.has_own_id.then_some(record.id), scored }
@@ -135,8 +149,7 @@ fn score_record(
     sandbox: &Sandbox,
 ) -> Result<Scored, (Problem, String)> {
     let Some(cheap) = &record.cheap else {
-        let what = format!("no cheap answer at {}", options.map.cheap.join(" or "));
-        return Err((Problem::MissingField, what));
+        return Err((Problem::MissingField, options.layout.no_cheap_answer()));
     };
     let unscorable = |why: super::evaluators::Unscorable| (Problem::Unscorable, why.to_string());
     let evaluator = Evaluator::select(options.evaluator, &record.request, &record.strong, false)

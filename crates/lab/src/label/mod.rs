@@ -32,6 +32,7 @@ pub mod filter;
 mod journal;
 mod observer;
 mod options;
+mod otel;
 mod price;
 mod record;
 mod request;
@@ -39,6 +40,8 @@ pub mod row;
 mod sample;
 mod scan;
 mod score;
+mod source;
+mod stream;
 mod summary;
 
 pub use answer::{ModelAnswer, ToolCall};
@@ -50,6 +53,7 @@ pub use pointsman_core::target::{Price, Usage};
 pub use price::parse_price;
 pub use record::FieldMap;
 pub use request::Request;
+pub use source::{Layout, Source};
 pub use summary::{CostEstimate, LabelOutcome, LabelSummary};
 
 use crate::files::{Problems, with_extension};
@@ -57,6 +61,11 @@ use evaluators::human::Ratings;
 use evaluators::sandbox::Sandbox;
 use evaluators::{Choice, Evaluator, human};
 use journal::Journal;
+
+/// The environment variable with the key of the cheap model's endpoint.
+pub const CHEAP_KEY: &str = "POINTSMAN_CHEAP_KEY";
+/// The environment variable with the key of the judge's endpoint.
+pub const JUDGE_KEY: &str = "POINTSMAN_JUDGE_KEY";
 
 /// Labels a log.
 ///
@@ -70,6 +79,10 @@ pub fn run(options: &LabelOptions, observer: &dyn Observer) -> Result<LabelOutco
     if journal.damaged_lines() > 0 {
         let lines = journal.damaged_lines();
         observer.say(&format!("ignoring {lines} damaged lines of the journal"));
+    }
+    if plan.rows.is_empty() && !options.dry_run {
+        journal.discard_if_empty()?;
+        return Err(LabelError::NothingUsable { lines: plan.lines });
     }
     if options.dry_run {
         let estimate = estimate::estimate(options, &plan, &mut journal)?;
@@ -104,6 +117,9 @@ pub fn run(options: &LabelOptions, observer: &dyn Observer) -> Result<LabelOutco
     }
     let tally = scorer.write(&options.out, &mut problems, observer)?;
     scorer.made.journal.discard_if_empty()?;
+    if tally.labelled == 0 {
+        return Err(LabelError::NothingLabelled { rows: plan.rows.len() as u64 });
+    }
     Ok(LabelOutcome::Labelled(Box::new(summary::summarise(
         options,
         &plan,

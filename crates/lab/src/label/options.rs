@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use super::client::EndpointOptions;
 use super::evaluators::Choice;
-use super::record::FieldMap;
+use super::source::Layout;
 use pointsman_core::target::Price;
 
 /// What to label, and how.
 #[derive(Clone, Debug)]
 pub struct LabelOptions {
-    /// JSONL, plain or gzip; OpenAI Batch inputs together with their outputs.
+    /// JSONL, a JSON array or CSV, plain or gzip; batch inputs together with their outputs.
     pub inputs: Vec<PathBuf>,
-    pub map: FieldMap,
+    pub layout: Layout,
     /// Gzip when it ends in `.gz`. The journal and the human page are named after it.
     pub out: PathBuf,
     pub evaluator: Choice,

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::ModelAnswer;
 use super::error::LabelError;
 use super::request::Request;
-use crate::files::{Lines, Problem, Problems};
+use super::source::{Layout, Source};
+use crate::files::{Problem, Problems, Records};
 
 /// Where a record's fields are: JSON pointers (RFC 6901).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Default for FieldMap {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         FieldMap {
             id: owned(&["/id", "/custom_id"]),
-            request: owned(&["/request", "/body"]),
+            request: owned(&["/request", "/body", "/params"]),
             response: owned(&["/response"]),
             cheap: owned(&["/cheap_response"]),
         }
@@ -100,11 +101,24 @@ impl Record {
     /// The line is not JSON, lacks a field, or the answer is empty.
     pub fn parse(
         line: &[u8],
-        map: &FieldMap,
+        layout: &Layout,
         batch: &BatchAnswers,
         place: impl FnOnce() -> String,
     ) -> Result<Self, RecordError> {
         let mut value = parse_object(line)?;
+        let source = match layout {
+            Layout::Known(source) => Some(*source),
+            Layout::Detect => Source::detect(&value),
+            Layout::Map(_) => None,
+        };
+        let parameters = source.map(|source| source.parameters(&value)).unwrap_or_default();
+        if let Some(source) = source {
+            source.prepare(&mut value)?;
+        }
+        let map = match layout {
+            Layout::Map(map) => map.clone(),
+            _ => source.map(Source::map).unwrap_or_default(),
+        };
         let id = find(&value, &map.id).and_then(|id| match id {
             Value::String(text) if !text.is_empty() => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -129,23 +143,91 @@ impl Record {
             ),
             None => None,
         };
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(String::from);
-        let (source, path) = (text("source"), text("path"));
+        let source = value.get("source").and_then(Value::as_str).map(String::from);
+        let sent_to = sent_to(&value);
         let request = take(&mut value, &map.request)
             .ok_or_else(|| missing("request", &map.request))
+            .map(|request| with_parameters(body_of(request), parameters))
             .and_then(|request| {
-                Request::from_recorded(request).map_err(|why| RecordError::Missing(why.into()))
+                Request::from_logged(request, sent_to.as_deref()).map_err(RecordError::Missing)
             })?;
+        let path = value.get("path").and_then(Value::as_str).map(String::from);
         Ok(Record {
             has_own_id: id.is_some(),
             id: id.unwrap_or_else(place),
+            path: path.or_else(|| request.path().map(String::from)),
             request,
             strong,
             cheap,
             source,
-            path,
         })
     }
+}
+
+/// The path of the call, from wherever a log writes it.
+fn sent_to(row: &Value) -> Option<String> {
+    let places = ["/path", "/url", "/request/url", "/request_path", "/request/path"];
+    let address = places.iter().find_map(|place| row.pointer(place)?.as_str())?;
+    let path = match address.split_once("://") {
+        Some((_, rest)) => &rest[rest.find('/').unwrap_or(rest.len())..],
+        None => address,
+    };
+    path.starts_with('/').then(|| path.to_owned())
+}
+
+/// The body of a request that was recorded along with its headers.
+fn body_of(mut request: Value) -> Value {
+    let has = |field: &str| request.get(field).is_some();
+    if has("body") && !["messages", "input", "prompt"].iter().any(|field| has(field)) {
+        return request.get_mut("body").map(Value::take).unwrap_or_default();
+    }
+    request
+}
+
+/// The request with the parameters that its row keeps apart from it.
+fn with_parameters(request: Value, parameters: Map<String, Value>) -> Value {
+    const KNOWN: [&str; 13] = [
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "parallel_tool_calls",
+        "reasoning_effort",
+    ];
+    let parameters: Vec<(String, Value)> = parameters
+        .into_iter()
+        .filter(|(name, value)| KNOWN.contains(&name.as_str()) && !value.is_null())
+        .map(|(name, value)| (name, number_of(value)))
+        .collect();
+    if parameters.is_empty() {
+        return request;
+    }
+    let parsed = match &request {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| request.clone()),
+        _ => request.clone(),
+    };
+    let mut body = match parsed {
+        Value::Object(body) => body,
+        Value::Array(messages) => Map::from_iter([("messages".to_owned(), messages.into())]),
+        _ => return request,
+    };
+    for (name, value) in parameters {
+        body.entry(name).or_insert(value);
+    }
+    body.into()
+}
+
+/// Some logs write numbers as text.
+fn number_of(value: Value) -> Value {
+    let parsed = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    parsed.filter(Value::is_number).unwrap_or(value)
 }
 
 impl RecordError {
@@ -178,7 +260,7 @@ pub(super) fn each_object(
     problems: &mut Problems,
     mut visit: impl FnMut(usize, &Value, &mut Problems) -> Result<(), LabelError>,
 ) -> Result<(), LabelError> {
-    let mut lines = Lines::open(path).map_err(LabelError::input(path))?;
+    let mut lines = Records::open(path).map_err(LabelError::input(path))?;
     while let Some((line, bytes, _)) = lines.next_whole(problems)? {
         match parse_object(bytes) {
             Ok(value) => visit(line, &value, problems)?,
@@ -189,12 +271,25 @@ pub(super) fn each_object(
 }
 
 fn find<'a>(value: &'a Value, pointers: &[String]) -> Option<&'a Value> {
-    pointers.iter().find_map(|pointer| value.pointer(pointer)).filter(|found| !found.is_null())
+    pointers.iter().filter_map(|pointer| value.pointer(pointer)).find(|found| is_filled(found))
 }
 
 fn take(value: &mut Value, pointers: &[String]) -> Option<Value> {
-    let pointer = pointers.iter().find(|pointer| value.pointer(pointer).is_some())?;
+    let place = |pointer: &&String| value.pointer(pointer).is_some_and(is_filled);
+    // What is there but empty is reported as such.
+    let there = |pointer: &&String| value.pointer(pointer).is_some();
+    let pointer = pointers.iter().find(place).or_else(|| pointers.iter().find(there))?;
     value.pointer_mut(pointer).map(Value::take)
+}
+
+/// A gateway that keeps prompts elsewhere leaves an empty object in their old place.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Object(fields) => !fields.is_empty(),
+        Value::String(text) => !matches!(text.trim(), "{}" | "[]"),
+        _ => true,
+    }
 }
 
 fn missing(field: &str, pointers: &[String]) -> RecordError {
@@ -207,7 +302,12 @@ mod tests {
 
     fn parse(line: &str, map: &str) -> Result<Record, RecordError> {
         let map = FieldMap::parse(map).map_err(RecordError::Missing)?;
-        Record::parse(line.as_bytes(), &map, &BatchAnswers::new(), || "file:1".into())
+        Record::parse(
+            line.as_bytes(),
+            &Layout::Map(map),
+            &BatchAnswers::new(),
+            || "file:1".into(),
+        )
     }
 
     #[test]
@@ -225,7 +325,7 @@ mod tests {
         let error = parse(r#"{"id":"a","request":"hi"}"#, "").expect_err("no response");
         assert_eq!(error.to_string(), "no response at /response");
         let error = parse(r#"{"id":"a","response":"hi"}"#, "").expect_err("no request");
-        assert_eq!(error.to_string(), "no request at /request or /body");
+        assert_eq!(error.to_string(), "no request at /request or /body or /params");
         let error = parse(r#"{"request":"hi","response":" "}"#, "").expect_err("empty");
         assert_eq!(error, RecordError::Empty("the strong answer is empty"));
         assert!(matches!(parse("{", ""), Err(RecordError::Broken(_))));

@@ -9,9 +9,10 @@ use super::error::LabelError;
 use super::evaluators::Evaluator;
 use super::observer::Observer;
 use super::options::LabelOptions;
-use super::record::{BatchAnswers, FieldMap, Record, RecordError, each_object, parse_object};
+use super::record::{BatchAnswers, Record, RecordError, each_object, parse_object};
 use super::sample::{Stratum, allocate, rank};
-use crate::files::{Lines, Problem, Problems};
+use super::source::Layout;
+use crate::files::{Problem, Problems, Records};
 
 /// A row to be labelled.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,7 @@ pub struct PlannedRow {
 pub struct Plan {
     pub files: Vec<PathBuf>,
     batch: BatchAnswers,
-    map: FieldMap,
+    layout: Layout,
     /// In the order of the log.
     pub rows: Vec<PlannedRow>,
     pub lines: u64,
@@ -46,14 +47,15 @@ pub fn scan(
     observer: &dyn Observer,
 ) -> Result<Plan, LabelError> {
     let (files, batch) = sort_files(&options.inputs, problems)?;
-    let map = options.map.clone();
-    let mut plan = Plan { files, batch, map, rows: Vec::new(), lines: 0, strata: BTreeMap::new() };
+    let layout = options.layout.clone();
+    let mut plan =
+        Plan { files, batch, layout, rows: Vec::new(), lines: 0, strata: BTreeMap::new() };
     let mut ids = HashSet::new();
     let mut drawn: BTreeMap<Stratum, Drawn> = BTreeMap::new();
     observer.begin("reading the log", None);
     for file in 0..plan.files.len() {
         let path = plan.files[file].clone();
-        let mut lines = Lines::open(&path).map_err(LabelError::input(&path))?;
+        let mut lines = Records::open(&path).map_err(LabelError::input(&path))?;
         while let Some((line, bytes, _)) = lines.next_whole(problems)? {
             plan.lines += 1;
             observer.advance();
@@ -71,8 +73,14 @@ pub fn scan(
                 continue;
             }
             if options.cheap.is_none() && record.cheap.is_none() {
-                let what = format!("no cheap answer at {}", plan.map.cheap.join(" or "));
-                problems.add(Problem::MissingField, &path, line, what)?;
+                problems.add(Problem::MissingField, &path, line, plan.layout.no_cheap_answer())?;
+                continue;
+            }
+            if options.cheap.is_some()
+                && let Some(why) = record.request.refusal()
+            {
+                let what = format!("the request {why}");
+                problems.add(Problem::NotReplayable, &path, line, what)?;
                 continue;
             }
             let judged = options.judge.is_some();
@@ -141,7 +149,7 @@ impl Plan {
 
     fn parse(&self, file: usize, line: usize, bytes: &[u8]) -> Result<Record, RecordError> {
         let path = &self.files[file];
-        Record::parse(bytes, &self.map, &self.batch, || {
+        Record::parse(bytes, &self.layout, &self.batch, || {
             let name = path.file_name().unwrap_or(path.as_os_str());
             format!("{}:{line}", name.to_string_lossy())
         })
@@ -163,7 +171,7 @@ impl Plan {
 pub struct RowReader<'a> {
     plan: &'a Plan,
     next: usize,
-    open: Option<(u32, Lines)>,
+    open: Option<(u32, Records)>,
 }
 
 impl RowReader<'_> {
@@ -184,7 +192,7 @@ impl RowReader<'_> {
         let path = &self.plan.files[row.file as usize];
         let changed = || LabelError::LogChanged { path: path.clone(), line: row.line };
         if self.open.as_ref().is_none_or(|(file, _)| *file != row.file) {
-            self.open = Some((row.file, Lines::open(path).map_err(LabelError::input(path))?));
+            self.open = Some((row.file, Records::open(path).map_err(LabelError::input(path))?));
         }
         let (_, lines) = self.open.as_mut().ok_or_else(changed)?;
         // Damage was counted in the first pass.
@@ -211,14 +219,14 @@ fn sort_files(
         if !seen.insert(path) {
             return Err(LabelError::BadInput(format!("{}: given twice", path.display())));
         }
-        let mut lines = Lines::open(path).map_err(LabelError::input(path))?;
+        let mut lines = Records::open(path).map_err(LabelError::input(path))?;
         let first = lines.next_whole(&mut Problems::new(false))?;
         let is_output =
             first.and_then(|(_, bytes, _)| parse_object(bytes).ok()).is_some_and(|value| {
-                value.get("custom_id").is_some()
-                    && value.get("response").is_some()
-                    && value.get("body").is_none()
-                    && value.get("request").is_none()
+                let has = |field: &str| value.get(field).is_some();
+                has("custom_id")
+                    && (has("response") || has("result"))
+                    && !["body", "request", "params"].iter().any(|field| has(field))
             });
         if is_output {
             read_batch_output(path, &mut batch, problems)?;
@@ -241,7 +249,8 @@ fn read_batch_output(
 ) -> Result<(), LabelError> {
     each_object(path, problems, |line, value, problems| {
         let id = value.get("custom_id").and_then(Value::as_str);
-        let response = value.get("response").filter(|response| !response.is_null());
+        let response = value.get("response").or(value.get("result"));
+        let response = response.filter(|response| !response.is_null());
         let (Some(id), Some(response)) = (id, response) else {
             let what = "no custom_id or no response";
             return Ok(problems.add(Problem::MissingField, path, line, what)?);

@@ -121,13 +121,13 @@ impl Scorer<'_> {
         let room = rayon::current_num_threads() * ROWS_PER_THREAD;
         let mut tally = Tally::default();
         let mut file = WholeFile::create_private(out).map_err(LabelError::io(out))?;
-        let mut reader = self.plan.reader();
+        let mut rows = self.plan.reader();
         observer.begin("scoring", Some(self.plan.rows.len() as u64));
         loop {
             let mut chunk = Vec::new();
             while chunk.len() < room {
                 let skipped = &self.made.skipped;
-                let Some((row, record)) = reader.next(|row| !skipped.contains(&row))? else {
+                let Some((row, record)) = rows.next(|row| !skipped.contains(&row))? else {
                     break;
                 };
                 chunk.extend(self.answered(row, record)?);
@@ -165,7 +165,10 @@ impl Scorer<'_> {
             }
             problems.take_named().iter().for_each(|line| observer.say(line));
         }
-        file.finish().map_err(LabelError::io(out))?;
+        // An empty file would take the place of an earlier, full one.
+        if tally.labelled > 0 || out != self.options.out {
+            file.finish().map_err(LabelError::io(out))?;
+        }
         Ok(tally)
     }
 

@@ -1,28 +1,27 @@
 //! `pointsman label`: from a production log to labelled rows.
 
+mod progress;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::args::Strictness;
 use super::{BadInput, print, print_with, report_problems};
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use clap::builder::PossibleValuesParser;
 use pointsman_lab::files::{Problem, Problems};
 use pointsman_lab::label::audit::{self, Audit};
 use pointsman_lab::label::evaluators::{Choice, Evaluator};
 use pointsman_lab::label::filter::{self, FilterOptions};
 use pointsman_lab::label::{
-    self, CostEstimate, EndpointOptions, FieldMap, LabelError, LabelOptions, LabelOutcome,
-    LabelSummary, Observer, Price, parse_price,
+    self, CHEAP_KEY, CostEstimate, EndpointOptions, FieldMap, JUDGE_KEY, LabelError, LabelOptions,
+    LabelOutcome, LabelSummary, Layout, Price, Source, parse_price,
 };
 
-/// The environment variables that hold the keys of the endpoints.
-const CHEAP_KEY: &str = "POINTSMAN_CHEAP_KEY";
-const JUDGE_KEY: &str = "POINTSMAN_JUDGE_KEY";
+use progress::Terminal;
 
 /// Make labelled rows from a production log
 ///
@@ -30,12 +29,16 @@ const JUDGE_KEY: &str = "POINTSMAN_JUDGE_KEY";
 /// Keys are read from the environment variables POINTSMAN_CHEAP_KEY and POINTSMAN_JUDGE_KEY only.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Log files (JSONL or gzipped JSONL): {id, request, response}; or OpenAI Batch inputs with outputs
+    /// Log files (JSONL, a JSON array or CSV, plain or gzip): {id, request, response}; or batch inputs
+    /// with outputs
     #[arg(value_name = "LOG")]
     inputs: Vec<PathBuf>,
     /// File to write the labelled rows to (gzip when it ends in .gz)
     #[arg(long, short)]
     out: Option<PathBuf>,
+    /// Tool that wrote the log; recognised where it can be no other
+    #[arg(long, value_parser = source_names(), value_name = "NAME", conflicts_with = "map")]
+    from: Option<String>,
     /// JSON pointers to the fields of another log: id=/request_id,request=/messages,response=/response
     #[arg(long, value_parser = FieldMap::parse, value_name = "FIELD=/POINTER,…")]
     map: Option<FieldMap>,
@@ -149,6 +152,20 @@ impl From<EvaluatorArg> for Choice {
     }
 }
 
+/// The names that `--from` takes.
+fn source_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Source::ALL.map(|(name, _)| name))
+}
+
+fn layout(from: Option<&str>, map: Option<FieldMap>) -> Layout {
+    let source = from.and_then(|from| Source::ALL.into_iter().find(|(name, _)| *name == from));
+    match (source, map) {
+        (Some((_, source)), _) => Layout::Known(source),
+        (None, Some(map)) => Layout::Map(map),
+        (None, None) => Layout::Detect,
+    }
+}
+
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if let Some(grades) = &args.audit {
         return run_audit(&args, grades);
@@ -200,7 +217,7 @@ fn options(args: Args) -> Result<LabelOptions, LabelError> {
     };
     Ok(LabelOptions {
         inputs: args.inputs,
-        map: args.map.unwrap_or_default(),
+        layout: layout(args.from.as_deref(), args.map),
         out: args.out.ok_or_else(|| bad("pass --out FILE to write the labelled rows to"))?,
         evaluator: args.evaluator.into(),
         threshold: args.threshold,
@@ -225,7 +242,7 @@ fn run_filter(args: Args) -> anyhow::Result<()> {
     let inputs = if args.inputs.is_empty() { vec![PathBuf::from("-")] } else { args.inputs };
     let options = FilterOptions {
         inputs,
-        map: args.map.unwrap_or_default(),
+        layout: layout(args.from.as_deref(), args.map),
         evaluator: args.evaluator.into(),
         threshold: args.threshold,
         strict: args.strictness.strict,
@@ -327,60 +344,4 @@ fn audit_table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
         writeln!(out, "{} labelled rows have no grade", audit.ungraded)?;
     }
     Ok(())
-}
-
-/// Progress on standard error: a bar on a terminal, a line every few seconds otherwise.
-struct Terminal {
-    bar: ProgressBar,
-    last_line: Mutex<Instant>,
-    is_terminal: bool,
-}
-
-/// Time between two lines of progress without a terminal.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
-
-impl Terminal {
-    fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-        let last_line = Mutex::new(Instant::now());
-        Terminal { bar, last_line, is_terminal: io::stderr().is_terminal() }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-impl Observer for Terminal {
-    fn begin(&self, stage: &'static str, rows: Option<u64>) {
-        self.bar.reset();
-        self.bar.set_message(stage);
-        let template = match rows {
-            Some(rows) => {
-                self.bar.set_length(rows);
-                "{msg} [{bar:30}] {pos}/{len} rows, {per_sec}, {eta} left"
-            }
-            None => "{msg} {pos} rows, {per_sec}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style.progress_chars("=> "));
-        }
-    }
-
-    fn advance(&self) {
-        self.bar.inc(1);
-        if !self.is_terminal {
-            let mut last_line = self.last_line.lock().unwrap_or_else(|e| e.into_inner());
-            if last_line.elapsed() >= PLAIN_INTERVAL {
-                *last_line = Instant::now();
-                report!("{}: {} rows", self.bar.message(), self.bar.position());
-            }
-        }
-    }
-
-    fn say(&self, line: &str) {
-        if self.is_terminal { self.bar.println(line) } else { report!("{line}") }
-    }
 }
