@@ -95,6 +95,9 @@ pub(super) struct Args {
     /// Timeout of a call, in seconds
     #[arg(long, default_value_t = 120.0, value_name = "SECONDS")]
     timeout: f64,
+    /// Run programs of models also where they cannot be isolated from this machine
+    #[arg(long)]
+    unsandboxed: bool,
     /// Ratings saved from the page that `--evaluator human` writes
     #[arg(long, value_name = "FILE")]
     ratings: Option<PathBuf>,
@@ -230,6 +233,7 @@ fn options(args: Args) -> Result<LabelOptions, LabelError> {
         judge_price: args.judge_price,
         budget: args.budget,
         dry_run: args.dry_run,
+        unsandboxed: args.unsandboxed,
         ratings: args.ratings,
     })
 }
@@ -246,6 +250,7 @@ fn run_filter(args: Args) -> anyhow::Result<()> {
         evaluator: args.evaluator.into(),
         threshold: args.threshold,
         strict: args.strictness.strict,
+        unsandboxed: args.unsandboxed,
     };
     let mut output = io::BufWriter::new(io::stdout().lock());
     let (tally, problems) = filter::run(&options, &mut output, &|line| report!("{line}"))?;

@@ -179,7 +179,7 @@ fn python_by_the_assertions_of_the_request() {
     };
     let strong = "def square(n):\n    return n * n";
     assert_eq!(score(strong, "def square(number):\n    return number ** 2"), 1.0);
-    assert_eq!(score(strong, "def square(n):\n    return n * 3"), 0.5);
+    assert_eq!(score(strong, "def square(n):\n    return n * 3"), 0.0);
     assert_eq!(score(strong, "def square(n):\n    return n * n +"), 0.0);
     assert_eq!(score(strong, "def square(n):\n    while True: pass"), 0.0);
 }

@@ -3,6 +3,7 @@ mod bad_input;
 mod endpoint;
 mod evaluators;
 mod gsm8k;
+mod hostile;
 mod judgements;
 mod resume;
 mod run;

@@ -29,6 +29,8 @@ pub struct FilterOptions {
     /// Quality from which the cheap answer is good enough.
     pub threshold: f64,
     pub strict: bool,
+    /// Run programs of models also where they cannot be isolated.
+    pub unsandboxed: bool,
 }
 
 /// Reads pairs, writes labelled rows in the same order.
@@ -49,7 +51,8 @@ pub fn run(
     let mut problems = Problems::new(options.strict);
     let mut tally = Tally::default();
     let mut ids = HashSet::new();
-    let sandbox = Sandbox::new();
+    let sandbox = if options.unsandboxed { Sandbox::without_isolation() } else { Sandbox::new() };
+    let mut warned = false;
     let mut unreadable = 0;
     let mut lines_read = 0;
     let room = rayon::current_num_threads() * ROWS_PER_THREAD;
@@ -71,6 +74,12 @@ pub fn run(
                 }
             }
             for ScoredLine { number, id, scored } in score_all(options, path, &chunk, &sandbox) {
+                if sandbox.was_used()
+                    && !std::mem::replace(&mut warned, true)
+                    && let Some(warning) = sandbox.warning()
+                {
+                    say(warning);
+                }
                 // The digest is kept instead of the ID: a log may have hundreds of millions.
                 match scored {
                     _ if id.as_ref().is_some_and(|id| !ids.insert(rank(0, id))) => {

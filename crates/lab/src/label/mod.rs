@@ -89,7 +89,7 @@ pub fn run(options: &LabelOptions, observer: &dyn Observer) -> Result<LabelOutco
         journal.discard_if_empty()?;
         return Ok(LabelOutcome::Estimate(estimate));
     }
-    let sandbox = Sandbox::new();
+    let sandbox = if options.unsandboxed { Sandbox::without_isolation() } else { Sandbox::new() };
     if plan.rows.iter().any(|row| row.evaluator == Evaluator::Code)
         && let Some(warning) = sandbox.warning()
     {

@@ -32,6 +32,8 @@ pub struct LabelOptions {
     pub budget: Option<f64>,
     /// CostEstimate the cost and stop.
     pub dry_run: bool,
+    /// Run programs of models also where they cannot be isolated.
+    pub unsandboxed: bool,
     /// The ratings saved from the human page.
     pub ratings: Option<PathBuf>,
 }
