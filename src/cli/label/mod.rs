@@ -23,6 +23,10 @@ use pointsman_lab::label::{
 
 use progress::Terminal;
 
+/// Quality from which an answer is good enough, and probability from which it is taken to be.
+const ANSWER_THRESHOLD: f64 = 0.8;
+const READING_THRESHOLD: f64 = 0.6;
+
 /// Make labelled rows from a production log
 ///
 /// Replays its requests through the cheap model and compares the answers with the recorded ones.
@@ -45,9 +49,12 @@ pub(super) struct Args {
     /// How to compare the answers
     #[arg(long, value_enum, default_value_t = EvaluatorArg::Auto)]
     evaluator: EvaluatorArg,
-    /// Quality from which the cheap answer is good enough
-    #[arg(long, default_value_t = 0.8)]
-    threshold: f64,
+    /// What to label by
+    #[arg(long, value_enum, default_value_t = ByArg::Answers)]
+    by: ByArg,
+    /// Quality from which the cheap answer is good enough [default: 0.8; by reading 0.6]
+    #[arg(long)]
+    threshold: Option<f64>,
     /// Sample N rows, stratified: rare kinds of prompts more often than their share
     #[arg(long, value_name = "N")]
     sample: Option<u64>,
@@ -107,6 +114,15 @@ pub(super) struct Args {
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
+}
+
+/// What labels come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ByArg {
+    /// The answers of both models
+    Answers,
+    /// A model (--judge-url) that reads the requests alone, by a rubric
+    Reading,
 }
 
 /// Which evaluator to use.
@@ -173,7 +189,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if let Some(grades) = &args.audit {
         return run_audit(&args, grades);
     }
-    if args.no_replay && args.out.is_none() {
+    if args.no_replay && args.out.is_none() && args.by == ByArg::Answers {
         return run_filter(args);
     }
     let json = args.json;
@@ -200,7 +216,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
 
 fn options(args: Args) -> Result<LabelOptions, LabelError> {
     let bad = |what: &str| LabelError::BadInput(what.into());
-    if !args.no_replay && args.cheap_url.is_none() {
+    let reading = args.by == ByArg::Reading;
+    if reading
+        && (args.no_replay || args.cheap_url.is_some() || args.evaluator != EvaluatorArg::Auto)
+    {
+        return Err(bad(
+            "--by reading compares no answers: leave out --cheap-url, --no-replay and --evaluator",
+        ));
+    }
+    if !args.no_replay && args.cheap_url.is_none() && !reading {
         return Err(bad("pass --cheap-url, or --no-replay to score the cheap answers in the log"));
     }
     let timeout = Duration::try_from_secs_f64(args.timeout)
@@ -222,8 +246,14 @@ fn options(args: Args) -> Result<LabelOptions, LabelError> {
         inputs: args.inputs,
         layout: layout(args.from.as_deref(), args.map),
         out: args.out.ok_or_else(|| bad("pass --out FILE to write the labelled rows to"))?,
-        evaluator: args.evaluator.into(),
-        threshold: args.threshold,
+        evaluator: match args.by {
+            ByArg::Answers => args.evaluator.into(),
+            ByArg::Reading => Choice::Only(Evaluator::Judged),
+        },
+        threshold: args.threshold.unwrap_or(match args.by {
+            ByArg::Answers => ANSWER_THRESHOLD,
+            ByArg::Reading => READING_THRESHOLD,
+        }),
         sample: args.sample,
         seed: args.seed,
         strict: args.strictness.strict,
@@ -248,7 +278,7 @@ fn run_filter(args: Args) -> anyhow::Result<()> {
         inputs,
         layout: layout(args.from.as_deref(), args.map),
         evaluator: args.evaluator.into(),
-        threshold: args.threshold,
+        threshold: args.threshold.unwrap_or(ANSWER_THRESHOLD),
         strict: args.strictness.strict,
         unsandboxed: args.unsandboxed,
     };

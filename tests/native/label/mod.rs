@@ -5,6 +5,7 @@ mod evaluators;
 mod gsm8k;
 mod hostile;
 mod judgements;
+mod reading;
 mod resume;
 mod run;
 mod sources;

@@ -13,7 +13,7 @@ use super::client::{CallError, Endpoint};
 use super::counts::CallCounts;
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
-use super::evaluators::{Evaluator, Pair, judge};
+use super::evaluators::{Evaluator, Pair, judge, reading};
 use super::journal::{CallKey, CallKind, Journal, PaidCall};
 use super::observer::Observer;
 use super::options::LabelOptions;
@@ -38,6 +38,15 @@ pub struct Made {
 /// The key of a row's replay.
 pub fn replay_key(options: &LabelOptions, record: &Record) -> Option<CallKey> {
     options.cheap.as_ref().map(|cheap| CallKey::of(&record.request.for_model(&cheap.model)))
+}
+
+/// The key of a row's first call.
+fn first_key(options: &LabelOptions, record: &Record) -> Option<CallKey> {
+    let reader = options.judge.as_ref().filter(|_| options.reads_requests());
+    match reader {
+        Some(reader) => Some(CallKey::of(&reading::body(&record.request, &reader.model))),
+        None => replay_key(options, record),
+    }
 }
 
 enum Event {
@@ -248,7 +257,7 @@ impl Shared<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
-            if let Some(key) = replay_key(self.options, &record)
+            if let Some(key) = first_key(self.options, &record)
                 && !asked.insert(key)
             {
                 later.insert(row);
@@ -285,6 +294,16 @@ impl Shared<'_> {
     fn label(&self, job: &Job, events: &Sender<Event>) -> Result<(), Event> {
         let record = &job.record;
         let evaluator = self.plan.rows[job.row].evaluator;
+        if evaluator == Evaluator::Judged {
+            let Some(endpoint) = &self.judge else { return Ok(()) };
+            let body = reading::body(&record.request, endpoint.model());
+            let accept = |answer: &ModelAnswer| match reading::read(answer) {
+                Some(_) => Ok(()),
+                None => Err("the reader gave no score".to_owned()),
+            };
+            self.ask(endpoint, CallKind::Judge, &body, job, events, || Ok(()), accept)?;
+            return Ok(());
+        }
         let cheap = match &self.cheap {
             None => record.cheap.clone().unwrap_or_default(),
             Some(endpoint) => {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::answer::ModelAnswer;
 use super::error::LabelError;
-use super::evaluators::{Evaluator, Pair, judge};
+use super::evaluators::{Evaluator, Pair, judge, reading};
 use super::journal::{CallKey, Journal};
 use super::options::LabelOptions;
 use super::price::estimate as estimate_usage;
@@ -33,6 +33,18 @@ pub fn estimate(
                 let usage = estimate_usage(&body, &record.strong, record.request.max_tokens());
                 estimate.replay.add(usage);
                 estimate.dollars += options.cheap_price.unwrap_or_default().of(usage);
+            }
+        }
+        if plan.rows[row].evaluator == Evaluator::Judged
+            && let Some(model) = options.judge.as_ref().map(|judge| &judge.model)
+        {
+            let body = reading::body(&record.request, model);
+            if journal.get(CallKey::of(&body))?.is_some() {
+                estimate.already_paid += 1;
+            } else {
+                let usage = estimate_usage(&body, &ModelAnswer::from_text("x".repeat(400)), None);
+                estimate.judge.add(usage);
+                estimate.dollars += options.judge_price.unwrap_or_default().of(usage);
             }
         }
         if plan.rows[row].evaluator == Evaluator::Judge

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Choice, Evaluator};
-use super::record::{BatchAnswers, Record};
+use super::record::{Answers, BatchAnswers, Record};
 use super::sample::rank;
 use super::score::{Tally, line, score_pair};
 use super::source::Layout;
@@ -42,10 +42,12 @@ pub fn run(
     output: &mut dyn Write,
     say: &dyn Fn(&str),
 ) -> Result<(Tally, Problems), LabelError> {
-    if matches!(options.evaluator, Choice::Only(Evaluator::Judge | Evaluator::Human)) {
+    if matches!(
+        options.evaluator,
+        Choice::Only(Evaluator::Judge | Evaluator::Human | Evaluator::Judged)
+    ) {
         return Err(LabelError::BadInput(
-            "a line filter makes no calls: the judge and human evaluators need files and --out"
-                .into(),
+            "a line filter makes no calls: judges, readers and people need files and --out".into(),
         ));
     }
     let mut problems = Problems::new(options.strict);
@@ -141,7 +143,7 @@ fn score(
         let name = path.file_name().unwrap_or(path.as_os_str());
         format!("{}:{number}", name.to_string_lossy())
     };
-    match Record::parse(bytes, &options.layout, &BatchAnswers::new(), place) {
+    match Record::parse(bytes, &options.layout, &Answers::Batch(BatchAnswers::new()), place) {
         Ok(record) => {
             let scored = score_record(options, &record, sandbox);
             ScoredLine { number, id: record.has_own_id.then_some(record.id), scored }
@@ -164,6 +166,6 @@ fn score_record(
     let evaluator = Evaluator::select(options.evaluator, &record.request, &record.strong, false)
         .map_err(unscorable)?;
     let quality = score_pair(evaluator, record, cheap, sandbox).map_err(unscorable)?;
-    let line = line(record, evaluator, quality, options.threshold, None);
+    let line = line(record, evaluator, quality, options.threshold, None, None);
     Ok(Scored { evaluator, quality, line })
 }

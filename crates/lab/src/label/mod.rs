@@ -146,6 +146,9 @@ fn check(options: &LabelOptions) -> Result<(), LabelError> {
     if options.evaluator == Choice::Only(Evaluator::Judge) && options.judge.is_none() {
         return wrong("the judge evaluator needs a judge (--judge-url and --judge-model)");
     }
+    if options.reads_requests() && options.judge.is_none() {
+        return wrong("reading requests needs a reader (--judge-url and --judge-model)");
+    }
     if options.budget.is_some()
         && ((options.cheap.is_some() && options.cheap_price.is_none())
             || (options.judge.is_some() && options.judge_price.is_none()))

@@ -3,9 +3,16 @@
 use std::path::PathBuf;
 
 use super::client::EndpointOptions;
-use super::evaluators::Choice;
+use super::evaluators::{Choice, Evaluator};
 use super::source::Layout;
 use pointsman_core::target::Price;
+
+impl LabelOptions {
+    /// Requests are read by a rubric; answers are neither needed nor asked for.
+    pub fn reads_requests(&self) -> bool {
+        self.evaluator == Choice::Only(Evaluator::Judged)
+    }
+}
 
 /// What to label, and how.
 #[derive(Clone, Debug)]

@@ -94,6 +94,14 @@ pub enum RecordError {
 /// The strong answers of OpenAI Batch output files, by `custom_id`.
 pub type BatchAnswers = HashMap<String, Value>;
 
+/// Where the strong answers come from that are not in their records.
+#[derive(Debug)]
+pub enum Answers {
+    Batch(BatchAnswers),
+    /// Requests alone are read.
+    Unneeded,
+}
+
 impl Record {
     /// Reads one line. `place` names the row when it has no id.
     ///
@@ -102,7 +110,7 @@ impl Record {
     pub fn parse(
         line: &[u8],
         layout: &Layout,
-        batch: &BatchAnswers,
+        answers: &Answers,
         place: impl FnOnce() -> String,
     ) -> Result<Self, RecordError> {
         let mut value = parse_object(line)?;
@@ -124,16 +132,21 @@ impl Record {
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         });
-        let response = match find(&value, &map.response) {
+        let recorded =
+            find(&value, &map.response).filter(|_| !matches!(answers, Answers::Unneeded));
+        let response = match recorded {
             Some(response) => ModelAnswer::from_response(response),
-            None => match id.as_ref().and_then(|id| batch.get(id)) {
-                Some(response) => ModelAnswer::from_response(response),
-                None => return Err(missing("response", &map.response)),
+            None => match (answers, id.as_ref()) {
+                (Answers::Unneeded, _) => Ok(ModelAnswer::default()),
+                (Answers::Batch(batch), Some(id)) if batch.contains_key(id) => {
+                    ModelAnswer::from_response(&batch[id])
+                }
+                _ => return Err(missing("response", &map.response)),
             },
         };
         let strong =
             response.map_err(|why| RecordError::Missing(format!("no strong answer: {why}")))?;
-        if strong.is_empty() {
+        if strong.is_empty() && !matches!(answers, Answers::Unneeded) {
             return Err(RecordError::Empty("the strong answer is empty"));
         }
         let cheap = match find(&value, &map.cheap) {
@@ -305,7 +318,7 @@ mod tests {
         Record::parse(
             line.as_bytes(),
             &Layout::Map(map),
-            &BatchAnswers::new(),
+            &Answers::Batch(BatchAnswers::new()),
             || "file:1".into(),
         )
     }

@@ -9,7 +9,7 @@ use super::error::LabelError;
 use super::evaluators::Evaluator;
 use super::observer::Observer;
 use super::options::LabelOptions;
-use super::record::{BatchAnswers, Record, RecordError, each_object, parse_object};
+use super::record::{Answers, BatchAnswers, Record, RecordError, each_object, parse_object};
 use super::sample::{Stratum, allocate, rank};
 use super::source::Layout;
 use crate::files::{Problem, Problems, Records};
@@ -28,7 +28,7 @@ pub struct PlannedRow {
 #[derive(Debug)]
 pub struct Plan {
     pub files: Vec<PathBuf>,
-    batch: BatchAnswers,
+    answers: Answers,
     layout: Layout,
     /// In the order of the log.
     pub rows: Vec<PlannedRow>,
@@ -48,8 +48,9 @@ pub fn scan(
 ) -> Result<Plan, LabelError> {
     let (files, batch) = sort_files(&options.inputs, problems)?;
     let layout = options.layout.clone();
+    let answers = if options.reads_requests() { Answers::Unneeded } else { Answers::Batch(batch) };
     let mut plan =
-        Plan { files, batch, layout, rows: Vec::new(), lines: 0, strata: BTreeMap::new() };
+        Plan { files, answers, layout, rows: Vec::new(), lines: 0, strata: BTreeMap::new() };
     let mut ids = HashSet::new();
     let mut drawn: BTreeMap<Stratum, Drawn> = BTreeMap::new();
     observer.begin("reading the log", None);
@@ -72,7 +73,7 @@ pub fn scan(
                 problems.add(Problem::DuplicateId, &path, line, what)?;
                 continue;
             }
-            if options.cheap.is_none() && record.cheap.is_none() {
+            if options.cheap.is_none() && record.cheap.is_none() && !options.reads_requests() {
                 problems.add(Problem::MissingField, &path, line, plan.layout.no_cheap_answer())?;
                 continue;
             }
@@ -149,7 +150,7 @@ impl Plan {
 
     fn parse(&self, file: usize, line: usize, bytes: &[u8]) -> Result<Record, RecordError> {
         let path = &self.files[file];
-        Record::parse(bytes, &self.layout, &self.batch, || {
+        Record::parse(bytes, &self.layout, &self.answers, || {
             let name = path.file_name().unwrap_or(path.as_os_str());
             format!("{}:{line}", name.to_string_lossy())
         })

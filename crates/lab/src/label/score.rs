@@ -14,6 +14,7 @@ use super::counts::EvaluatorCounts;
 use super::error::LabelError;
 use super::evaluators::human::{HumanPair, Ratings};
 use super::evaluators::judge::{self, Verdict};
+use super::evaluators::reading;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Evaluator, Pair, Unscorable};
 use super::journal::CallKey;
@@ -34,6 +35,11 @@ struct LabelledRow<'a> {
     request: &'a Value,
     scores: Scores,
     label: Label<Evaluator>,
+    /// Percent, and whose reading it is; only where a request was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judged: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readings: Option<BTreeMap<&'a str, f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +55,7 @@ pub fn line(
     quality: f64,
     threshold: f64,
     weight: Option<f64>,
+    reader: Option<&str>,
 ) -> Vec<u8> {
     // Six decimals: enough for any share, and the same on every platform.
     let quality = (quality * 1e6).round() / 1e6;
@@ -57,6 +64,8 @@ pub fn line(
         request: record.request.body(),
         scores: Scores { cheap: quality, strong: 1.0 },
         label: Label { cheap_ok: quality >= threshold, quality, evaluator },
+        judged: reader.map(|_| percent(quality)),
+        readings: reader.map(|reader| BTreeMap::from([(reader, percent(quality))])),
         source: record.source.as_deref(),
         path: record.path.as_deref(),
         weight,
@@ -64,6 +73,10 @@ pub fn line(
     let mut line = serde_json::to_vec(&row).unwrap_or_default();
     line.push(b'\n');
     line
+}
+
+fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
 }
 
 /// Counts of labelled rows.
@@ -104,6 +117,8 @@ struct Answered {
     record: Record,
     cheap: ModelAnswer,
     verdicts: Option<[Verdict; 2]>,
+    /// The probability that a reader gave.
+    reading: Option<f64>,
 }
 
 impl Scorer<'_> {
@@ -121,6 +136,7 @@ impl Scorer<'_> {
         let room = rayon::current_num_threads() * ROWS_PER_THREAD;
         let mut tally = Tally::default();
         let mut file = WholeFile::create_private(out).map_err(LabelError::io(out))?;
+        let reader = self.options.judge.as_ref().map(|judge| judge.model.as_str());
         let mut rows = self.plan.reader();
         observer.begin("scoring", Some(self.plan.rows.len() as u64));
         loop {
@@ -149,6 +165,7 @@ impl Scorer<'_> {
                             quality,
                             threshold,
                             row.weight,
+                            answered.reading.and(reader),
                         ))
                         .map_err(LabelError::io(out))?;
                         tally.add(row.evaluator, quality, threshold);
@@ -188,6 +205,14 @@ impl Scorer<'_> {
     }
 
     fn answered(&mut self, row: usize, record: Record) -> Result<Option<Answered>, LabelError> {
+        if self.plan.rows[row].evaluator == Evaluator::Judged {
+            let Some(judge) = &self.options.judge else { return Ok(None) };
+            let body = reading::body(&record.request, &judge.model);
+            let answer = self.made.journal.get(CallKey::of(&body))?;
+            let reading = answer.as_ref().and_then(reading::read);
+            let cheap = ModelAnswer::default();
+            return Ok(reading.map(|_| Answered { row, record, cheap, verdicts: None, reading }));
+        }
         let cheap = match replay_key(self.options, &record) {
             Some(key) => self.made.journal.get(key)?,
             None => record.cheap.clone(),
@@ -210,12 +235,15 @@ impl Scorer<'_> {
             };
             verdicts = Some([first, second]);
         }
-        Ok(Some(Answered { row, record, cheap, verdicts }))
+        Ok(Some(Answered { row, record, cheap, verdicts, reading: None }))
     }
 
     fn score(&self, answered: &Answered) -> Result<f64, Unscorable> {
         let evaluator = self.plan.rows[answered.row].evaluator;
         let Answered { record, cheap, verdicts, .. } = answered;
+        if let Some(reading) = answered.reading {
+            return Ok(reading);
+        }
         match (evaluator, verdicts) {
             (Evaluator::Judge, Some(verdicts)) => Ok(judge::quality(*verdicts)),
             (Evaluator::Human, _) => self.ratings.quality(&record.id),

@@ -14,6 +14,7 @@ pub mod human;
 pub mod json;
 pub mod judge;
 pub mod numeric;
+pub mod reading;
 pub mod sandbox;
 pub mod sql;
 mod statement;
@@ -54,6 +55,8 @@ pub enum Evaluator {
     Judge,
     /// A person compares the answers on an HTML page.
     Human,
+    /// A model reads the request by a rubric; there are no answers.
+    Judged,
 }
 
 /// What an evaluator compares.
@@ -137,6 +140,7 @@ impl Evaluator {
             Evaluator::Sql => sql::score(pair),
             Evaluator::Judge => Err(Unscorable("a judge is needed")),
             Evaluator::Human => Err(Unscorable("a person is needed")),
+            Evaluator::Judged => Err(Unscorable("a reader is needed")),
         }
     }
 
@@ -151,7 +155,7 @@ impl Evaluator {
         strong: &ModelAnswer,
         sandbox: &Sandbox,
     ) -> Result<(), Unscorable> {
-        if matches!(self, Evaluator::Judge | Evaluator::Human) {
+        if matches!(self, Evaluator::Judge | Evaluator::Human | Evaluator::Judged) {
             return Ok(());
         }
         match self.score(&Pair { request, strong, cheap: strong }, sandbox)? {
