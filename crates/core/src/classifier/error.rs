@@ -1,6 +1,6 @@
 //! Why a model is refused, or did not answer.
 
-use super::MAX_MODEL_BYTES;
+use super::{MAX_MODEL_BYTES, MAX_NUMBERS};
 
 /// Why a model cannot be loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -25,6 +25,15 @@ pub enum ModelError {
     /// The ONNX file is larger than [`MAX_MODEL_BYTES`].
     #[error("model.onnx has {bytes} bytes, at most {MAX_MODEL_BYTES} are accepted")]
     TooLarge { bytes: usize },
+    /// A run would leave more numbers than [`MAX_NUMBERS`].
+    #[error("model.onnx makes {numbers} numbers in one run, at most {MAX_NUMBERS} are accepted")]
+    TooMuchMemory { numbers: usize },
+    /// The manifest is another file's.
+    #[error(
+        "manifest.json is of the model {manifest}, model.onnx is {onnx}: its version must be the \
+         first 12 hex digits of the file's SHA-256"
+    )]
+    OtherModel { manifest: String, onnx: String },
     /// The file is not an ONNX protobuf.
     #[error("model.onnx is not ONNX: {0}")]
     NotOnnx(String),

@@ -10,12 +10,12 @@ use tract_core::internal::{Fact, SpecialOps};
 use tract_core::prelude::{DatumExt, OutletId};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
-use super::ModelError;
 use super::forest::{self, Found};
 use super::kernel::KernelOp;
 use super::operators::Node;
 use super::plan::Plan;
 use super::wiring::{Refusal, Wiring, graph_error};
+use super::{MAX_NUMBERS, ModelError};
 
 /// The output that a second question is answered in.
 pub(super) const GAIN: &str = "gain";
@@ -29,13 +29,29 @@ pub(super) fn plan(onnx: &[u8], targets: usize, gain: bool) -> Result<Plan, Mode
     let mut forests = forest::find(&graph, &wiring.constants);
     let within: HashSet<&str> =
         forests.values().flat_map(|found| found.within.iter().copied()).collect();
+    let mut numbers = 0_usize;
     for node in &graph.node {
         let name = node.output.first().map_or("", String::as_str);
-        if !within.contains(name) && !wiring.constants.contains_key(name) {
-            add_node(&mut wiring, node, name, forests.remove(name))?;
+        if within.contains(name) || wiring.constants.contains_key(name) {
+            continue;
+        }
+        add_node(&mut wiring, node, name, forests.remove(name))?;
+        // At once: what comes next computes with these shapes.
+        numbers = numbers.saturating_add(made(&wiring, name)?);
+        if numbers > MAX_NUMBERS {
+            return Err(ModelError::TooMuchMemory { numbers });
         }
     }
     finish(wiring, &graph, targets, gain)
+}
+
+/// Numbers that a node leaves in one run; more than there are when its shape says more.
+fn made(wiring: &Wiring, name: &str) -> Result<usize, ModelError> {
+    let Some(wire) = wiring.wires.get(name) else { return Ok(0) };
+    let fact = wiring.model.outlet_fact(*wire).map_err(graph_error)?;
+    let shape = fact.shape.as_concrete().unwrap_or_default();
+    let size = shape.iter().try_fold(1_usize, |size, length| size.checked_mul(*length));
+    Ok(size.unwrap_or(usize::MAX))
 }
 
 fn add_node(

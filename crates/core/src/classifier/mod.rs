@@ -6,9 +6,11 @@
 //! is good enough. A second output of that shape, `gain`, may tell the probability that the
 //! strongest target's answer is no better.
 
+use sha2::{Digest, Sha256};
 use tract_core::prelude::TractError;
 
 use crate::features::{self, Features};
+use crate::hex;
 
 mod columns;
 mod elementwise;
@@ -35,6 +37,10 @@ use plan::Plan;
 /// Largest ONNX file that is looked at, in bytes: it is held in every worker's memory.
 pub const MAX_MODEL_BYTES: usize = 4 * 1024 * 1024;
 
+/// Most numbers that the operators of a model may leave in one run: a few bytes of a file can ask
+/// for all the memory there is. A model on the features needs some ten thousand.
+pub const MAX_NUMBERS: usize = 1 << 20;
+
 /// A loaded model, ready to score.
 pub struct Classifier {
     manifest: Manifest,
@@ -48,6 +54,19 @@ impl std::fmt::Debug for Classifier {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.debug_struct("Classifier").field("version", &self.manifest.version).finish()
     }
+}
+
+/// A version that looks like a digest must be that of the file: logs and records name models by it.
+fn check_version(onnx: &[u8], version: &str) -> Result<(), ModelError> {
+    const DIGITS: usize = 12;
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let digest = hex::encode(&Sha256::digest(onnx));
+    let own = digest.get(..DIGITS).unwrap_or(&digest);
+    if version.len() == DIGITS && version.bytes().all(is_digit) && version != own {
+        let (manifest, onnx) = (version.to_owned(), own.to_owned());
+        return Err(ModelError::OtherModel { manifest, onnx });
+    }
+    Ok(())
 }
 
 impl Classifier {
@@ -75,7 +94,8 @@ impl Classifier {
     /// # Errors
     ///
     /// Names what is refused: a file over [`MAX_MODEL_BYTES`], a manifest for another feature
-    /// schema, an operator that is not supported, shapes or values that do not fit.
+    /// schema or another file, an operator that is not supported, shapes or values that do not fit,
+    /// more than [`MAX_NUMBERS`].
     pub fn load(onnx: &[u8], manifest: &[u8]) -> Result<Self, ModelError> {
         Self::load_for(onnx, manifest, None)
     }
@@ -99,6 +119,7 @@ impl Classifier {
         if manifest.schema_hash != here {
             return Err(ModelError::OtherSchema { model: manifest.schema_hash, here });
         }
+        check_version(onnx, &manifest.version)?;
         let gain = manifest.output(objective)?;
         let plan = graph::plan(onnx, manifest.targets.len(), gain)?;
         let threshold = |target: &ManifestTarget| match target.gain_threshold {

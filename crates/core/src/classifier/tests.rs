@@ -204,6 +204,50 @@ fn what_does_not_fit_is_refused_with_the_reason() {
     assert!(refused(&logistic(f32::NAN, 0.0)).contains("the value NaN is not finite"));
 }
 
+/// Doubles the features so many times, then takes one of them for the score.
+fn doubling(times: usize) -> Vec<u8> {
+    let axis =
+        tract_onnx::pb::AttributeProto { name: "axis".to_owned(), i: 1, ..Default::default() };
+    let mut before = "features".to_owned();
+    let mut nodes = Vec::new();
+    for number in 0..times {
+        let output = format!("double-{number}");
+        let mut concat = node("Concat", &[&before, &before], &output);
+        concat.attribute.push(axis.clone());
+        nodes.push(concat);
+        before = output;
+    }
+    let mut slice = node("Slice", &[&before, "zero", "one", "one"], "head");
+    slice.input.push("one".to_owned());
+    nodes.extend([slice, node("Sigmoid", &["head"], "scores")]);
+    onnx(nodes, vec![integers("zero", &[0]), integers("one", &[1])])
+}
+
+#[test]
+fn a_small_file_that_asks_for_much_memory_is_refused_before_it_gets_any() {
+    assert!(load(&doubling(5)).is_ok());
+    for times in [8, 12, 40, 63, 64, 70] {
+        let error = load(&doubling(times)).unwrap_err();
+        assert!(matches!(error, ModelError::TooMuchMemory { .. }), "{times}: {error}");
+    }
+}
+
+#[test]
+fn a_version_that_is_a_digest_is_the_files_own() {
+    let model = logistic(1.0, 0.0);
+    let named = |version: &str| {
+        let manifest = manifest(&features::schema_hash());
+        let manifest =
+            String::from_utf8(manifest).unwrap().replace("\"test\"", &format!("\"{version}\""));
+        Classifier::load(&model, manifest.as_bytes())
+    };
+    let own = hex::encode(&Sha256::digest(&model)).get(..12).unwrap().to_owned();
+    assert!(named(&own).is_ok());
+    assert!(named("a name").is_ok() && named("2026-11-30").is_ok());
+    let error = named("0123456789ab").unwrap_err();
+    assert_eq!(error, ModelError::OtherModel { manifest: "0123456789ab".into(), onnx: own });
+}
+
 #[test]
 fn a_manifest_is_checked() {
     let refused = |json: &str| Classifier::load(&logistic(0.0, 0.0), json.as_bytes()).unwrap_err();
