@@ -19,6 +19,7 @@ use pointsman_control_plane::bandit::{Controller, ControllerOptions, Prior, Samp
 use pointsman_core::config::Config;
 use pointsman_core::control_plane::{Buffer, Live, Signer};
 use pointsman_core::features::{self, Features};
+use pointsman_core::identity::Identity;
 use pointsman_core::packed::pack;
 use pointsman_core::policy::bandit::{EVERYTHING, Explorer};
 use pointsman_core::policy::sticky::Sticky;
@@ -104,15 +105,15 @@ fn gateway(criterion: &mut Criterion) {
     for (label, size) in SIZES {
         let mut bytes = body(size);
         let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut bytes, false).unwrap();
-        let of = |number: u64| Key::of(None, &prompt, Some(&number.to_le_bytes()));
+        let of = |number: u64| Key::new(&[number], true);
         let full = (0..4).fold(Vec::new(), |place, number| {
             sticky::remember(&place, of(number), &targets[1], 0, 1000 + number as u32)
         });
-        let place =
-            sticky::remember(&full, Key::of(Some(&sticky), &prompt, None), &targets[1], 0, 9);
+        let key = |prompt| Key::of(Some(&sticky), prompt, Identity::default(), false).unwrap();
+        let place = sticky::remember(&full, key(&prompt), &targets[1], 0, 9);
         group.bench_function(BenchmarkId::new("stickiness", label), |bencher| {
             bencher.iter(|| {
-                let key = Key::of(Some(&sticky), black_box(&prompt), None);
+                let key = key(black_box(&prompt));
                 let found = sticky::recall(black_box(&place), key, &targets, 1);
                 (found, sticky::remember(&place, key, &targets[0], 1, 3600))
             });

@@ -193,7 +193,7 @@ fn trailers_without_a_body_and_answers_without_a_request_change_nothing() {
     let mut exchange = Exchange::default();
     stray.set_response_header(":status", "200");
     exchange.on_response_headers(&worker, &stray, false);
-    exchange.on_response_body(&stray, 10, true);
+    exchange.on_response_body(&worker, &stray, 10, true);
     exchange.on_end(&worker, &stray);
     assert_eq!(stray.response_headers.borrow().len(), 1);
     assert!(stray.samples.borrow().is_empty());
@@ -270,7 +270,7 @@ proptest! {
                 Callback::ResponseBody(bytes, ended) => {
                     let size = bytes.len();
                     *host.response_body.borrow_mut() = bytes;
-                    exchange.on_response_body(&host, size, ended);
+                    exchange.on_response_body(&worker, &host, size, ended);
                 }
                 Callback::ResponseTrailers => exchange.on_response_trailers(),
                 Callback::End => exchange.on_end(&worker, &host),

@@ -6,6 +6,8 @@ pub const CLUSTER: &str = "x-pointsman-cluster";
 /// Request header by which a client asks for a target, and response header that names the one
 /// that was chosen.
 pub const TARGET: &str = "x-pointsman-target";
+/// Response header of a cache in front of a target: whether the answer is one that it had.
+pub const CACHE: &str = "x-pointsman-cache";
 /// Response header: who decided.
 pub const SOURCE: &str = "x-pointsman-source";
 /// Response header: why.

@@ -11,6 +11,7 @@
 //! what is served.
 
 pub mod answer;
+mod api_field;
 pub mod canonical;
 pub mod classifier;
 pub mod config;
@@ -20,16 +21,19 @@ pub mod exchange;
 pub mod features;
 pub mod header;
 pub mod hex;
+pub mod identity;
 pub mod media_type;
 mod names;
 pub mod packed;
 pub mod policy;
 pub mod prompt;
+pub mod provider_state;
 pub mod reason;
 pub mod record;
 pub mod rewrite;
 pub mod router;
 pub mod scope;
+mod skim;
 pub mod stats;
 pub mod target;
 pub mod telemetry;

@@ -87,6 +87,8 @@ reasons! {
     Conversation = "conversation", Sticky;
     /// The model waits for a tool's result: no switch in between.
     ToolLoop = "tool_loop", Sticky;
+    /// The request builds on state that this target's provider keeps: no other can answer it.
+    ProviderState = "provider_state", Sticky;
     /// The prompt and the wanted answer fit into one target's window only.
     ContextWindow = "context_window", Gate;
     /// Only one target takes images.
@@ -99,6 +101,8 @@ reasons! {
     Health = "health", Gate;
     /// No target can serve the request.
     NoEligibleTarget = "no_eligible_target", Default;
+    /// The request builds on state at a provider, and nobody remembers whose.
+    UnknownState = "unknown_state", Default;
     /// Rules alone decide, and none matched.
     NoRuleMatched = "no_rule_matched", Default;
     /// The `content-type` is not JSON.

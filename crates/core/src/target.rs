@@ -91,23 +91,54 @@ pub struct Usage {
     pub output: u64,
 }
 
+/// The same, with the part of it that has a price of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Billed {
+    pub usage: Usage,
+    /// Of the input, what the provider had in its prefix cache, and what it wrote into it.
+    pub cached_input: u64,
+    pub cache_write: u64,
+    /// Of the output, what the model thought. It costs what the rest does.
+    pub reasoning: u64,
+}
+
 /// Dollars, or whatever the operator pays in, a million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Price {
     pub input: f64,
     pub output: f64,
+    /// Of input from the provider's prefix cache, and of input that is written into it; the price
+    /// of input where not given.
+    pub cached_input: Option<f64>,
+    pub cache_write: Option<f64>,
 }
 
 impl Price {
+    /// A price that knows of no prefix cache.
+    pub fn new(input: f64, output: f64) -> Self {
+        Price { input, output, ..Price::default() }
+    }
+
     /// Dollars for this many tokens.
     pub fn of(&self, usage: Usage) -> f64 {
         (usage.input as f64 * self.input + usage.output as f64 * self.output) / 1e6
     }
 
+    /// Dollars for this many tokens, of which the provider may have had some in its prefix cache.
+    pub fn of_billed(&self, billed: &Billed) -> f64 {
+        let Billed { usage, cached_input, cache_write, .. } = *billed;
+        let cached = cached_input.min(usage.input);
+        let written = cache_write.min(usage.input - cached);
+        let other = |tokens: u64, price: Option<f64>| {
+            tokens as f64 * (price.unwrap_or(self.input) - self.input) / 1e6
+        };
+        self.of(usage) + other(cached, self.cached_input) + other(written, self.cache_write)
+    }
+
     /// The same in whole billionths of a dollar, for counters: a cheap answer costs less than a
     /// millionth.
-    pub fn nanodollars(&self, usage: Usage) -> u64 {
-        (self.of(usage) * 1e9).round() as u64
+    pub fn nanodollars(&self, billed: &Billed) -> u64 {
+        (self.of_billed(billed) * 1e9).round() as u64
     }
 }
 
@@ -117,9 +148,27 @@ mod tests {
 
     #[test]
     fn the_cheapest_answer_still_costs_something() {
-        let price = Price { input: 0.15, output: 0.6 };
-        assert_eq!(price.nanodollars(Usage { input: 1, output: 0 }), 150);
-        assert_eq!(price.nanodollars(Usage { input: 1_000_000, output: 1_000_000 }), 750_000_000);
-        assert_eq!(price.nanodollars(Usage::default()), 0);
+        let price = Price::new(0.15, 0.6);
+        let nano = |input, output| {
+            price.nanodollars(&Billed { usage: Usage { input, output }, ..Billed::default() })
+        };
+        assert_eq!(nano(1, 0), 150);
+        assert_eq!(nano(1_000_000, 1_000_000), 750_000_000);
+        assert_eq!(nano(0, 0), 0);
+    }
+
+    #[test]
+    fn tokens_of_the_prefix_cache_have_their_own_price() {
+        let usage = Usage { input: 1000, output: 100 };
+        let of = |cached_input, cache_write, price: Price| {
+            price.of_billed(&Billed { usage, cached_input, cache_write, reasoning: 50 }) * 1e6
+        };
+        let plain = Price::new(2.0, 10.0);
+        let cached = Price { cached_input: Some(0.2), cache_write: Some(2.5), ..plain };
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
+        near(of(800, 100, plain), 3000.0);
+        near(of(0, 0, cached), 3000.0);
+        near(of(800, 100, cached), 160.0 + 250.0 + 200.0 + 1000.0);
+        near(of(5000, 5000, cached), 200.0 + 1000.0);
     }
 }

@@ -3,12 +3,13 @@
 //! Metrics have no labels in the proxy-wasm ABI, so labels are written into the name as
 //! `.label.value` and `stats_tags` in `envoy.yaml` takes them out again.
 
+use crate::answer::Fault;
 use crate::config::Config;
 use crate::names::names;
 use crate::reason::FallbackReason;
 use crate::reason::Reason;
 use crate::scope::Pass;
-use crate::target::Usage;
+use crate::target::Billed;
 
 /// What is counted, as it happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +31,11 @@ pub enum Sample {
     /// The classifier decided where the bandit should have.
     BanditFallback(FallbackReason),
     /// A target's answer is over; `usage` when it reported its token counts.
-    Answered { target: usize, usage: Option<Usage> },
+    Answered { target: usize, usage: Option<Billed> },
+    /// The same for an answer that a cache had, and nobody is paid for.
+    Saved { target: usize, usage: Option<Billed> },
+    /// A target's answer has a good status and is none.
+    Faulty { target: usize, fault: Fault },
     /// A decision or a reward found no room in the buffer for the control plane.
     EventDropped,
     /// A call to the control plane failed.
@@ -87,6 +92,21 @@ pub fn answers(target: &str, with_usage: bool) -> String {
     format!("pointsman_answers.target.{target}.usage.{usage}")
 }
 
+/// Counter: answers of a target with a good status that are none.
+pub fn faults(target: &str, fault: Fault) -> String {
+    format!("pointsman_answer_faults.target.{target}.fault.{}", fault.name())
+}
+
+/// Counter: answers that the cache in front of a target had.
+pub fn cached_answers(target: &str) -> String {
+    format!("pointsman_cached_answers.target.{target}")
+}
+
+/// Counter: what those answers would have cost at their target.
+pub fn saved_by_cache(target: &str) -> String {
+    format!("pointsman_saved_by_cache_nano.target.{target}")
+}
+
 /// Counter: tokens that a target's answers reported.
 pub fn tokens(target: &str, direction: Direction) -> String {
     format!("pointsman_tokens.target.{target}.direction.{}", direction.name())
@@ -103,11 +123,17 @@ pub fn spend_always_strongest(target: &str) -> String {
 }
 
 names! {
-    /// Which way tokens went.
+    /// Which way tokens went, and which part of them is counted once more.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Direction {
         Input = "input",
         Output = "output",
+        /// Of the input, what came from the provider's prefix cache.
+        CachedInput = "cached_input",
+        /// Of the input, what was written into it.
+        CacheWrite = "cache_write",
+        /// Of the output, what the model thought.
+        Reasoning = "reasoning",
     }
 }
 

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use pointsman_core::answer::Fault;
 use pointsman_core::config::Config;
 use pointsman_core::reason::FallbackReason;
 use pointsman_core::reason::Reason;
 use pointsman_core::scope::Pass;
-use pointsman_core::target::{Price, Usage};
+use pointsman_core::target::{Billed, Price};
 use pointsman_core::telemetry::{self, Direction, Sample};
 use proxy_wasm::hostcalls::{define_metric, increment_metric, record_metric};
 use proxy_wasm::types::{MetricType, Status};
@@ -20,6 +21,8 @@ pub(super) struct Metrics {
     body_bytes: u32,
     score: u32,
     decisions: HashMap<(usize, Reason), u32>,
+    /// By target.
+    faults: Vec<Vec<(Fault, u32)>>,
     /// One per target, when all targets have prices.
     spending: Vec<Spending>,
     /// Of a bandit, whether it has a control plane or not.
@@ -44,10 +47,11 @@ struct Spending {
     strongest: Price,
     reported: u32,
     missing: u32,
-    input: u32,
-    output: u32,
+    tokens: [u32; Direction::ALL.len()],
     spend: u32,
     always_strongest: u32,
+    cached: u32,
+    saved: u32,
 }
 
 impl Metrics {
@@ -60,6 +64,11 @@ impl Metrics {
                 decisions.insert((target, reason), id);
             }
         }
+        let faults = config.targets.iter().map(|target| {
+            let define =
+                |&fault: &Fault| Ok((fault, counter(&telemetry::faults(&target.name, fault))?));
+            Fault::ALL.iter().map(define).collect::<Result<Vec<_>, Status>>()
+        });
         let passed = Pass::ALL.iter().map(|&why| Ok((why, counter(&telemetry::passed(why))?)));
         let configuration = telemetry::configuration(model_version, &config.version);
         Ok(Metrics {
@@ -69,6 +78,7 @@ impl Metrics {
             body_bytes: define_metric(MetricType::Histogram, telemetry::BODY_BYTES)?,
             score: define_metric(MetricType::Histogram, telemetry::SCORE)?,
             decisions,
+            faults: faults.collect::<Result<_, _>>()?,
             spending: spending(config)?,
             fallbacks: fallbacks(config)?,
             control: config.control.is_some().then(Control::define).transpose()?,
@@ -102,6 +112,12 @@ impl Metrics {
             Sample::BanditFallback(reason) => increment_named(&self.fallbacks, reason),
             Sample::Answered { target, usage } => {
                 self.spending.get(target).iter().for_each(|spending| spending.count(usage));
+            }
+            Sample::Saved { target, usage } => {
+                self.spending.get(target).iter().for_each(|spending| spending.save(usage));
+            }
+            Sample::Faulty { target, fault } => {
+                self.faults.get(target).iter().for_each(|faults| increment_named(faults, fault));
             }
             Sample::EventDropped => self.count_control(|control| control.dropped),
             Sample::ControlCallFailed => self.count_control(|control| control.failed),
@@ -137,16 +153,32 @@ impl Control {
 
 impl Spending {
     /// The target answered, and reported its token counts or not.
-    fn count(&self, usage: Option<Usage>) {
-        let Some(usage) = usage else {
+    fn count(&self, billed: Option<Billed>) {
+        let Some(billed) = billed else {
             increment(self.missing, 1);
             return;
         };
         increment(self.reported, 1);
-        increment(self.input, usage.input);
-        increment(self.output, usage.output);
-        increment(self.spend, self.price.nanodollars(usage));
-        increment(self.always_strongest, self.strongest.nanodollars(usage));
+        for (direction, id) in Direction::ALL.into_iter().zip(self.tokens) {
+            increment(
+                id,
+                match direction {
+                    Direction::Input => billed.usage.input,
+                    Direction::Output => billed.usage.output,
+                    Direction::CachedInput => billed.cached_input,
+                    Direction::CacheWrite => billed.cache_write,
+                    Direction::Reasoning => billed.reasoning,
+                },
+            );
+        }
+        increment(self.spend, self.price.nanodollars(&billed));
+        increment(self.always_strongest, self.strongest.nanodollars(&billed));
+    }
+
+    /// A cache had the target's answer.
+    fn save(&self, billed: Option<Billed>) {
+        increment(self.cached, 1);
+        billed.iter().for_each(|billed| increment(self.saved, self.price.nanodollars(billed)));
     }
 }
 
@@ -160,13 +192,23 @@ fn spending(config: &Config) -> Result<Vec<Spending>, Status> {
             strongest,
             reported: counter(&telemetry::answers(name, true))?,
             missing: counter(&telemetry::answers(name, false))?,
-            input: counter(&telemetry::tokens(name, Direction::Input))?,
-            output: counter(&telemetry::tokens(name, Direction::Output))?,
+            tokens: tokens(name)?,
             spend: counter(&telemetry::spend(name))?,
             always_strongest: counter(&telemetry::spend_always_strongest(name))?,
+            cached: counter(&telemetry::cached_answers(name))?,
+            saved: counter(&telemetry::saved_by_cache(name))?,
         })
     };
     config.targets.iter().zip(&prices).map(define).collect()
+}
+
+/// One for each direction, in the order of all of them.
+fn tokens(target: &str) -> Result<[u32; Direction::ALL.len()], Status> {
+    let mut ids = [0; Direction::ALL.len()];
+    for (id, direction) in ids.iter_mut().zip(Direction::ALL) {
+        *id = counter(&telemetry::tokens(target, direction))?;
+    }
+    Ok(ids)
 }
 
 /// Without a control plane a bandit can lack a snapshot, but never have a stale one.

@@ -52,7 +52,8 @@ impl HttpContext for Request {
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
-        self.exchange.on_response_body(&self.service.proxy, size, ended);
+        let Service { worker, proxy } = &*self.service;
+        self.exchange.on_response_body(worker, proxy, size, ended);
         Action::Continue
     }
 

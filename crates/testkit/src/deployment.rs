@@ -123,7 +123,9 @@ impl Deployment {
         let mut parts: Value = serde_saphyr::from_str(&text)?;
         if !tags {
             let tracing = parts["tracing"].as_object_mut().context("no tracing")?;
-            tracing.remove("custom_tags").context("no custom tags")?;
+            // As the file says for versions that cannot do more.
+            let url = json!([{"tag": "http.url", "literal": {"value": "-"}}]);
+            tracing.insert("custom_tags".to_owned(), url).context("no custom tags")?;
         }
         let manager = self.tree.pointer_mut(MANAGER).context("envoy.yaml has no HTTP manager")?;
         manager["tracing"] = parts["tracing"].take();
@@ -163,7 +165,7 @@ impl Deployment {
         let routes = manager["route_config"]["virtual_hosts"][0]["routes"]
             .as_array_mut()
             .context("envoy.yaml has no routes")?;
-        routes.truncate(1);
+        routes.retain(|route| route["name"] == "decided");
         let decided = routes.first_mut().context("envoy.yaml has no route")?;
         decided["match"] = json!({"prefix": "/"});
         let action = decided["route"].as_object_mut().context("the route has no action")?;
@@ -212,13 +214,6 @@ impl Deployment {
             .context("envoy.yaml has no routes")?;
         let last = known.len().checked_sub(1).context("envoy.yaml has no default route")?;
         known.splice(last..last, routes);
-        Ok(())
-    }
-
-    /// Lets the admin interface change runtime keys.
-    pub fn enable_runtime_changes(&mut self) -> Result<()> {
-        let layers = json!({"layers": [{"name": "admin", "admin_layer": {}}]});
-        self.tree.as_object_mut().context("no object")?.insert("layered_runtime".into(), layers);
         Ok(())
     }
 

@@ -165,6 +165,13 @@ async fn answer(
         Some("chat") => Response::builder()
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from_static(CHAT)).boxed()),
+        Some("response") => Response::builder().header("content-type", "application/json").body(
+            Full::new(Bytes::from(format!(
+                r#"{{"id":"resp_{}","object":"response","status":"completed","output":[]}}"#,
+                state.model
+            )))
+            .boxed(),
+        ),
         Some("usage") => Response::builder()
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(format!("{{{USAGE}}}"))).boxed()),
@@ -179,11 +186,18 @@ async fn answer(
         }
         _ => Response::builder()
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(format!(r#"{{"model":"{}"}}"#, state.model))).boxed()),
+            .body(Full::new(Bytes::from(whole_answer(&state.model))).boxed()),
     };
     let mut response = response?;
     *response.status_mut() = StatusCode::from_u16(state.status.load(Ordering::Relaxed))?;
     Ok(response)
+}
+
+/// A chat completion with hardly anything in it.
+fn whole_answer(model: &str) -> String {
+    format!(
+        r#"{{"model":"{model}","choices":[{{"message":{{"content":"Yes."}},"finish_reason":"stop"}}]}}"#
+    )
 }
 
 fn stream(state: Arc<State>) -> Body {

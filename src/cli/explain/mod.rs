@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{BadInput, print, print_with};
 use pointsman_core::config::Config;
-use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Worker, memory};
+use pointsman_core::exchange::{Exchange, Flow, Host, OfflineHost, Origin, Worker, memory};
 use pointsman_core::features;
 use pointsman_core::policy::gates::obstacles;
 use pointsman_core::policy::rules::Rule;
@@ -202,15 +202,22 @@ fn explain<'a>(
         return of_decision(explanation, worker, &exchange);
     }
     let mut body = host.request_body(config.max_body_bytes);
+    let origin = Origin::of(config, &host, &body);
     let Ok(prompt) = router.read(scope.format, &mut body, size > config.max_body_bytes) else {
         exchange.on_request_body(worker, &host, size, true);
         return of_decision(explanation, worker, &exchange);
     };
-    let mut context =
-        RequestContext { header: &header, policy: scope.policy, ..RequestContext::default() };
+    let mut context = RequestContext {
+        header: &header,
+        policy: scope.policy,
+        identity: origin.identity,
+        history: origin.history,
+        state: origin.state,
+        ..RequestContext::default()
+    };
     let conversation = config.sticky.as_ref().zip(previous).filter(|(_, previous)| {
         let key = router.conversation(&prompt, &context);
-        key.continues && remember(&host, config, key, *previous)
+        key.is_some_and(|key| key.continues && remember(&host, config, key, *previous))
     });
     context.previous = conversation.map(|(_, previous)| previous);
     exchange.on_request_body(worker, &host, size, true);

@@ -1,269 +1,388 @@
 //! What an answer says of itself, read in passing: why it ended, whether it has text or tool
-//! calls, whether the model refused.
+//! calls, whether the model refused, whether it is an answer at all.
 
-use memchr::memchr2;
-use serde::de::IgnoredAny;
+use super::calls::{self, CallKey, Calls, UNNUMBERED};
+use crate::api_field::ApiField::{self, *};
+use crate::api_field::Way;
+use crate::names::names;
+use crate::skim::Step::{Field, Item as Element};
+use crate::skim::{Step, Token};
 
-/// Longest name of a field, and longest value of a word, that is looked at.
-const WORD: usize = 32;
-/// Longest arguments of a tool call that are checked, in bytes; longer ones count as valid.
-const ARGUMENTS: usize = 16 * 1024;
-/// Deeper than this stands what a model wrote, not what a provider says.
-const DEPTH: u32 = 8;
+/// Longest value of a word that is looked at.
+const WORD: usize = 64;
+/// Most pieces of tool calls in one event.
+const PIECES: usize = 64;
+
+names! {
+    /// Why an answer with a good status is none.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Fault {
+        /// An error, or a response that failed, in the place of an answer or in the middle of it.
+        Error = "error",
+        /// It stops before its end.
+        Unfinished = "unfinished",
+        /// Something else than an answer.
+        NoAnswer = "no_answer",
+    }
+}
 
 /// What was found in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// There is text that is not empty.
+    /// There is text that is not only white space.
     pub text: bool,
     /// There is a tool call.
     pub tool_call: bool,
+    /// There is audio or an image.
+    pub media: bool,
     /// The arguments of a tool call are not a JSON object.
     pub invalid_tool_call: bool,
     /// The model, or the provider's filter, refused.
     pub refused: bool,
     /// The answer was cut at the token limit.
     pub truncated: bool,
+    /// The provider still works on it.
+    pub pending: bool,
+    /// Why it is no answer, or no whole one.
+    pub fault: Option<Fault>,
 }
 
-/// A field whose value says something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    /// Any text of the answer.
-    Text,
-    Refusal,
-    Arguments,
-    /// The name of a called tool: another call begins.
-    Name,
-    /// `finish_reason`, `stop_reason`, or `reason` in `incomplete_details`.
-    Reason,
-    /// `type`.
-    Kind,
-    /// An object that the client or the model wrote: nothing in it is the provider's word.
-    Foreign,
+/// What an event, or a part of a message, has said so far; its kind may come last.
+#[derive(Debug, Default)]
+struct Part {
+    kind: Vec<u8>,
+    /// There is text that is not only white space.
+    said: bool,
 }
 
-impl Field {
-    fn named(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"content" | b"text" | b"delta" => Field::Text,
-            b"refusal" => Field::Refusal,
-            b"arguments" | b"partial_json" => Field::Arguments,
-            b"name" => Field::Name,
-            b"finish_reason" | b"stop_reason" | b"reason" => Field::Reason,
-            b"type" => Field::Kind,
-            b"input" | b"metadata" | b"parameters" | b"tools" => Field::Foreign,
-            _ => return None,
-        })
-    }
+/// A piece of a tool call's arguments.
+#[derive(Debug, Default)]
+struct Piece {
+    number: Option<u32>,
+    arguments: Vec<u8>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Between,
-    /// In a string that may be the name of a field.
-    InName {
-        escaped: bool,
-    },
-    /// Behind a string that may be the name of a field.
-    BehindName,
-    /// In the string that is a field's value.
-    InValue {
-        field: Field,
-        escaped: bool,
-    },
-}
-
-/// A scanner over one or more JSON texts; memory is bounded, time is linear.
-#[derive(Debug)]
-pub(super) struct OutcomeScanner {
-    state: State,
-    depth: u32,
-    /// The field whose value comes next.
-    field: Option<Field>,
-    /// Depth of the foreign object that is passed over, while one is.
-    foreign: Option<u32>,
-    word: Vec<u8>,
-    /// Arguments of the present call as they stand in the JSON string, escapes and all; `None`
-    /// when they are too long.
-    arguments: Option<Vec<u8>>,
-    /// Events repeat whole calls (OpenAI responses) instead of continuing them.
-    whole_calls: bool,
+/// Reads one or more JSON texts; memory is bounded.
+#[derive(Debug, Default)]
+pub(super) struct OutcomeReader {
     found: Outcome,
+    /// The text that stands where something is looked for, without escapes.
+    word: Vec<u8>,
+    /// Of the present event, and of a part of the present message.
+    event: Part,
+    part: Part,
+    /// Number of the present choice or block, and what it holds of tool calls.
+    number: Option<u32>,
+    pieces: Vec<Piece>,
+    calls: Calls,
+    /// What an answer is made of was seen, and its end.
+    begun: bool,
+    ended: bool,
+    failed: bool,
+    working: bool,
+    /// The present JSON text is complete.
+    closed: bool,
 }
 
-impl OutcomeScanner {
-    pub(super) fn new() -> Self {
-        OutcomeScanner {
-            state: State::Between,
-            depth: 0,
-            field: None,
-            foreign: None,
-            word: Vec::new(),
-            arguments: Some(Vec::new()),
-            whole_calls: false,
-            found: Outcome::default(),
-        }
-    }
-
+impl OutcomeReader {
     /// A new JSON text begins.
     pub(super) fn reset(&mut self) {
-        self.state = State::Between;
-        self.depth = 0;
-        self.field = None;
-        self.foreign = None;
-        if self.whole_calls {
-            self.end_call();
-        }
+        self.event = Part::default();
+        self.part = Part::default();
+        self.number = None;
+        self.pieces.clear();
+        self.word.clear();
     }
 
-    /// What was found so far.
-    pub(super) fn outcome(&self) -> Outcome {
-        let unfinished = self.arguments.as_ref().is_some_and(|arguments| !is_object(arguments));
-        Outcome { invalid_tool_call: self.found.invalid_tool_call || unfinished, ..self.found }
-    }
-
-    /// Reads on.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) {
-        while let Some((&byte, rest)) = bytes.split_first() {
-            if let State::InValue { field: Field::Text, escaped: false } = self.state {
-                let (text, rest) =
-                    bytes.split_at(memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len()));
-                if !text.is_empty() {
-                    self.found.text = true;
-                    bytes = rest;
-                    continue;
-                }
-            }
-            self.step(byte);
-            bytes = rest;
-        }
-    }
-
-    fn step(&mut self, byte: u8) {
-        self.state = match self.state {
-            State::InName { escaped: true } => State::InName { escaped: false },
-            State::InName { .. } => match byte {
-                b'\\' => {
-                    // No field of interest has an escape in its name.
-                    self.word.clear();
-                    self.keep(0);
-                    State::InName { escaped: true }
-                }
-                b'"' => State::BehindName,
-                _ => {
-                    self.keep(byte);
-                    self.state
-                }
-            },
-            State::InValue { field, escaped } => {
-                if byte == b'"' && !escaped {
-                    self.end_value(field);
-                    State::Between
-                } else {
-                    self.value(field, byte);
-                    State::InValue { field, escaped: byte == b'\\' && !escaped }
-                }
-            }
-            State::BehindName if byte == b':' => {
-                let inside = self.foreign.is_none() && self.depth <= DEPTH;
-                self.field = Field::named(&self.word).filter(|_| inside);
-                State::Between
-            }
-            State::BehindName if byte.is_ascii_whitespace() => self.state,
-            State::Between | State::BehindName => self.between(byte),
+    /// What was found in an answer that is over; `events` says that it is a stream of events.
+    pub(super) fn outcome(&self, events: bool) -> Outcome {
+        let pending = self.working && !events;
+        let whole = if events { self.ended } else { self.closed };
+        let fault = if self.failed {
+            Some(Fault::Error)
+        } else if self.closed && !self.begun {
+            Some(Fault::NoAnswer)
+        } else {
+            (!whole).then_some(Fault::Unfinished)
         };
+        Outcome { invalid_tool_call: self.calls.are_invalid(), pending, fault, ..self.found }
     }
 
-    fn between(&mut self, byte: u8) -> State {
-        match byte {
-            b'"' => {
-                self.word.clear();
-                return match self.field.take() {
-                    Some(field) if field != Field::Foreign => {
-                        State::InValue { field, escaped: false }
-                    }
-                    _ => State::InName { escaped: false },
-                };
+    /// Something is met on this way.
+    pub(super) fn read(&mut self, way: Way, token: Token) {
+        match token {
+            Token::Text(text) => self.text(way, text),
+            Token::Escape(byte) => self.escape(way, byte),
+            Token::TextEnd => self.text_end(way),
+            Token::Literal(literal) => self.literal(way, literal),
+            Token::Open => self.open(way),
+            Token::Close => self.close(way),
+        }
+    }
+
+    fn text(&mut self, way: Way, text: &[u8]) {
+        let room = WORD.saturating_sub(self.word.len());
+        self.word.extend(text.iter().take(room));
+        if is_arguments(way) {
+            self.arguments(text);
+        } else if !text.trim_ascii().is_empty() {
+            self.said(way);
+        }
+    }
+
+    fn escape(&mut self, way: Way, byte: u8) {
+        if is_arguments(way) {
+            self.arguments(&[b'\\', byte]);
+        } else if !matches!(byte, b'n' | b'r' | b't') {
+            self.said(way);
+        }
+    }
+
+    fn arguments(&mut self, text: &[u8]) {
+        let Some(piece) = self.pieces.last_mut() else { return };
+        piece.arguments.extend_from_slice(text);
+        if piece.arguments.len() > calls::BYTES {
+            piece.arguments.clear();
+            self.calls.give_up();
+        }
+    }
+
+    /// There is more than white space here.
+    fn said(&mut self, way: Way) {
+        match way {
+            [Field(Choices), Element, Field(Message | Delta), Field(Content)]
+            | [Field(Choices), Element, Field(Text)]
+            | [Field(ContentBlock | Delta), Field(Text)] => self.found.text = true,
+            [Field(Choices), Element, Field(Message | Delta), Field(Refusal)] => {
+                self.found.refused = true;
             }
-            b'{' | b'[' => {
-                if self.field.take() == Some(Field::Foreign) {
-                    self.foreign = Some(self.depth);
-                }
-                self.depth = self.depth.saturating_add(1);
-            }
-            b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.foreign == Some(self.depth) {
-                    self.foreign = None;
-                }
-                self.field = None;
-            }
-            b',' => self.field = None,
+            [Field(Delta)] => self.event.said = true,
+            [Field(Error)] | [Field(Response), Field(Error)] => self.failed = true,
+            [part @ .., Field(Text)] if is_part(part) => self.part.said = true,
+            [part @ .., Field(Refusal)] if is_part(part) => self.found.refused = true,
             _ => {}
         }
-        State::Between
     }
 
-    fn keep(&mut self, byte: u8) {
-        if self.word.len() < WORD {
-            self.word.push(byte);
+    fn text_end(&mut self, way: Way) {
+        let word = std::mem::take(&mut self.word);
+        match way {
+            [Field(Type)] => {
+                self.event.kind.clone_from(&word);
+                self.event_kind(&word);
+            }
+            [Field(Object)] => self.failed |= word == b"error",
+            [Field(Delta)] => self.event_said(),
+            [part @ .., Field(Type)] if is_part(part) => self.part.kind.clone_from(&word),
+            [item @ .., Field(Type)] if is_item(item) => self.item_kind(&word),
+            [Field(ContentBlock), Field(Type)] => self.found.tool_call |= is_tool_use(&word),
+            [item @ .., Field(Arguments)] if is_item(item) => {
+                let piece = self.pieces.pop().unwrap_or_default();
+                self.calls.check(&piece.arguments);
+            }
+            [Field(Choices), Element, Field(FinishReason)]
+            | [Field(StopReason)]
+            | [Field(Delta | Message), Field(StopReason)]
+            | [Field(IncompleteDetails), Field(Reason)]
+            | [Field(Response), Field(IncompleteDetails), Field(Reason)] => self.reason(&word),
+            [Field(Status)] | [Field(Response), Field(Status)] => self.status(&word),
+            _ => {}
+        }
+        self.word = word;
+        self.word.clear();
+    }
+
+    /// Why it ended.
+    fn reason(&mut self, word: &[u8]) {
+        self.ended = true;
+        match word {
+            b"length" | b"max_tokens" | b"max_output_tokens" | b"model_context_window_exceeded" => {
+                self.found.truncated = true;
+            }
+            b"content_filter" | b"refusal" => self.found.refused = true,
+            b"tool_calls" | b"tool_use" | b"function_call" => self.found.tool_call = true,
+            b"error" => self.failed = true,
+            _ => {}
         }
     }
 
-    /// A byte of a field's value.
-    fn value(&mut self, field: Field, byte: u8) {
-        match field {
-            Field::Text => self.found.text = true,
-            Field::Refusal => self.found.refused = true,
-            Field::Arguments => {
-                if let Some(arguments) = &mut self.arguments {
-                    arguments.push(byte);
-                    if arguments.len() > ARGUMENTS {
-                        self.arguments = None;
-                    }
+    /// How far a response of OpenAI has come; the last word counts.
+    fn status(&mut self, word: &[u8]) {
+        self.working = matches!(word, b"queued" | b"in_progress");
+        match word {
+            b"completed" | b"incomplete" => self.ended = true,
+            b"failed" | b"cancelled" => self.failed = true,
+            _ => {}
+        }
+    }
+
+    fn event_kind(&mut self, word: &[u8]) {
+        match word {
+            b"error" | b"response.failed" => self.failed = true,
+            b"message_stop" | b"response.completed" | b"response.incomplete" => self.ended = true,
+            b"message" | b"message_start" => self.begun = true,
+            _ => self.event_said(),
+        }
+    }
+
+    /// An event may have both: its kind and a text.
+    fn event_said(&mut self) {
+        let said = self.event.said;
+        match self.event.kind.as_slice() {
+            b"response.output_text.delta" => self.found.text |= said,
+            b"response.refusal.delta" => self.found.refused |= said,
+            b"response.audio.delta" | b"response.output_audio.delta" => self.found.media |= said,
+            kind if kind.starts_with(b"response.image_generation_call.") => {
+                self.found.media = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn item_kind(&mut self, kind: &[u8]) {
+        if kind == b"image_generation_call" {
+            self.found.media = true;
+        } else if kind.ends_with(b"_call") {
+            self.found.tool_call = true;
+        }
+    }
+
+    fn part_end(&mut self) {
+        let Part { kind, said } = std::mem::take(&mut self.part);
+        match kind.as_slice() {
+            b"refusal" => self.found.refused = true,
+            b"image" | b"image_url" | b"output_image" | b"audio" | b"output_audio" => {
+                self.found.media = true;
+            }
+            // What the model thinks is no answer yet.
+            b"reasoning_text" | b"thinking" | b"redacted_thinking" => {}
+            kind if is_tool_use(kind) => self.found.tool_call = true,
+            _ => self.found.text |= said,
+        }
+    }
+
+    fn literal(&mut self, way: Way, literal: &[u8]) {
+        // The end of a stream of chat completions is no JSON: it reads as an array with a word.
+        if way == [Element] && literal == b"DONE" {
+            self.ended = true;
+        }
+        let number = || str::from_utf8(literal).ok()?.parse().ok();
+        match way {
+            [Field(Choices), Element, Field(Index)] | [Field(Index)] => self.number = number(),
+            [call @ .., Field(Index)] if is_call(call) => {
+                if let Some(piece) = self.pieces.last_mut() {
+                    piece.number = number();
                 }
             }
-            Field::Reason | Field::Kind => self.keep(byte),
-            Field::Name | Field::Foreign => {}
+            _ => {}
         }
     }
 
-    fn end_value(&mut self, field: Field) {
-        match field {
-            Field::Arguments => self.found.tool_call = true,
-            Field::Name => self.end_call(),
-            Field::Reason => match self.word.as_slice() {
-                b"length" | b"max_tokens" | b"max_output_tokens" => self.found.truncated = true,
-                b"content_filter" | b"refusal" => self.found.refused = true,
-                b"tool_calls" | b"tool_use" | b"function_call" => self.found.tool_call = true,
-                _ => {}
-            },
-            Field::Kind => match self.word.as_slice() {
-                b"refusal" | b"response.refusal.delta" => self.found.refused = true,
-                b"tool_use" | b"function_call" => self.found.tool_call = true,
-                kind if kind.starts_with(b"response.") => self.whole_calls = true,
-                _ => {}
-            },
-            Field::Text | Field::Refusal | Field::Foreign => {}
+    fn open(&mut self, way: Way) {
+        match way {
+            [] => self.closed = false,
+            [Field(Choices | Output | Content | Response | Message | ContentBlock)] => {
+                self.begun = true;
+            }
+            [Field(Error)]
+            | [Field(Response), Field(Error)]
+            | [Field(Choices), Element, Field(Error)] => self.failed = true,
+            [Field(Choices), Element, Field(Message | Delta), Field(Audio | Images)] => {
+                self.found.media = true;
+            }
+            [Field(Choices), Element] => self.number = None,
+            call if is_call(call) => {
+                self.found.tool_call = true;
+                self.begin_piece(None);
+            }
+            [Field(Choices), Element, Field(Message | Delta), Field(FunctionCall)] => {
+                self.found.tool_call = true;
+                self.begin_piece(Some(UNNUMBERED - 1));
+            }
+            item if is_item(item) => {
+                self.pieces.clear();
+                self.begin_piece(None);
+            }
+            [Field(Delta)] => self.begin_piece(Some(UNNUMBERED)),
+            _ => {}
         }
     }
 
-    /// The arguments of one call are complete.
-    fn end_call(&mut self) {
-        let arguments = self.arguments.replace(Vec::new());
-        self.found.invalid_tool_call |= arguments.is_some_and(|arguments| !is_object(&arguments));
+    fn begin_piece(&mut self, number: Option<u32>) {
+        if self.pieces.len() == PIECES {
+            self.pieces.clear();
+            self.calls.give_up();
+        }
+        self.pieces.push(Piece { number, arguments: Vec::new() });
+    }
+
+    fn close(&mut self, way: Way) {
+        match way {
+            [] => {
+                self.closed = true;
+                let block = self.number.unwrap_or(UNNUMBERED);
+                self.add_pieces(|number| (block, number));
+            }
+            [Field(Choices), Element] => {
+                let choice = self.number.take().unwrap_or(0);
+                self.add_pieces(|number| (choice, number));
+            }
+            part if is_part(part) => self.part_end(),
+            _ => {}
+        }
+    }
+
+    fn add_pieces(&mut self, key: impl Fn(u32) -> CallKey) {
+        for piece in self.pieces.drain(..) {
+            if !piece.arguments.is_empty() {
+                self.calls.add(key(piece.number.unwrap_or(UNNUMBERED)), &piece.arguments);
+            }
+        }
     }
 }
 
-/// Whether the text of a JSON string, escapes and all, is itself a JSON object. Nothing at all
-/// stands for a call without arguments.
-fn is_object(escaped: &[u8]) -> bool {
-    if escaped.is_empty() {
-        return true;
+/// A call in a chat completion.
+fn is_call(way: Way) -> bool {
+    matches!(way, [Field(Choices), Element, Field(Message | Delta), Field(ToolCalls), Element])
+}
+
+/// An item of a response, as a whole or in an event of its own.
+fn is_item(way: Way) -> bool {
+    matches!(
+        way,
+        [Field(Output), Element]
+            | [Field(Response), Field(Output), Element]
+            | [Field(ApiField::Item)]
+    )
+}
+
+/// A part of a message's content.
+fn is_part(way: Way) -> bool {
+    match way {
+        [Field(Content), Element]
+        | [Field(Choices), Element, Field(Message | Delta), Field(Content), Element] => true,
+        [item @ .., Field(Content), Step::Item] => is_item(item),
+        _ => false,
     }
-    let quoted = [b"\"", escaped, b"\""].concat();
-    serde_json::from_slice::<String>(&quoted).is_ok_and(|text| {
-        text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(&text).is_ok()
-    })
+}
+
+/// The arguments of a tool call, or a piece of them.
+fn is_arguments(way: Way) -> bool {
+    match way {
+        [Field(Delta), Field(PartialJson)]
+        | [
+            Field(Choices),
+            Element,
+            Field(Message | Delta),
+            Field(FunctionCall),
+            Field(Arguments),
+        ] => true,
+        [call @ .., Field(Function), Field(Arguments)] => is_call(call),
+        [item @ .., Field(Arguments)] => is_item(item),
+        _ => false,
+    }
+}
+
+fn is_tool_use(kind: &[u8]) -> bool {
+    matches!(kind, b"tool_use" | b"server_tool_use" | b"mcp_tool_use")
 }

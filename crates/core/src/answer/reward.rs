@@ -10,13 +10,14 @@ use super::Outcome;
 pub struct Implicit {
     /// An answer without any of these signs.
     pub ok: Option<f32>,
-    /// Status 429 or 5xx.
+    /// Status 429 or 5xx, or an answer with a good status that is none: an error, a response that
+    /// failed, a stream without its end.
     pub error: Option<f32>,
     /// Cut at the token limit.
     pub truncated: Option<f32>,
     /// The model or the provider's filter refused.
     pub refused: Option<f32>,
-    /// Neither text nor a tool call.
+    /// Neither text nor a tool call, audio or an image.
     pub empty: Option<f32>,
     /// A tool call whose arguments are not a JSON object.
     pub invalid_tool_call: Option<f32>,
@@ -42,8 +43,9 @@ pub struct FinishedAnswer {
 }
 
 impl FinishedAnswer {
-    /// Its reward, 0..=1: the least of its signs. `None` when it has none that is looked at, and
-    /// for answers that are the client's fault.
+    /// Its reward, 0..=1: the least of its signs. `None` when it has none that is looked at, for
+    /// answers that are the client's fault, and for those of which nothing is known yet or that
+    /// could not be read: unknown is not good.
     pub fn reward(&self, implicit: &Implicit) -> Option<f32> {
         if self.status == 429 || self.status >= 500 {
             return implicit.error;
@@ -56,8 +58,13 @@ impl FinishedAnswer {
             .costly
             .filter(|(limit, _)| self.cost.is_some_and(|cost| cost > *limit))
             .map(|it| it.1);
-        let said = self.outcome.map_or([None; 4], |outcome| {
-            let empty = !(outcome.text || outcome.tool_call || outcome.refused);
+        if self.outcome.is_some_and(|outcome| outcome.fault.is_some()) {
+            return implicit.error;
+        }
+        let known = self.outcome.filter(|outcome| !outcome.pending);
+        let said = known.map_or([None; 4], |outcome| {
+            let Outcome { text, tool_call, media, refused, .. } = outcome;
+            let empty = !(text || tool_call || media || refused);
             [
                 implicit.truncated.filter(|_| outcome.truncated),
                 implicit.refused.filter(|_| outcome.refused),
@@ -66,20 +73,24 @@ impl FinishedAnswer {
             ]
         });
         let signs = said.into_iter().chain([slow, costly]).flatten();
-        signs.reduce(f32::min).or(implicit.ok)
+        signs.reduce(f32::min).or(implicit.ok.filter(|_| known.is_some()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Fault;
 
     const TEXT: Outcome = Outcome {
         text: true,
         tool_call: false,
+        media: false,
         invalid_tool_call: false,
         refused: false,
         truncated: false,
+        pending: false,
+        fault: None,
     };
 
     fn implicit() -> Implicit {
@@ -123,7 +134,25 @@ mod tests {
         assert_eq!(said(Outcome { text: false, ..TEXT }), Some(0.05));
         assert_eq!(said(Outcome { text: false, tool_call: true, ..TEXT }), Some(0.8));
         assert_eq!(said(Outcome { invalid_tool_call: true, ..TEXT }), Some(0.2));
+        assert_eq!(said(Outcome { text: false, media: true, ..TEXT }), Some(0.8));
         assert_eq!(with(&|answer| answer.status = 400), None, "the client's fault");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_worth_what_an_error_is_and_what_is_unknown_nothing() {
+        for fault in Fault::ALL {
+            let answer =
+                FinishedAnswer { outcome: Some(Outcome { fault: Some(fault), ..TEXT }), ..good() };
+            assert_eq!(answer.reward(&implicit()), Some(0.0), "{fault:?}");
+            let silent = Implicit { error: None, ..implicit() };
+            assert_eq!(answer.reward(&silent), None, "never a good reward");
+        }
+        let pending = FinishedAnswer { outcome: Some(Outcome { pending: true, ..TEXT }), ..good() };
+        assert_eq!(pending.reward(&implicit()), None);
+        let unread = FinishedAnswer { outcome: None, ..good() };
+        assert_eq!(unread.reward(&implicit()), None);
+        let slow = FinishedAnswer { took: Duration::from_secs(11), ..unread };
+        assert_eq!(slow.reward(&implicit()), Some(0.4), "that much is known");
     }
 
     #[test]
@@ -131,7 +160,5 @@ mod tests {
         let slow = FinishedAnswer { took: Duration::from_secs(60), ..good() };
         assert_eq!(slow.reward(&Implicit::default()), None);
         assert_eq!(slow.reward(&Implicit { ok: Some(1.0), ..Implicit::default() }), Some(1.0));
-        let unread = FinishedAnswer { outcome: None, cost: None, ..good() };
-        assert_eq!(unread.reward(&implicit()), Some(0.8));
     }
 }

@@ -122,12 +122,16 @@ fn outcome(content_type: &[u8], text: &str, size: usize) -> Outcome {
 const TEXT: Outcome = Outcome {
     text: true,
     tool_call: false,
+    media: false,
     invalid_tool_call: false,
     refused: false,
     truncated: false,
+    pending: false,
+    fault: None,
 };
 const CALL: Outcome = Outcome { text: false, tool_call: true, ..TEXT };
 const NOTHING: Outcome = Outcome { text: false, ..TEXT };
+const CUT: Outcome = Outcome { fault: Some(Fault::Unfinished), ..NOTHING };
 
 #[test]
 fn an_answer_tells_why_it_ended_and_what_it_holds() {
@@ -182,8 +186,8 @@ fn an_answer_tells_why_it_ended_and_what_it_holds() {
                 .into(),
             Outcome { truncated: true, ..CALL },
         ),
-        ("[".repeat(100_000), NOTHING),
-        (String::new(), NOTHING),
+        ("[".repeat(100_000), CUT),
+        (String::new(), CUT),
     ] as [(String, Outcome); 17]
     {
         for size in [1, 3, 4096] {
@@ -214,16 +218,231 @@ fn the_pieces_of_a_streamed_tool_call_are_put_together() {
         data: {\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}}\n\n\
         data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"}}\n\n";
     for (stream, expected) in [
-        (whole.as_str(), CALL),
+        (whole.as_str(), Outcome { fault: Some(Fault::Unfinished), ..CALL }),
         (&two, CALL),
-        (&cut, Outcome { invalid_tool_call: true, ..CALL }),
-        // A delta of arguments looks like one of text.
-        (responses, Outcome { text: true, ..CALL }),
+        (&cut, Outcome { invalid_tool_call: true, fault: Some(Fault::Unfinished), ..CALL }),
+        (responses, CALL),
         (anthropic, CALL),
     ] {
         for size in [1, 5, 4096] {
             assert_eq!(outcome(EVENTS, stream, size), expected, "{stream} in pieces of {size}");
         }
+    }
+}
+
+/// A stream of these events.
+fn stream(events: &[&str]) -> String {
+    events.iter().map(|event| format!("data: {event}\n\n")).collect()
+}
+
+#[test]
+fn calls_side_by_side_are_kept_apart_and_a_name_begins_none() {
+    let delta = |choice: u32, calls: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{calls}]}},"index":{choice}}}]}}"#)
+    };
+    let call = |index: u32, arguments: &str| {
+        format!(r#"{{"function":{{"name":"f","arguments":"{arguments}"}},"index":{index}}}"#)
+    };
+    let end = r#"{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}"#;
+    let (a, b) = (r#"{\"a\":"#, "1}");
+    let pair = format!("{},{}", call(0, a), call(1, a));
+    let both = format!("{},{}", call(1, b), call(0, b));
+    for (events, valid) in [
+        (
+            vec![
+                delta(0, &call(0, a)),
+                delta(0, &call(1, a)),
+                delta(0, &call(0, b)),
+                delta(0, &call(1, b)),
+            ],
+            true,
+        ),
+        (
+            vec![
+                delta(0, &call(0, a)),
+                delta(1, &call(0, a)),
+                delta(0, &call(0, b)),
+                delta(1, &call(0, b)),
+            ],
+            true,
+        ),
+        (vec![delta(0, &pair), delta(0, &both)], true),
+        (vec![delta(0, &call(0, a)), delta(0, &call(1, a)), delta(0, &call(0, b))], false),
+        // One number for all of them, each whole.
+        (vec![delta(0, &call(0, r#"{\"a\":1}"#)), delta(0, &call(0, r#"{\"b\":2}"#))], true),
+    ] {
+        let mut events: Vec<&str> = events.iter().map(String::as_str).collect();
+        events.push(end);
+        let expected = Outcome { invalid_tool_call: !valid, ..CALL };
+        for size in [1, 6, 4096] {
+            assert_eq!(outcome(EVENTS, &stream(&events), size), expected, "{events:?}");
+        }
+    }
+    let blocks = |last: &str| {
+        stream(&[
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use"}}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use"}}"#,
+            r#"{"delta":{"partial_json":"{\"a\""},"index":0}"#,
+            r#"{"delta":{"partial_json":"{}"},"index":1}"#,
+            last,
+            r#"{"type":"message_stop"}"#,
+        ])
+    };
+    assert_eq!(outcome(EVENTS, &blocks(r#"{"delta":{"partial_json":":1}"},"index":0}"#), 5), CALL);
+    assert!(outcome(EVENTS, &blocks("{}"), 5).invalid_tool_call);
+}
+
+#[test]
+fn what_is_no_text_can_be_an_answer_and_what_is_text_can_be_none() {
+    let media = Outcome { media: true, ..NOTHING };
+    for (answer, expected) in [
+        (r#"{"choices":[{"message":{"content":null,"audio":{"id":"a","data":"AA"}}}]}"#, media),
+        (r#"{"choices":[{"message":{"images":[{"image_url":{"url":"data:"}}]}}]}"#, media),
+        (
+            r#"{"status":"completed","output":[{"type":"image_generation_call","result":"A"}]}"#,
+            media,
+        ),
+        (
+            r#"{"status":"completed","output":[{"input":"*** Begin","type":"custom_tool_call"}]}"#,
+            CALL,
+        ),
+        (
+            r#"{"choices":[{"message":{"tool_calls":[{"type":"custom","custom":{"name":"f","input":"x"}}]}}]}"#,
+            CALL,
+        ),
+        (r#"{"choices":[{"message":{"content":" \n\t\r "},"finish_reason":"stop"}]}"#, NOTHING),
+        (r#"{"choices":[{"message":{"content":"\n 7"}}]}"#, TEXT),
+        (r#"{"choices":[{"text":"7"}]}"#, TEXT),
+        (r#"{"choices":[{"message":{"content":[{"text":"7","type":"text"}]}}]}"#, TEXT),
+        (
+            r#"{"output":[{"type":"reasoning","content":[{"text":"Hm.","type":"reasoning_text"}]}]}"#,
+            NOTHING,
+        ),
+        (r#"{"content":[{"type":"thinking","thinking":"Hm.","text":"Hm."}]}"#, NOTHING),
+        (r#"{"output":[{"type":"message","content":[{"type":"output_text","text":"7"}]}]}"#, TEXT),
+        (
+            r#"{"content":[{"type":"text","text":"7"}],"stop_reason":"refusal"}"#,
+            Outcome { refused: true, ..TEXT },
+        ),
+        (r#"{"choices":[]}"#, NOTHING),
+    ] {
+        for size in [1, 5, 4096] {
+            assert_eq!(outcome(JSON, answer, size), expected, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn an_error_with_a_good_status_is_no_answer() {
+    let fault = |content_type, text: &str| outcome(content_type, text, 3).fault;
+    for (answer, expected) in [
+        (r#"{"error":{"message":"CUDA out of memory"}}"#, Some(Fault::Error)),
+        (r#"{"error":"overloaded"}"#, Some(Fault::Error)),
+        (r#"{"object":"error","message":"CUDA out of memory","code":50002}"#, Some(Fault::Error)),
+        (r#"{"choices":[{"error":{"code":502},"message":{"content":""}}]}"#, Some(Fault::Error)),
+        (
+            r#"{"choices":[{"finish_reason":"error","message":{"content":"a"}}]}"#,
+            Some(Fault::Error),
+        ),
+        (
+            r#"{"object":"response","status":"failed","error":{"code":"server_error"}}"#,
+            Some(Fault::Error),
+        ),
+        (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, Some(Fault::Error)),
+        (r#"{"detail":"maintenance"}"#, Some(Fault::NoAnswer)),
+        ("{}", Some(Fault::NoAnswer)),
+        ("[]", Some(Fault::NoAnswer)),
+        (r#"{"choices":[{"message":{"content":"a"#, Some(Fault::Unfinished)),
+        (r#"{"choices":[{"message":{"content":"a"}}],"error":null}"#, None),
+        (
+            r#"{"status":"incomplete","error":null,"output":[],"incomplete_details":{"reason":"max_output_tokens"}}"#,
+            None,
+        ),
+    ] {
+        assert_eq!(fault(JSON, answer), expected, "{answer}");
+    }
+    let queued = outcome(JSON, r#"{"object":"response","status":"queued","output":[]}"#, 9);
+    assert!(queued.pending && queued.fault.is_none());
+}
+
+#[test]
+fn a_stream_tells_an_error_and_whether_it_came_to_its_end() {
+    let chat = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
+    let begun = r#"{"type":"message_start","message":{"content":[],"stop_reason":null}}"#;
+    let said = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#;
+    let created = r#"{"type":"response.created","response":{"status":"in_progress","output":[]}}"#;
+    let delta = r#"{"delta":"a","type":"response.output_text.delta"}"#;
+    let error = Some(Fault::Error);
+    let cut = Some(Fault::Unfinished);
+    for (events, expected) in [
+        (&[chat, r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#][..], None),
+        (&[chat, "[DONE]"], None),
+        (&[chat], cut),
+        (&[chat, r#"{"error":{"message":"overloaded"}}"#], error),
+        (&[chat, r#"{"error":{"message":"overloaded"}}"#, "[DONE]"], error),
+        (&["[DONE]"], Some(Fault::NoAnswer)),
+        (&[begun, said, r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#], None),
+        (&[begun, said, r#"{"type":"message_stop"}"#], None),
+        (&[begun, said], cut),
+        (&[begun, said, r#"{"type":"error","error":{"type":"overloaded_error"}}"#], error),
+        (
+            &[created, delta, r#"{"type":"response.completed","response":{"status":"completed"}}"#],
+            None,
+        ),
+        (&[created, delta], cut),
+        (&[created, delta, r#"{"response":{"status":"failed"},"type":"response.failed"}"#], error),
+        (&[created, r#"{"type":"error","message":"x"}"#], error),
+        (&[], cut),
+    ] {
+        let events = stream(events);
+        for size in [1, 7, 4096] {
+            let outcome = outcome(EVENTS, &events, size);
+            assert_eq!(outcome.fault, expected, "{events}");
+            assert_eq!(outcome.text, events.contains("\"a\""), "{events}");
+        }
+    }
+}
+
+#[test]
+fn tokens_with_a_price_of_their_own_are_told_apart() {
+    let billed = |usage: &str| {
+        let mut reader = UsageReader::new(JSON).unwrap();
+        reader.read(format!(r#"{{"usage":{usage}}}"#).as_bytes());
+        let billed = reader.billed().unwrap();
+        let Usage { input, output } = billed.usage;
+        (input, output, billed.cached_input, billed.cache_write, billed.reasoning)
+    };
+    for (usage, expected) in [
+        (
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+                "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},
+                "completion_tokens_details":{"reasoning_tokens":30}}"#,
+            (100, 50, 64, 0, 30),
+        ),
+        (
+            r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":64},"output_tokens":50,
+                "output_tokens_details":{"reasoning_tokens":30},"total_tokens":150}"#,
+            (100, 50, 64, 0, 30),
+        ),
+        (
+            r#"{"input_tokens":10,"cache_read_input_tokens":64,"cache_creation_input_tokens":26,
+                "output_tokens":50}"#,
+            (100, 50, 64, 26, 0),
+        ),
+        (
+            r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":64,
+                "prompt_cache_miss_tokens":36}"#,
+            (100, 5, 64, 0, 0),
+        ),
+        // Thoughts that only the total counts.
+        (r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":135}"#, (100, 35, 0, 0, 0)),
+        (
+            r#"{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null,
+                "completion_tokens_details":"none","total_tokens":0}"#,
+            (1, 2, 0, 0, 0),
+        ),
+    ] {
+        assert_eq!(billed(usage), expected, "{usage}");
     }
 }
 

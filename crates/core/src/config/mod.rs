@@ -106,7 +106,14 @@ pub struct ResponseHeaders {
 
 impl Default for ResponseHeaders {
     fn default() -> Self {
-        ResponseHeaders { target: true, source: true, reason: true, score: true, decision_id: true }
+        // A score in every answer would tell a client which words move it across the threshold.
+        ResponseHeaders {
+            target: true,
+            source: true,
+            reason: true,
+            score: false,
+            decision_id: true,
+        }
     }
 }
 
@@ -133,6 +140,9 @@ pub struct Config {
     pub client: Override,
     /// Whether targets that fail are left out for a while.
     pub health: Option<Health>,
+    /// The request header that names the caller, where a gateway in front sets one; otherwise its
+    /// credentials do.
+    pub tenant_header: Option<String>,
     /// What a path of ours begins with: one of these.
     pub path_prefixes: Vec<String>,
     /// What is left out of the text that is looked at.

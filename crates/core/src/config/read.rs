@@ -17,6 +17,8 @@ use crate::prompt::Envelopes;
 
 /// Most tags and path prefixes.
 pub(super) const MAX_NAMES: usize = 64;
+/// Most headers, and most fields, that name a session.
+pub(super) const MAX_SESSIONS: usize = 16;
 /// Bounds of `sticky.ttl_seconds` and `sticky.max_conversations`.
 pub(super) const TTL_SECONDS: std::ops::RangeInclusive<u64> = 1..=7 * 24 * 3600;
 pub(super) const CONVERSATIONS: std::ops::RangeInclusive<u64> = 16..=1 << 20;
@@ -34,7 +36,7 @@ pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
 pub(super) const EJECTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 
 /// The fields of the configuration.
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 16] = [
     "targets",
     "default",
     "policy",
@@ -43,6 +45,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "sticky",
     "override",
     "health",
+    "tenant_header",
     "path_prefixes",
     "prompt",
     "body",
@@ -97,6 +100,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     let sticky = root.field("sticky").and_then(|node| read_sticky(node, errors));
     let client = root.field("override").and_then(|node| read_override(node, &targets, errors));
     let health = root.field("health").and_then(|node| read_health(node, errors));
+    let tenant_header = root.field("tenant_header").and_then(|node| node.header_name(errors));
     let path_prefixes = root.field("path_prefixes").map(|node| read_prefixes(node, errors));
     let envelopes = root.field("prompt").and_then(|node| read_envelopes(node, errors));
     let response_headers =
@@ -115,6 +119,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         sticky,
         client: client.unwrap_or_default(),
         health,
+        tenant_header,
         path_prefixes: path_prefixes.unwrap_or_else(|| vec!["/".to_owned()]),
         envelopes: envelopes.unwrap_or_default(),
         max_body_bytes,
@@ -173,17 +178,30 @@ fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
 }
 
 fn read_sticky(node: Node, errors: &mut Errors) -> Option<Sticky> {
-    let known = ["header", "user", "ttl_seconds", "max_conversations", "switch_cost"];
+    let known =
+        ["header", "headers", "fields", "user", "ttl_seconds", "max_conversations", "switch_cost"];
     let fields = node.object(&known, errors)?;
     let header = fields.field("header").and_then(|node| node.header_name(errors));
+    let headers = fields.field("headers").map(|node| {
+        let names = node.list(MAX_SESSIONS, errors);
+        names.iter().filter_map(|node| node.header_name(errors)).collect()
+    });
+    let sessions = fields.field("fields").map(|node| {
+        let names = node.list(MAX_SESSIONS, errors);
+        names.iter().filter_map(|node| node.text(errors).map(str::to_owned)).collect()
+    });
     let user = fields.field("user").and_then(|node| node.boolean(errors));
     let ttl = fields.field("ttl_seconds").and_then(|node| node.integer(TTL_SECONDS, errors));
     let most =
         fields.field("max_conversations").and_then(|node| node.integer(CONVERSATIONS, errors));
     let switch_cost = fields.field("switch_cost").and_then(|node| node.number(SWITCH_COST, errors));
     let default = Sticky::default();
+    let mut headers: Vec<String> = headers.unwrap_or(default.headers);
+    headers.splice(..0, header.clone());
     Some(Sticky {
         header,
+        headers,
+        fields: sessions.unwrap_or(default.fields),
         user: user.unwrap_or(default.user),
         ttl_seconds: ttl.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(default.ttl_seconds),
         max_conversations: most.unwrap_or(default.max_conversations),

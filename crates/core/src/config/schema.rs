@@ -13,10 +13,10 @@ use super::policies::{
     BOUNDS, CHEAPEST, CONDITIONS, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP, WORD_BYTES,
 };
 use super::read::{
-    CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, NOVELTY_LIMIT, OFF, SWITCH_COST,
-    TTL_SECONDS,
+    CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, MAX_SESSIONS, NOVELTY_LIMIT, OFF,
+    SWITCH_COST, TTL_SECONDS,
 };
-use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS};
+use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS, PRICES};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
 use crate::classifier::Objective;
 use crate::features::SCHEMA;
@@ -54,7 +54,7 @@ pub fn json_schema() -> Value {
         &["name", "cluster"],
         json!({
             "name": name, "cluster": cluster, "threshold": share, "model": {"type": "string"},
-            "price": object(&["input", "output"], json!({"input": amount, "output": amount})),
+            "price": object(&["input", "output"], Value::Object(PRICES.map(|name| (name.to_owned(), amount.clone())).into_iter().collect())),
             "context_tokens": integer(CONTEXT_TOKENS),
             "images": flag, "tools": flag, "response_format": flag, "parameters": parameters,
         }),
@@ -105,7 +105,9 @@ pub fn json_schema() -> Value {
                          "additionalProperties": policy(("thresholds", thresholds))},
             "canary": object(&["policy", "share"], json!({"policy": name, "share": share})),
             "sticky": object(&[], json!({
-                "header": header, "user": flag, "ttl_seconds": integer(TTL_SECONDS),
+                "header": header, "headers": list(header.clone(), MAX_SESSIONS),
+                "fields": list(json!({"type": "string", "minLength": 1}), MAX_SESSIONS),
+                "user": flag, "ttl_seconds": integer(TTL_SECONDS),
                 "max_conversations": integer(CONVERSATIONS), "switch_cost": switch_cost,
             })),
             "override": object(&[], json!({
@@ -115,6 +117,7 @@ pub fn json_schema() -> Value {
                 "consecutive_failures": integer(FAILURES),
                 "ejection_seconds": integer(EJECTION_SECONDS),
             })),
+            "tenant_header": header,
             "path_prefixes": {"type": "array", "minItems": 1, "maxItems": MAX_NAMES,
                               "items": {"type": "string", "pattern": "^/", "maxLength": 255}},
             "prompt": object(&[], json!({"strip_tags": list(name.clone(), MAX_NAMES)})),

@@ -18,6 +18,8 @@ pub(super) const FIELDS: [&str; 10] = [
     "response_format",
     "parameters",
 ];
+/// The fields of a price.
+pub(super) const PRICES: [&str; 4] = ["input", "output", "cached_input", "cache_write"];
 /// Bounds of `context_tokens`.
 pub(super) const CONTEXT_TOKENS: std::ops::RangeInclusive<u64> = 1..=1 << 32;
 /// Most parameters that a target sets.
@@ -119,10 +121,12 @@ fn read_edits(
 }
 
 fn read_price(node: Node, errors: &mut Errors) -> Option<Price> {
-    let fields = node.object(&["input", "output"], errors)?;
+    let fields = node.object(&PRICES, errors)?;
     let input = fields.required("input", errors).and_then(|node| node.amount(errors));
     let output = fields.required("output", errors).and_then(|node| node.amount(errors));
-    Some(Price { input: input?, output: output? })
+    let mut other = |name| fields.field(name).and_then(|node| node.amount(errors));
+    let (cached_input, cache_write) = (other("cached_input"), other("cache_write"));
+    Some(Price { input: input?, output: output?, cached_input, cache_write })
 }
 
 pub(super) fn read_default(node: Option<Node>, targets: &[Target], errors: &mut Errors) -> usize {

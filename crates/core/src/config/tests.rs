@@ -42,7 +42,7 @@ fn each_rule_names_path_value_and_what_is_expected() {
     for (field, expected) in [
         (
             r#""defualt": "x""#,
-            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, health, path_prefixes, prompt, body, response_headers, mode, control, $schema",
+            "defualt = \"x\": unknown field; known are targets, default, policy, policies, canary, sticky, override, health, tenant_header, path_prefixes, prompt, body, response_headers, mode, control, $schema",
         ),
         (r#""default": "x""#, "default = \"x\": must name a target: cheap, strong"),
         (r#""default": 1"#, "default = 1: must be a string"),
@@ -184,7 +184,7 @@ fn the_control_plane_is_read_and_its_secrets_are_never_shown() {
 #[test]
 fn a_configuration_may_be_completed_step_by_step() {
     let config = Config::from_json(include_bytes!("partial.json")).unwrap();
-    assert_eq!(config.targets[0].price, Some(Price { input: 0.15, output: 0.6 }));
+    assert_eq!(config.targets[0].price, Some(Price::new(0.15, 0.6)));
     assert_eq!(config.targets[1].price, None);
     assert!(config.bandit.is_some() && config.control.is_none());
     assert_eq!((config.rewrite_model, config.max_body_bytes), (true, 1_048_576));
@@ -216,7 +216,11 @@ fn prices_are_read_target_by_target() {
         {"name": "cheap", "cluster": "a", "price": {"input": 0.15, "output": 0.6}},
         {"name": "strong", "cluster": "b", "price": {"input": 2.5, "output": 10}}]}"#;
     let config = Config::from_json(priced.as_bytes()).unwrap();
-    assert_eq!(config.targets[1].price, Some(Price { input: 2.5, output: 10.0 }));
+    assert_eq!(config.targets[1].price, Some(Price::new(2.5, 10.0)));
+    let cached = priced
+        .replace(r#""output": 10"#, r#""output": 10, "cached_input": 0.25, "cache_write": 3"#);
+    let price = Price { cached_input: Some(0.25), cache_write: Some(3.0), ..Price::new(2.5, 10.0) };
+    assert_eq!(Config::from_json(cached.as_bytes()).unwrap().targets[1].price, Some(price));
     let half = priced.replace(r#", "price": {"input": 2.5, "output": 10}"#, "");
     assert_eq!(Config::from_json(half.as_bytes()).unwrap().targets[1].price, None);
     let wrong = priced.replace("2.5", "-1").replace(r#", "output": 10"#, "");
@@ -297,6 +301,8 @@ fn every_part_of_a_gateways_configuration_is_read() {
     assert_eq!(config.canary, Some(Canary { policy: 2, share: 0.05 }));
     let sticky = config.sticky.as_ref().unwrap();
     assert_eq!((sticky.ttl_seconds, sticky.max_conversations), (60, 100));
+    assert_eq!(sticky.headers.first().map(String::as_str), Some("x-talk"), "one's own comes first");
+    assert!(sticky.headers.iter().any(|name| name == "x-claude-code-session-id"));
     assert_eq!(config.client, Override { targets: vec![1], skip: true });
     let health = Health { consecutive_failures: 2, ejection_seconds: 10 };
     assert_eq!(config.health, Some(health));
@@ -382,6 +388,11 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
             "policies.b.thresholds.strong = 0.5: unknown field; known are cheap",
         ),
         (
+            r#""sticky": {"headers": ["X-A", "x-b"]}"#.into(),
+            "sticky.headers[0] = \"X-A\": must be 1 to 64 lower-case letters, digits, \"-\" or \"_\"",
+        ),
+        (r#""sticky": {"fields": [1]}"#.into(), "sticky.fields[0] = 1: must be a string"),
+        (
             r#""sticky": {"ttl_seconds": 0}"#.into(),
             "sticky.ttl_seconds = 0: must be a whole number from 1 to 604800",
         ),
@@ -449,6 +460,10 @@ fn schema_and_reader_agree() {
         r#""policies": {"b": {"classifier": {}}}"#,
         r#""sticky": {"header": "x-a", "ttl_seconds": 9, "max_conversations": 100}"#,
         r#""sticky": {"max_conversations": 1}"#,
+        r#""sticky": {"headers": ["x-a"], "fields": []}"#,
+        r#""sticky": {"headers": ["X A"]}"#,
+        r#""tenant_header": "x-tenant""#,
+        r#""tenant_header": """#,
         r#""override": {"targets": ["cheap"], "skip": true}"#,
         r#""health": {}"#,
         r#""health": {"consecutive_failures": 0}"#,

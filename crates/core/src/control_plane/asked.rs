@@ -14,17 +14,16 @@ const WAYS: usize = 4;
 /// Bytes of one question: hash, decision, end.
 const ENTRY: usize = 28;
 
-/// What a question is known by: who asks, and the words. `None` when the last word is not the
-/// user's, as in the middle of an agent's work.
-pub fn key(prompt: &Prompt, authorization: Option<&[u8]>) -> Option<u64> {
+/// What a question is known by: who asks ([`crate::identity::Identity`]), and the words. `None` when
+/// the last word is not the user's, as in the middle of an agent's work.
+pub fn key(prompt: &Prompt, caller: u64) -> Option<u64> {
     let last = prompt.turns.last().filter(|turn| turn.role == Role::User)?;
     let words: Vec<String> = last.text.split_whitespace().map(str::to_lowercase).collect();
     if words.is_empty() {
         return None;
     }
     let user = prompt.parameters.user.as_deref().unwrap_or_default();
-    let who = authorization.unwrap_or_default();
-    Some(hash64(&[b"asked", who, user.as_bytes(), words.join(" ").as_bytes()]))
+    Some(hash64(&[b"asked", &caller.to_le_bytes(), user.as_bytes(), words.join(" ").as_bytes()]))
 }
 
 /// Position in the table.
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
     use crate::prompt::ApiFormat;
 
-    fn key_of(body: &str, who: Option<&[u8]>) -> Option<u64> {
+    fn key_of(body: &str, who: u64) -> Option<u64> {
         let mut body = body.as_bytes().to_vec();
         key(&Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap(), who)
     }
@@ -75,13 +74,13 @@ mod tests {
     fn a_question_is_known_by_its_words_and_who_asks() {
         let asked =
             |text: &str| format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#);
-        let one = key_of(&asked("What is  it?"), Some(b"a"));
+        let one = key_of(&asked("What is  it?"), 1);
         assert!(one.is_some());
-        assert_eq!(key_of(&asked("what is it? "), Some(b"a")), one);
-        assert_ne!(key_of(&asked("what is it?"), Some(b"b")), one);
-        assert_ne!(key_of(&asked("what is that?"), Some(b"a")), one);
+        assert_eq!(key_of(&asked("what is it? "), 1), one);
+        assert_ne!(key_of(&asked("what is it?"), 2), one);
+        assert_ne!(key_of(&asked("what is that?"), 1), one);
         let at_work = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"tool","content":"c"}]}"#;
-        assert_eq!(key_of(at_work, None), None);
+        assert_eq!(key_of(at_work, 1), None);
     }
 
     #[test]

@@ -138,11 +138,6 @@ impl Client {
         self.decisions.borrow_mut().push(record.as_bytes())
     }
 
-    /// Whether answers are read for what they are worth.
-    pub fn judges_answers(&self) -> bool {
-        self.config.implicit.is_some()
-    }
-
     /// An answer came to its end: keeps a reward, if its signs say anything; false when there is no
     /// room.
     pub fn judge(&self, decision_id: &str, answer: &FinishedAnswer) -> bool {
@@ -159,13 +154,8 @@ impl Client {
     }
 
     /// What a question is known by, and the decision that is made on it.
-    pub fn question(
-        &self,
-        prompt: &Prompt,
-        who: Option<Vec<u8>>,
-        id: &str,
-    ) -> Option<(u64, DecisionId)> {
-        Some((asked::key(prompt, who.as_deref())?, self.signer.verify(id)?))
+    pub fn question(&self, prompt: &Prompt, caller: u64, id: &str) -> Option<(u64, DecisionId)> {
+        Some((asked::key(prompt, caller)?, self.signer.verify(id)?))
     }
 
     /// Keeps a reward for the next post; false when there is no room.

@@ -1,8 +1,11 @@
 //! The answer on its way back: read in passing for what it cost and what it says of itself, never
 //! held or changed.
 
-use crate::answer::{Outcome, UsageReader};
-use crate::target::{Target, Usage};
+use crate::answer::{Fault, Outcome, UsageReader};
+use crate::header;
+use crate::prompt::ApiFormat;
+use crate::provider_state::MadeState;
+use crate::target::{Billed, Target};
 
 use super::Host;
 
@@ -14,6 +17,8 @@ pub(super) struct Answer {
     target: Option<usize>,
     /// `None` for an answer whose bytes say nothing.
     reader: Option<UsageReader>,
+    /// A cache gave it: nobody is paid.
+    cached: bool,
     ended: bool,
 }
 
@@ -23,13 +28,12 @@ pub(super) fn status(host: &impl Host) -> Option<u16> {
 }
 
 impl Answer {
-    /// The head of a target's answer is here, and perhaps all of it. `judged` says that more than
-    /// its cost is wanted.
+    /// The head of a target's answer to a question in this format is here, and perhaps all of it.
     pub(super) fn begin(
         host: &impl Host,
         status: u16,
         target: Option<usize>,
-        judged: bool,
+        format: ApiFormat,
         ended: bool,
     ) -> Self {
         let plain = host
@@ -37,9 +41,11 @@ impl Answer {
             .is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
         let content_type = host.response_header("content-type").unwrap_or_default();
         let reader = (plain && is_success(status)).then(|| UsageReader::new(&content_type));
-        let reader = reader.flatten();
-        let reader = if judged { reader.map(UsageReader::with_outcome) } else { reader };
-        Answer { status, target, reader, ended }
+        let reader = reader.flatten().map(UsageReader::with_outcome);
+        let reader = reader.map(|reader| reader.with_state(MadeState::new(format)));
+        let cache = host.response_header(header::CACHE);
+        let cached = cache.is_some_and(|outcome| outcome.starts_with(b"hit-"));
+        Answer { status, target, reader, cached, ended }
     }
 
     /// The next `size` bytes of the body pass.
@@ -66,8 +72,30 @@ impl Answer {
         (self.ended && self.target == Some(decided)).then_some(self.status)
     }
 
-    pub(super) fn usage(&self) -> Option<Usage> {
-        self.reader.as_ref().and_then(UsageReader::usage)
+    /// Whether it is read, so that only its end tells whether it is one.
+    pub(super) fn is_read(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    pub(super) fn is_cached(&self) -> bool {
+        self.cached
+    }
+
+    /// For an answer that was read to its end, whose it is and why it is none, if so.
+    pub(super) fn verdict(&self) -> Option<(usize, Option<Fault>)> {
+        let outcome = self.outcome().filter(|_| self.ended)?;
+        Some((self.target?, outcome.fault))
+    }
+
+    /// What the provider keeps of the answer, as far as it was not asked for before, and whose it
+    /// is.
+    pub(super) fn take_state(&mut self) -> (Vec<u64>, Option<usize>) {
+        (self.reader.as_mut().map(UsageReader::take_state).unwrap_or_default(), self.target)
+    }
+
+    /// What its target charges for it, had no cache given it.
+    pub(super) fn billed(&self) -> Option<Billed> {
+        self.reader.as_ref().and_then(UsageReader::billed)
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {

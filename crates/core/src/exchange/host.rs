@@ -17,7 +17,8 @@ pub trait Host {
     /// 64 bits that no client can predict.
     fn random(&self) -> u64;
 
-    /// A request header by its lower-case name; method and path are `:method` and `:path`.
+    /// A request header by its lower-case name, several values joined by commas; method and path
+    /// are `:method` and `:path`.
     fn request_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Sets a request header; `None` removes it.
     fn set_request_header(&self, name: &str, value: Option<&str>);

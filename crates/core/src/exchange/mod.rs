@@ -9,15 +9,14 @@
 
 use std::time::Instant;
 
-use crate::answer::FinishedAnswer;
 use crate::config::Mode;
 use crate::control_plane::BanditRecord;
 use crate::decision::Decision;
 use crate::header;
 use crate::packed;
-use crate::policy::RequestContext;
-use crate::prompt::Prompt;
-use crate::reason::{FallbackReason, Reason};
+use crate::policy::{RequestContext, StateOwner};
+use crate::prompt::{ApiFormat, Prompt};
+use crate::reason::{FallbackReason, Source};
 use crate::record::{self, Record};
 use crate::scope::{InScope, Pass, Scope};
 use crate::telemetry::Sample;
@@ -27,7 +26,9 @@ mod body;
 mod host;
 pub mod memory;
 mod offline;
+mod origin;
 mod passage;
+mod response;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -35,6 +36,7 @@ mod worker;
 use answer::Answer;
 pub use host::Host;
 pub use offline::OfflineHost;
+pub use origin::Origin;
 pub use passage::Passage;
 pub use worker::{Worker, uniform};
 
@@ -81,12 +83,21 @@ struct BodyExtent {
 #[derive(Debug)]
 pub struct Exchange {
     stage: Stage,
+    /// Who asked, and in which format, when an answer of a model is to come.
+    asked: Option<Asked>,
     answer: Option<Answer>,
+}
+
+/// Of a question that was decided on.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    format: ApiFormat,
+    caller: u64,
 }
 
 impl Default for Exchange {
     fn default() -> Self {
-        Exchange { stage: Stage::Passed(None), answer: None }
+        Exchange { stage: Stage::Passed(None), asked: None, answer: None }
     }
 }
 
@@ -109,6 +120,9 @@ impl Exchange {
         }
         let header = |name: &str| host.request_header(name);
         let route = |name: &str| host.route_metadata(name);
+        if self.follow_path(worker, host) {
+            return Flow::Continue;
+        }
         let scope = match Scope::of(worker.config(), &header, &route, ended) {
             Scope::InScope(scope) => scope,
             Scope::Passes(why) => {
@@ -126,6 +140,8 @@ impl Exchange {
         }
         if let Some(reason) = scope.unreadable {
             let started = host.instant();
+            let caller = origin::identity(worker.config(), host).caller;
+            self.asked = Some(Asked { format: scope.format, caller });
             let decision = worker.router.fall_back(reason);
             let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
             let at = host.instant();
@@ -135,6 +151,20 @@ impl Exchange {
         }
         self.stage = Stage::AwaitingBody(scope);
         Flow::Pause
+    }
+
+    /// A request for something that a target's provider keeps goes there, undecided.
+    fn follow_path(&mut self, worker: &Worker, host: &impl Host) -> bool {
+        let config = worker.config();
+        let mode = host.route_metadata("mode").as_deref().and_then(Mode::named);
+        let mode = mode.unwrap_or(config.mode);
+        let Some(owner) = origin::owner_by_path(config, host, mode) else { return false };
+        let started = host.instant();
+        let decision = worker.router.follow(StateOwner::Target(owner));
+        let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
+        let decided = Decided { decision, id, mode, bandit, at: host.instant() };
+        self.settle(worker, host, decided, 0, started);
+        true
     }
 
     /// More of the request body is here, `size` bytes in all.
@@ -178,10 +208,16 @@ impl Exchange {
         let mut body = host.request_body(config.max_body_bytes);
         let body_bytes = body.len();
         let id = worker.decision_id(host);
+        let origin = Origin::of(config, host, &body);
+        self.asked = Some(Asked { format: scope.format, caller: origin.identity.caller });
         let read = router.read(scope.format, &mut body, extent.cut || !extent.ended);
         let (decision, bandit) = match read {
-            Err(error) => (router.fall_back(error.into()), BanditRecord::default()),
-            Ok(prompt) => decide(worker, host, &prompt, scope.policy, &id),
+            Err(error) => {
+                let unread = || router.fall_back(error.into());
+                let decision = origin.state.map_or_else(unread, |owner| router.follow(owner));
+                (decision, BanditRecord::default())
+            }
+            Ok(prompt) => decide(worker, host, &prompt, origin, scope.policy, &id),
         };
         if scope.mode == Mode::Route
             && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
@@ -213,6 +249,10 @@ impl Exchange {
             host.set_request_header(header::TARGET, None);
         }
         if *mode == Mode::Route {
+            // What only this gateway's clients know is none of the provider's business.
+            if let Some(own) = config.sticky.as_ref().and_then(|sticky| sticky.header.as_deref()) {
+                host.set_request_header(own, None);
+            }
             host.set_request_header(header::CLUSTER, Some(&target.cluster));
             host.reroute();
         }
@@ -255,84 +295,6 @@ impl Exchange {
         });
         self.stage = Stage::Decided(decided);
     }
-
-    /// Response headers are here; `ended` says that no body follows.
-    pub fn on_response_headers(&mut self, worker: &Worker, host: &impl Host, ended: bool) {
-        let Stage::Decided(Decided { decision, id, mode, .. }) = &self.stage else {
-            return;
-        };
-        let config = worker.config();
-        let judged = worker.judges_answers();
-        let reads = judged || worker.counts_spending;
-        if (reads || config.health.is_some())
-            && let Some(status) = answer::status(host)
-        {
-            // Where only Envoy routes, the target decided on has most likely not answered.
-            let routed = (*mode == Mode::Route).then_some(decision.target);
-            let target = answer::answering(host, &config.targets).or(routed);
-            if reads {
-                self.answer = Some(Answer::begin(host, status, target, judged, ended));
-            }
-            if let (Some(health), Some(target)) = (&config.health, target) {
-                worker.health.answered(health, target, status, host.since_epoch().as_secs());
-            }
-        }
-        let shown = config.response_headers;
-        let Some(target) = worker.router.target(decision) else {
-            return;
-        };
-        let score = decision.score.map(|score| score.to_string());
-        for (show, name, value) in [
-            (shown.target, header::TARGET, Some(target.name.as_str())),
-            (shown.source, header::SOURCE, Some(decision.source().name())),
-            (shown.reason, header::REASON, Some(config.reason_name(decision.reason))),
-            (shown.score, header::SCORE, score.as_deref()),
-            (shown.decision_id, header::DECISION_ID, Some(id.as_str())),
-        ] {
-            if let Some(value) = value.filter(|_| show) {
-                host.set_response_header(name, value);
-            }
-        }
-    }
-
-    /// `size` more bytes of the response body pass by.
-    pub fn on_response_body(&mut self, host: &impl Host, size: usize, ended: bool) {
-        if let Some(answer) = &mut self.answer {
-            answer.pass(host, size, ended);
-        }
-    }
-
-    /// Response trailers pass by.
-    pub fn on_response_trailers(&mut self) {
-        self.answer.iter_mut().for_each(Answer::finish);
-    }
-
-    /// The exchange is over, or the client went away.
-    pub fn on_end(&mut self, worker: &Worker, host: &impl Host) {
-        let Some(answer) = self.answer.take() else { return };
-        if let Some(target) = answer.charged().filter(|_| worker.counts_spending) {
-            host.measure(Sample::Answered { target, usage: answer.usage() });
-        }
-        self.judge(worker, host, &answer);
-    }
-
-    /// Tells the control plane what a complete answer is worth by its own signs.
-    fn judge(&self, worker: &Worker, host: &impl Host, answer: &Answer) {
-        let (Stage::Decided(decided), Some(client)) = (&self.stage, &worker.control_plane) else {
-            return;
-        };
-        let Some(status) = answer.complete(decided.decision.target) else { return };
-        let price = worker.router.target(&decided.decision).and_then(|target| target.price);
-        let finished = FinishedAnswer {
-            status,
-            took: host.instant().saturating_duration_since(decided.at),
-            cost: price.zip(answer.usage()).map(|(price, usage)| price.of(usage)),
-            outcome: answer.outcome(),
-        };
-        if !client.judge(&decided.id, &finished) {
-            host.measure(Sample::EventDropped);
-        }
-    }
 }
 
 /// Decides on a prompt: where its conversation went before, the router, the bandit's draw.
@@ -340,6 +302,7 @@ fn decide(
     worker: &Worker,
     host: &impl Host,
     prompt: &Prompt,
+    origin: Origin,
     policy: usize,
     id: &str,
 ) -> (Decision, BanditRecord) {
@@ -348,11 +311,15 @@ fn decide(
     let mut context = RequestContext {
         header: &header,
         policy,
+        identity: origin.identity,
+        history: origin.history,
+        state: origin.state,
         unavailable: worker.health.unavailable(host.since_epoch().as_secs()),
         ..RequestContext::default()
     };
     let sticky = config.sticky.as_ref();
-    let conversation = sticky.map(|sticky| (sticky, router.conversation(prompt, &context)));
+    let conversation =
+        sticky.and_then(|sticky| Some((sticky, router.conversation(prompt, &context)?)));
     context.previous =
         conversation.and_then(|(sticky, key)| memory::recall(host, sticky, key, &config.targets));
     let mut decision = router.decide_prompt(prompt, &context);
@@ -361,7 +328,7 @@ fn decide(
         let random = host.random();
         bandit = client.decide(&mut decision, uniform(random), host.instant());
         if let Some((seconds, again)) = client.asked_again()
-            && let Some((key, this)) = client.question(prompt, header("authorization"), id)
+            && let Some((key, this)) = client.question(prompt, origin.identity.caller, id)
             && let Some(before) = memory::asked(host, key, &this, seconds)
             && !client.reward(&client.sign(&before), again, "asked_again")
         {
@@ -373,8 +340,9 @@ fn decide(
     if let Some(reason) = bandit.fallback {
         host.measure(Sample::BanditFallback(reason));
     }
-    // Where it goes while its target is down is not a choice to hold on to.
-    let chosen = router.target(&decision).filter(|_| decision.reason != Reason::Health);
+    // What one request needs, or its client wants for once, is no choice to hold on to.
+    let is_choice = !matches!(decision.source(), Source::Gate | Source::Override);
+    let chosen = router.target(&decision).filter(|_| is_choice);
     if let (Some((sticky, key)), Some(target)) = (conversation, chosen) {
         memory::remember(host, sticky, key, target);
     }

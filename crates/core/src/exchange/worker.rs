@@ -68,11 +68,6 @@ impl Worker {
     pub(super) fn lacks_control_plane(&self, decision: &Decision) -> bool {
         self.config().bandit.is_some() && self.control_plane.is_none() && decision.is_drawable()
     }
-
-    /// Whether answers are read for the rewards that the filter gives by itself.
-    pub(super) fn judges_answers(&self) -> bool {
-        self.control_plane.as_ref().is_some_and(Client::judges_answers)
-    }
 }
 
 /// A number in 0..1 that no client can predict.

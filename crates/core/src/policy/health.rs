@@ -10,7 +10,7 @@ use crate::target::TargetSet;
 /// When a target counts as down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Answers in a row with 429 or 5xx.
+    /// Failures in a row: answers with 5xx, and those with a good status that are none.
     pub consecutive_failures: u32,
     /// How long it is left out then.
     pub ejection_seconds: u32,
@@ -34,13 +34,24 @@ impl Watch {
         Watch { targets: vec![Cell::default(); targets] }
     }
 
-    /// A target answered with this HTTP status. 429 and 5xx are failures: too many requests now
-    /// are too many requests of the next client.
+    /// A target answered with this HTTP status. 429 says that one client has asked too often, and
+    /// nothing of the target.
     pub fn answered(&self, health: &Health, target: usize, status: u16, now: u64) {
-        let Some(seen) = self.targets.get(target) else { return };
-        if status != 429 && status < 500 {
-            return seen.set(Seen::default());
+        match status {
+            429 => {}
+            500.. => self.failed(health, target, now),
+            _ => self.succeeded(target),
         }
+    }
+
+    /// A target gave an answer.
+    pub fn succeeded(&self, target: usize) {
+        self.targets.get(target).iter().for_each(|seen| seen.set(Seen::default()));
+    }
+
+    /// A target gave none, or none that is one.
+    pub fn failed(&self, health: &Health, target: usize, now: u64) {
+        let Some(seen) = self.targets.get(target) else { return };
         let Seen { failures, out_until } = seen.get();
         let failures = failures.saturating_add(1);
         let out = failures >= health.consecutive_failures;
@@ -72,14 +83,20 @@ mod tests {
     #[test]
     fn failures_in_a_row_take_a_target_out_for_a_while() {
         assert_eq!(after(&[503, 500], 100), TargetSet(0));
-        assert_eq!(after(&[503, 429, 500], 109), TargetSet(0b10));
-        assert_eq!(after(&[503, 429, 500], 110), TargetSet(0), "tried again");
+        assert_eq!(after(&[503, 502, 500], 109), TargetSet(0b10));
+        assert_eq!(after(&[503, 502, 500], 110), TargetSet(0), "tried again");
     }
 
     #[test]
     fn an_answer_ends_the_row() {
         assert_eq!(after(&[503, 503, 200, 503, 503], 100), TargetSet(0));
         assert_eq!(after(&[503, 503, 404, 503], 100), TargetSet(0), "the request was at fault");
+    }
+
+    #[test]
+    fn one_clients_limit_says_nothing_of_the_target() {
+        assert_eq!(after(&[429; 50], 100), TargetSet(0));
+        assert_eq!(after(&[503, 503, 429, 503], 100), TargetSet(0b10), "nor does it end a row");
     }
 
     #[test]

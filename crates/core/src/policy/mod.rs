@@ -1,11 +1,13 @@
 //! Features, rules and scores to a choice of target, among those that the gates let through.
 
 use crate::features::Features;
+use crate::identity::Identity;
 use crate::prompt::Prompt;
 use crate::reason::Reason;
 use crate::target::TargetSet;
 
 pub mod bandit;
+mod beginning;
 pub mod gates;
 pub mod health;
 mod preset;
@@ -43,6 +45,15 @@ pub struct Policy {
     pub thresholds: Vec<Option<f32>>,
 }
 
+/// Whose state a request builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateOwner {
+    /// The target at this position made it.
+    Target(usize),
+    /// Nobody remembers.
+    Unknown,
+}
+
 /// What a host knows of a request in addition to its body.
 #[derive(Clone, Copy)]
 pub struct RequestContext<'f> {
@@ -50,6 +61,12 @@ pub struct RequestContext<'f> {
     pub header: &'f dyn Fn(&str) -> Option<Vec<u8>>,
     /// The policy that the route asks for: position in [`crate::config::Config::policies`].
     pub policy: usize,
+    /// Who asks, and in which session.
+    pub identity: Identity,
+    /// What was said before is with the provider, and not in the body.
+    pub history: bool,
+    /// State at a provider that the request builds on.
+    pub state: Option<StateOwner>,
     /// Where the conversation went last.
     pub previous: Option<usize>,
     /// Targets that are down.
@@ -61,6 +78,9 @@ impl Default for RequestContext<'_> {
         RequestContext {
             header: &|_| None,
             policy: 0,
+            identity: Identity::default(),
+            history: false,
+            state: None,
             previous: None,
             unavailable: TargetSet::default(),
         }

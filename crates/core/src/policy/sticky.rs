@@ -6,14 +6,21 @@
 //! that ends first. Nothing of the conversation is in it but a hash.
 
 use crate::features::hash64;
+use crate::identity::Identity;
 use crate::prompt::{Prompt, Role};
-use crate::target::{Target, Usage};
+use crate::target::{Billed, Target, Usage};
+
+use super::beginning;
 
 /// How conversations stay on their target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sticky {
-    /// The request header that names a conversation.
+    /// The request header of one's own that names a conversation; no upstream sees it.
     pub header: Option<String>,
+    /// All request headers that name a session, one's own first; the first that is there counts.
+    pub headers: Vec<String>,
+    /// The top-level fields of a body that name a session.
+    pub fields: Vec<String>,
     /// Whether `user` names one.
     pub user: bool,
     /// How long a conversation is remembered after its last request.
@@ -24,10 +31,27 @@ pub struct Sticky {
     pub switch_cost: Option<f64>,
 }
 
+/// Headers in which agents and chat programs name their session: Claude Code, Codex, opencode,
+/// Open WebUI, LiteLLM, OpenRouter, and what many call it.
+pub const SESSION_HEADERS: [&str; 8] = [
+    "x-claude-code-session-id",
+    "session-id",
+    "session_id",
+    "x-opencode-session",
+    "x-openwebui-chat-id",
+    "x-litellm-session-id",
+    "x-session-id",
+    "x-conversation-id",
+];
+/// The same for fields of the body: Codex and opencode, OpenRouter.
+pub const SESSION_FIELDS: [&str; 2] = ["prompt_cache_key", "session_id"];
+
 impl Default for Sticky {
     fn default() -> Self {
         Sticky {
             header: None,
+            headers: SESSION_HEADERS.map(str::to_owned).to_vec(),
+            fields: SESSION_FIELDS.map(str::to_owned).to_vec(),
             user: false,
             ttl_seconds: 3600,
             max_conversations: 16 * 1024,
@@ -52,26 +76,36 @@ pub struct Key {
 }
 
 impl Key {
-    /// By a header's value, else by `user`, else by how the conversation begins: the system's
-    /// words and the first of the user's.
-    pub fn of(sticky: Option<&Sticky>, prompt: &Prompt, header: Option<&[u8]>) -> Self {
-        if let Some(value) = header.filter(|value| !value.is_empty()) {
-            return Key { hash: hash64(&[b"header", value]), continues: true };
+    /// Whatever is known by these numbers, which are hashes themselves.
+    pub fn new(parts: &[u64], continues: bool) -> Self {
+        let bytes: Vec<[u8; 8]> = parts.iter().map(|part| part.to_le_bytes()).collect();
+        let bytes: Vec<&[u8]> = bytes.iter().map(<[u8; 8]>::as_slice).collect();
+        Key { hash: hash64(&bytes), continues }
+    }
+
+    /// A caller's session by its name, else its `user`, else how the conversation begins; `None`
+    /// when nothing tells it from others.
+    ///
+    /// `history` says that the body does not show how it begins.
+    pub fn of(
+        sticky: Option<&Sticky>,
+        prompt: &Prompt,
+        identity: Identity,
+        history: bool,
+    ) -> Option<Self> {
+        if let Some(session) = identity.session {
+            return Some(Key::new(&[identity.caller, session], true));
         }
         if sticky.is_some_and(|sticky| sticky.user)
             && let Some(user) = prompt.parameters.user.as_deref().filter(|user| !user.is_empty())
         {
-            return Key { hash: hash64(&[b"user", user.as_bytes()]), continues: true };
+            let user = hash64(&[b"user", user.as_bytes()]);
+            return Some(Key::new(&[identity.caller, user], true));
         }
-        let said = |role: Role| {
-            prompt.turns.iter().filter(move |turn| turn.role == role && !turn.text.is_empty())
-        };
-        let mut parts: Vec<&[u8]> = vec![b"prefix"];
-        parts.extend(said(Role::System).map(|turn| turn.text.as_bytes()));
-        parts.extend(said(Role::User).take(1).map(|turn| turn.text.as_bytes()));
+        let beginning = beginning::hash(&prompt.turns).filter(|_| !history)?;
         let answered = |role: &Role| matches!(role, Role::Assistant | Role::Tool);
         let continues = prompt.turns.iter().any(|turn| answered(&turn.role));
-        Key { hash: hash64(&parts), continues }
+        Some(Key::new(&[identity.caller, beginning], continues))
     }
 
     /// Position in a table of `places`.
@@ -124,14 +158,20 @@ fn entries(place: &[u8]) -> impl Iterator<Item = (u64, u32, u32)> {
 }
 
 /// Whether going from target `from` to the cheaper `to` saves more on this request than the
-/// switch costs.
+/// switch costs. What was said before is still in the prefix cache of `from`, and not in that of
+/// `to`.
 pub fn is_worth_it(sticky: &Sticky, prompt: &Prompt, from: &Target, to: &Target) -> bool {
     let Some((cost, (from, to))) = sticky.switch_cost.zip(from.price.zip(to.price)) else {
         return false;
     };
     let output = prompt.parameters.max_tokens.unwrap_or(ANSWER_TOKENS);
-    let usage = Usage { input: prompt.tokens_estimate() as u64, output };
-    from.of(usage) - to.of(usage) > cost
+    let input = prompt.tokens_estimate() as u64;
+    let new = prompt.turns.last().map_or(0, |turn| turn.text.len().div_ceil(4) as u64);
+    let warm = input.saturating_sub(new);
+    let usage = Usage { input, output };
+    let stay = Billed { usage, cached_input: warm, ..Billed::default() };
+    let go = Billed { usage, cache_write: warm, ..Billed::default() };
+    from.of_billed(&stay) - to.of_billed(&go) > cost
 }
 
 #[cfg(test)]
@@ -148,35 +188,51 @@ mod tests {
         Key { hash: number, continues: true }
     }
 
-    fn of(body: &str, header: Option<&[u8]>) -> Key {
+    fn of(body: &str, identity: Identity) -> Option<Key> {
         let mut body = body.as_bytes().to_vec();
         let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut body, false).unwrap();
-        Key::of(Some(&Sticky { user: true, ..Sticky::default() }), &prompt, header)
+        let sticky = Sticky { user: true, ..Sticky::default() };
+        Key::of(Some(&sticky), &prompt, identity, false)
     }
 
+    const A: Identity = Identity { caller: 1, session: None };
+    const B: Identity = Identity { caller: 2, session: None };
+
     #[test]
-    fn a_conversation_is_known_by_how_it_begins() {
-        let first = of(r#"{"messages":[{"role":"user","content":"a"}]}"#, None);
-        let later = of(
-            r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}"#,
-            None,
-        );
-        assert_eq!(first.hash, later.hash);
-        assert!(!first.continues && later.continues);
+    fn a_conversation_is_known_by_who_begins_it_and_how() {
+        let first = r#"{"messages":[{"role":"user","content":"a"}]}"#;
+        let later = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}"#;
+        let (one, two) = (of(first, A).unwrap(), of(later, A).unwrap());
+        assert_eq!(one.hash, two.hash);
+        assert!(!one.continues && two.continues);
+        assert_ne!(of(later, B).unwrap().hash, two.hash, "another caller's");
         let other =
             r#"{"messages":[{"role":"system","content":"x"},{"role":"user","content":"a"}]}"#;
-        assert_ne!(of(other, None).hash, first.hash);
+        assert_ne!(of(other, A).unwrap().hash, one.hash);
     }
 
     #[test]
-    fn a_header_or_the_user_names_a_conversation_whatever_is_said() {
-        let by_header = |body| of(body, Some(b"c-7")).hash;
-        let (a, b) = (r#"{"messages":[{"content":"a"}]}"#, r#"{"messages":[{"content":"b"}]}"#);
-        assert_eq!(by_header(a), by_header(b));
-        assert_ne!(of(a, Some(b"c-8")).hash, by_header(a));
-        assert_eq!(of(a, Some(b"")), of(a, None), "an empty header names nothing");
+    fn a_session_or_the_user_names_a_conversation_whatever_is_said_but_not_anothers() {
+        let in_session = |caller, session| {
+            let identity = Identity { caller, session: Some(session) };
+            move |text: &str| of(&format!(r#"{{"messages":[{{"content":"{text}"}}]}}"#), identity)
+        };
+        assert_eq!(in_session(1, 7)("a"), in_session(1, 7)("b"));
+        assert_ne!(in_session(1, 7)("a"), in_session(1, 8)("a"));
+        assert_ne!(in_session(1, 7)("a"), in_session(2, 7)("a"));
         let user = |text| format!(r#"{{"user":"u","messages":[{{"content":"{text}"}}]}}"#);
-        assert_eq!(of(&user("a"), None).hash, of(&user("b"), None).hash);
+        assert_eq!(of(&user("a"), A), of(&user("b"), A));
+        assert_ne!(of(&user("a"), A), of(&user("a"), B));
+    }
+
+    #[test]
+    fn what_shows_no_beginning_is_no_conversation() {
+        let results = r#"{"messages":[{"role":"tool","content":"42"}]}"#;
+        assert_eq!(of(results, A), None);
+        let mut body = br#"{"input":"And then?"}"#.to_vec();
+        let prompt = Prompt::parse(ApiFormat::Responses, &mut body, false).unwrap();
+        assert_eq!(Key::of(None, &prompt, A, true), None, "it goes on from elsewhere");
+        assert!(Key::of(None, &prompt, A, false).is_some());
     }
 
     #[test]
@@ -211,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_switch_is_worth_it_when_it_saves_more_than_it_costs() {
-        let price = |input, output| Some(Price { input, output });
+        let price = |input, output| Some(Price::new(input, output));
         let from = Target { price: price(10.0, 30.0), ..Target::named("strong") };
         let to = Target { price: price(1.0, 3.0), ..Target::named("cheap") };
         let mut prompt = Prompt {
@@ -225,6 +281,25 @@ mod tests {
         assert!(!is_worth_it(&sticky(Some(0.118)), &prompt, &from, &to));
         assert!(!is_worth_it(&sticky(None), &prompt, &from, &to));
         assert!(!is_worth_it(&sticky(Some(0.0)), &prompt, &Target::named("unpriced"), &to));
+    }
+
+    #[test]
+    fn a_warm_prefix_is_a_reason_to_stay() {
+        let price = |cached_input| Price { cached_input, ..Price::new(3.0, 15.0) };
+        let to = Target { price: Some(Price::new(1.0, 5.0)), ..Target::named("cheap") };
+        let turn = |text: String| Turn { text: text.into(), ..Turn::default() };
+        let mut prompt = Prompt {
+            turns: vec![turn("x".repeat(400_000)), turn("go on".to_owned())],
+            ..Prompt::default()
+        };
+        prompt.parameters.max_tokens = Some(100);
+        let sticky = Sticky { switch_cost: Some(0.0), ..Sticky::default() };
+        let worth = |cached| {
+            let from = Target { price: Some(price(cached)), ..Target::named("strong") };
+            is_worth_it(&sticky, &prompt, &from, &to)
+        };
+        assert!(worth(None));
+        assert!(!worth(Some(0.3)), "100,000 tokens at a tenth of the price are cheaper there");
     }
 
     #[test]

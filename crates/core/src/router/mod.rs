@@ -9,7 +9,7 @@ use crate::features::{self, Features};
 use crate::header;
 use crate::policy::gates;
 use crate::policy::sticky::{self, Key};
-use crate::policy::{Evidence, RequestContext};
+use crate::policy::{Evidence, RequestContext, StateOwner};
 use crate::prompt::{ApiFormat, Prompt, PromptError};
 use crate::reason::Reason;
 use crate::target::{Target, TargetSet};
@@ -151,14 +151,21 @@ impl Router {
         }
     }
 
-    /// What the conversation of a prompt is known by.
-    pub fn conversation(&self, prompt: &Prompt, facts: &RequestContext) -> Key {
-        let sticky = self.config.sticky.as_ref();
-        let header = sticky.and_then(|sticky| (facts.header)(sticky.header.as_deref()?));
-        Key::of(sticky, prompt, header.as_deref())
+    /// What the conversation of a prompt is known by; `None` when nothing tells it from others.
+    pub fn conversation(&self, prompt: &Prompt, facts: &RequestContext) -> Option<Key> {
+        Key::of(self.config.sticky.as_ref(), prompt, facts.identity, facts.history)
     }
 
-    /// Decides on a parsed prompt: gates, then override, conversation, rules and classifier.
+    /// Where a request goes that builds on state at a provider, whatever else it says.
+    pub fn follow(&self, owner: StateOwner) -> Decision {
+        match owner {
+            StateOwner::Target(target) => Decision::fallback(target, Reason::ProviderState),
+            StateOwner::Unknown => self.fall_back(Reason::UnknownState),
+        }
+    }
+
+    /// Decides on a parsed prompt: state at a provider, then gates, override, conversation, rules
+    /// and classifier.
     pub fn decide_prompt(&self, prompt: &Prompt, facts: &RequestContext) -> Decision {
         let spare = self.spare.lock().ok().and_then(|mut spare| spare.take());
         let mut features = spare.unwrap_or_default();
@@ -174,6 +181,9 @@ impl Router {
 
     fn decide_on(&self, evidence: &Evidence) -> Decision {
         let Evidence { prompt, facts, .. } = *evidence;
+        if let Some(owner) = facts.state {
+            return self.follow(owner);
+        }
         let gates = gates::pass(&self.config.targets, prompt, facts.unavailable);
         let Some(strongest) = gates.eligible.strongest() else {
             return self.fall_back(Reason::NoEligibleTarget);
@@ -235,14 +245,15 @@ impl Router {
         let asked = evidence.facts.policy;
         let verdict = apply(asked);
         let canary = self.config.canary.filter(|_| asked == 0);
-        let other = canary.and_then(|canary| Some((canary, apply(canary.policy)?)));
+        // A request that belongs to no conversation is no part of the experiment.
+        let canary = canary.zip(self.conversation(evidence.prompt, evidence.facts));
+        let other = canary.and_then(|drawn| Some((drawn, apply(drawn.0.policy)?)));
         let Some(verdict) = verdict else {
             return self.fall_back(Reason::ModelError);
         };
         let (verdict, policy, propensity) = match other {
             None => (verdict, asked, 1.0),
-            Some((canary, other)) => {
-                let key = self.conversation(evidence.prompt, evidence.facts);
+            Some(((canary, key), other)) => {
                 let drawn = key.draw() < f64::from(canary.share);
                 let share = if drawn { canary.share } else { 1.0 - canary.share };
                 let propensity = if other.target == verdict.target { 1.0 } else { share };

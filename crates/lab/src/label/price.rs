@@ -19,7 +19,7 @@ pub fn parse_price(text: &str) -> Result<Price, String> {
         _ => Err(format!("`{part}` is not a price in USD per million tokens")),
     };
     match text.split_once(',') {
-        Some((input, output)) => Ok(Price { input: number(input)?, output: number(output)? }),
+        Some((input, output)) => Ok(Price::new(number(input)?, number(output)?)),
         None => Err(format!("`{text}` is not of the form INPUT,OUTPUT, such as 0.15,0.60")),
     }
 }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_price_is_two_numbers() {
-        assert_eq!(parse_price("0.15,0.60"), Ok(Price { input: 0.15, output: 0.6 }));
+        assert_eq!(parse_price("0.15,0.60"), Ok(Price::new(0.15, 0.6)));
         for wrong in ["0.15", "a,b", "-1,2", "1,inf"] {
             assert!(parse_price(wrong).is_err(), "{wrong}");
         }

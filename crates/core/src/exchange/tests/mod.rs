@@ -4,7 +4,10 @@ use super::*;
 use crate::config::Config;
 use crate::control_plane::{Answered, Caller, paths};
 use crate::policy::bandit::fixture::snapshot;
-use crate::target::Usage;
+use crate::reason::Reason;
+use crate::target::{Billed, Usage};
+
+mod remembered;
 
 /// Everything goes to the cheap target, unless `more` says otherwise.
 fn worker(more: &str) -> Worker {
@@ -51,8 +54,12 @@ fn answer(worker: &Worker, host: &OfflineHost, exchange: &mut Exchange, status: 
     }
     *host.response_body.borrow_mut() = body.into();
     exchange.on_response_headers(worker, host, body.is_empty());
-    exchange.on_response_body(host, body.len(), true);
+    exchange.on_response_body(worker, host, body.len(), true);
     exchange.on_end(worker, host);
+}
+
+fn billed(input: u64, output: u64) -> Option<Billed> {
+    Some(Billed { usage: Usage { input, output }, ..Billed::default() })
 }
 
 fn went(exchange: &Exchange) -> (usize, Reason) {
@@ -81,7 +88,7 @@ fn a_request_is_routed_recorded_and_counted_and_its_answer_says_so() {
     answer(&worker, &host, &mut exchange, "200", body);
     assert_eq!(host.response_header(header::TARGET).unwrap(), b"cheap");
     assert_eq!(host.response_header(header::SOURCE).unwrap(), b"classifier");
-    let usage = Some(Usage { input: 5, output: 7 });
+    let usage = billed(5, 7);
     let samples = host.samples.borrow();
     assert!(matches!(samples.first(), Some(Sample::Decided { target: 0, .. })), "{samples:?}");
     assert_eq!(samples.last(), Some(&Sample::Answered { target: 0, usage }));
@@ -184,7 +191,7 @@ fn a_target_that_fails_is_left_out_and_the_way_round_it_is_not_remembered() {
 #[test]
 fn an_answer_is_booked_on_whoever_gave_it() {
     let body = r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
-    let usage = Some(Usage { input: 1, output: 1 });
+    let usage = billed(1, 1);
     for (mode, upstream, cluster, booked) in [
         ("route", None, None, Some(0)),
         ("route", Some("strong"), None, Some(1)),
@@ -352,7 +359,7 @@ fn callbacks_out_of_order_do_nothing() {
     let host = host(CHAT);
     let mut exchange = Exchange::default();
     exchange.on_response_headers(&worker, &host, false);
-    exchange.on_response_body(&host, 10, true);
+    exchange.on_response_body(&worker, &host, 10, true);
     exchange.on_response_trailers();
     exchange.on_end(&worker, &host);
     assert_eq!(exchange.on_request_body(&worker, &host, 10, true), Flow::Continue);
