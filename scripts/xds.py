@@ -28,6 +28,8 @@ node: {{id: pointsman, cluster: pointsman}}
 
 {admin}
 {extensions}
+{overload}
+{runtime}
 dynamic_resources:
   lds_config: {{resource_api_version: V3, path_config_source: {{path: deploy/xds/listener.yaml}}}}
   cds_config: {{resource_api_version: V3, path_config_source: {{path: deploy/xds/clusters.yaml}}}}
@@ -81,7 +83,11 @@ def files():
     return {
         "bootstrap.yaml": note("The start: where the other files are. Only this one needs a restart.")
         + BOOTSTRAP.format(
-            admin="".join(admin), extensions="".join(extensions), stats="".join(stats)
+            admin="".join(admin),
+            extensions="".join(extensions),
+            overload="".join(block(lines, "overload_manager:")),
+            runtime="".join(block(lines, "layered_runtime:")),
+            stats="".join(stats),
         ),
         "listener.yaml": note("Listener and routes (LDS).")
         + resources(dedented(listeners, 2), "config.listener.v3.Listener"),

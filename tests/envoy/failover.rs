@@ -14,7 +14,10 @@ use pointsman_testkit::recorder::{Record, Recorder};
 pub const CASES: &[Case] = &[
     ("a_dead_cache_is_bypassed_and_a_dead_target_replaced_by_the_other_under_its_own_name", killed),
     ("an_overloaded_or_failing_target_is_replaced_and_its_last_answer_is_told", failing),
-    ("a_cluster_that_says_429_five_times_in_a_row_is_left_out", overloaded),
+    (
+        "a_cluster_that_fails_five_times_in_a_row_is_left_out_and_one_that_says_429_is_not",
+        overloaded,
+    ),
     ("requests_out_of_scope_are_not_sent_twice", out_of_scope),
 ];
 
@@ -164,6 +167,12 @@ fn overloaded(stage: &Stage) -> Result<()> {
     chain.upstream("cheap-cache")?.set_status(429);
     chain.upstream("cheap-model")?.set_status(429);
     let list = ["cheap-cache", "cheap-model", "strong-cache"];
+    // One client has asked too often: its request goes on, and nobody else's is affected.
+    for number in 0..8 {
+        assert_eq!(ask(&format!("/limited-{number}/v1/chat/completions"))?, list);
+    }
+    chain.upstream("cheap-cache")?.set_status(503);
+    chain.upstream("cheap-model")?.set_status(503);
     for number in 0..5 {
         assert_eq!(ask(&format!("/overloaded-{number}/v1/chat/completions"))?, list);
     }

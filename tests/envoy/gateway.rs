@@ -51,16 +51,11 @@ fn configuration() -> Value {
     })
 }
 
-/// Routes beside the documented ones: a kill switch and three tenants.
+/// Routes beside the documented ones: five tenants.
 fn routes() -> Vec<Value> {
     let to_strong = json!({"cluster": "strong", "timeout": "0s"});
     let metadata = |value: Value| json!({"filter_metadata": {"pointsman": value}});
-    let mut routes = vec![json!({
-        "match": {"prefix": "/", "runtime_fraction": {
-            "default_value": {"numerator": 0}, "runtime_key": "pointsman.off"}},
-        "route": to_strong,
-        "metadata": metadata(json!({"mode": "off"})),
-    })];
+    let mut routes = Vec::new();
     for (tenant, value) in [
         ("strict", json!({"policy": "strict"})),
         ("observed", json!({"mode": "observe"})),
@@ -82,8 +77,7 @@ fn routes() -> Vec<Value> {
 fn gateway(stage: &Stage) -> Result<Arc<Stage>> {
     stage.variant("gateway", |deployment| {
         deployment.set_filter_configuration(&configuration().to_string())?;
-        deployment.add_routes(routes())?;
-        deployment.enable_runtime_changes()
+        deployment.add_routes(routes())
     })
 }
 

@@ -18,6 +18,7 @@ mod body;
 mod compose;
 mod configuration;
 mod demo;
+mod edge;
 mod failover;
 mod fallback;
 mod gateway;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         gateway::CASES,
         reload::CASES,
         failover::CASES,
+        edge::CASES,
     ]
     .concat();
     // What tests another program's view of Envoy, or the default one, needs no more than one version.

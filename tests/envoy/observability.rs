@@ -137,7 +137,7 @@ fn scores(stage: &Stage) -> Result<()> {
     let before = sum(stage, count, &[])?;
     let sent = stage.chat(&chat_body("What is the capital of Mongolia?"))?;
     stage.send(Protocol::Http1, post(&stage.path()).body(client::whole("not JSON"))?)?;
-    let score: f64 = sent.response.header("x-pointsman-score").context("no score")?.parse()?;
+    let score = stage.decision(&sent.path)?["score"].as_f64().context("no score")?;
     wait_for(stage, count, before + 1.0)?;
     let bound = (score * 10.0).ceil().max(1.0) * 100.0;
     let bucket = sum(stage, "pointsman_score_thousandths_bucket", &[("le", &bound.to_string())])?;
