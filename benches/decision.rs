@@ -118,10 +118,10 @@ fn gateway(criterion: &mut Criterion) {
                 (found, sticky::remember(&place, key, &targets[0], 1, 3600))
             });
         });
-        let edit = Edit { field: "model".into(), value: "\"another-model\"".into(), add: true };
+        let edit = Edit::set("model", "\"another-model\"");
         let body = body(size);
         group.bench_function(BenchmarkId::new("rewrite_model", label), |bencher| {
-            bencher.iter(|| splice(black_box(&body), std::slice::from_ref(&edit), true).unwrap());
+            bencher.iter(|| splice(black_box(&body), std::slice::from_ref(&edit)).unwrap());
         });
     }
     group.finish();

@@ -99,7 +99,7 @@ fn request() -> impl Strategy<Value = Value> {
 }
 
 fn model(value: &str) -> [Edit; 1] {
-    [Edit { field: "model".into(), value: json!(value).to_string(), add: true }]
+    [Edit::set("model", json!(value).to_string())]
 }
 
 proptest! {
@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn rewriting_changes_the_model_and_nothing_else(body in request(), name in ".{0,12}") {
-        let spliced = splice(body.to_string().as_bytes(), &model(&name), true).unwrap();
+        let spliced = splice(body.to_string().as_bytes(), &model(&name)).unwrap().unwrap();
         let mut expected = body;
         expected["model"] = json!(name);
         prop_assert_eq!(serde_json::from_slice::<Value>(&spliced).unwrap(), expected);

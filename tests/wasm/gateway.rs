@@ -131,7 +131,7 @@ fn a_length_that_cannot_be_is_left_alone() {
 }
 
 #[test]
-fn of_a_long_body_only_the_beginning_is_touched() {
+fn the_model_of_a_long_body_is_named_wherever_it_stands() {
     let tail = "x".repeat(5000);
     let body = format!(r#"{{"model":"auto","messages":[{{"content":"{tail}"}}]}}"#);
     let exchange = rewritten(&body, 1 << 20, Some(&body.len().to_string()));
@@ -139,7 +139,16 @@ fn of_a_long_body_only_the_beginning_is_touched() {
     assert_eq!(exchange.request_header("content-length"), Some(&*(body.len() + 1).to_string()));
     let late = format!(r#"{{"messages":[{{"content":"{tail}"}}],"model":"auto"}}"#);
     let exchange = rewritten(&late, 1 << 20, Some(&late.len().to_string()));
-    assert_eq!(exchange.body, late.as_bytes(), "behind what is read");
+    assert_eq!(exchange.body, late.replace("auto", "small").as_bytes(), "behind what is read");
+    // In pieces, the last of which the filter sees when the first is on its way.
+    let exchange = rewritten(&late, 2048, Some(&late.len().to_string()));
+    let added = r#""model":"small","#.len();
+    let length = (late.len() + added).to_string();
+    assert_eq!(exchange.request_header("content-length"), Some(&*length));
+    let last = late.as_bytes().chunks(2048).last().unwrap();
+    let last = String::from_utf8(last.to_vec()).unwrap();
+    let blank = last.replace(r#","model":"auto""#, &" ".repeat(15));
+    assert_eq!(String::from_utf8_lossy(&exchange.body), blank);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! what is served.
 
 pub mod answer;
+pub mod api;
 mod api_field;
 pub mod canonical;
 pub mod classifier;
@@ -25,6 +26,7 @@ pub mod identity;
 pub mod media_type;
 mod names;
 pub mod packed;
+pub mod pattern;
 pub mod policy;
 pub mod prompt;
 pub mod provider_state;

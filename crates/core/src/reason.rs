@@ -2,6 +2,7 @@
 
 use crate::names::names;
 use crate::prompt::PromptError;
+use crate::target::Need;
 
 names! {
     /// Who made a decision.
@@ -91,8 +92,20 @@ reasons! {
     ProviderState = "provider_state", Sticky;
     /// The prompt and the wanted answer fit into one target's window only.
     ContextWindow = "context_window", Gate;
+    /// Only one target serves the API that was called.
+    Api = "api", Gate;
     /// Only one target takes images.
     Images = "images", Gate;
+    /// Only one target takes audio.
+    Audio = "audio", Gate;
+    /// Only one target takes documents and other files.
+    Files = "files", Gate;
+    /// Only one target takes video.
+    Video = "video", Gate;
+    /// Only one target takes whatever input there is.
+    UnknownInput = "unknown_input", Gate;
+    /// The body was not read to its end, and only one target takes whatever stands there.
+    BodyCut = "body_cut", Gate;
     /// Only one target takes tools.
     Tools = "tools", Gate;
     /// Only one target answers in the wanted format.
@@ -121,6 +134,20 @@ reasons! {
     NovelPrompt = "novel_prompt", Default;
     /// The classifier gave no score.
     ModelError = "model_error", Default;
+}
+
+impl From<Need> for Reason {
+    fn from(need: Need) -> Self {
+        match need {
+            Need::Images => Reason::Images,
+            Need::Audio => Reason::Audio,
+            Need::Files => Reason::Files,
+            Need::Video => Reason::Video,
+            Need::UnknownInput => Reason::UnknownInput,
+            Need::Tools => Reason::Tools,
+            Need::ResponseFormat => Reason::ResponseFormat,
+        }
+    }
 }
 
 impl From<PromptError> for Reason {

@@ -39,7 +39,14 @@ pub struct Record<'a> {
     /// Why the classifier decided and not the bandit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandit_fallback: Option<&'static str>,
+    /// Bytes of the body that were read.
     pub body_bytes: usize,
+    /// The body has more bytes, which were not read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub body_cut: bool,
+    /// The target's model could not be written into the body.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_rewritten: bool,
     pub prompt_tokens_estimate: usize,
     /// Time from the whole body to the decision, in microseconds.
     pub latency_us: u64,

@@ -1,10 +1,14 @@
 //! What headers and route say of a request before its body is here.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use crate::api::ApiFormat;
 use crate::config::{Config, Mode};
 use crate::header;
 use crate::media_type::MediaType;
 use crate::names::names;
-use crate::prompt::ApiFormat;
 use crate::reason::Reason;
 
 /// Whether a request is to be decided on.
@@ -21,6 +25,9 @@ names! {
     pub enum Pass {
         /// No `POST` to a model's path under one of the prefixes.
         OutOfScope = "out_of_scope",
+        /// It asks of the default target what no other can answer for it: to count tokens. It is
+        /// given the target's model.
+        Beside = "beside",
         /// The configuration or the route says so.
         ModeOff = "mode_off",
         /// The client asked for it, and may.
@@ -53,8 +60,12 @@ impl Scope {
         route: &dyn Fn(&str) -> Option<String>,
         ended: bool,
     ) -> Self {
-        let Some(format) = format(config, header) else {
-            return Scope::Passes(Pass::OutOfScope);
+        let Some(format) = format(config, header, ApiFormat::of_path) else {
+            let mode = || route("mode").as_deref().and_then(Mode::named).unwrap_or(config.mode);
+            let beside = config.rewrite_model
+                && format(config, header, ApiFormat::beside_path).is_some()
+                && mode() == Mode::Route;
+            return Scope::Passes(if beside { Pass::Beside } else { Pass::OutOfScope });
         };
         let asked = route("mode");
         let named = asked.as_deref().map(Mode::named);
@@ -77,24 +88,46 @@ impl Scope {
 }
 
 /// The format of a request that is ours.
-fn format(config: &Config, header: Header) -> Option<ApiFormat> {
+fn format(
+    config: &Config,
+    header: Header,
+    of: fn(&[u8]) -> Option<ApiFormat>,
+) -> Option<ApiFormat> {
     if header(":method")? != b"POST" {
         return None;
     }
     let path = header(":path")?;
-    let format = ApiFormat::of_path(&path)?;
+    let format = of(&path)?;
+    let path = merged(&path);
     let within = |prefix: &String| path.starts_with(prefix.as_bytes());
     config.path_prefixes.iter().any(within).then_some(format)
 }
 
+/// A path in which slashes that follow each other are one.
+fn merged(path: &[u8]) -> Cow<'_, [u8]> {
+    if memmem::find(path, b"//").is_none() {
+        return Cow::Borrowed(path);
+    }
+    let mut merged = path.to_vec();
+    merged.dedup_by(|next, last| *next == b'/' && *last == b'/');
+    Cow::Owned(merged)
+}
+
 /// Why the body cannot be read, as far as headers show.
 pub fn unreadable(header: Header, ended: bool) -> Option<Reason> {
-    let media_type = header("content-type").map(|value| MediaType::parse(&value));
-    if matches!(media_type, Some(MediaType::EventStream | MediaType::Other)) {
+    // A header that is sent twice comes as a list: all of it must say the same.
+    let json = |value: &[u8]| {
+        let mut types = value.split(|byte| *byte == b',').map(MediaType::parse);
+        types.all(|it| matches!(it, MediaType::Json | MediaType::JsonSuffix))
+    };
+    if header("content-type").is_some_and(|value| !json(&value)) {
         return Some(Reason::NotJson);
     }
     let encoding = header("content-encoding");
-    if encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity")) {
+    let plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
+    let all_plain =
+        |value: &[u8]| value.split(|byte| *byte == b',').all(|it| plain(it.trim_ascii()));
+    if encoding.is_some_and(|value| !all_plain(&value)) {
         return Some(Reason::ContentEncoded);
     }
     ended.then_some(Reason::EmptyBody)
@@ -133,13 +166,37 @@ mod tests {
         };
         assert_eq!(passes("", NOTHING, &[]), "");
         assert_eq!(passes(r#", "path_prefixes": ["/v1"]"#, NOTHING, &[]), "out_of_scope");
+        let prefixed = r#", "path_prefixes": ["/v1/"]"#;
+        assert_eq!(passes(prefixed, (":path", "//v1//chat/completions/"), &[]), "");
         assert_eq!(passes("", (":method", "GET"), &[]), "out_of_scope");
         assert_eq!(passes("", (":path", "/v1/embeddings"), &[]), "out_of_scope");
+        let count = (":path", "/v1/messages/count_tokens");
+        assert_eq!(passes("", count, &[]), "out_of_scope", "no model is known to name");
         assert_eq!(passes(r#", "mode": "off""#, NOTHING, &[]), "mode_off");
         assert_eq!(passes("", NOTHING, &[("mode", "off")]), "mode_off");
         let skip = ("x-pointsman-target", "skip");
         assert_eq!(passes(r#", "override": {"skip": true}"#, skip, &[]), "skipped");
         assert_eq!(passes("", skip, &[]), "", "it must be allowed");
+    }
+
+    #[test]
+    fn what_headers_say_of_a_body_is_read_in_every_spelling() {
+        let of = |name: &str, value: &str| {
+            unreadable(&|asked| (asked == name).then(|| value.as_bytes().to_vec()), false)
+        };
+        for (name, value, reason) in [
+            ("content-type", "application/json;charset=UTF-8", None),
+            ("content-type", "APPLICATION/JSON", None),
+            ("content-type", "application/json, application/json", None),
+            ("content-type", "application/json, text/plain", Some(Reason::NotJson)),
+            ("content-type", "text/plain", Some(Reason::NotJson)),
+            ("content-encoding", "", None),
+            ("content-encoding", "Identity, identity", None),
+            ("content-encoding", "identity, gzip", Some(Reason::ContentEncoded)),
+            ("content-encoding", "zstd", Some(Reason::ContentEncoded)),
+        ] {
+            assert_eq!(of(name, value), reason, "{name}: {value}");
+        }
     }
 
     #[test]

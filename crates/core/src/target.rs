@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::ApiFormat;
+
 /// What a request can be routed to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -17,12 +19,12 @@ pub struct Target {
     pub model: Option<String>,
     /// Largest sum of prompt and answer, in tokens.
     pub context_tokens: Option<u64>,
-    /// Whether it takes images, tools, and a `response_format` other than text.
-    pub images: bool,
-    pub tools: bool,
-    pub response_format: bool,
-    /// Changes to the body of requests that go there; none unless bodies are rewritten.
-    pub edits: Vec<Edit>,
+    /// What it cannot do.
+    pub lacks: Needs,
+    /// The APIs that it serves; all when none is named.
+    pub apis: Vec<ApiFormat>,
+    /// Changes to the bodies of requests that go there, by API; none unless bodies are rewritten.
+    pub edits: Edits,
 }
 
 impl Target {
@@ -35,21 +37,124 @@ impl Target {
             price: None,
             model: None,
             context_tokens: None,
-            images: true,
-            tools: true,
-            response_format: true,
-            edits: Vec::new(),
+            lacks: Needs::default(),
+            apis: Vec::new(),
+            edits: Edits::default(),
         }
+    }
+
+    /// Whether it serves requests to an API.
+    pub fn serves(&self, api: ApiFormat) -> bool {
+        self.apis.is_empty() || self.apis.contains(&api)
     }
 }
 
-/// A field and the JSON text of its new value.
+/// Something that a request may need and not every target can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Pictures in what is asked, screenshots that a tool took among them.
+    Images,
+    Audio,
+    /// Documents and other files, by their content or by a name that the provider knows.
+    Files,
+    Video,
+    /// Input of a kind that is not known here.
+    UnknownInput,
+    Tools,
+    /// An answer in another format than text.
+    ResponseFormat,
+}
+
+impl Need {
+    /// All of them, in the order in which gates ask.
+    pub const ALL: [Need; 7] = [
+        Need::Images,
+        Need::Audio,
+        Need::Files,
+        Need::Video,
+        Need::UnknownInput,
+        Need::Tools,
+        Need::ResponseFormat,
+    ];
+    /// Input that is not text.
+    pub const MEDIA: [Need; 5] =
+        [Need::Images, Need::Audio, Need::Files, Need::Video, Need::UnknownInput];
+}
+
+/// A set of needs, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u8);
+
+impl Needs {
+    pub fn contains(self, need: Need) -> bool {
+        self.0 >> need as u8 & 1 == 1
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn insert(&mut self, need: Need) {
+        self.0 |= 1 << need as u8;
+    }
+
+    /// Those of another set, too.
+    pub fn extend(&mut self, other: Needs) {
+        self.0 |= other.0;
+    }
+}
+
+impl FromIterator<Need> for Needs {
+    fn from_iter<I: IntoIterator<Item = Need>>(needs: I) -> Self {
+        let mut set = Needs::default();
+        needs.into_iter().for_each(|need| set.insert(need));
+        set
+    }
+}
+
+/// What becomes of a top-level field of a body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
     pub field: String,
-    pub value: String,
+    /// Other names of the field: where one of them stands, its value is replaced instead.
+    pub aliases: Vec<String>,
+    /// The JSON text of the new value; without one, the field is removed.
+    pub value: Option<String>,
     /// Whether the field is added where it is missing.
     pub add: bool,
+}
+
+impl Edit {
+    /// Gives a field a value, JSON text, whether it was there or not.
+    pub fn set(field: &str, value: impl Into<String>) -> Self {
+        let (field, value) = (field.to_owned(), Some(value.into()));
+        Edit { field, aliases: Vec::new(), value, add: true }
+    }
+
+    /// Takes a field away.
+    pub fn remove(field: &str) -> Self {
+        Edit { field: field.to_owned(), aliases: Vec::new(), value: None, add: false }
+    }
+
+    /// Whether a field of this name is meant.
+    pub fn names(&self, name: &str) -> bool {
+        self.field == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// Edits by the API whose bodies they are for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Edits([Vec<Edit>; ApiFormat::ALL.len()]);
+
+impl Edits {
+    /// What is edited in the bodies of an API.
+    pub fn of(&self, api: ApiFormat) -> &[Edit] {
+        self.0.get(api as usize).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn push(&mut self, api: ApiFormat, edit: Edit) {
+        self.0.get_mut(api as usize).into_iter().for_each(|edits| edits.push(edit.clone()));
+    }
 }
 
 /// A set of targets, one bit each.

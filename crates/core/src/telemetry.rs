@@ -28,6 +28,10 @@ pub enum Sample {
         /// Time from the whole body to the decision, in microseconds.
         latency_us: u64,
     },
+    /// A body was longer than what was read of it.
+    BodyCut,
+    /// A target's model could not be written into a body.
+    NotRewritten,
     /// The classifier decided where the bandit should have.
     BanditFallback(FallbackReason),
     /// A target's answer is over; `usage` when it reported its token counts.
@@ -52,6 +56,10 @@ pub const MISDIRECTED: &str = "pointsman_misdirected";
 pub const DECISION_TIME: &str = "pointsman_decision_us";
 /// Histogram: bytes of body read for a decision.
 pub const BODY_BYTES: &str = "pointsman_body_bytes";
+/// Counter: bodies that were decided on by their beginning.
+pub const BODIES_CUT: &str = "pointsman_bodies_cut";
+/// Counter: bodies into which a target's model could not be written: compressed, or no JSON.
+pub const NOT_REWRITTEN: &str = "pointsman_not_rewritten";
 /// Histogram: the classifier's score, in thousandths, because histograms hold whole numbers.
 pub const SCORE: &str = "pointsman_score_thousandths";
 

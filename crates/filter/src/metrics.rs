@@ -19,6 +19,8 @@ pub(super) struct Metrics {
     misdirected: u32,
     decision_time: u32,
     body_bytes: u32,
+    bodies_cut: u32,
+    not_rewritten: u32,
     score: u32,
     decisions: HashMap<(usize, Reason), u32>,
     /// By target.
@@ -76,6 +78,8 @@ impl Metrics {
             misdirected: counter(telemetry::MISDIRECTED)?,
             decision_time: define_metric(MetricType::Histogram, telemetry::DECISION_TIME)?,
             body_bytes: define_metric(MetricType::Histogram, telemetry::BODY_BYTES)?,
+            bodies_cut: counter(telemetry::BODIES_CUT)?,
+            not_rewritten: counter(telemetry::NOT_REWRITTEN)?,
             score: define_metric(MetricType::Histogram, telemetry::SCORE)?,
             decisions,
             faults: faults.collect::<Result<_, _>>()?,
@@ -99,6 +103,8 @@ impl Metrics {
         match sample {
             Sample::Passed(why) => increment_named(&self.passed, why),
             Sample::Misdirected => increment(self.misdirected, 1),
+            Sample::BodyCut => increment(self.bodies_cut, 1),
+            Sample::NotRewritten => increment(self.not_rewritten, 1),
             Sample::Decided { target, reason, score, body_bytes, latency_us } => {
                 if let Some(&id) = self.decisions.get(&(target, reason)) {
                     increment(id, 1);

@@ -84,7 +84,8 @@ impl Context for Rewrite {}
 
 impl HttpContext for Rewrite {
     fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Action {
-        action(self.passage.on_request_headers(&self.rewriter.proxy, ended))
+        let Rewriter { model, proxy } = &*self.rewriter;
+        action(self.passage.on_request_headers(proxy, model, ended))
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {

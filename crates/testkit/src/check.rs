@@ -2,7 +2,7 @@
 
 use pointsman_core::features::extract;
 use pointsman_core::prompt::{ApiFormat, MAX_TURNS, Prompt, PromptError};
-use pointsman_core::rewrite::splice;
+use pointsman_core::rewrite::{Stream, splice};
 use pointsman_core::target::Edit;
 
 /// Reads `data` in every format, whole and as a beginning, and rewrites it.
@@ -12,8 +12,9 @@ use pointsman_core::target::Edit;
 /// When something does not hold.
 pub fn body(data: &[u8]) {
     let edits = [
-        Edit { field: "model".into(), value: r#""target-model""#.into(), add: true },
-        Edit { field: "max_tokens".into(), value: "7".into(), add: false },
+        Edit::set("model", r#""target-model""#),
+        Edit { add: false, ..Edit::set("max_tokens", "7") },
+        Edit::remove("temperature"),
     ];
     for format in ApiFormat::ALL {
         let mut readable = false;
@@ -28,18 +29,27 @@ pub fn body(data: &[u8]) {
                 Err(_) => {}
             }
         }
-        if readable && let Some(spliced) = splice(data, &edits, true) {
+        if readable && let Ok(Some(spliced)) = splice(data, &edits) {
             says(&spliced, "model", "target-model");
         }
     }
-    for whole in [false, true] {
-        if let Some(spliced) = splice(data, &edits, whole) {
-            // Only the two values and what is added in front may make a difference.
-            let shortest = spliced.len().min(data.len());
-            let same = spliced.iter().zip(data).take_while(|(a, b)| a == b).count();
-            assert!(same > 0 || shortest == 0, "the opening bracket stays");
-        }
+    if let Ok(Some(spliced)) = splice(data, &edits) {
+        // Only values and what is added in front may make a difference.
+        let shortest = spliced.len().min(data.len());
+        let same = spliced.iter().zip(data).take_while(|(a, b)| a == b).count();
+        assert!(same > 0 || shortest == 0, "the opening bracket stays");
     }
+    in_pieces(data, &edits);
+}
+
+/// However a body is cut, as many bytes are sent as were promised with its first piece.
+fn in_pieces(data: &[u8], edits: &[Edit]) {
+    let (head, rest) = data.split_at(data.len() / 2);
+    let Some((sent, mut stream)) = Stream::begin(head, edits) else { return };
+    let promised = sent.len() + stream.held() + rest.len();
+    let pieces = rest.chunks(7).map(|piece| stream.feed(piece, false).len()).sum::<usize>();
+    let total = sent.len() + pieces + stream.feed(b"", true).len();
+    assert_eq!(total, promised, "{}", String::from_utf8_lossy(data));
 }
 
 /// What is kept is not larger than what was read, and features are in range.

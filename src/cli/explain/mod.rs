@@ -201,12 +201,14 @@ fn explain<'a>(
     if flow == Flow::Continue {
         return of_decision(explanation, worker, &exchange);
     }
-    let mut body = host.request_body(config.max_body_bytes);
+    let limit = config.bytes_to_read(size, true);
+    let mut body = host.request_body(limit);
     let origin = Origin::of(config, &host, &body);
-    let Ok(prompt) = router.read(scope.format, &mut body, size > config.max_body_bytes) else {
+    let Ok(mut prompt) = router.read(scope.format, &mut body, size > limit) else {
         exchange.on_request_body(worker, &host, size, true);
         return of_decision(explanation, worker, &exchange);
     };
+    prompt.unread_bytes = size.saturating_sub(limit);
     let mut context = RequestContext {
         header: &header,
         policy: scope.policy,

@@ -4,12 +4,13 @@ use crate::classifier::{NoveltyLimit, Objective};
 use crate::policy::Policy;
 use crate::policy::health::Health;
 use crate::policy::sticky::Sticky;
-use crate::prompt::{Envelopes, MAX_BODY_BYTES};
+use crate::prompt::{Envelopes, MAX_BODY_BYTES, MAX_WHOLE_BODY_BYTES};
 use crate::reason::Reason;
 use crate::target::{Price, Target};
 
 mod control_plane;
 mod node;
+mod parameters;
 mod plugin;
 mod policies;
 mod read;
@@ -33,9 +34,8 @@ pub const BODY_BYTES: std::ops::RangeInclusive<u64> = 1024..=16 * 1024 * 1024;
 /// Most rules of a policy, and most policies in addition to the main one: metrics are defined for each.
 pub const MAX_RULES: usize = 64;
 pub const MAX_POLICIES: usize = 16;
-/// Longest pattern of a rule, in bytes, and the most memory that it may compile to.
+/// Longest pattern of a rule, in bytes.
 pub const REGEX_BYTES: usize = 512;
-pub const REGEX_COMPILED_BYTES: usize = 64 * 1024;
 /// The rule set that `"rules": "default"` names.
 pub const DEFAULT_RULES: &str = include_str!("../../../../rules/default.json");
 
@@ -147,8 +147,10 @@ pub struct Config {
     pub path_prefixes: Vec<String>,
     /// What is left out of the text that is looked at.
     pub envelopes: Envelopes,
-    /// Longest prefix of a body that is read, in bytes.
+    /// Longest beginning of a body that is read, in bytes, when the body is not here as a whole.
     pub max_body_bytes: usize,
+    /// Longest body that is held back until all of it is here, and read as a whole, in bytes.
+    pub hold_bytes: usize,
     /// Whether the target's model and parameters are written into the body.
     pub rewrite_model: bool,
     pub response_headers: ResponseHeaders,
@@ -188,6 +190,13 @@ impl Config {
         self.targets.iter().map(|target| target.price).collect()
     }
 
+    /// How much to read of a body, of which `size` bytes are here, or fewer: all when it has
+    /// `ended`.
+    pub fn bytes_to_read(&self, size: usize, ended: bool) -> usize {
+        let whole = ended && (size <= self.hold_bytes || size == usize::MAX);
+        if whole { self.hold_bytes } else { self.max_body_bytes }
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors
@@ -200,6 +209,8 @@ impl Config {
 
 /// The default of `body.max_bytes`.
 const DEFAULT_MAX_BODY_BYTES: usize = MAX_BODY_BYTES;
+/// The default of `body.hold_bytes`.
+const DEFAULT_HOLD_BYTES: usize = MAX_WHOLE_BODY_BYTES;
 
 #[cfg(test)]
 mod tests;

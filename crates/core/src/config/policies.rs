@@ -1,14 +1,12 @@
 //! Policies: how rules and classifier combine, the rules, the canary.
 
-use regex_lite::RegexBuilder;
 use serde_json::Value;
 
 use super::node::{Errors, Fields, Node};
 use super::read::field_of;
-use super::{
-    Canary, DEFAULT_RULES, MAX_POLICIES, MAX_RULES, REGEX_BYTES, REGEX_COMPILED_BYTES, Target,
-};
+use super::{Canary, DEFAULT_RULES, MAX_POLICIES, MAX_RULES, REGEX_BYTES, Target};
 use crate::features::SCHEMA;
+use crate::pattern::{Pattern, text_folded};
 use crate::policy::rules::{Condition, Matcher, Range, Rule};
 use crate::policy::{Order, Policy, Preset};
 use crate::prompt::Role;
@@ -26,6 +24,7 @@ pub(super) const DEFAULT_BAND: f32 = 0.05;
 pub(super) const CONDITIONS: [&str; 8] =
     ["user", "system", "assistant", "tool", "model", "path", "headers", "prompt_tokens"];
 pub(super) const TOOL_LOOP: &str = "tool_loop";
+pub(super) const HOUSEKEEPING: &str = "housekeeping";
 pub(super) const BOUNDS: [&str; 4] = ["gt", "gte", "lt", "lte"];
 pub(super) const MATCHES: [&str; 4] = ["present", "equals", "contains", "regex"];
 /// Most words of a `contains`, and longest word in bytes.
@@ -202,11 +201,12 @@ fn condition(name: &str, node: Node, errors: &mut Errors) -> Option<Condition> {
         "path" => Condition::Path(matcher(node, errors)?),
         "prompt_tokens" => Condition::PromptTokens(range(&node, errors)?),
         TOOL_LOOP => Condition::ToolLoop(node.boolean(errors)?),
+        HOUSEKEEPING => Condition::Housekeeping(node.boolean(errors)?),
         _ => {
             let Some(slot) = SCHEMA.iter().position(|feature| feature.name == name) else {
                 let others = CONDITIONS.join(", ");
                 let rule = format!(
-                    "unknown condition; known are {others}, {TOOL_LOOP} and the features that \
+                    "unknown condition; known are {others}, {TOOL_LOOP}, {HOUSEKEEPING} and the features that \
                      `pointsman features` prints"
                 );
                 node.refuse(&rule, errors);
@@ -248,8 +248,9 @@ fn matcher(node: Node, errors: &mut Errors) -> Option<Matcher> {
             node.refuse(&format!("must be at most {REGEX_BYTES} bytes"), errors);
             return None;
         }
-        let built = RegexBuilder::new(pattern).size_limit(REGEX_COMPILED_BYTES).build();
-        built.map_err(|error| node.refuse(&format!("invalid pattern: {error}"), errors)).ok()
+        Pattern::new(pattern)
+            .map_err(|error| node.refuse(&format!("invalid pattern: {error}"), errors))
+            .ok()
     });
     Some(Matcher { present, equals, contains, regex })
 }
@@ -260,7 +261,7 @@ fn words(node: Node, errors: &mut Errors) -> Vec<String> {
         let word = node.text(errors)?;
         let valid = (1..=WORD_BYTES).contains(&word.len());
         let rule = format!("must be 1 to {WORD_BYTES} bytes");
-        node.checked(valid.then(|| word.to_ascii_lowercase()), &rule, errors)
+        node.checked(valid.then(|| text_folded(word)), &rule, errors)
     };
     nodes.iter().filter_map(word).collect()
 }

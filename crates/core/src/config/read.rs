@@ -7,8 +7,8 @@ use super::node::{ConfigErrors, Errors, Fields, Node};
 use super::policies::{read_canary, read_policies};
 use super::targets::{read_default, read_targets};
 use super::{
-    BODY_BYTES, Config, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override, ResponseHeaders,
-    Sticky, Target,
+    BODY_BYTES, Config, DEFAULT_HOLD_BYTES, DEFAULT_MAX_BODY_BYTES, Health, Mode, Model, Override,
+    ResponseHeaders, Sticky, Target,
 };
 use crate::canonical;
 use crate::classifier::{NoveltyLimit, Objective};
@@ -55,6 +55,9 @@ pub(super) const FIELDS: [&str; 16] = [
     "$schema",
 ];
 
+/// The fields of `body`.
+const BODY_FIELDS: [&str; 3] = ["max_bytes", "hold_bytes", "rewrite_model"];
+
 pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
     let mut errors = Errors::default();
     let value = match canonical::parse(json) {
@@ -74,12 +77,13 @@ pub(super) fn config(json: &[u8]) -> Result<Config, ConfigErrors> {
 
 fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
     let root = Node { path: String::new(), value }.object(&FIELDS, errors)?;
-    let body =
-        root.field("body").and_then(|node| node.object(&["max_bytes", "rewrite_model"], errors));
-    let max_body_bytes = body
-        .as_ref()
-        .and_then(|body| body.field("max_bytes")?.integer(BODY_BYTES, errors))
-        .unwrap_or(DEFAULT_MAX_BODY_BYTES);
+    let body = root.field("body").and_then(|node| node.object(&BODY_FIELDS, errors));
+    let mut bytes =
+        |name: &str| body.as_ref().and_then(|body| body.field(name)?.integer(BODY_BYTES, errors));
+    let (max_bytes, hold_bytes) = (bytes("max_bytes"), bytes("hold_bytes"));
+    let max_body_bytes = max_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES);
+    // Who says how much to read at most means it.
+    let hold_bytes = hold_bytes.unwrap_or(max_bytes.unwrap_or(DEFAULT_HOLD_BYTES));
     let rewrite_model = body
         .as_ref()
         .and_then(|body| body.field("rewrite_model")?.boolean(errors))
@@ -123,6 +127,7 @@ fn read_config(value: &Value, errors: &mut Errors) -> Option<Config> {
         path_prefixes: path_prefixes.unwrap_or_else(|| vec!["/".to_owned()]),
         envelopes: envelopes.unwrap_or_default(),
         max_body_bytes,
+        hold_bytes: hold_bytes.max(max_body_bytes),
         rewrite_model,
         response_headers: response_headers.unwrap_or_default(),
         mode: mode.unwrap_or_default(),
@@ -244,7 +249,8 @@ fn read_prefixes(node: Node, errors: &mut Errors) -> Vec<String> {
 fn read_envelopes(node: Node, errors: &mut Errors) -> Option<Envelopes> {
     let fields = node.object(&["strip_tags"], errors)?;
     let tags = fields.field("strip_tags")?.list(MAX_NAMES, errors);
-    Some(Envelopes::new(tags.iter().filter_map(|tag| tag.name(errors))))
+    let tags = tags.iter().filter_map(|tag| tag.name(errors));
+    Some(Envelopes::default().with_tags(tags))
 }
 
 fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {

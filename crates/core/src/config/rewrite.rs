@@ -42,7 +42,7 @@ fn read(node: &Node, errors: &mut Errors) -> Option<Rewrite> {
     let fields = root.field("rewrite")?.object(&["model"], errors)?;
     let model = model_name(&fields.required("model", errors)?, errors)?;
     let model = serde_json::Value::from(model).to_string();
-    Some(Rewrite { model: Edit { field: "model".to_owned(), value: model, add: true } })
+    Some(Rewrite { model: Edit::set("model", model) })
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
     fn the_model_is_named() {
         let read = |json: &str| Rewrite::from_json(json.as_bytes());
         let rewrite = read(r#"{"rewrite": {"model": "gpt-4o-mini"}}"#);
-        assert_eq!(rewrite.unwrap().unwrap().model.value, r#""gpt-4o-mini""#);
+        assert_eq!(rewrite.unwrap().unwrap().model, Edit::set("model", r#""gpt-4o-mini""#));
         assert_eq!(read(r#"{"targets": []}"#), None);
         assert_eq!(read("{"), None);
     }

@@ -9,15 +9,18 @@ use super::control_plane::{
     AGAIN_SECONDS, BUFFER_BYTES, COSTLY, INTERVAL_MS, MAX_AGE_S, SIGNS, SLOW_MS,
 };
 use super::node::RULE_NAME;
+use super::parameters::{MAX_PARAMETERS, NOT_PARAMETERS};
 use super::policies::{
-    BOUNDS, CHEAPEST, CONDITIONS, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP, WORD_BYTES,
+    BOUNDS, CHEAPEST, CONDITIONS, HOUSEKEEPING, MATCHES, MAX_WORDS, ORDERS, STRONGEST, TOOL_LOOP,
+    WORD_BYTES,
 };
 use super::read::{
     CONVERSATIONS, EJECTION_SECONDS, FAILURES, MAX_NAMES, MAX_SESSIONS, NOVELTY_LIMIT, OFF,
     SWITCH_COST, TTL_SECONDS,
 };
-use super::targets::{CONTEXT_TOKENS, MAX_PARAMETERS, NOT_PARAMETERS, PRICES};
+use super::targets::{CONTEXT_TOKENS, PRICES};
 use super::{BODY_BYTES, MAX_POLICIES, MAX_RULES, Mode, REGEX_BYTES, TARGETS};
+use crate::api::ApiFormat;
 use crate::classifier::Objective;
 use crate::features::SCHEMA;
 use crate::policy::Preset;
@@ -50,13 +53,16 @@ pub fn json_schema() -> Value {
     let header = json!({"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"});
     let parameters = json!({"type": "object", "maxProperties": MAX_PARAMETERS,
         "propertyNames": {"not": {"enum": NOT_PARAMETERS}}});
+    let apis = json!({"type": "array", "items": one_of(&ApiFormat::NAMES), "minItems": 1,
+                      "maxItems": ApiFormat::NAMES.len()});
     let target = object(
         &["name", "cluster"],
         json!({
             "name": name, "cluster": cluster, "threshold": share, "model": {"type": "string"},
             "price": object(&["input", "output"], Value::Object(PRICES.map(|name| (name.to_owned(), amount.clone())).into_iter().collect())),
             "context_tokens": integer(CONTEXT_TOKENS),
-            "images": flag, "tools": flag, "response_format": flag, "parameters": parameters,
+            "apis": apis, "images": flag, "audio": flag, "files": flag, "video": flag,
+            "tools": flag, "response_format": flag, "parameters": parameters,
         }),
     );
     let rules = json!({"oneOf": [{"const": "default"}, list(rule(&name), MAX_RULES)]});
@@ -121,7 +127,10 @@ pub fn json_schema() -> Value {
             "path_prefixes": {"type": "array", "minItems": 1, "maxItems": MAX_NAMES,
                               "items": {"type": "string", "pattern": "^/", "maxLength": 255}},
             "prompt": object(&[], json!({"strip_tags": list(name.clone(), MAX_NAMES)})),
-            "body": object(&[], json!({"max_bytes": integer(BODY_BYTES), "rewrite_model": flag})),
+            "body": object(&[], json!({
+                "max_bytes": integer(BODY_BYTES), "hold_bytes": integer(BODY_BYTES),
+                "rewrite_model": flag,
+            })),
             "response_headers": object(&[], Value::Object(shown)),
             "mode": one_of(&Mode::NAMES),
             "control": object(&["cluster", "key", "token"], json!({
@@ -181,7 +190,9 @@ fn rule(name: &Value) -> Value {
         };
         when.insert(condition.to_owned(), value);
     }
-    when.insert(TOOL_LOOP.to_owned(), json!({"type": "boolean"}));
+    for flag in [TOOL_LOOP, HOUSEKEEPING] {
+        when.insert(flag.to_owned(), json!({"type": "boolean"}));
+    }
     for feature in SCHEMA {
         // "system" and the like are not features.
         let value = json!({"oneOf": [{"type": "boolean"}, range]});

@@ -1,19 +1,24 @@
 //! Targets: names, clusters, prices, capabilities, changes to the body.
 
 use super::node::{Errors, Fields, Node};
+use super::parameters::read_edits;
 use super::{TARGETS, Target};
-use crate::target::Edit;
-use crate::target::Price;
+use crate::api::ApiFormat;
+use crate::target::{Need, Needs, Price};
 
 /// The fields of a target.
-pub(super) const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 14] = [
     "name",
     "cluster",
     "threshold",
     "price",
     "model",
     "context_tokens",
+    "apis",
     "images",
+    "audio",
+    "files",
+    "video",
     "tools",
     "response_format",
     "parameters",
@@ -22,11 +27,6 @@ pub(super) const FIELDS: [&str; 10] = [
 pub(super) const PRICES: [&str; 4] = ["input", "output", "cached_input", "cache_write"];
 /// Bounds of `context_tokens`.
 pub(super) const CONTEXT_TOKENS: std::ops::RangeInclusive<u64> = 1..=1 << 32;
-/// Most parameters that a target sets.
-pub(super) const MAX_PARAMETERS: usize = 16;
-/// Fields of a body that no parameter may replace: they are what is asked.
-pub(super) const NOT_PARAMETERS: [&str; 6] =
-    ["model", "messages", "prompt", "input", "instructions", "system"];
 
 pub(super) fn read_targets(node: Node, rewrite: bool, errors: &mut Errors) -> Vec<Target> {
     let Some(nodes) = node.array(errors) else {
@@ -73,8 +73,8 @@ fn read_target(fields: &Fields, rewrite: bool, errors: &mut Errors) -> Target {
         errors.add(&fields.path_of("model"), "", rule);
     }
     let edits = read_edits(fields, rewrite, model.as_deref(), errors);
-    let mut able = |name| fields.field(name).and_then(|node| node.boolean(errors)).unwrap_or(true);
-    let (images, tools, response_format) = (able("images"), able("tools"), able("response_format"));
+    let lacks = read_needs(fields, errors);
+    let apis = fields.field("apis").map(|node| read_apis(&node, errors)).unwrap_or_default();
     let window =
         fields.field("context_tokens").and_then(|node| node.integer(CONTEXT_TOKENS, errors));
     Target {
@@ -84,40 +84,39 @@ fn read_target(fields: &Fields, rewrite: bool, errors: &mut Errors) -> Target {
         price: fields.field("price").and_then(|node| read_price(node, errors)),
         model,
         context_tokens: window.map(|window| window as u64),
-        images,
-        tools,
-        response_format,
+        lacks,
+        apis,
         edits,
     }
 }
 
-fn read_edits(
-    fields: &Fields,
-    rewrite: bool,
-    model: Option<&str>,
-    errors: &mut Errors,
-) -> Vec<Edit> {
-    let edit = |field: &str, value: String| Edit { field: field.to_owned(), value, add: true };
-    let mut edits = Vec::new();
-    if rewrite && let Some(model) = model {
-        edits.push(edit("model", serde_json::Value::from(model).to_string()));
+/// What a target cannot do. One that takes no images takes no other media either, unless it says
+/// so; and what nobody knows goes only where everything is taken.
+fn read_needs(fields: &Fields, errors: &mut Errors) -> Needs {
+    let mut able = |name: &str, default: bool| {
+        fields.field(name).and_then(|node| node.boolean(errors)).unwrap_or(default)
+    };
+    let images = able("images", true);
+    let media = [
+        (Need::Images, images),
+        (Need::Audio, able("audio", images)),
+        (Need::Files, able("files", images)),
+        (Need::Video, able("video", images)),
+    ];
+    let others = [
+        (Need::UnknownInput, media.iter().all(|(_, able)| *able)),
+        (Need::Tools, able("tools", true)),
+        (Need::ResponseFormat, able("response_format", true)),
+    ];
+    media.into_iter().chain(others).filter(|(_, able)| !able).map(|(need, _)| need).collect()
+}
+
+fn read_apis(node: &Node, errors: &mut Errors) -> Vec<ApiFormat> {
+    let nodes = node.list(ApiFormat::NAMES.len(), errors);
+    if nodes.is_empty() {
+        node.refuse("must name at least one API", errors);
     }
-    let Some(node) = fields.field("parameters") else { return edits };
-    if !rewrite {
-        node.refuse("needs body.rewrite_model: true", errors);
-    }
-    let Some(parameters) = node.object_value(errors) else { return edits };
-    if parameters.len() > MAX_PARAMETERS {
-        node.refuse(&format!("must have at most {MAX_PARAMETERS} parameters"), errors);
-    }
-    for (name, value) in parameters {
-        if NOT_PARAMETERS.contains(&name.as_str()) {
-            let node = Node { path: format!("{}.{name}", node.path), value };
-            node.refuse("must not be set here: this field holds the question", errors);
-        }
-        edits.push(edit(name, value.to_string()));
-    }
-    edits
+    nodes.iter().filter_map(|node| node.one_of(&ApiFormat::NAMES, errors)).collect()
 }
 
 fn read_price(node: Node, errors: &mut Errors) -> Option<Price> {

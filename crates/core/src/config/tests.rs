@@ -1,5 +1,7 @@
 use super::*;
+use crate::api::ApiFormat;
 use crate::policy::Order;
+use crate::target::{Need, Needs};
 
 const GOOD: &str = r#"{"targets": [{"name": "cheap", "cluster": "cheap-cache", "threshold": 0.62},
     {"name": "strong", "cluster": "strong"}]}"#;
@@ -321,11 +323,33 @@ fn targets_say_what_they_can_do_and_what_changes_in_the_body() {
         {"name": "strong", "cluster": "b", "model": "m2"}], "body": {"rewrite_model": true}}"#;
     let config = Config::from_json(config.as_bytes()).unwrap();
     let cheap = &config.targets[0];
-    assert_eq!((cheap.context_tokens, cheap.images), (Some(8000), false));
-    let edits: Vec<(&str, &str)> =
-        cheap.edits.iter().map(|edit| (edit.field.as_str(), edit.value.as_str())).collect();
-    assert_eq!(edits, [("model", "\"m \\\"1\\\"\""), ("max_tokens", "5"), ("stop", "[\"x\"]")]);
-    assert!(config.targets[1].images && config.targets[1].tools);
+    assert_eq!(cheap.context_tokens, Some(8000));
+    assert_eq!(cheap.lacks, Need::ALL.into_iter().collect());
+    let edits: Vec<(&str, Option<&str>)> = cheap
+        .edits
+        .of(ApiFormat::ChatCompletions)
+        .iter()
+        .map(|edit| (edit.field.as_str(), edit.value.as_deref()))
+        .collect();
+    let model = ("model", Some("\"m \\\"1\\\"\""));
+    assert_eq!(edits, [model, ("max_tokens", Some("5")), ("stop", Some("[\"x\"]"))]);
+    assert!(config.targets[1].lacks.is_empty());
+}
+
+#[test]
+fn a_target_without_images_takes_no_other_media_unless_it_says_so() {
+    let lacks = |fields: &str| {
+        let json = format!(
+            r#"{{"targets": [{{"name": "a", "cluster": "a", {fields}}}, {{"name": "b", "cluster": "b"}}]}}"#
+        );
+        Config::from_json(json.as_bytes()).unwrap().targets[0].lacks
+    };
+    let needs = |needs: &[Need]| needs.iter().copied().collect::<Needs>();
+    assert_eq!(lacks(r#""images": false"#), needs(&Need::MEDIA));
+    assert_eq!(lacks(r#""tools": true"#), needs(&[]));
+    let others = [Need::Images, Need::Video, Need::UnknownInput];
+    assert_eq!(lacks(r#""images": false, "audio": true, "files": true"#), needs(&others));
+    assert_eq!(lacks(r#""video": false"#), needs(&[Need::Video, Need::UnknownInput]));
 }
 
 #[test]
@@ -357,7 +381,7 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
         ),
         (
             rule(r#"{"weather": true}"#),
-            "policy.rules[0].when.weather = true: unknown condition; known are user, system, assistant, tool, model, path, headers, prompt_tokens, tool_loop and the features that `pointsman features` prints",
+            "policy.rules[0].when.weather = true: unknown condition; known are user, system, assistant, tool, model, path, headers, prompt_tokens, tool_loop, housekeeping and the features that `pointsman features` prints",
         ),
         (
             rule(r#"{"words": {}}"#),
@@ -405,6 +429,24 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
     ] {
         assert_eq!(errors(&with(&field)), [expected], "{field}");
     }
+    let with_target = |field: &str| {
+        format!(
+            r#"{{"targets": [{{"name": "a", "cluster": "a", "model": "m", {field}}}, {{"name": "b", "cluster": "b", "model": "m"}}], "body": {{"rewrite_model": true}}}}"#
+        )
+    };
+    for (field, expected) in [
+        (r#""apis": []"#, "targets[0].apis = []: must name at least one API"),
+        (
+            r#""apis": ["chat", "voice"]"#,
+            "targets[0].apis[1] = \"voice\": must be one of chat, completions, responses, messages",
+        ),
+        (
+            r#""parameters": {"max_tokens": 5, "max_output_tokens": 6}"#,
+            "targets[0].parameters.max_tokens: must not be set beside max_output_tokens: both limit the answer",
+        ),
+    ] {
+        assert_eq!(errors(&with_target(field)), [expected]);
+    }
     let huge = rule(r#"{"user": {"regex": "(a{1000}){1000}"}}"#);
     assert!(errors(&with(&huge))[0].contains("invalid pattern"), "size-limited");
     let long = rule(&format!(r#"{{"user": {{"regex": "{}"}}}}"#, "a".repeat(513)));
@@ -445,11 +487,13 @@ fn schema_and_reader_agree() {
         r#""mode": "on""#,
         r#""body": {"max_bytes": 10}"#,
         r#""body": {"max_bytes": 4096, "rewrite_model": false}"#,
+        r#""body": {"hold_bytes": 10}"#,
+        r#""body": {"hold_bytes": 4194304}"#,
         r#""response_headers": {"score": 1}"#,
         r#""policy": {"order": "luck"}"#,
         r#""policy": {"rules": "default", "order": "rules_only"}"#,
         r#""policy": {"rules": "mine"}"#,
-        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"tool_loop": true, "stream": false}}]}"#,
+        r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"tool_loop": true, "housekeeping": false, "stream": false}}]}"#,
         r#""policy": {"rules": [{"name": "a b", "target": "cheap", "when": {}}]}"#,
         r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"weather": true}}]}"#,
         r#""policy": {"rules": [{"name": "a", "target": "cheap", "when": {"words": {}}}]}"#,

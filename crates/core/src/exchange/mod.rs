@@ -18,10 +18,12 @@ use crate::policy::{RequestContext, StateOwner};
 use crate::prompt::{ApiFormat, Prompt};
 use crate::reason::{FallbackReason, Source};
 use crate::record::{self, Record};
+use crate::rewrite::Stream;
 use crate::scope::{InScope, Pass, Scope};
 use crate::telemetry::Sample;
 
 mod answer;
+mod beside;
 mod body;
 mod host;
 pub mod memory;
@@ -31,9 +33,11 @@ mod passage;
 mod response;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod worker;
 
 use answer::Answer;
+use body::{Read, Written};
 pub use host::Host;
 pub use offline::OfflineHost;
 pub use origin::Origin;
@@ -70,21 +74,16 @@ pub struct Decided {
     at: Instant,
 }
 
-/// How much of the body is buffered.
-#[derive(Clone, Copy)]
-struct BodyExtent {
-    /// Nothing follows.
-    ended: bool,
-    /// More than is read.
-    cut: bool,
-}
-
 /// One request with its answer.
 #[derive(Debug)]
 pub struct Exchange {
     stage: Stage,
     /// Who asked, and in which format, when an answer of a model is to come.
     asked: Option<Asked>,
+    /// What the rest of the body passes through.
+    stream: Option<Stream>,
+    /// It passes to the default target, and waits for its body.
+    beside: bool,
     answer: Option<Answer>,
 }
 
@@ -97,7 +96,13 @@ struct Asked {
 
 impl Default for Exchange {
     fn default() -> Self {
-        Exchange { stage: Stage::Passed(None), asked: None, answer: None }
+        Exchange {
+            stage: Stage::Passed(None),
+            asked: None,
+            stream: None,
+            beside: false,
+            answer: None,
+        }
     }
 }
 
@@ -132,21 +137,19 @@ impl Exchange {
                 host.measure(Sample::Passed(why));
                 host.set_record(&record::of_pass(why));
                 self.stage = Stage::Passed(Some(why));
-                return Flow::Continue;
+                let beside = why == Pass::Beside;
+                return if beside {
+                    self.begin_beside(worker, host, ended)
+                } else {
+                    Flow::Continue
+                };
             }
         };
         if scope.misdirected {
             host.measure(Sample::Misdirected);
         }
         if let Some(reason) = scope.unreadable {
-            let started = host.instant();
-            let caller = origin::identity(worker.config(), host).caller;
-            self.asked = Some(Asked { format: scope.format, caller });
-            let decision = worker.router.fall_back(reason);
-            let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
-            let at = host.instant();
-            let decided = Decided { decision, id, mode: scope.mode, bandit, at };
-            self.settle(worker, host, decided, 0, started);
+            self.settle_unread(worker, host, scope, reason);
             return Flow::Continue;
         }
         self.stage = Stage::AwaitingBody(scope);
@@ -163,7 +166,7 @@ impl Exchange {
         let decision = worker.router.follow(StateOwner::Target(owner));
         let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
         let decided = Decided { decision, id, mode, bandit, at: host.instant() };
-        self.settle(worker, host, decided, 0, started);
+        self.settle(worker, host, decided, Read::default(), started);
         true
     }
 
@@ -175,58 +178,75 @@ impl Exchange {
         size: usize,
         ended: bool,
     ) -> Flow {
+        if let Some(stream) = &mut self.stream {
+            body::pass(host, stream, size, ended);
+        }
+        if self.beside {
+            return self.on_body_beside(worker, host, size, ended);
+        }
         let Stage::AwaitingBody(scope) = self.stage else {
             return Flow::Continue;
         };
-        let limit = worker.config().max_body_bytes;
-        if !ended && size < limit {
+        if !ended && body::is_to_wait(host, worker.config(), size) {
             return Flow::Pause;
         }
-        self.decide_on_body(worker, host, scope, BodyExtent { ended, cut: size > limit });
+        self.decide_on_body(worker, host, scope, size, ended);
         Flow::Continue
     }
 
     /// Request trailers are here: with them, no callback for the body sees the end of the stream.
     pub fn on_request_trailers(&mut self, worker: &Worker, host: &impl Host) -> Flow {
+        if self.beside {
+            return self.on_body_beside(worker, host, usize::MAX, true);
+        }
         if let Stage::AwaitingBody(scope) = self.stage {
-            // More than the limit would have been decided on before.
-            self.decide_on_body(worker, host, scope, BodyExtent { ended: true, cut: false });
+            // More than is held back would have been decided on before.
+            self.decide_on_body(worker, host, scope, usize::MAX, true);
         }
         Flow::Continue
     }
 
-    /// Decides on what is buffered of the body.
+    /// Decides on what is buffered of the body: `size` bytes, or fewer; all there is when it has
+    /// `ended`.
     fn decide_on_body(
         &mut self,
         worker: &Worker,
         host: &impl Host,
         scope: InScope,
-        extent: BodyExtent,
+        size: usize,
+        ended: bool,
     ) {
         let started = host.instant();
         let (router, config) = (&worker.router, worker.config());
-        let mut body = host.request_body(config.max_body_bytes);
-        let body_bytes = body.len();
+        let limit = config.bytes_to_read(size, ended);
+        let mut buffer = host.request_body(limit);
+        let bytes = buffer.len();
+        let cut = !ended || (size > limit && size != usize::MAX);
         let id = worker.decision_id(host);
-        let origin = Origin::of(config, host, &body);
+        let origin = Origin::of(config, host, &buffer);
         self.asked = Some(Asked { format: scope.format, caller: origin.identity.caller });
-        let read = router.read(scope.format, &mut body, extent.cut || !extent.ended);
-        let (decision, bandit) = match read {
+        let (decision, bandit) = match router.read(scope.format, &mut buffer, cut) {
             Err(error) => {
-                let unread = || router.fall_back(error.into());
-                let decision = origin.state.map_or_else(unread, |owner| router.follow(owner));
+                let decision = unread::decide(worker, host, scope, origin, error.into());
                 (decision, BanditRecord::default())
             }
-            Ok(prompt) => decide(worker, host, &prompt, origin, scope.policy, &id),
+            Ok(mut prompt) => {
+                if cut {
+                    prompt.unread_bytes = body::length(host).unwrap_or(size).saturating_sub(bytes);
+                }
+                decide(worker, host, &prompt, origin, scope.policy, &id)
+            }
         };
-        if scope.mode == Mode::Route
-            && let Some(target) = router.target(&decision).filter(|it| !it.edits.is_empty())
-        {
-            body::rewrite(host, target, config.max_body_bytes, extent.ended && !extent.cut);
+        let target = router.target(&decision);
+        let written = target.and_then(|target| body::write(host, scope, target, size, ended));
+        let not_rewritten = matches!(written, Some(Written::Not));
+        if let Some(Written::Beginning(stream)) = written {
+            self.stream = Some(stream);
         }
+        let read = Read { bytes, cut, not_rewritten };
         let at = host.instant();
         let decided = Decided { decision, id, mode: scope.mode, bandit, at };
-        self.settle(worker, host, decided, body_bytes, started);
+        self.settle(worker, host, decided, read, started);
     }
 
     /// Puts a decision, which was begun at `started`, into effect: route, record, metrics.
@@ -235,7 +255,7 @@ impl Exchange {
         worker: &Worker,
         host: &impl Host,
         decided: Decided,
-        body_bytes: usize,
+        read: Read,
         started: Instant,
     ) {
         let config = worker.config();
@@ -252,6 +272,9 @@ impl Exchange {
             // What only this gateway's clients know is none of the provider's business.
             if let Some(own) = config.sticky.as_ref().and_then(|sticky| sticky.header.as_deref()) {
                 host.set_request_header(own, None);
+            }
+            if let Some(model) = target.model.as_deref().filter(|_| config.rewrite_model) {
+                body::name_deployment(host, model);
             }
             host.set_request_header(header::CLUSTER, Some(&target.cluster));
             host.reroute();
@@ -275,7 +298,9 @@ impl Exchange {
             context: bandit.context.as_deref(),
             snapshot: bandit.snapshot.as_deref(),
             bandit_fallback: bandit.fallback.map(FallbackReason::name),
-            body_bytes,
+            body_bytes: read.bytes,
+            body_cut: read.cut,
+            not_rewritten: read.not_rewritten,
             prompt_tokens_estimate: decision.prompt_tokens_estimate,
             latency_us,
         };
@@ -290,9 +315,10 @@ impl Exchange {
             target: decision.target,
             reason: decision.reason,
             score: decision.score,
-            body_bytes,
+            body_bytes: read.bytes,
             latency_us,
         });
+        read.samples().for_each(|sample| host.measure(sample));
         self.stage = Stage::Decided(decided);
     }
 }

@@ -1,11 +1,11 @@
 //! The way to a target that takes over from another: the body is given its model's name.
 
-use crate::prompt::ApiFormat;
-use crate::rewrite;
+use crate::api::ApiFormat;
+use crate::rewrite::splice;
 use crate::scope;
 use crate::target::Edit;
 
-use super::{Flow, Host};
+use super::{Flow, Host, body};
 
 /// One request, which the router has let pass before.
 #[derive(Debug, Default)]
@@ -16,7 +16,12 @@ pub struct Passage {
 
 impl Passage {
     /// Request headers are here; `ended` says that no body follows.
-    pub fn on_request_headers(&mut self, host: &impl Host, ended: bool) -> Flow {
+    pub fn on_request_headers(&mut self, host: &impl Host, model: &Edit, ended: bool) -> Flow {
+        let name =
+            model.value.as_deref().and_then(|value| serde_json::from_str::<String>(value).ok());
+        if let Some(name) = name {
+            body::name_deployment(host, &name);
+        }
         let header = |name: &str| host.request_header(name);
         // Requests outside the router's scope name models that it knows nothing of.
         self.reading = header(":path").is_some_and(|path| ApiFormat::of_path(&path).is_some())
@@ -55,7 +60,7 @@ impl Passage {
         self.reading = false;
         let body = host.request_body(size);
         let edits = std::slice::from_ref(model);
-        let Some(rewritten) = rewrite::splice(&body, edits, true) else { return };
+        let Ok(Some(rewritten)) = splice(&body, edits) else { return };
         // With the old length, the upstream would wait for bytes, or take some for a new request.
         host.set_request_header("content-length", Some(&rewritten.len().to_string()));
         host.replace_request_body(body.len(), &rewritten);

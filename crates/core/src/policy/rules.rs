@@ -1,9 +1,9 @@
 //! Hand-tuned rules: ordered, the first that matches wins, and its name is the reason.
 
 use memchr::memmem;
-use regex_lite::Regex;
 
 use super::{Evidence, RequestContext};
+use crate::pattern::{Pattern, text_folded};
 use crate::prompt::{Prompt, Role, Turn};
 
 /// Bytes of a text that patterns are held against: half from its beginning, half from its end.
@@ -29,6 +29,8 @@ pub enum Condition {
     PromptTokens(Range),
     /// The last turn is a tool's result.
     ToolLoop(bool),
+    /// An agent asks for itself.
+    Housekeeping(bool),
     /// The last turn of a role; for `system`, all of them.
     Text(Role, Matcher),
     /// `model`, as the client named it.
@@ -74,9 +76,9 @@ pub struct Matcher {
     pub present: Option<bool>,
     /// The whole text.
     pub equals: Option<String>,
-    /// One of these is in it, without regard to ASCII case; in lower case here.
+    /// One of these is in it, without regard to case; folded here.
     pub contains: Vec<String>,
-    pub regex: Option<Regex>,
+    pub regex: Option<Pattern>,
 }
 
 impl Matcher {
@@ -93,10 +95,9 @@ impl Matcher {
 
     fn is_in(&self, text: &str) -> bool {
         let contained = || {
-            let lower = text.to_ascii_lowercase();
-            self.contains
-                .iter()
-                .any(|word| memmem::find(lower.as_bytes(), word.as_bytes()).is_some())
+            let folded = text_folded(text);
+            let within = |word: &String| memmem::find(folded.as_bytes(), word.as_bytes()).is_some();
+            self.contains.iter().any(within)
         };
         (self.contains.is_empty() || contained())
             && self.regex.as_ref().is_none_or(|regex| regex.is_match(text))
@@ -117,6 +118,21 @@ impl Rule {
     pub fn matches(&self, evidence: &Evidence) -> bool {
         self.when.iter().all(|condition| condition.holds(evidence))
     }
+
+    /// Whether all its conditions hold, as far as can be said without a body: one that looks at it
+    /// does not.
+    pub fn holds_unread(&self, facts: &RequestContext) -> bool {
+        self.when.iter().all(|condition| match condition {
+            Condition::Header(name, matcher) => holds_for_header(facts, name, matcher),
+            Condition::Path(matcher) => holds_for_path(facts, matcher),
+            Condition::Feature(..)
+            | Condition::PromptTokens(_)
+            | Condition::ToolLoop(_)
+            | Condition::Housekeeping(_)
+            | Condition::Text(..)
+            | Condition::Model(_) => false,
+        })
+    }
 }
 
 impl Condition {
@@ -128,16 +144,27 @@ impl Condition {
             }
             Condition::PromptTokens(range) => range.holds(prompt.tokens_estimate() as f32),
             Condition::ToolLoop(wanted) => prompt.in_tool_loop() == *wanted,
+            Condition::Housekeeping(wanted) => prompt.is_housekeeping() == *wanted,
             Condition::Text(role, matcher) => holds_for_role(prompt, *role, matcher),
             Condition::Model(matcher) => matcher.holds(prompt.parameters.model.as_deref()),
             Condition::Header(name, matcher) => holds_for_header(facts, name, matcher),
-            Condition::Path(matcher) => holds_for_header(facts, ":path", matcher),
+            Condition::Path(matcher) => holds_for_path(facts, matcher),
         }
     }
 }
 
 fn holds_for_header(facts: &RequestContext, name: &str, matcher: &Matcher) -> bool {
     let value = (facts.header)(name);
+    let text = value.as_deref().map(String::from_utf8_lossy);
+    // A header that is sent twice comes as a list. Each element counts, or a second value would
+    // hide the first.
+    let mut elements = text.iter().flat_map(|text| text.split(',')).map(str::trim);
+    matcher.holds(text.as_deref())
+        || matcher.equals.is_some() && elements.any(|element| matcher.holds(Some(element)))
+}
+
+fn holds_for_path(facts: &RequestContext, matcher: &Matcher) -> bool {
+    let value = (facts.header)(":path");
     matcher.holds(value.as_deref().map(String::from_utf8_lossy).as_deref())
 }
 
@@ -166,6 +193,8 @@ mod tests {
         assert!(contains("prove").holds(Some("Please PROVE it")));
         assert!(!contains("prove").holds(Some("Please show it")));
         assert!(!contains("prove").holds(None));
+        assert!(contains(&text_folded("Über")).holds(Some("ÜBER alles")));
+        assert!(contains(&text_folded("cafe\u{301}")).holds(Some("ein CAFÉ")));
     }
 
     #[test]

@@ -79,3 +79,25 @@ fn a_rule_whose_target_is_not_eligible_does_not_match() {
     assert_eq!(verdict(Order::RulesOnly, 0.9, SHORT, strong_only), (1, Reason::NoRuleMatched));
     assert_eq!(verdict(Order::RulesOnly, 0.9, LONG, TargetSet(0b01)).0, 0, "never the default");
 }
+
+#[test]
+fn what_an_agent_asks_for_itself_is_told_by_its_instructions() {
+    let rule = Rule { name: 0, target: 0, when: vec![Condition::Housekeeping(true)] };
+    for (system, expected) in [
+        ("You are a title generator. You output ONLY a thread title.", true),
+        ("You help with software. Give every section a title.", false),
+    ] {
+        let mut body = serde_json::json!({"messages": [
+            {"role": "user", "content": "Why is the build slow?"},
+            {"role": "system", "content": system}]})
+        .to_string()
+        .into_bytes();
+        let prompt =
+            Prompt::parse(crate::prompt::ApiFormat::ChatCompletions, &mut body, false).unwrap();
+        let features = extract(&prompt);
+        let facts = RequestContext::default();
+        let evidence = Evidence { prompt: &prompt, features: &features, facts: &facts };
+        assert_eq!(rule.matches(&evidence), expected, "{system}");
+        assert!(!rule.holds_unread(&facts), "nobody knows");
+    }
+}

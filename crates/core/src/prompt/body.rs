@@ -1,5 +1,6 @@
 //! What the bodies of all API formats share: one JSON object with the model's name and parameters.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Scalar;
 use super::{Prompt, ResponseFormat};
+use crate::target::Need;
 
 /// Where an API format keeps its text.
 pub(super) trait Format {
@@ -61,27 +63,91 @@ impl<'de, F: Format> Visitor<'de> for Body<'_, 'de, F> {
                 }
                 "temperature" => parameters.temperature = map.next_value::<Scalar>()?.number(),
                 "stream" => parameters.stream = map.next_value::<Scalar>()?.is_true(),
-                "response_format" => parameters.response_format = map.next_value()?,
+                "response_format" => {
+                    let format = map.next_value::<&'de RawValue>()?.get();
+                    parameters.response_format = ResponseFormat::of(format);
+                    if asks_for_format(format) {
+                        self.prompt.extras.needs.insert(Need::ResponseFormat);
+                    }
+                }
                 "user" => parameters.user = map.next_value::<Scalar>()?.text(),
                 "tools" | "functions" => {
                     let tools: Elements = map.next_value()?;
                     parameters.tools = tools.count;
                     parameters.tools_bytes = tools.bytes;
                 }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
+                "mcp_servers" => {
+                    let servers: Elements = map.next_value()?;
+                    if servers.count > 0 {
+                        self.prompt.extras.needs.insert(Need::Tools);
+                    }
                 }
+                "modalities" => {
+                    if map.next_value::<&'de RawValue>()?.get().contains("\"audio\"") {
+                        self.prompt.extras.needs.insert(Need::Audio);
+                    }
+                }
+                name => match structure_of(name) {
+                    Some(read) => {
+                        if read(map.next_value::<&'de RawValue>()?.get()) {
+                            self.prompt.extras.needs.insert(Need::ResponseFormat);
+                        }
+                    }
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                },
             }
         }
         Ok(())
     }
 }
 
+/// Whether the value of a `response_format`, JSON text, asks for anything but text. What kind it
+/// is does not matter: providers have more than are known here.
+pub(super) fn asks_for_format(value: &str) -> bool {
+    value != "null" && type_of(value).as_deref() != Some("text")
+}
+
+/// How to see in a field's value whether it asks for an answer of some structure; `None` for
+/// fields that never do. `response_format` and `text` are read elsewhere.
+fn structure_of(name: &str) -> Option<fn(&str) -> bool> {
+    match name {
+        // vLLM's, SGLang's and llama.cpp's own.
+        "structured_outputs" | "guided_json" | "guided_regex" | "guided_choice"
+        | "guided_grammar" | "grammar" | "json_schema" | "regex" | "ebnf" => {
+            Some(|value| value != "null")
+        }
+        // Anthropic's, as it was in the beta, and as it is.
+        "output_format" => Some(asks_for_format),
+        "output_config" => Some(|value| {
+            #[derive(Deserialize)]
+            struct Config<'a> {
+                #[serde(borrow)]
+                format: Option<&'a RawValue>,
+            }
+            let config = serde_json::from_str::<Config>(value);
+            config.is_ok_and(|config| config.format.is_some_and(|it| asks_for_format(it.get())))
+        }),
+        _ => None,
+    }
+}
+
+/// The `type` of an object, JSON text.
+fn type_of(object: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow, default)]
+        r#type: Scalar<'a>,
+    }
+    serde_json::from_str::<Typed>(object).ok()?.r#type.text()
+}
+
 /// The elements of an array: how many, and their bytes of JSON. Nothing for any other value.
 #[derive(Default)]
 pub(super) struct Elements {
     pub(super) count: u32,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl<'de> Deserialize<'de> for Elements {
@@ -111,20 +177,13 @@ impl<'de> Deserialize<'de> for Elements {
     }
 }
 
-/// `{"type": "json_object" | "json_schema" | …}`; text for any other value.
-impl<'de> Deserialize<'de> for ResponseFormat {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Format<'a> {
-            #[serde(borrow, default)]
-            r#type: Scalar<'a>,
-        }
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        let format = serde_json::from_str::<Format>(raw.get()).ok();
-        Ok(match format.and_then(|format| format.r#type.text()).as_deref() {
+impl ResponseFormat {
+    /// Of `{"type": "json_object" | "json_schema" | …}`; text for any other value.
+    pub(super) fn of(value: &str) -> Self {
+        match type_of(value).as_deref() {
             Some("json_object") => ResponseFormat::JsonObject,
             Some("json_schema") => ResponseFormat::JsonSchema,
             _ => ResponseFormat::Text,
-        })
+        }
     }
 }

@@ -19,8 +19,10 @@ impl Format for Chat {
         if name != "messages" {
             return Ok(false);
         }
-        map.next_value_seed(Messages(&mut prompt.turns, |turns, message| {
-            push(turns, message.into_turn());
+        map.next_value_seed(Messages(prompt, |prompt, mut message| {
+            prompt.extras.merge(message.take_extras());
+            prompt.extras.bytes += message.others.bytes;
+            push(&mut prompt.turns, message.into_turn());
         }))?;
         Ok(true)
     }

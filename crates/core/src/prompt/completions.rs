@@ -8,8 +8,8 @@
 use serde::de::MapAccess;
 
 use super::body::Format;
-use super::fields::TextParts;
 use super::message::push;
+use super::parts::TextParts;
 use super::{Prompt, Turn};
 
 pub(super) struct Completions;

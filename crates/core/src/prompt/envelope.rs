@@ -1,61 +1,62 @@
 //! Envelopes: what agents wrap around, or slip into, the words of a person.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::{memchr, memmem};
 
-/// Tags whose elements say nothing of what the model is asked: state of an editor, reminders to
-/// the model, output of local commands. Agents send them in user turns, again in every request.
-pub const DEFAULT_TAGS: [&str; 12] = [
-    "system-reminder",
-    "INSTRUCTIONS",
-    "environment_context",
-    "environment_details",
-    "user_info",
-    "user_instructions",
-    "ide_opened_file",
-    "ide_selection",
-    "open_and_recently_viewed_files",
-    "project_layout",
-    "local-command-caveat",
-    "local-command-stdout",
-];
+use super::agents::{AGENTS, Agent};
 
-/// Elements that hold what the person wrote, where an editor puts files and reminders around it:
-/// Cursor's and Copilot's.
-const QUESTION_TAGS: [(&str, &str); 2] =
-    [("<user_query>", "</user_query>"), ("<userRequest>", "</userRequest>")];
-/// What Cline puts around the first thing that a person writes. Only around all of a text: prompts
-/// have elements of this name too.
-const TASK: (&str, &str) = ("<task>", "</task>");
-/// The line by which Codex introduces a repository's instructions, which follow in an element.
-const INSTRUCTIONS_HEADING: &str = "# AGENTS.md instructions for ";
-
-/// The tags of elements that are left out of a user turn's text.
+/// What is left out of a user turn's text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelopes {
-    closing: Vec<String>,
+    /// Names of elements.
+    tags: Vec<String>,
+    /// Beginnings of paragraphs from which on nothing is a person's.
+    markers: Vec<String>,
 }
+
+/// Those of all agents that are known.
+static KNOWN: LazyLock<Envelopes> = LazyLock::new(|| {
+    let of = |part: fn(&Agent) -> &Vec<String>| AGENTS.iter().flat_map(part).cloned().collect();
+    Envelopes { tags: of(|agent| &agent.strip_tags), markers: of(|agent| &agent.strip_from) }
+});
 
 impl Default for Envelopes {
     fn default() -> Self {
-        Envelopes::new(DEFAULT_TAGS)
+        KNOWN.clone()
     }
 }
 
 impl Envelopes {
+    /// Those of all agents that are known.
+    pub fn known() -> &'static Self {
+        &KNOWN
+    }
+
     /// Elements with these names, as in `<name>` or `<name attribute="x">`.
     pub fn new<S: AsRef<str>>(tags: impl IntoIterator<Item = S>) -> Self {
-        Envelopes { closing: tags.into_iter().map(|tag| format!("</{}>", tag.as_ref())).collect() }
+        let tags = tags.into_iter().map(|tag| tag.as_ref().to_owned()).collect();
+        Envelopes { tags, markers: Vec::new() }
+    }
+
+    /// The same with these elements in place of the known ones.
+    pub fn with_tags<S: AsRef<str>>(self, tags: impl IntoIterator<Item = S>) -> Self {
+        Envelopes { markers: self.markers, ..Envelopes::new(tags) }
     }
 
     /// Leaves what the person wrote: of a text with an element for it, what is in its last one;
-    /// else what is in none of the elements to leave out. One that is not closed stays. Linear time
-    /// for a given list of tags.
+    /// else what is in none of the elements to leave out, and in front of what an agent adds. An
+    /// element that is not closed stays. Linear time for a given list of tags.
     pub(super) fn strip(&self, text: &mut Cow<str>) {
         narrow(text, question);
+        let argument = argument(text).map(str::to_owned);
         self.remove_elements(text);
+        narrow(text, |text| self.in_front_of_markers(text));
         narrow(text, framed);
+        if let Some(argument) = argument.filter(|_| text.trim().is_empty()) {
+            *text = Cow::Owned(argument);
+        }
     }
 
     fn remove_elements(&self, text: &mut Cow<str>) {
@@ -64,23 +65,21 @@ impl Envelopes {
         let mut kept_to = 0;
         let mut position = 0;
         // A tag that is not closed further on is not looked for again.
-        let mut open = vec![true; self.closing.len()];
+        let mut open = vec![true; self.tags.len()];
         while let Some(found) = memchr(b'<', bytes.get(position..).unwrap_or_default()) {
             let start = position + found;
             position = start + 1;
             let rest = bytes.get(position..).unwrap_or_default();
-            for (closing, open) in self.closing.iter().zip(&mut open) {
-                if !*open || !opens(rest, closing) {
-                    continue;
-                }
-                if let Some(end) = memmem::find(rest, closing.as_bytes()) {
-                    kept.push_str(text.get(kept_to..start).unwrap_or_default());
-                    position += end + closing.len();
-                    kept_to = position;
-                } else {
-                    *open = false;
-                }
-                break;
+            let Some(name) = name_of(rest) else { continue };
+            let known = self.tags.iter().zip(&mut open).find(|(tag, _)| tag.as_bytes() == name);
+            let Some((tag, open)) = known.filter(|(_, open)| **open) else { continue };
+            let closing = format!("</{tag}>");
+            if let Some(end) = memmem::find(rest, closing.as_bytes()) {
+                kept.push_str(text.get(kept_to..start).unwrap_or_default());
+                position += end + closing.len();
+                kept_to = position;
+            } else {
+                *open = false;
             }
         }
         if kept_to > 0 {
@@ -88,6 +87,26 @@ impl Envelopes {
             *text = Cow::Owned(kept);
         }
     }
+
+    /// What stands in front of the first paragraph that an agent added.
+    fn in_front_of_markers<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let mut end = None;
+        for marker in &self.markers {
+            let mut found = memmem::find_iter(text.as_bytes(), marker.as_bytes());
+            let paragraph = |at: &usize| text.get(..*at).is_some_and(|it| it.ends_with("\n\n"));
+            end = found.find(paragraph).into_iter().chain(end).min();
+        }
+        text.get(..end?)
+    }
+}
+
+/// The name of the element whose tag `rest` is, behind its `<`.
+fn name_of(rest: &[u8]) -> Option<&[u8]> {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let length = rest.iter().position(|byte| !in_name(byte))?;
+    let behind = rest.get(length)?;
+    let ends = *behind == b'>' || behind.is_ascii_whitespace();
+    rest.get(..length).filter(|name| ends && !name.is_empty())
 }
 
 /// Leaves a part of a text.
@@ -106,26 +125,37 @@ fn narrow(text: &mut Cow<str>, part: impl FnOnce(&str) -> Option<&str>) {
 fn question(text: &str) -> Option<&str> {
     // What all closing tags begin with is looked for once: hardly any text has it.
     memmem::find(text.as_bytes(), b"</user")?;
-    QUESTION_TAGS.iter().find_map(|(opening, closing)| {
-        let before = text.get(..text.rfind(closing)?)?;
-        before.get(before.rfind(opening)? + opening.len()..)
-    })
+    AGENTS.iter().flat_map(|agent| &agent.question_tags).find_map(|tag| inside_last(text, tag))
 }
 
-/// What is left of a text that is nothing but a frame: a task's inside, nothing of a heading.
+/// What a person gave a command that stands alone.
+fn argument(text: &str) -> Option<&str> {
+    memmem::find(text.as_bytes(), b"-args>")?;
+    let mut tags = AGENTS.iter().flat_map(|agent| &agent.argument_tags);
+    tags.find_map(|tag| inside_last(text, tag)).filter(|argument| !argument.trim().is_empty())
+}
+
+fn inside_last<'t>(text: &'t str, tag: &str) -> Option<&'t str> {
+    let (opening, closing) = (format!("<{tag}>"), format!("</{tag}>"));
+    let before = text.get(..text.rfind(&closing)?)?;
+    before.get(before.rfind(&opening)? + opening.len()..)
+}
+
+/// What is left of a text that is nothing but a frame: its inside, nothing of a heading. Only of
+/// all of a text: prompts have elements of such names too.
 fn framed(text: &str) -> Option<&str> {
     let text = text.trim();
-    if text.starts_with(INSTRUCTIONS_HEADING) && !text.contains('\n') {
+    if !text.starts_with(['#', '<']) {
+        return None;
+    }
+    let mut headings = AGENTS.iter().flat_map(|agent| &agent.headings);
+    if !text.contains('\n') && headings.any(|heading| text.starts_with(heading)) {
         return Some("");
     }
-    text.strip_prefix(TASK.0)?.strip_suffix(TASK.1)
-}
-
-/// Whether `rest`, which follows a `<`, begins an element that `closing` ends.
-fn opens(rest: &[u8], closing: &str) -> bool {
-    let name = closing.as_bytes().get(2..closing.len().saturating_sub(1)).unwrap_or_default();
-    let behind = rest.strip_prefix(name).and_then(<[u8]>::first);
-    behind.is_some_and(|byte| *byte == b'>' || byte.is_ascii_whitespace())
+    AGENTS
+        .iter()
+        .flat_map(|agent| &agent.frame_tags)
+        .find_map(|tag| text.strip_prefix(&format!("<{tag}>"))?.strip_suffix(&format!("</{tag}>")))
 }
 
 #[cfg(test)]
@@ -173,6 +203,46 @@ mod tests {
             let mut owned = Cow::Owned(text.to_owned());
             Envelopes::new(["a", "note-x"]).strip(&mut owned);
             assert_eq!(owned, expected, "{text}");
+        }
+    }
+
+    fn known(text: &str) -> String {
+        let mut text = Cow::Borrowed(text);
+        Envelopes::known().strip(&mut text);
+        text.into_owned()
+    }
+
+    #[test]
+    fn what_agents_say_of_commands_is_left_out_and_what_a_person_gave_them_stays() {
+        for (text, expected) in [
+            (
+                "<bash-input>ls</bash-input><bash-stdout>a\nb</bash-stdout><bash-stderr></bash-stderr>",
+                "",
+            ),
+            (
+                "<command-message>plan</command-message>\n<command-name>/plan</command-name>\n<command-args>Add a cache.</command-args>",
+                "Add a cache.",
+            ),
+            (
+                "<command-name>/x</command-name><command-args>a.rs</command-args>\nReview the file a.rs.",
+                "\nReview the file a.rs.",
+            ),
+            ("<command-name>/clear</command-name><command-args></command-args>", ""),
+            ("<session>\nold\n</session>", ""),
+        ] {
+            assert_eq!(known(text).trim_end_matches('\n'), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn instructions_that_an_agent_adds_at_the_end_are_left_out() {
+        for agent in AGENTS.iter() {
+            for marker in &agent.strip_from {
+                let text = format!("Why is it slow?\n\n{marker} And so on.\n\nFor pages.");
+                assert_eq!(known(&text), "Why is it slow?\n\n", "{}", agent.name);
+                let quoted = format!("What does \"{marker}\" mean?");
+                assert_eq!(known(&quoted), quoted, "in the middle of a line it is a quote");
+            }
         }
     }
 

@@ -1,20 +1,61 @@
-//! One look at the raw body before it is parsed: cap the depth, close what was cut.
+//! One look at the raw body before it is parsed: cap the depth, close what was cut, mend halves of
+//! characters.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::{MAX_DEPTH, PromptError};
 
 /// Checks that `body` nests no deeper than [`MAX_DEPTH`] and, when it is only the beginning of a
 /// body, completes it to valid JSON that holds everything read so far.
 ///
-/// Nothing else is validated here: the parser does that. Linear time, no allocation but the
-/// closing brackets.
+/// A byte order mark in front goes: many servers skip it. Half a surrogate pair, which is left of
+/// an emoji where text was cut, becomes a replacement character. Nothing else is validated here:
+/// the parser does that. Linear time, no allocation but the closing brackets.
 pub(super) fn prepare(body: &mut Vec<u8>, truncated: bool) -> Result<(), PromptError> {
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
+    }
     let scan = Scan::run(body)?;
+    if scan.surrogates {
+        mend_surrogates(body);
+    }
     if truncated {
         scan.complete(body);
     }
     Ok(())
+}
+
+/// U+FEFF in UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Puts U+FFFD in the place of every escaped surrogate without its other half: as many bytes.
+fn mend_surrogates(body: &mut [u8]) {
+    let mut position = 0;
+    while let Some(found) = memchr(b'\\', body.get(position..).unwrap_or_default()) {
+        let at = position + found;
+        let unit = |at: usize| code_unit(body.get(at..)?);
+        position = at + 2;
+        match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => {
+                position = at + 12;
+            }
+            Some(0xD800..=0xDFFF) => {
+                if let Some(digits) = body.get_mut(at + 2..at + 6) {
+                    digits.copy_from_slice(b"fffd");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The UTF-16 unit of the escape sequence that `text` begins with.
+pub(super) fn code_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit: u16, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(unit << 4 | u16::try_from(digit).ok()?)
+    })
 }
 
 /// Where the last complete value ends, and which containers are open there.
@@ -28,11 +69,19 @@ struct Scan {
     complete_end: usize,
     /// The end of an unfinished string value, before any unfinished escape.
     open_string_end: Option<usize>,
+    /// Some escape is half of a surrogate pair, with or without the other half.
+    surrogates: bool,
 }
 
 impl Scan {
     fn run(body: &[u8]) -> Result<Self, PromptError> {
-        let mut scan = Scan { depth: 0, objects: 0, complete_end: 0, open_string_end: None };
+        let mut scan = Scan {
+            depth: 0,
+            objects: 0,
+            complete_end: 0,
+            open_string_end: None,
+            surrogates: false,
+        };
         let mut after_colon = false;
         let mut position = 0;
         while let Some(&byte) = body.get(position) {
@@ -60,7 +109,7 @@ impl Scan {
                 b':' => after_colon = true,
                 b'"' => {
                     let is_value = after_colon || !scan.in_object();
-                    match string_end(body, position) {
+                    match string_end(body, position, &mut scan.surrogates) {
                         StringEnd::Closed(end) => {
                             position = end;
                             if is_value {
@@ -105,7 +154,7 @@ enum StringEnd {
 }
 
 /// Finds the end of the string whose content starts at `position`.
-fn string_end(body: &[u8], mut position: usize) -> StringEnd {
+fn string_end(body: &[u8], mut position: usize, surrogates: &mut bool) -> StringEnd {
     loop {
         let rest = body.get(position..).unwrap_or_default();
         let Some(found) = memchr2(b'"', b'\\', rest) else {
@@ -117,6 +166,7 @@ fn string_end(body: &[u8], mut position: usize) -> StringEnd {
         }
         let escape = body.get(at..).unwrap_or_default();
         let length = escape_length(escape);
+        *surrogates |= matches!(escape, [_, b'u', b'd' | b'D', ..]);
         if escape.len() < length {
             return StringEnd::Open(at);
         }
@@ -129,7 +179,7 @@ fn string_end(body: &[u8], mut position: usize) -> StringEnd {
 fn escape_length(escape: &[u8]) -> usize {
     match (escape.get(1), escape.get(2), escape.get(3)) {
         (Some(b'u'), Some(b'd' | b'D'), Some(b'8' | b'9' | b'a' | b'b' | b'A' | b'B')) => {
-            // Only a cut pair is completed here; a lone surrogate is for the parser to refuse.
+            // Only a cut pair is completed here; a lone surrogate is mended.
             if escape.len() < 12 && !escape.contains(&b'"') { 12 } else { 6 }
         }
         (Some(b'u'), ..) => 6,
@@ -183,6 +233,22 @@ mod tests {
         assert_eq!(completed(r#"{"a":1,"b":tr"#), r#"{"a":1}"#);
         assert_eq!(completed(r#"{"a":1,"key"#), r#"{"a":1}"#);
         assert_eq!(completed(r#"["x\ud83d\ude"#), r#"["x"]"#);
+    }
+
+    #[test]
+    fn half_a_pair_is_a_replacement_character_and_a_whole_one_stays() {
+        for (text, mended) in [
+            (r#"["\ud83d"]"#, r#"["\ufffd"]"#),
+            (r#"["\uDE00 a \ud83D!"]"#, r#"["\ufffd a \ufffd!"]"#),
+            (r#"["\ud83d\ud83d\ude00"]"#, r#"["\ufffd\ud83d\ude00"]"#),
+            (r#"["\ud83d\u00e9","\ud7ff\ue000"]"#, r#"["\ufffd\u00e9","\ud7ff\ue000"]"#),
+            (r#"["\\ud83d"]"#, r#"["\\ud83d"]"#),
+            ("\u{feff}[1]", "[1]"),
+        ] {
+            let mut body = text.as_bytes().to_vec();
+            prepare(&mut body, false).unwrap();
+            assert_eq!(String::from_utf8(body).unwrap(), mended, "{text}");
+        }
     }
 
     #[test]

@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::body::Elements;
-use super::fields::{Scalar, TextParts};
-use super::{MAX_TURNS, Role, Turn};
+use super::extras::{Extras, Others};
+use super::fields::Scalar;
+use super::parts::TextParts;
+use super::{MAX_TURNS, Prompt, Role, Turn};
+use crate::target::Need;
 
 /// A message before its format says what it means.
 #[derive(Default)]
@@ -19,9 +23,22 @@ pub(super) struct Message<'a> {
     /// `output`, of a tool's result in OpenAI responses.
     pub(super) output: TextParts<'a>,
     pub(super) tool_calls: u32,
+    /// A sound that the model answered with before.
+    audio: bool,
+    pub(super) others: Others<'a>,
 }
 
 impl<'a> Message<'a> {
+    /// What is there besides the texts.
+    pub(super) fn take_extras(&mut self) -> Extras<'a> {
+        let mut extras = std::mem::take(&mut self.content.extras);
+        extras.merge(std::mem::take(&mut self.output.extras));
+        if self.audio {
+            extras.needs.insert(Need::Audio);
+        }
+        extras
+    }
+
     /// The turn that it is in chat completions.
     pub(super) fn into_turn(self) -> Turn<'a> {
         let role = match self.role.as_deref() {
@@ -44,10 +61,19 @@ pub(super) fn push<'a>(turns: &mut Vec<Turn<'a>>, turn: Turn<'a>) {
     turns.push(turn);
 }
 
-/// An array of messages; `add` turns each into turns.
+/// Puts a turn in front of all others. Instructions in a field of their own stand first, wherever
+/// in the body the field does.
+pub(super) fn lead<'a>(turns: &mut Vec<Turn<'a>>, turn: Turn<'a>) {
+    if turns.len() == MAX_TURNS {
+        turns.remove(0);
+    }
+    turns.insert(0, turn);
+}
+
+/// An array of messages; the function turns each into turns.
 pub(super) struct Messages<'p, 'a>(
-    pub(super) &'p mut Vec<Turn<'a>>,
-    pub(super) fn(&mut Vec<Turn<'a>>, Message<'a>),
+    pub(super) &'p mut Prompt<'a>,
+    pub(super) fn(&mut Prompt<'a>, Message<'a>),
 );
 
 impl<'de> DeserializeSeed<'de> for Messages<'_, 'de> {
@@ -92,12 +118,12 @@ impl<'de> Visitor<'de> for TextOrMessages<'_, 'de> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        push(self.0.0, Turn { text: Cow::Borrowed(text), ..Turn::default() });
+        push(&mut self.0.0.turns, Turn { text: Cow::Borrowed(text), ..Turn::default() });
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        push(self.0.0, Turn { text: Cow::Owned(text.to_owned()), ..Turn::default() });
+        push(&mut self.0.0.turns, Turn { text: Cow::Owned(text.to_owned()), ..Turn::default() });
         Ok(())
     }
 
@@ -115,6 +141,7 @@ enum Field {
     Output,
     ToolCalls,
     FunctionCall,
+    Audio,
     #[serde(other)]
     Other,
 }
@@ -139,14 +166,20 @@ impl<'de> Deserialize<'de> for Message<'de> {
                         Field::Content => message.content = map.next_value()?,
                         Field::Output => message.output = map.next_value()?,
                         Field::ToolCalls => {
-                            message.tool_calls = map.next_value::<Elements>()?.count;
+                            let calls: Elements = map.next_value()?;
+                            message.tool_calls = calls.count;
+                            message.others.bytes += calls.bytes;
                         }
                         Field::FunctionCall => {
-                            map.next_value::<IgnoredAny>()?;
+                            let call = map.next_value::<&'de RawValue>()?;
+                            message.others.push(call.get());
                             message.tool_calls = 1;
                         }
+                        Field::Audio => {
+                            message.audio = map.next_value::<&'de RawValue>()?.get() != "null";
+                        }
                         Field::Other => {
-                            map.next_value::<IgnoredAny>()?;
+                            message.others.push(map.next_value::<&'de RawValue>()?.get());
                         }
                     }
                 }

@@ -9,8 +9,9 @@ use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::body::Format;
-use super::fields::{Scalar, TextParts};
-use super::message::{Message, Messages, push};
+use super::fields::Scalar;
+use super::message::{Message, Messages, lead, push};
+use super::parts::TextParts;
 use super::{Prompt, Role, Turn};
 
 pub(super) struct AnthropicMessages;
@@ -22,10 +23,11 @@ impl Format for AnthropicMessages {
         map: &mut A,
     ) -> Result<bool, A::Error> {
         match name {
-            "messages" => map.next_value_seed(Messages(&mut prompt.turns, add))?,
+            "messages" => map.next_value_seed(Messages(prompt, add))?,
             "system" => {
-                let TextParts { text, .. } = map.next_value()?;
-                push(&mut prompt.turns, Turn { role: Role::System, text, ..Turn::default() });
+                let TextParts { text, extras, .. } = map.next_value()?;
+                prompt.extras.merge(extras);
+                lead(&mut prompt.turns, Turn { role: Role::System, text, ..Turn::default() });
             }
             "metadata" => {
                 #[derive(Default, Deserialize)]
@@ -43,8 +45,11 @@ impl Format for AnthropicMessages {
     }
 }
 
-fn add<'a>(turns: &mut Vec<Turn<'a>>, mut message: Message<'a>) {
+fn add<'a>(prompt: &mut Prompt<'a>, mut message: Message<'a>) {
+    prompt.extras.merge(message.take_extras());
+    prompt.extras.bytes += message.others.bytes;
     message.tool_calls = message.content.tool_uses;
+    let turns = &mut prompt.turns;
     let Some(text) = message.content.tool_results.take() else {
         return push(turns, message.into_turn());
     };

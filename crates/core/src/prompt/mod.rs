@@ -8,19 +8,27 @@ use std::borrow::Cow;
 use serde::de::DeserializeSeed;
 use serde_json::error::Category;
 
+mod agents;
 mod body;
 mod chat;
 mod completions;
 mod envelope;
+mod extras;
 mod fields;
-mod json;
+pub(crate) mod json;
 mod message;
 mod messages;
+mod parts;
 mod responses;
 mod shape;
+mod tokens;
 
+pub use crate::api::ApiFormat;
+use crate::target::{Need, Needs};
+pub use agents::{AGENTS, Agent};
 use body::Body;
-pub use envelope::{DEFAULT_TAGS, Envelopes};
+pub use envelope::Envelopes;
+use extras::Extras;
 
 /// The longest prefix of a request body that is read to decide on it, in bytes.
 ///
@@ -28,61 +36,16 @@ pub use envelope::{DEFAULT_TAGS, Envelopes};
 /// sees in training what the filter would not see in traffic.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
 
+/// The longest request body that is read as a whole, in bytes: as much as an Envoy holds back
+/// unless it is told otherwise. The filter's `body.hold_bytes` defaults to it.
+pub const MAX_WHOLE_BODY_BYTES: usize = 1024 * 1024;
+
 /// How deeply a body's arrays and objects may nest.
 pub const MAX_DEPTH: usize = 64;
 
 /// Turns that are kept. A body may hold a hundred thousand empty messages, each of which would
 /// cost twenty times its bytes.
 pub const MAX_TURNS: usize = 4096;
-
-/// The request formats that can be parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiFormat {
-    /// OpenAI `POST /v1/chat/completions`.
-    ChatCompletions,
-    /// OpenAI `POST /v1/completions`.
-    Completions,
-    /// OpenAI `POST /v1/responses`.
-    Responses,
-    /// Anthropic `POST /v1/messages`.
-    Messages,
-}
-
-impl ApiFormat {
-    /// All formats.
-    pub const ALL: [ApiFormat; 4] = [
-        ApiFormat::ChatCompletions,
-        ApiFormat::Completions,
-        ApiFormat::Responses,
-        ApiFormat::Messages,
-    ];
-
-    /// The format of requests to a path; `None` for paths that are not a model's. A query string
-    /// does not count, and whatever stands before the API's own path may be a gateway's.
-    pub fn of_path(path: &[u8]) -> Option<Self> {
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        // Not every `/messages` is Anthropic's: threads of OpenAI assistants have them too.
-        [
-            (&b"/chat/completions"[..], ApiFormat::ChatCompletions),
-            (b"/completions", ApiFormat::Completions),
-            (b"/responses", ApiFormat::Responses),
-            (b"/v1/messages", ApiFormat::Messages),
-        ]
-        .into_iter()
-        .find(|(end, _)| path.ends_with(end))
-        .map(|(_, format)| format)
-    }
-
-    /// The name in `pointsman explain`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ApiFormat::ChatCompletions => "chat-completions",
-            ApiFormat::Completions => "completions",
-            ApiFormat::Responses => "responses",
-            ApiFormat::Messages => "messages",
-        }
-    }
-}
 
 /// Who speaks in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -145,6 +108,13 @@ pub struct Prompt<'a> {
     pub truncated: bool,
     /// Bytes of user turns that were envelopes and are in no turn's text.
     pub envelope_bytes: usize,
+    /// The API it was sent to, where that is known.
+    pub api: Option<ApiFormat>,
+    /// Bytes of the body that were not read, as far as anybody has said.
+    pub unread_bytes: usize,
+    pub(crate) extras: Extras<'a>,
+    /// All of the JSON, or the text, that this was read from.
+    pub(crate) body: &'a [u8],
 }
 
 /// Why a body is not a prompt. Each is a reason of the decision that follows.
@@ -166,32 +136,78 @@ impl<'a> Prompt<'a> {
     /// A prompt of one user turn: what a plain-text dataset row stands for.
     pub fn from_text(text: &'a str) -> Self {
         let turns = vec![Turn { text: Cow::Borrowed(text), ..Turn::default() }];
-        let mut prompt = Prompt { turns, ..Prompt::default() };
-        prompt.unwrap_turns(&Envelopes::default());
+        let mut prompt = Prompt { turns, body: text.as_bytes(), ..Prompt::default() };
+        prompt.unwrap_turns(Envelopes::known());
         prompt
     }
 
-    /// Rough size of the prompt in tokens: four bytes of text or tool description each.
+    /// Rough size of the prompt in tokens: four bytes each of text, of tool descriptions, of what
+    /// tools were called with and gave back, and of what was not read.
     pub fn tokens_estimate(&self) -> usize {
         let text: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
-        (text + self.envelope_bytes + self.parameters.tools_bytes).div_ceil(4)
+        let kept = text + self.envelope_bytes + self.parameters.tools_bytes;
+        (kept + self.extras.bytes).saturating_add(self.unread_bytes).div_ceil(4)
     }
 
-    /// Whether the model is in the middle of a task with tools: the last turn that
-    /// says something is a tool's result.
+    /// More tokens than it has: no token is shorter than a byte. For the price of an addition.
+    pub(crate) fn tokens_below(&self) -> u64 {
+        let read = self.body.len().saturating_add(self.extras.payload_tokens);
+        read.saturating_add(self.unread_bytes) as u64
+    }
+
+    /// As many tokens as it has at most, by the kinds of its characters. What was not read is taken
+    /// to be like what was.
+    pub fn tokens_at_most(&self) -> u64 {
+        let read = tokens::at_most(self.body, &self.extras.payloads);
+        let payload: usize = self.extras.payloads.iter().map(|payload| payload.len()).sum();
+        let bytes = self.body.len().saturating_sub(payload).max(1) as u64;
+        let unread = self.unread_bytes as u64;
+        let unread = unread.saturating_mul(read).div_ceil(bytes).max(unread.div_ceil(4));
+        read.saturating_add(unread).saturating_add(self.extras.payload_tokens as u64)
+    }
+
+    /// What it asks of a target, as far as it was read.
+    pub fn needs(&self) -> Needs {
+        let mut needs = self.extras.needs;
+        if self.turns.iter().any(|turn| turn.images > 0) {
+            needs.insert(Need::Images);
+        }
+        if self.parameters.tools > 0 || self.turns.iter().any(|turn| turn.tool_calls > 0) {
+            needs.insert(Need::Tools);
+        }
+        needs
+    }
+
+    /// Whether the model is in the middle of a task with tools: the last turn that says something
+    /// is a tool's result. Instructions are no turn of anybody, wherever they stand.
     pub fn in_tool_loop(&self) -> bool {
-        let blank = |turn: &&Turn| turn.role != Role::Tool && turn.text.trim_ascii().is_empty();
-        let last = self.turns.iter().rev().find(|turn| !blank(turn) || turn.images > 0);
-        last.is_some_and(|turn| turn.role == Role::Tool)
+        let speaks = |turn: &&Turn| match turn.role {
+            Role::System => false,
+            Role::Tool => true,
+            Role::User | Role::Assistant => turn.images > 0 || !turn.text.trim_ascii().is_empty(),
+        };
+        self.turns.iter().rev().find(speaks).is_some_and(|turn| turn.role == Role::Tool)
     }
 
-    /// Takes the envelopes out of the user turns.
+    /// Whether an agent asks this for itself: a title, a summary of the session.
+    pub fn is_housekeeping(&self) -> bool {
+        let mut system = self.turns.iter().filter(|turn| turn.role == Role::System);
+        system.any(|turn| agents::is_housekeeping(&turn.text))
+    }
+
+    /// Takes the envelopes out of the user turns. A turn that was nothing else is not a person's.
     fn unwrap_turns(&mut self, envelopes: &Envelopes) {
-        for turn in self.turns.iter_mut().filter(|turn| turn.role == Role::User) {
+        let envelope_bytes = &mut self.envelope_bytes;
+        self.turns.retain_mut(|turn| {
+            if turn.role != Role::User {
+                return true;
+            }
             let before = turn.text.len();
             envelopes.strip(&mut turn.text);
-            self.envelope_bytes += before - turn.text.len();
-        }
+            let stripped = before - turn.text.len();
+            *envelope_bytes += stripped;
+            stripped == 0 || turn.images > 0 || !turn.text.trim_ascii().is_empty()
+        });
     }
 
     /// Parses a request body, with the default envelopes left out of the text.
@@ -207,7 +223,7 @@ impl<'a> Prompt<'a> {
         body: &'a mut Vec<u8>,
         truncated: bool,
     ) -> Result<Self, PromptError> {
-        Self::parse_with(format, body, truncated, &Envelopes::default())
+        Self::parse_with(format, body, truncated, Envelopes::known())
     }
 
     /// As [`Prompt::parse`], with envelopes of one's own.
@@ -225,7 +241,8 @@ impl<'a> Prompt<'a> {
             return Err(PromptError::EmptyBody);
         }
         json::prepare(body, truncated)?;
-        let mut prompt = Prompt { truncated, ..Prompt::default() };
+        let body: &'a [u8] = body;
+        let mut prompt = Prompt { truncated, api: Some(format), body, ..Prompt::default() };
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let json = &mut deserializer;
         match format {
@@ -244,7 +261,9 @@ impl<'a> Prompt<'a> {
             Category::Io | Category::Syntax | Category::Eof => PromptError::MalformedJson,
         })?;
         let said_something = |turn: &Turn| turn.images > 0 || !turn.text.trim_ascii().is_empty();
-        if !prompt.turns.iter().any(said_something) {
+        let media = [Need::Images, Need::Audio, Need::Files, Need::Video];
+        let has_media = media.into_iter().any(|need| prompt.extras.needs.contains(need));
+        if !has_media && !prompt.turns.iter().any(said_something) {
             return Err(PromptError::NoPrompt);
         }
         prompt.unwrap_turns(envelopes);

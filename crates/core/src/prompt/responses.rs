@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use super::body::Format;
-use super::fields::TextParts;
-use super::message::{Message, Messages, TextOrMessages, push};
+use super::body::{Format, asks_for_format};
+use super::message::{Message, Messages, TextOrMessages, lead, push};
+use super::parts::TextParts;
 use super::{Prompt, ResponseFormat, Role, Turn};
+use crate::target::Need;
 
 pub(super) struct Responses;
 
@@ -25,21 +26,27 @@ impl Format for Responses {
     ) -> Result<bool, A::Error> {
         match name {
             "input" => {
-                map.next_value_seed(TextOrMessages(Messages(&mut prompt.turns, add)))?;
+                map.next_value_seed(TextOrMessages(Messages(prompt, add)))?;
             }
             "instructions" => {
-                let TextParts { text, .. } = map.next_value()?;
-                push(&mut prompt.turns, Turn { role: Role::System, text, ..Turn::default() });
+                let TextParts { text, extras, .. } = map.next_value()?;
+                prompt.extras.merge(extras);
+                lead(&mut prompt.turns, Turn { role: Role::System, text, ..Turn::default() });
             }
             "text" => {
                 #[derive(Default, Deserialize)]
-                struct Text {
-                    #[serde(default)]
-                    format: ResponseFormat,
+                struct Text<'a> {
+                    #[serde(borrow)]
+                    format: Option<&'a RawValue>,
                 }
                 let raw = map.next_value::<&RawValue>()?;
                 let text = serde_json::from_str::<Text>(raw.get()).unwrap_or_default();
-                prompt.parameters.response_format = text.format;
+                if let Some(format) = text.format {
+                    prompt.parameters.response_format = ResponseFormat::of(format.get());
+                    if asks_for_format(format.get()) {
+                        prompt.extras.needs.insert(Need::ResponseFormat);
+                    }
+                }
             }
             _ => return Ok(false),
         }
@@ -47,18 +54,38 @@ impl Format for Responses {
     }
 }
 
-fn add<'a>(turns: &mut Vec<Turn<'a>>, message: Message<'a>) {
+fn add<'a>(prompt: &mut Prompt<'a>, mut message: Message<'a>) {
+    let mut extras = message.take_extras();
+    let others = std::mem::take(&mut message.others);
     let turn = match message.kind.as_deref() {
+        Some("image_generation_call") => {
+            extras.take_media(Need::Images, others);
+            Turn { role: Role::Assistant, tool_calls: 1, ..Turn::default() }
+        }
+        // The model's own notes.
+        Some("reasoning" | "compaction") => {
+            extras.take_notes(others);
+            Turn { role: Role::Assistant, ..Turn::default() }
+        }
         Some(kind) if kind.ends_with("_call") => {
+            extras.bytes += others.bytes;
             Turn { role: Role::Assistant, tool_calls: 1, ..Turn::default() }
         }
         Some(kind) if kind.ends_with("_call_output") => {
+            extras.bytes += others.bytes;
             let TextParts { text, images, .. } = message.output;
             Turn { role: Role::Tool, text, images, tool_calls: 0 }
         }
-        // The model's own notes.
-        Some("reasoning") => Turn { role: Role::Assistant, ..Turn::default() },
-        _ => message.into_turn(),
+        kind => {
+            extras.bytes += others.bytes;
+            let known = ["message", "item_reference", "mcp_list_tools"];
+            let asks = |kind: &str| kind.starts_with("mcp_approval_");
+            if kind.is_some_and(|kind| !known.contains(&kind) && !asks(kind)) {
+                extras.needs.insert(Need::UnknownInput);
+            }
+            message.into_turn()
+        }
     };
-    push(turns, turn);
+    prompt.extras.merge(extras);
+    push(&mut prompt.turns, turn);
 }

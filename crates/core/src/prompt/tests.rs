@@ -149,6 +149,156 @@ fn envelopes_are_left_out_of_user_turns_and_still_count_as_tokens() {
 }
 
 #[test]
+fn what_a_model_reads_besides_the_turns_counts_as_tokens() {
+    let long = "x = compute(a, b)\\n".repeat(1000);
+    for (format, body) in [
+        (
+            ApiFormat::ChatCompletions,
+            format!(
+                r#"{{"messages":[{{"content":"hi"}},{{"role":"assistant","tool_calls":[{{"function":{{"arguments":"{long}"}}}}]}}]}}"#
+            ),
+        ),
+        (
+            ApiFormat::ChatCompletions,
+            format!(
+                r#"{{"messages":[{{"content":"hi"}},{{"role":"assistant","function_call":{{"arguments":"{long}"}}}}]}}"#
+            ),
+        ),
+        (
+            ApiFormat::Responses,
+            format!(
+                r#"{{"input":[{{"content":"hi"}},{{"type":"function_call","arguments":"{long}"}}]}}"#
+            ),
+        ),
+        (
+            ApiFormat::Messages,
+            format!(
+                r#"{{"messages":[{{"content":[{{"type":"text","text":"hi"}},{{"type":"tool_use","input":{{"a":"{long}"}}}}]}}]}}"#
+            ),
+        ),
+        (
+            ApiFormat::Messages,
+            format!(
+                r#"{{"messages":[{{"content":[{{"type":"text","text":"hi"}},{{"type":"document","source":{{"type":"text","data":"{long}"}}}}]}}]}}"#
+            ),
+        ),
+        (
+            ApiFormat::Messages,
+            format!(
+                r#"{{"messages":[{{"content":[{{"type":"text","text":"hi"}},{{"type":"search_result","content":[{{"type":"text","text":"{long}"}}]}}]}}]}}"#
+            ),
+        ),
+        (
+            ApiFormat::Messages,
+            format!(
+                r#"{{"messages":[{{"content":[{{"type":"text","text":"hi"}},{{"type":"thinking","thinking":"{long}"}}]}}]}}"#
+            ),
+        ),
+    ] {
+        let mut bytes = body.clone().into_bytes();
+        let prompt = Prompt::parse(format, &mut bytes, false).unwrap();
+        let estimate = prompt.tokens_estimate();
+        assert!((4400..5000).contains(&estimate), "{estimate}: {format:?}");
+        assert!(prompt.tokens_at_most() > 5000, "{format:?}");
+    }
+}
+
+#[test]
+fn encodings_of_pictures_and_files_are_no_text() {
+    let data = "QUJD".repeat(100_000);
+    for (format, part, at_most) in [
+        (
+            ApiFormat::ChatCompletions,
+            r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,DATA"}}"#,
+            2_000,
+        ),
+        (
+            ApiFormat::ChatCompletions,
+            r#"{"image_url":{"url":"data:image/png;base64,DATA"}}"#,
+            2_000,
+        ),
+        (
+            ApiFormat::Responses,
+            r#"{"type":"input_image","image_url":"data:image/png;base64,DATA"}"#,
+            2_000,
+        ),
+        (
+            ApiFormat::Messages,
+            r#"{"type":"image","source":{"type":"base64","data":"DATA"}}"#,
+            2_000,
+        ),
+        (
+            ApiFormat::Messages,
+            r#"{"type":"tool_result","content":[{"type":"image","source":{"data":"DATA"}}]}"#,
+            2_000,
+        ),
+        (
+            ApiFormat::Messages,
+            r#"{"type":"document","source":{"type":"base64","data":"DATA"}}"#,
+            30_000,
+        ),
+    ] {
+        let field = if format == ApiFormat::Responses { "input" } else { "messages" };
+        let part = part.replace("DATA", &data);
+        let text = r#"{"type":"text","text":"What is this?"}"#;
+        let body = format!(r#"{{"{field}":[{{"role":"user","content":[{text},{part}]}}]}}"#);
+        let mut bytes = body.into_bytes();
+        let prompt = Prompt::parse(format, &mut bytes, false).unwrap();
+        assert!(prompt.tokens_at_most() < at_most, "{format:?}: {}", prompt.tokens_at_most());
+        assert!(prompt.tokens_estimate() < 100);
+    }
+    let text = format!(r#"{{"messages":[{{"role":"user","content":"{data}"}}]}}"#);
+    let mut bytes = text.into_bytes();
+    let prompt = Prompt::parse(ApiFormat::ChatCompletions, &mut bytes, false).unwrap();
+    assert!(prompt.tokens_at_most() > 150_000, "the same in a text is text");
+}
+
+#[test]
+fn instructions_stand_first_and_are_no_end_of_a_tool_loop() {
+    for (format, body) in [
+        (
+            ApiFormat::Messages,
+            r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"tool_result","content":"4"}]}],"system":"S"}"#,
+        ),
+        (
+            ApiFormat::Responses,
+            r#"{"input":[{"role":"user","content":"a"},{"type":"function_call_output","output":"4"}],"instructions":"S"}"#,
+        ),
+        (
+            ApiFormat::ChatCompletions,
+            r#"{"messages":[{"role":"system","content":"S"},{"role":"user","content":"a"},{"role":"tool","content":"4"},{"role":"developer","content":"Be brief."}]}"#,
+        ),
+    ] {
+        let mut bytes = body.as_bytes().to_vec();
+        let prompt = Prompt::parse(format, &mut bytes, false).unwrap();
+        assert!(prompt.in_tool_loop(), "{body}");
+        assert_eq!((prompt.turns[0].role, &*prompt.turns[0].text), (Role::System, "S"), "{body}");
+    }
+}
+
+#[test]
+fn a_turn_of_nothing_but_envelopes_is_no_turn() {
+    let body = r##"{"input":[{"role":"user","content":"# AGENTS.md instructions for /w\n\n<INSTRUCTIONS>\nTest.\n</INSTRUCTIONS>"},
+        {"role":"user","content":" "},{"role":"user","content":"Why?"}]}"##;
+    let turns = turns_of(ApiFormat::Responses, body).unwrap();
+    let texts: Vec<&str> = turns.iter().map(|turn| turn.1.as_str()).collect();
+    assert_eq!(texts, [" ", "Why?"]);
+}
+
+#[test]
+fn half_a_character_is_read_as_a_replacement() {
+    let body = r#"{"messages":[{"role":"user","content":"a \ud83d..."},{"role":"user","content":"\ud83d\ude00"}]}"#;
+    let texts: Vec<String> = turns_of(ApiFormat::ChatCompletions, body)
+        .unwrap()
+        .into_iter()
+        .map(|turn| turn.1)
+        .collect();
+    assert_eq!(texts, ["a \u{fffd}...", "\u{1f600}"]);
+    let marked = format!("\u{feff}{body}");
+    assert_eq!(turns_of(ApiFormat::ChatCompletions, &marked).unwrap().len(), 2);
+}
+
+#[test]
 fn a_tool_result_at_the_end_is_a_tool_loop() {
     for (role, expected) in [("tool", true), ("user", false)] {
         let mut body = format!(
@@ -227,7 +377,6 @@ fn anthropic_messages_are_read() {
             (Role::User, "Weather?".to_owned(), 0, 0),
             (Role::Assistant, "Let me look.".to_owned(), 0, 1),
             (Role::Tool, "21 C".to_owned(), 0, 0),
-            (Role::User, String::new(), 0, 0),
         ]
     );
     let image = r#"{"messages":[{"role":"user","content":[{"type":"image","source":{}},{"type":"tool_result","content":"r"}]}]}"#;
@@ -235,25 +384,6 @@ fn anthropic_messages_are_read() {
         turns_of(ApiFormat::Messages, image).unwrap(),
         [(Role::Tool, "r".to_owned(), 0, 0), (Role::User, String::new(), 1, 0)]
     );
-}
-
-#[test]
-fn paths_tell_the_format() {
-    for (path, format) in [
-        ("/v1/chat/completions", Some(ApiFormat::ChatCompletions)),
-        ("/openai/deployments/x/chat/completions?api-version=1", Some(ApiFormat::ChatCompletions)),
-        ("/v1/completions", Some(ApiFormat::Completions)),
-        ("/v1/responses", Some(ApiFormat::Responses)),
-        ("/anthropic/v1/messages", Some(ApiFormat::Messages)),
-        ("/v1/embeddings", None),
-        ("/v1/models?next=/v1/messages", None),
-        ("/v1/messages/count_tokens", None),
-        ("/v1/threads/t1/messages", None),
-        ("/v1/responses/r1/cancel", None),
-        ("", None),
-    ] {
-        assert_eq!(ApiFormat::of_path(path.as_bytes()), format, "{path}");
-    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::reason::Reason;
 use crate::target::{Target, TargetSet};
 
 mod thresholds;
+mod unread;
 
 use thresholds::Scoring;
 
@@ -145,9 +146,10 @@ impl Router {
 
     /// Decides on a request body, of which nothing else is known.
     pub fn decide(&self, format: ApiFormat, body: &mut Vec<u8>, truncated: bool) -> Decision {
+        let facts = RequestContext::default();
         match self.read(format, body, truncated) {
-            Ok(prompt) => self.decide_prompt(&prompt, &RequestContext::default()),
-            Err(error) => self.fall_back(error.into()),
+            Ok(prompt) => self.decide_prompt(&prompt, &facts),
+            Err(error) => self.decide_unread(format, error.into(), &facts),
         }
     }
 

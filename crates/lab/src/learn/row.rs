@@ -16,7 +16,7 @@ use super::split::Split;
 use crate::rules::hand_rules;
 use pointsman_core::classifier::Objective;
 use pointsman_core::features::{Features, extract_into, hash64};
-use pointsman_core::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt};
+use pointsman_core::prompt::{ApiFormat, MAX_BODY_BYTES, MAX_WHOLE_BODY_BYTES, Prompt};
 
 /// A labelled prompt, as features.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,8 +147,10 @@ impl RowParser {
             (Some(request), _) => {
                 let format = line.format(request)?;
                 let request = request.get().as_bytes();
-                let truncated = request.len() > MAX_BODY_BYTES;
-                let mut body = request[..request.len().min(MAX_BODY_BYTES)].to_vec();
+                // As the filter reads it: the whole, or of a longer one the beginning.
+                let truncated = request.len() > MAX_WHOLE_BODY_BYTES;
+                let read = if truncated { MAX_BODY_BYTES } else { request.len() };
+                let mut body = request[..read].to_vec();
                 let prompt = Prompt::parse(format, &mut body, truncated)
                     .map_err(|error| Reject::Request { format, error })?;
                 Ok(self.read(&prompt))

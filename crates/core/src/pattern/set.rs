@@ -1,0 +1,60 @@
+//! The characters that may stand in one place of a match.
+
+use super::letters::{folded, in_word};
+
+/// The characters that may stand in a place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Set {
+    pub(super) ranges: Vec<(char, char)>,
+    pub(super) classes: Vec<(Class, bool)>,
+    pub(super) negated: bool,
+    pub(super) ignores_case: bool,
+}
+
+/// Characters that have a name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Class {
+    Digit,
+    Space,
+    Word,
+    /// Of ASCII, as `[[:alpha:]]`.
+    Ascii(fn(&char) -> bool),
+}
+
+impl Set {
+    pub(super) fn contains(&self, letter: char) -> bool {
+        let found = self.holds(letter)
+            || self.ignores_case
+                && (self.holds(folded(letter))
+                    || letter.to_uppercase().any(|upper| self.holds(upper))
+                    || letter.to_lowercase().any(|lower| self.holds(lower)));
+        found != self.negated
+    }
+
+    fn holds(&self, letter: char) -> bool {
+        let in_class = |(class, wanted): &(Class, bool)| {
+            let inside = match class {
+                Class::Digit => letter.is_ascii_digit(),
+                Class::Space => letter.is_whitespace(),
+                Class::Word => in_word(letter),
+                Class::Ascii(is) => is(&letter),
+            };
+            inside == *wanted
+        };
+        self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&letter))
+            || self.classes.iter().any(in_class)
+    }
+}
+
+/// `\d` and the like.
+pub(super) fn class(letter: char) -> Option<(Class, bool)> {
+    Some(match letter {
+        'd' => (Class::Digit, true),
+        'D' => (Class::Digit, false),
+        's' => (Class::Space, true),
+        'S' => (Class::Space, false),
+        'w' => (Class::Word, true),
+        'W' => (Class::Word, false),
+        _ => return None,
+    })
+}

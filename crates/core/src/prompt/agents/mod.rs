@@ -1,0 +1,86 @@
+//! What is known of agents: how they wrap what a person writes, and what they ask for themselves.
+//!
+//! One file an agent, so that a new one, or a new version's habits, is a matter of data.
+
+use std::sync::LazyLock;
+
+use memchr::memmem;
+use serde::Deserialize;
+
+/// How one agent writes its requests.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Agent {
+    pub name: String,
+    /// The version whose requests this was seen in; none where it is from documents alone.
+    pub run: Option<String>,
+    /// Elements of user turns that say nothing of what the model is asked.
+    pub strip_tags: Vec<String>,
+    /// How a paragraph begins from which on a user turn is the agent's.
+    pub strip_from: Vec<String>,
+    /// Elements that hold what the person wrote, where there is one.
+    pub question_tags: Vec<String>,
+    /// Elements to leave out that hold what the person wrote when there is nothing else.
+    pub argument_tags: Vec<String>,
+    /// Elements that are nothing but a frame when they are all of a text.
+    pub frame_tags: Vec<String>,
+    /// Beginnings of lines that announce an element to leave out.
+    pub headings: Vec<String>,
+    /// What the instructions of requests say that serve the agent and not the person: titles,
+    /// summaries.
+    pub housekeeping: Vec<String>,
+}
+
+/// All agents that something is known of.
+pub static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
+    [
+        include_str!("claude-code.json"),
+        include_str!("codex.json"),
+        include_str!("copilot.json"),
+        include_str!("cursor.json"),
+        include_str!("cline.json"),
+        include_str!("aider.json"),
+        include_str!("opencode.json"),
+    ]
+    .into_iter()
+    // They are tested; one that does not read would be missing.
+    .filter_map(|agent| serde_json::from_str(agent).ok())
+    .collect()
+});
+
+/// Whether instructions are those of a request that an agent makes for itself.
+pub(super) fn is_housekeeping(instructions: &str) -> bool {
+    let said = |phrase: &String| memmem::find(instructions.as_bytes(), phrase.as_bytes()).is_some();
+    AGENTS.iter().any(|agent| agent.housekeeping.iter().any(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_agents_file_is_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/prompt/agents");
+        let files = std::fs::read_dir(folder).unwrap();
+        let files = files.filter(|file| {
+            file.as_ref().unwrap().path().extension().is_some_and(|it| it == "json")
+        });
+        assert_eq!(files.count(), AGENTS.len());
+        assert!(AGENTS.iter().all(|agent| !agent.name.is_empty()));
+    }
+
+    /// Whoever reads the documents must know what was tried.
+    #[test]
+    fn the_documents_say_which_agents_were_run() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        let docs = std::fs::read_to_string(docs).unwrap();
+        for agent in AGENTS.iter() {
+            let run = agent.run.as_deref().unwrap_or("unverified");
+            let row = format!("| {} | {run} |", agent.name);
+            assert!(docs.contains(&row), "{row}");
+            for tag in agent.strip_tags.iter().chain(&agent.question_tags) {
+                assert!(docs.contains(&format!("`{tag}`")), "{tag}");
+            }
+        }
+    }
+}
