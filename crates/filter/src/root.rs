@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use pointsman_core::config::{self, Config, plugin_json};
-use pointsman_core::control_plane::{Answered, Client};
+use pointsman_core::control_plane::{Answered, Client, paths};
 use pointsman_core::exchange::{Host, Worker, uniform};
 use pointsman_core::target::Edit;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
