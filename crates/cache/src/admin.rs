@@ -8,14 +8,15 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::cached_target::CachedTarget;
 use super::metrics::render;
+use pointsman_core::control_plane::paths;
 use pointsman_core::media_type::MediaType;
 
 pub(super) type Targets = Arc<Vec<Arc<CachedTarget>>>;
@@ -25,8 +26,11 @@ pub(super) fn router(targets: Targets, loopback: bool) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .route("/v1/purge", post(purge))
-        .route("/v1/feedback", post(feedback))
+        .route(paths::PURGE, post(purge))
+        .route(paths::FEEDBACK, post(feedback))
+        // Of the version before.
+        .route("/v1/purge", any(moved))
+        .route("/v1/feedback", any(moved))
         .with_state(targets)
         .layer(from_fn(move |request: Request, next: Next| async move {
             match refusal(loopback, request.method(), request.headers()) {
@@ -137,6 +141,16 @@ async fn feedback(State(targets): State<Targets>, body: Bytes) -> Response<Body>
     };
     let suspected = targets.iter().filter(|target| target.feedback(id, given.reward)).count() > 0;
     Response::new(Body::from(json!({"suspected_false_hit": suspected}).to_string()))
+}
+
+async fn moved(uri: Uri) -> Response<Body> {
+    let (path, prefix) = (uri.path(), paths::PREFIX);
+    let hint =
+        format!("ask for {prefix}{path}, and replace `pointsman serve` of the version before");
+    let body = json!({"error": format!("{path} has moved to {prefix}{path}"), "hint": hint});
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::GONE;
+    response
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response<Body> {

@@ -61,7 +61,7 @@ struct Serve {
     /// Address to serve the target on
     #[arg(long, required = true, value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
-    /// Address to serve /metrics, /v1/purge and /v1/feedback on; off by default
+    /// Address to serve /metrics, /pointsman/v1/purge and /pointsman/v1/feedback on; off by default
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
     /// Time to live of an answer, in seconds

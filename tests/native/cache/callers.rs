@@ -83,7 +83,7 @@ fn a_page_in_a_browser_cannot_operate_the_cache() -> Result<()> {
     let proxy = Proxy::start(model.address, &[])?;
     proxy.ask(QUESTION)?;
     let send = |headers: &[(&str, &str)]| {
-        let mut request = Request::post("/v1/purge");
+        let mut request = Request::post("/pointsman/v1/purge");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -23,7 +23,7 @@ fn entries_outlive_a_restart_in_both_tiers() -> Result<()> {
     let again = proxy.ask("How do I convert 10 miles to kilometers?")?;
     assert_eq!((outcome(&again), &again.body), ("hit-exact", &first.body));
     assert_eq!(outcome(&proxy.ask("How can I convert 10 miles to kilometers?")?), "hit-semantic");
-    proxy.operate("/v1/purge", &serde_json::json!({}))?;
+    proxy.operate("/pointsman/v1/purge", &serde_json::json!({}))?;
     wait_for_rows(directory.path(), 0)?;
     drop(proxy);
     let proxy = Proxy::start(model.address, &["--store", store])?;

@@ -251,23 +251,31 @@ fn feedback_and_purge_take_entries_out() -> Result<()> {
     proxy.ask("How do I convert 10 miles to kilometers?")?;
     let near = proxy.ask("How can I convert 10 miles to kilometers?")?;
     let id = near.header("x-pointsman-cache-id").unwrap_or_default();
-    let good = proxy.operate("/v1/feedback", &json!({"id": id, "reward": 0.9}))?;
+    let good = proxy.operate("/pointsman/v1/feedback", &json!({"id": id, "reward": 0.9}))?;
     assert_eq!(good["suspected_false_hit"], false);
-    let bad = proxy.operate("/v1/feedback", &json!({"id": id, "reward": 0.1}))?;
+    let bad = proxy.operate("/pointsman/v1/feedback", &json!({"id": id, "reward": 0.1}))?;
     assert_eq!(bad["suspected_false_hit"], true);
     assert_eq!(proxy.metric("pointsman_cache_suspected_false_hits_total{target=\"cheap\"}")?, 1);
     assert_eq!(outcome(&proxy.ask("How can I convert 10 miles to kilometers?")?), "miss");
     proxy.ask(QUESTION)?;
-    let purged = proxy.operate("/v1/purge", &json!({"target": "cheap"}))?;
+    let purged = proxy.operate("/pointsman/v1/purge", &json!({"target": "cheap"}))?;
     assert_eq!(purged["purged"], 2);
     assert_eq!(outcome(&proxy.ask(QUESTION)?), "miss");
     for (path, body) in [
-        ("/v1/purge", json!({"target": "other"})),
-        ("/v1/purge", json!({"id": "xyz"})),
-        ("/v1/purge", json!({"all": true})),
-        ("/v1/feedback", json!({"id": id, "reward": 2})),
+        ("/pointsman/v1/purge", json!({"target": "other"})),
+        ("/pointsman/v1/purge", json!({"id": "xyz"})),
+        ("/pointsman/v1/purge", json!({"all": true})),
+        ("/pointsman/v1/feedback", json!({"id": id, "reward": 2})),
     ] {
         assert!(proxy.operate(path, &body)?["error"].is_string(), "{path} {body}");
     }
+    // The paths of the version before say where they went, and do nothing.
+    proxy.ask(QUESTION)?;
+    for path in ["/v1/purge", "/v1/feedback"] {
+        let moved = proxy.operate(path, &json!({}))?;
+        let hint = moved["hint"].as_str().unwrap_or_default();
+        assert!(hint.contains(&format!("ask for /pointsman{path}")), "{moved}");
+    }
+    assert_eq!(outcome(&proxy.ask(QUESTION)?), "hit-exact");
     Ok(())
 }

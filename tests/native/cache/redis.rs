@@ -87,10 +87,10 @@ fn what_is_taken_out_at_one_replica_serves_nowhere() -> Result<()> {
     wait_for_entries(&other, 3)?;
     let bad = other.ask(NEAR)?;
     let id = bad.header("x-pointsman-cache-id").unwrap_or_default();
-    other.operate("/v1/feedback", &json!({"id": id, "reward": 0.0}))?;
+    other.operate("/pointsman/v1/feedback", &json!({"id": id, "reward": 0.0}))?;
     wait_for_entries(&one, 2)?;
     assert_eq!(outcome(&one.ask("Who wrote Faust?")?), "hit-exact");
-    one.operate("/v1/purge", &json!({}))?;
+    one.operate("/pointsman/v1/purge", &json!({}))?;
     wait_for_entries(&other, 0)?;
     let late = replica(&model, &redis)?;
     assert_eq!(late.metric(ENTRIES)?, 0);
@@ -110,7 +110,7 @@ fn a_lost_server_costs_sharing_and_no_request_and_what_was_taken_out_meanwhile_s
     assert_eq!(outcome(&one.ask(QUESTION)?), "hit-exact");
     assert_eq!(outcome(&one.ask("Who wrote Faust?")?), "miss");
     assert_eq!(outcome(&one.ask("Who wrote Faust?")?), "hit-exact");
-    one.operate("/v1/purge", &json!({}))?;
+    one.operate("/pointsman/v1/purge", &json!({}))?;
     redis.restart();
     redis.connect();
     // It is owed, and written with the next change.
@@ -187,7 +187,7 @@ fn what_cannot_be_read_is_skipped_and_what_follows_is_heard() -> Result<()> {
     announce(&mut connection, &[("what", b"is this")])?;
     // Two entries and three changes cannot be read.
     wait_for("all of it is counted", || Ok(other.metric(ERRORS)? == 5))?;
-    one.operate("/v1/purge", &json!({}))?;
+    one.operate("/pointsman/v1/purge", &json!({}))?;
     wait_for_entries(&other, 0)?;
     assert_eq!(other.metric(ERRORS)?, 5, "nothing is read twice");
     cmd("SET").arg(entry("0")).arg("junk").exec(&mut connection)?;

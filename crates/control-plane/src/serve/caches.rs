@@ -12,6 +12,7 @@ use ureq::Agent;
 
 use super::line::Stored;
 use super::status::Shared;
+use pointsman_core::control_plane::paths;
 
 /// Rewards that wait for one cache; beyond that, they are dropped.
 const QUEUE: usize = 1024;
@@ -45,7 +46,7 @@ impl Caches {
         let start = |address: &Uri| {
             let (queue, rewards) = sync_channel(QUEUE);
             let authority = address.authority().map_or("", Authority::as_str);
-            let url = format!("http://{authority}/v1/feedback");
+            let url = format!("http://{authority}{}", paths::FEEDBACK);
             let shared = Arc::clone(shared);
             std::thread::spawn(move || send_all(&url, &rewards, &shared.forwarded));
             queue

@@ -8,7 +8,10 @@ pub const STATUS: &str = "/pointsman/v1/status";
 pub const PROMOTE: &str = "/pointsman/v1/promote";
 pub const ROLLBACK: &str = "/pointsman/v1/rollback";
 
-/// All of them. The version before had each without the first segment.
+/// A cache has feedback under the same path, and this.
+pub const PURGE: &str = "/pointsman/v1/purge";
+
+/// All of the control plane's. The version before had each without the first segment.
 pub const ALL: [&str; 6] = [DECISIONS, FEEDBACK, POLICY, STATUS, PROMOTE, ROLLBACK];
 /// The segment that they begin with.
 pub const PREFIX: &str = "/pointsman";
@@ -22,7 +25,7 @@ mod tests {
 
     #[test]
     fn no_path_is_one_of_a_provider() {
-        for path in ALL {
+        for path in ALL.into_iter().chain([PURGE]) {
             let rest = path.strip_prefix(PREFIX).unwrap();
             assert!(rest.starts_with("/v1/") && rest.matches('/').count() == 2, "{path}");
         }
