@@ -109,6 +109,8 @@ fn read(digits: &str, convention: Convention) -> Option<(f64, u32, Option<Readin
 }
 
 fn number(text: &str, found: &Captures, convention: Convention) -> Option<Found> {
+    // 10^3
+    static POWER: LazyLock<Regex> = LazyLock::new(|| regex(r"^\^\{?(\d{1,3})\}?"));
     let part = |name| found.name(name).map(|part| part.as_str());
     let float = |name| part(name).and_then(|text| text.parse::<f64>().ok());
     let whole = found.get(0)?;
@@ -130,8 +132,6 @@ fn number(text: &str, found: &Captures, convention: Convention) -> Option<Found>
             power.rsplit(['^', 'e', 'E']).next()?.chars().filter(|c| !"{}+".contains(*c)).collect();
         number = scaled(number, 10f64.powi(exponent.parse().ok()?));
     }
-    // 10^3
-    static POWER: LazyLock<Regex> = LazyLock::new(|| regex(r"^\^\{?(\d{1,3})\}?"));
     let mut powered = None;
     if part("power").is_none()
         && let Some(found) = POWER.captures(&text[first.end()..])

@@ -120,7 +120,7 @@ impl Statement {
         let has = |word: &Word| {
             self.words.iter().any(|it| it.word.is_same(word) || related(&it.word, word))
         };
-        words.iter().all(|word| has(word))
+        words.iter().all(|&word| has(word))
     }
 
     fn same_order(&self, other: &Statement) -> bool {

@@ -44,7 +44,9 @@ pub(super) fn read(text: &str, question: &str) -> Statement {
     for (start, end, quantity) in quantities {
         if start >= place {
             reader.read(&text[place..start]);
-            reader.add(Word::Quantity(quantity));
+            if !reader.excluded {
+                reader.add(Word::Quantity(quantity));
+            }
             place = end;
         }
     }
