@@ -4,8 +4,9 @@ use tract_core::prelude::{Tensor, f16};
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
-/// Reads a tensor of `f32` or `i64`, the two types a router model needs, or of half floats, which
-/// become `f32`: they halve a file, and a graph casts them before it uses them.
+/// Reads a tensor of `f32` or `i64`, the two types a router model needs, or of half their size, which
+/// becomes one of them: a graph casts half floats before it uses them, and either integer is an
+/// index.
 pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
     let shape = proto
         .dims
@@ -33,9 +34,14 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
             words(&proto.raw_data, i64::from_le_bytes)
         };
         build(&shape, elements, &values)
+    } else if proto.data_type == DataType::Int32 as i32 {
+        let wide = |bytes| i64::from(i32::from_le_bytes(bytes));
+        build(&shape, elements, &words(&proto.raw_data, wide))
     } else {
         let found = proto.data_type;
-        Err(format!("tensor type {found} is not supported, only float, float16 and int64 are"))
+        Err(format!(
+            "tensor type {found} is not supported, only float, float16, int64 and int32 are"
+        ))
     }
 }
 

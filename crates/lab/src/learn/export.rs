@@ -155,6 +155,9 @@ fn side_by_side<'m>(matrices: impl Iterator<Item = &'m Matrix> + Clone) -> Matri
     Matrix { rows, columns, values: (0..rows).flat_map(row).copied().collect() }
 }
 
+/// A threshold that no feature reaches: the largest half float.
+const NEVER: f32 = 65504.0;
+
 /// The sum so far plus all trees at once, without their bias. Every depth of every tree is one
 /// column of comparisons, first the first split of all trees; per tree, the bits make a number, and
 /// the number finds the leaf.
@@ -163,7 +166,7 @@ fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32, logit: &str)
     let (count, leaves) = (trees.trees.len(), 1_usize << depth);
     // A tree that ended early gets splits whose bit is never set.
     let split = |depth: usize| {
-        trees.trees.iter().map(move |tree| *tree.splits.get(depth).unwrap_or(&(0, f32::MAX)))
+        trees.trees.iter().map(move |tree| *tree.splits.get(depth).unwrap_or(&(0, NEVER)))
     };
     let splits: Vec<(usize, f32)> = (0..depth).flat_map(split).collect();
     let table = |tree: &Tree| -> Vec<f32> {
@@ -171,13 +174,13 @@ fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32, logit: &str)
         weighted.chain(std::iter::repeat(0.0)).take(leaves).collect()
     };
     let table: Vec<f32> = trees.trees.iter().flat_map(table).collect();
-    let columns: Vec<i64> = splits.iter().map(|split| split.0 as i64).collect();
+    let columns: Vec<usize> = splits.iter().map(|split| split.0).collect();
     let thresholds: Vec<f32> = splits.iter().map(|split| split.1).collect();
     let powers: Vec<f32> = (0..depth).map(|k| (1_usize << k) as f32).collect();
     let starts: Vec<f32> = (0..count).map(|tree| (tree * leaves) as f32).collect();
 
-    let columns = graph.integers(&format!("{name}_columns"), &columns);
-    let thresholds = graph.floats(&format!("{name}_cuts"), &[1, splits.len()], &thresholds);
+    let columns = graph.positions(&format!("{name}_columns"), &columns);
+    let thresholds = graph.halves(&format!("{name}_cuts"), &[1, splits.len()], &thresholds);
     let powers = graph.floats(&format!("{name}_powers"), &[1, depth], &powers);
     let starts = graph.floats(&format!("{name}_starts"), &[1, count], &starts);
     let table = graph.halves(&format!("{name}_leaves"), &[1, table.len()], &table);

@@ -3,7 +3,7 @@
 use half::f16;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType::{
-    self, Float as FLOAT, Float16 as FLOAT16, Int64 as INT64,
+    self, Float as FLOAT, Float16 as FLOAT16, Int32 as INT32, Int64 as INT64,
 };
 
 /// Opset and IR version of the files that are written.
@@ -67,6 +67,12 @@ impl Graph {
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.initializer(name, &[values.len()], INT64, raw)
+    }
+
+    /// A constant `i32` tensor of rank 1, for what indexes.
+    pub fn positions(&mut self, name: &str, values: &[usize]) -> String {
+        let raw = values.iter().flat_map(|v| (*v as i32).to_le_bytes()).collect();
+        self.initializer(name, &[values.len()], INT32, raw)
     }
 
     fn initializer(
