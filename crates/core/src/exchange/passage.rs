@@ -17,8 +17,10 @@ pub struct Passage {
 impl Passage {
     /// Request headers are here; `ended` says that no body follows.
     pub fn on_request_headers(&mut self, host: &impl Host, model: &Edit, ended: bool) -> Flow {
-        let name =
-            model.value.as_deref().and_then(|value| serde_json::from_str::<String>(value).ok());
+        let name = model
+            .value
+            .as_deref()
+            .and_then(|value| serde_json::from_slice::<String>(value.as_bytes()).ok());
         if let Some(name) = name {
             body::name_deployment(host, &name);
         }

@@ -126,7 +126,7 @@ fn structure_of(name: &str) -> Option<fn(&str) -> bool> {
                 #[serde(borrow)]
                 format: Option<&'a RawValue>,
             }
-            let config = serde_json::from_str::<Config>(value);
+            let config = serde_json::from_slice::<Config>(value.as_bytes());
             config.is_ok_and(|config| config.format.is_some_and(|it| asks_for_format(it.get())))
         }),
         _ => None,
@@ -140,7 +140,7 @@ fn type_of(object: &str) -> Option<Cow<'_, str>> {
         #[serde(borrow, default)]
         r#type: Scalar<'a>,
     }
-    serde_json::from_str::<Typed>(object).ok()?.r#type.text()
+    serde_json::from_slice::<Typed>(object.as_bytes()).ok()?.r#type.text()
 }
 
 /// The elements of an array: how many, and their bytes of JSON. Nothing for any other value.
@@ -172,7 +172,7 @@ impl<'de> Deserialize<'de> for Elements {
         }
 
         let raw = <&'de RawValue>::deserialize(deserializer)?;
-        let mut array = serde_json::Deserializer::from_str(raw.get());
+        let mut array = serde_json::Deserializer::from_slice(raw.get().as_bytes());
         Ok(array.deserialize_seq(Count).unwrap_or_default())
     }
 }

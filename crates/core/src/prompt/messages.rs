@@ -36,7 +36,8 @@ impl Format for AnthropicMessages {
                     user_id: Scalar<'a>,
                 }
                 let raw = map.next_value::<&'de RawValue>()?;
-                let metadata = serde_json::from_str::<Metadata>(raw.get()).unwrap_or_default();
+                let metadata =
+                    serde_json::from_slice::<Metadata>(raw.get().as_bytes()).unwrap_or_default();
                 prompt.parameters.user = metadata.user_id.text();
             }
             _ => return Ok(false),

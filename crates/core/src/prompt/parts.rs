@@ -210,7 +210,8 @@ fn document_text(source: &str) -> Option<TextParts<'_>> {
         #[serde(borrow, default)]
         content: TextParts<'a>,
     }
-    let source: Source = serde_json::from_str(source).ok()?;
+    // As bytes, like the body: the parser is in the module once for each kind of input.
+    let source: Source = serde_json::from_slice(source.as_bytes()).ok()?;
     matches!(source.r#type.text()?.as_ref(), "text" | "content").then_some(source.content)
 }
 

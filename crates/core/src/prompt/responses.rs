@@ -40,7 +40,7 @@ impl Format for Responses {
                     format: Option<&'a RawValue>,
                 }
                 let raw = map.next_value::<&RawValue>()?;
-                let text = serde_json::from_str::<Text>(raw.get()).unwrap_or_default();
+                let text = serde_json::from_slice::<Text>(raw.get().as_bytes()).unwrap_or_default();
                 if let Some(format) = text.format {
                     prompt.parameters.response_format = ResponseFormat::of(format.get());
                     if asks_for_format(format.get()) {

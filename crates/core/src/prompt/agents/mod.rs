@@ -44,7 +44,7 @@ pub static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
     ]
     .into_iter()
     // They are tested; one that does not read would be missing.
-    .filter_map(|agent| serde_json::from_str(agent).ok())
+    .filter_map(|agent| serde_json::from_slice(agent.as_bytes()).ok())
     .collect()
 });
 
