@@ -34,13 +34,20 @@ pub fn folded(letter: char) -> char {
     if letter.is_ascii() {
         return letter.to_ascii_lowercase();
     }
-    // The dotless i has a capital that is another letter's.
-    if letter == 'ı' {
-        return letter;
+    match letter {
+        // Letters with two small forms.
+        'ς' => 'σ',
+        'ſ' => 's',
+        '\u{B5}' => 'μ',
+        'ϐ' => 'β',
+        'ϑ' => 'θ',
+        'ϕ' => 'φ',
+        'ϖ' => 'π',
+        'ϰ' => 'κ',
+        'ϱ' => 'ρ',
+        'ϵ' => 'ε',
+        _ => single(letter.to_lowercase()).unwrap_or(letter),
     }
-    // By way of the capital, because of letters with two small forms.
-    let upper = single(letter.to_uppercase()).unwrap_or(letter);
-    single(upper.to_lowercase()).unwrap_or(letter)
 }
 
 fn single(mut letters: impl Iterator<Item = char>) -> Option<char> {

@@ -115,7 +115,9 @@ impl Parser<'_> {
     }
 
     fn literal(&self, letter: char) -> Tree {
-        Tree::One(self.own(Set { ranges: vec![(letter, letter)], ..Set::default() }))
+        let mut set = self.own(Set::default());
+        set.add(letter, letter);
+        Tree::One(set)
     }
 
     fn own(&self, set: Set) -> Set {
@@ -310,13 +312,13 @@ impl Parser<'_> {
         let mut ahead = self.rest.clone();
         let dashed = ahead.next() == Some('-') && ahead.peek().is_some_and(|it| *it != ']');
         if !dashed {
-            set.ranges.push((low, low));
+            set.add(low, low);
             return Ok(());
         }
         self.rest.next();
         let letter = self.rest.next().ok_or(PatternError::Unclosed("a set"))?;
         match self.member(letter)? {
-            Ok(high) if low <= high => set.ranges.push((low, high)),
+            Ok(high) if low <= high => set.add(low, high),
             _ => return Err(PatternError::Reversed),
         }
         Ok(())

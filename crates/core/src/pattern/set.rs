@@ -2,6 +2,9 @@
 
 use super::letters::{folded, in_word};
 
+/// Most letters of a range whose other case is looked up: more than an alphabet has.
+const MAX_FOLDED: usize = 1024;
+
 /// The characters that may stand in a place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Set {
@@ -23,12 +26,17 @@ pub(super) enum Class {
 
 impl Set {
     pub(super) fn contains(&self, letter: char) -> bool {
-        let found = self.holds(letter)
-            || self.ignores_case
-                && (self.holds(folded(letter))
-                    || letter.to_uppercase().any(|upper| self.holds(upper))
-                    || letter.to_lowercase().any(|lower| self.holds(lower)));
+        let found = self.holds(letter) || self.ignores_case && self.holds(folded(letter));
         found != self.negated
+    }
+
+    /// Adds the letters from one to another; without regard to case, if that is so here.
+    pub(super) fn add(&mut self, low: char, high: char) {
+        self.ranges.push((low, high));
+        if self.ignores_case {
+            let letters = (low..=high).take(MAX_FOLDED).filter(|letter| folded(*letter) != *letter);
+            self.ranges.extend(letters.map(folded).map(|letter| (letter, letter)));
+        }
     }
 
     fn holds(&self, letter: char) -> bool {

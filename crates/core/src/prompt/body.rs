@@ -54,53 +54,65 @@ impl<'de, F: Format> Visitor<'de> for Body<'_, 'de, F> {
             if F::read(&name, self.prompt, &mut map)? {
                 continue;
             }
-            let parameters = &mut self.prompt.parameters;
-            match &*name {
-                "model" => parameters.model = map.next_value::<Scalar>()?.text(),
-                "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
-                    parameters.max_tokens =
-                        map.next_value::<Scalar>()?.unsigned().or(parameters.max_tokens);
-                }
-                "temperature" => parameters.temperature = map.next_value::<Scalar>()?.number(),
-                "stream" => parameters.stream = map.next_value::<Scalar>()?.is_true(),
-                "response_format" => {
-                    let format = map.next_value::<&'de RawValue>()?.get();
-                    parameters.response_format = ResponseFormat::of(format);
-                    if asks_for_format(format) {
-                        self.prompt.extras.needs.insert(Need::ResponseFormat);
-                    }
-                }
-                "user" => parameters.user = map.next_value::<Scalar>()?.text(),
-                "tools" | "functions" => {
-                    let tools: Elements = map.next_value()?;
-                    parameters.tools = tools.count;
-                    parameters.tools_bytes = tools.bytes;
-                }
-                "mcp_servers" => {
-                    let servers: Elements = map.next_value()?;
-                    if servers.count > 0 {
-                        self.prompt.extras.needs.insert(Need::Tools);
-                    }
-                }
-                "modalities" => {
-                    if map.next_value::<&'de RawValue>()?.get().contains("\"audio\"") {
-                        self.prompt.extras.needs.insert(Need::Audio);
-                    }
-                }
-                name => match structure_of(name) {
-                    Some(read) => {
-                        if read(map.next_value::<&'de RawValue>()?.get()) {
-                            self.prompt.extras.needs.insert(Need::ResponseFormat);
-                        }
-                    }
-                    None => {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                },
-            }
+            read_common(&name, self.prompt, &mut map)?;
         }
         Ok(())
     }
+}
+
+/// Reads a field that means the same in all formats, or skips it. Not a part of the visitor, which
+/// is in the module once for each format.
+#[inline(never)]
+fn read_common<'de, A: MapAccess<'de>>(
+    name: &str,
+    prompt: &mut Prompt<'de>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    let parameters = &mut prompt.parameters;
+    match name {
+        "model" => parameters.model = map.next_value::<Scalar>()?.text(),
+        "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+            parameters.max_tokens =
+                map.next_value::<Scalar>()?.unsigned().or(parameters.max_tokens);
+        }
+        "temperature" => parameters.temperature = map.next_value::<Scalar>()?.number(),
+        "stream" => parameters.stream = map.next_value::<Scalar>()?.is_true(),
+        "response_format" => {
+            let format = map.next_value::<&'de RawValue>()?.get();
+            parameters.response_format = ResponseFormat::of(format);
+            if asks_for_format(format) {
+                prompt.extras.needs.insert(Need::ResponseFormat);
+            }
+        }
+        "user" => parameters.user = map.next_value::<Scalar>()?.text(),
+        "tools" | "functions" => {
+            let tools: Elements = map.next_value()?;
+            parameters.tools = tools.count;
+            parameters.tools_bytes = tools.bytes;
+        }
+        "mcp_servers" => {
+            let servers: Elements = map.next_value()?;
+            if servers.count > 0 {
+                prompt.extras.needs.insert(Need::Tools);
+            }
+        }
+        "modalities" => {
+            if map.next_value::<&'de RawValue>()?.get().contains("\"audio\"") {
+                prompt.extras.needs.insert(Need::Audio);
+            }
+        }
+        name => match structure_of(name) {
+            Some(read) => {
+                if read(map.next_value::<&'de RawValue>()?.get()) {
+                    prompt.extras.needs.insert(Need::ResponseFormat);
+                }
+            }
+            None => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        },
+    }
+    Ok(())
 }
 
 /// Whether the value of a `response_format`, JSON text, asks for anything but text. What kind it

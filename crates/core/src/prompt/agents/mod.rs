@@ -5,11 +5,10 @@
 use std::sync::LazyLock;
 
 use memchr::memmem;
-use serde::Deserialize;
+use serde_json::Value;
 
 /// How one agent writes its requests.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub struct Agent {
     pub name: String,
     /// The version whose requests this was seen in; none where it is from documents alone.
@@ -45,8 +44,31 @@ pub static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
     .into_iter()
     // They are tested; one that does not read would be missing.
     .filter_map(|agent| serde_json::from_slice(agent.as_bytes()).ok())
+    .map(|agent: Value| Agent::of(&agent))
     .collect()
 });
+
+impl Agent {
+    /// By hand: types that are derived for it would be a hundredth of the module.
+    fn of(file: &Value) -> Self {
+        let text = |name| file.get(name).and_then(Value::as_str).map(str::to_owned);
+        let list = |name| {
+            let items = file.get(name).and_then(Value::as_array).into_iter().flatten();
+            items.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Agent {
+            name: text("name").unwrap_or_default(),
+            run: text("run"),
+            strip_tags: list("strip_tags"),
+            strip_from: list("strip_from"),
+            question_tags: list("question_tags"),
+            argument_tags: list("argument_tags"),
+            frame_tags: list("frame_tags"),
+            headings: list("headings"),
+            housekeeping: list("housekeeping"),
+        }
+    }
+}
 
 /// Whether instructions are those of a request that an agent makes for itself.
 pub(super) fn is_housekeeping(instructions: &str) -> bool {
@@ -61,12 +83,20 @@ mod tests {
     #[test]
     fn every_agents_file_is_read() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/prompt/agents");
-        let files = std::fs::read_dir(folder).unwrap();
-        let files = files.filter(|file| {
-            file.as_ref().unwrap().path().extension().is_some_and(|it| it == "json")
-        });
-        assert_eq!(files.count(), AGENTS.len());
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let files: Vec<_> =
+            files.filter(|file| file.extension().is_some_and(|it| it == "json")).collect();
+        assert_eq!(files.len(), AGENTS.len());
         assert!(AGENTS.iter().all(|agent| !agent.name.is_empty()));
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let value: Value = serde_json::from_str(&text).unwrap();
+            for name in value.as_object().unwrap().keys() {
+                // What is printed of an agent has all names.
+                let shown = format!("{:?}", Agent::default());
+                assert!(shown.contains(&format!(" {name}: ")), "{}: {name}", file.display());
+            }
+        }
     }
 
     /// Whoever reads the documents must know what was tried.
