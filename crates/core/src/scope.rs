@@ -27,7 +27,7 @@ names! {
         OutOfScope = "out_of_scope",
         /// It asks of the default target what no other can answer for it: to count tokens. It is
         /// given the target's model.
-        Beside = "beside",
+        Beside = "side_endpoint",
         /// The configuration or the route says so.
         ModeOff = "mode_off",
         /// The client asked for it, and may.

@@ -35,7 +35,7 @@ pub(super) fn read_edits(
     }
     let mut limits = parameters.keys().filter(|name| LIMITS.contains(&name.as_str()));
     if let (Some(first), Some(second)) = (limits.next(), limits.next()) {
-        let rule = format!("must not be set beside {first}: both limit the answer");
+        let rule = format!("must not be set together with {first}: both limit the answer");
         errors.add(&format!("{}.{second}", node.path), "", rule);
     }
     for (name, value) in parameters {

@@ -442,7 +442,7 @@ fn each_rule_of_a_gateways_configuration_names_path_value_and_what_is_expected()
         ),
         (
             r#""parameters": {"max_tokens": 5, "max_output_tokens": 6}"#,
-            "targets[0].parameters.max_tokens: must not be set beside max_output_tokens: both limit the answer",
+            "targets[0].parameters.max_tokens: must not be set together with max_output_tokens: both limit the answer",
         ),
     ] {
         assert_eq!(errors(&with_target(field)), [expected]);

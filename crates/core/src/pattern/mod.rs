@@ -26,13 +26,13 @@ pub enum PatternError {
     Unopened(char),
     #[error("`{0}` has nothing to repeat")]
     NothingToRepeat(char),
-    #[error("`{0}` is no escape sequence that is known")]
+    #[error("`\\{0}` is not a known escape sequence")]
     UnknownEscape(char),
-    #[error("`(?{0}` is no flag or group that is known")]
+    #[error("`(?{0}` is not a known flag or group")]
     UnknownFlag(char),
-    #[error("a character's number is not one")]
+    #[error("it has a number that no character has")]
     NoCharacter,
-    #[error("the class `{0}` is not known")]
+    #[error("`{0}` is not a known class")]
     UnknownClass(String),
     #[error("a range or a repetition ends before it begins")]
     Reversed,

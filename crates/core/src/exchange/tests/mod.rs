@@ -294,7 +294,8 @@ fn a_count_of_tokens_goes_to_the_default_target_and_names_its_model() {
     for path in
         ["/v1/messages/count_tokens", "/v1/responses/input_tokens/", "/v1/responses/compact"]
     {
-        let renamed = (Some("beside"), Some("east".to_owned()), CHAT.replace("auto", "small"));
+        let renamed =
+            (Some("side_endpoint"), Some("east".to_owned()), CHAT.replace("auto", "small"));
         assert_eq!(count(rewriting, path), renamed, "{path}");
         for more in ["", r#", "mode": "observe", "body": {"rewrite_model": true}"#] {
             assert_eq!(count(more, path), (Some("out_of_scope"), None, CHAT.to_owned()), "{more}");
