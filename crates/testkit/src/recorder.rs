@@ -1,9 +1,10 @@
 //! An upstream that remembers exactly what reached it.
 //!
-//! The request header `x-reply` chooses the answer: absent, one JSON object with the upstream's
-//! model name; `chat`, a short completion; `sse`, an event stream that stops after its first event until the test lets it go
-//! on; `large`, [`LARGE_REPLY_BYTES`] bytes; `usage` and `usage-sse`, 1000 input and 200 output
-//! tokens as JSON and in the last event of a stream.
+//! The request header `x-reply` chooses the answer: absent, a short completion with the upstream's
+//! model name; `chat`, one without; `response`, a stored response that the model's name is in the
+//! ID of; `sse`, an event stream that stops after its first event until the test lets it go on;
+//! `large`, [`LARGE_REPLY_BYTES`] bytes; `usage` and `usage-sse`, 1000 input and 200 output tokens
+//! as JSON and in the last event of a stream.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -174,7 +175,7 @@ async fn answer(
         ),
         Some("usage") => Response::builder()
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(format!("{{{USAGE}}}"))).boxed()),
+            .body(Full::new(Bytes::from(format!("{{\"choices\":[],{USAGE}}}"))).boxed()),
         Some("usage-sse") => {
             Response::builder().header("content-type", "text/event-stream").body(pieces(
                 vec![
