@@ -284,7 +284,9 @@ pub(super) fn each_object(
 }
 
 fn find<'a>(value: &'a Value, pointers: &[String]) -> Option<&'a Value> {
-    pointers.iter().filter_map(|pointer| value.pointer(pointer)).find(|found| is_filled(found))
+    let mut found = pointers.iter().filter_map(|pointer| value.pointer(pointer));
+    // "{}" may be what a model answered.
+    found.find(|found| found.is_string() || is_filled(found))
 }
 
 fn take(value: &mut Value, pointers: &[String]) -> Option<Value> {

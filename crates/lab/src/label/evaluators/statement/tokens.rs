@@ -11,7 +11,7 @@ use super::{Statement, Token, Word};
 const FILLERS: &str = "a an the is are was were be been being am it its it's this that these those there here of in at on for by \
     and so thus therefore hence answer correct about approximately around roughly exactly just simply very please as which who also \
     you i we he she they would will can may do does did has have had \
-    der die das den dem des ein eine einen einem einer ist sind war waren es im am um von und also etwa ungefähr \
+    der die das den dem des ein eine einen einem einer ist sind war waren wurde wurden wird werden worden es im am um von und also etwa ungefähr \
     le la les l un une du de des est sont était c' et à au aux en environ donc \
     el los las unos unas y es son era del al aproximadamente il lo gli i e è sono di da nel della \
     o os as um uma é são do dos das no na em het een is zijn van en \
