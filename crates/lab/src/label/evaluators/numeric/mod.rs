@@ -184,7 +184,7 @@ fn in_sentence(
     reference: Option<Number>,
 ) -> Option<Final> {
     let mut found = numbers(sentence, convention);
-    keep_if_any(&mut found, |it| !is_aside(sentence, it));
+    keep_if_any(&mut found, |it| !is_aside(sentence, it) && !is_excluded(sentence, it));
     let is_year =
         |number: &Number| number.unit == Unit::None && (1900.0..2100.0).contains(&number.value);
     let is_reference = |it: &Found| reference.is_some_and(|other| other.value == it.number.value);
@@ -236,6 +236,16 @@ fn keep_if_any(found: &mut Vec<Found>, keep: impl Fn(&Found) -> bool) {
 fn is_aside(sentence: &str, found: &Found) -> bool {
     let before = &sentence[..found.start];
     before.rfind('(') > before.rfind(')') && sentence[found.end..].contains(')')
+}
+
+/// "5, not 6", "5 instead of 6".
+fn is_excluded(sentence: &str, found: &Found) -> bool {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)(?:[,;(]\s*(?:and |und |et |y )?(?:not|nicht|pas|no|non|не)|\b(?:instead of|rather than|anstatt|statt|au lieu de|en lugar de|en vez de|invece di|вместо))\s+[$€£]?$",
+        )
+    });
+    BEFORE.is_match(&sentence[..found.start])
 }
 
 /// "in 2024", "since 1999".

@@ -8,7 +8,7 @@ mod tokens;
 use super::Unscorable;
 use super::f1::word_f1;
 use super::numeric::Quantity;
-use tokens::stem;
+use tokens::{is_place, stem};
 
 /// How good the cheap text is, 0 to 1: 1 when it says what the strong one says, at most 0.5 when it
 /// puts something else in its place, 0 when it says the contrary; otherwise the F1 of the words.
@@ -33,12 +33,15 @@ pub fn compare(strong: &str, cheap: &str, question: &str) -> Result<f64, Unscora
         return Ok(0.0);
     }
     let share = word_f1(strong, cheap);
+    if a.has_or != b.has_or || a.is_elsewhere(&b) {
+        return Ok(share.min(0.5));
+    }
     let (missing, more) = (a.without(&b), b.without(&a));
     Ok(match (missing.is_empty(), more.is_empty()) {
         (true, true) if a.same_order(&b) || a.is_same_list(&b, question) => 1.0,
         (true, true) => 0.0,
         (false, false) => share.min(0.5),
-        (true, false) if !a.is_within(&b) || b.has_or && !a.has_or => share.min(0.5),
+        (true, false) if !a.is_within(&b) => share.min(0.5),
         (true, false) if b.states(&a, &more, &asked) => 1.0,
         (false, true) if !b.is_within(&a) => share.min(0.5),
         (false, true) if asked.has_all(&missing) && !asked.has_all(&b.contents()) => 1.0,
@@ -121,6 +124,20 @@ impl Statement {
             self.words.iter().any(|it| it.word.is_same(word) || related(&it.word, word))
         };
         words.iter().all(|&word| has(word))
+    }
+
+    /// Each has a small word of place or time that the other does not have.
+    fn is_elsewhere(&self, other: &Statement) -> bool {
+        let (a, b) = (self.places(), other.places());
+        a.iter().any(|word| !b.contains(word)) && b.iter().any(|word| !a.contains(word))
+    }
+
+    fn places(&self) -> Vec<&str> {
+        let texts = self.words.iter().filter_map(|it| match &it.word {
+            Word::Text(text) => Some(text.as_str()),
+            Word::Quantity(_) => None,
+        });
+        texts.filter(|text| is_place(text)).collect()
     }
 
     fn same_order(&self, other: &Statement) -> bool {

@@ -10,7 +10,7 @@ use super::{Statement, Token, Word};
 /// Words that add nothing to a short answer.
 const FILLERS: &str = "a an the is are was were be been being am it its it's this that these those there here of in at on for by \
     and so thus therefore hence answer correct about approximately around roughly exactly just simply very please as which who also \
-    you i we he she they would will can may do does did has have had \
+    you i we he she they would do does did has have had \
     der die das den dem des ein eine einen einem einer ist sind war waren wurde wurden wird werden worden es im am um von und also etwa ungefähr \
     le la les l un une du de des est sont était c' et à au aux en environ donc \
     el los las unos unas y es son era del al aproximadamente il lo gli i e è sono di da nel della \
@@ -26,7 +26,10 @@ const NEGATING_PARTS: [&str; 8] = ["ない", "ません", "なかった", "않",
 const YES: &str = "yes yeah yep true correct ja oui sí si да sim sì tak evet 是 是的 对 對 はい 네 예 نعم हाँ wahr richtig vrai verdadero vero";
 const NO: &str = "no nope false incorrect nein non нет não nie hayır 不 不是 否 いいえ 아니요 لا नहीं falsch faux falso";
 const COPULAS: &str = "is are was were be it's equals ist sind war heißt lautet est sont était es son era è sono é são является is costs named called 是 は";
-const OR: &str = "or oder ou o или 或 または また ή eller lub";
+const OR: &str = "or oder ou или 或 または また ή eller lub";
+/// Small words that are the answer when they differ: in the box, on the box.
+const PLACES: &str =
+    "in on at by for into onto auf unter über neben vor hinter sur sous dans sobre bajo";
 
 macro_rules! word_set {
     ($words:expr) => {{
@@ -182,6 +185,11 @@ fn with_digits(text: &str) -> String {
     }
     end(&mut word, &mut out);
     out
+}
+
+/// Whether a word says where or when, relative to what follows.
+pub(super) fn is_place(word: &str) -> bool {
+    word_set!(PLACES).contains(word)
 }
 
 /// Without the endings of English plurals and tenses.
