@@ -299,7 +299,7 @@ fn every_part_of_a_gateways_configuration_is_read() {
     assert_eq!(config.policies[0].rules[0].target, 1);
     assert_eq!(config.policies[1].rules.len(), 2, "what is not said is the main policy's");
     assert_eq!(config.policies[1].thresholds[0], Some(0.9));
-    assert_eq!(config.policies[2].rules.len(), 16);
+    assert_eq!(config.policies[2].rules.len(), 15);
     assert_eq!(config.canary, Some(Canary { policy: 2, share: 0.05 }));
     let sticky = config.sticky.as_ref().unwrap();
     assert_eq!((sticky.ttl_seconds, sticky.max_conversations), (60, 100));

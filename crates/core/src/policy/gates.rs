@@ -63,14 +63,17 @@ impl<'p> Asked<'p> {
         if self.prompt.api.is_some_and(|api| !target.serves(api)) {
             return Some(Reason::Api);
         }
+        // First what can be told for sure: how many tokens there are is an estimate.
+        let lacking = |need: &Need| self.needs.contains(*need) && target.lacks.contains(*need);
+        if let Some(need) = Need::ALL.into_iter().find(lacking) {
+            return Some(Reason::from(need));
+        }
         if target.context_tokens.is_some_and(|window| !self.fits(window)) {
             return Some(Reason::ContextWindow);
         }
-        let lacking = |need: &Need| self.needs.contains(*need) && target.lacks.contains(*need);
-        let lacks = Need::ALL.into_iter().find(lacking).map(Reason::from);
         // What stands where nobody read is not known, which is not the same as not there.
         let unsure = self.prompt.truncated && !target.lacks.is_empty();
-        lacks.or(unsure.then_some(Reason::BodyCut))
+        unsure.then_some(Reason::BodyCut)
     }
 }
 

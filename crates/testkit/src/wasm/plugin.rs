@@ -308,7 +308,8 @@ impl Plugin {
 
     /// The upstream answers, and the exchange ends.
     pub fn finish(&mut self, id: u32) -> Result<Exchange, Failure> {
-        self.answer(id, "text/event-stream", &[b"data: {}\n\n", b"data: [DONE]\n\n"])
+        let words = br#"data: {"choices":[{"delta":{"content":"Yes."},"finish_reason":"stop"}]}"#;
+        self.answer(id, "text/event-stream", &[words, b"\n\n", b"data: [DONE]\n\n"])
     }
 
     /// The upstream answers in these pieces, and the exchange ends.
