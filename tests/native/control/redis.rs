@@ -255,5 +255,5 @@ fn a_redis_of_another_policy_is_refused_and_so_is_none() {
     let said = refused("redis://127.0.0.1:1/0");
     assert!(said.contains("Redis: "), "{said}");
     let said = refused("http://127.0.0.1/");
-    assert!(said.contains("Redis: "), "{said}");
+    assert!(said.contains("--store: must be a file, or redis://"), "{said}");
 }

@@ -97,12 +97,11 @@ pub struct Network {
 impl Network {
     /// Multiplies the logit of a network without hidden layers.
     pub(super) fn scale(&mut self, factor: f32) {
-        let weights = self.first.weights.values.iter_mut().chain(&mut self.first.bias);
-        weights.chain(&mut self.hashed.values).for_each(|value| *value *= factor);
+        let first = self.first.weights.values.iter_mut().chain(&mut self.first.bias);
+        first.chain(&mut self.hashed.values).for_each(|value| *value *= factor);
     }
 
-    /// Log-odds that the cheap answer is good enough. `scaled` holds the row's scaled dense
-    /// features.
+    /// Log-odds that the cheap answer is good enough, from the row's scaled dense features.
     pub fn logit(&self, scaled: &[f32], buckets: &[(u32, f32)]) -> f32 {
         let mut hidden = dense(&self.first, scaled);
         for &(bucket, value) in buckets {
