@@ -51,19 +51,32 @@ impl<'p> Asked<'p> {
         Asked { prompt, needs: prompt.needs(), tokens: OnceCell::new() }
     }
 
+    /// What a window leaves for the prompt; `None` when the wanted answer alone is too long.
+    fn room(&self, window: u64) -> Option<u64> {
+        window.checked_sub(self.prompt.parameters.max_tokens.unwrap_or(0))
+    }
+
+    /// Whether text alone is more than fits into a window, by all likelihood.
+    fn overflows(&self, window: u64) -> bool {
+        self.room(window).is_none_or(|room| self.prompt.tokens_estimate() as u64 > room)
+    }
+
     /// Whether prompt and wanted answer surely fit into a window of so many tokens.
     fn fits(&self, window: u64) -> bool {
-        let wanted = self.prompt.parameters.max_tokens.unwrap_or(0);
-        let Some(room) = window.checked_sub(wanted) else { return false };
-        self.prompt.tokens_below() <= room
-            || *self.tokens.get_or_init(|| self.prompt.tokens_at_most()) <= room
+        self.room(window).is_some_and(|room| {
+            self.prompt.tokens_below() <= room
+                || *self.tokens.get_or_init(|| self.prompt.tokens_at_most()) <= room
+        })
     }
 
     fn obstacle(&self, target: &Target) -> Option<Reason> {
         if self.prompt.api.is_some_and(|api| !target.serves(api)) {
             return Some(Reason::Api);
         }
-        // First what can be told for sure: how many tokens there are is an estimate.
+        // What is likely, then what is sure, then what can only not be ruled out.
+        if target.context_tokens.is_some_and(|window| self.overflows(window)) {
+            return Some(Reason::ContextWindow);
+        }
         let lacking = |need: &Need| self.needs.contains(*need) && target.lacks.contains(*need);
         if let Some(need) = Need::ALL.into_iter().find(lacking) {
             return Some(Reason::from(need));
