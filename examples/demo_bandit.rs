@@ -192,20 +192,10 @@ fn start_plane(files: &Path) -> Result<(Process, SocketAddr)> {
     let program = pointsman_testkit::root().join("target/release/pointsman");
     ensure!(program.is_file(), "target/release/pointsman is missing\nhint: run `make cli`");
     let state = files.join("state").display().to_string();
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--store",
-        &state,
-        "--key",
-        KEY,
-        "--decide-token",
-        TOKEN,
-        "--reward-token",
-        REWARD_TOKEN,
-    ]
-    .map(str::to_owned);
+    let secrets = format!("--key {KEY} --decide-token {TOKEN} --reward-token {REWARD_TOKEN}");
+    let fixed = ["serve", "--listen", "127.0.0.1:0", "--store", &state];
+    let arguments: Vec<String> =
+        fixed.into_iter().chain(secrets.split(' ')).map(str::to_owned).collect();
     let mut process =
         Process::start(&program, &arguments, &pointsman_testkit::root(), files, "serve")?;
     let deadline = Instant::now() + Duration::from_secs(20);
