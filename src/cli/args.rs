@@ -102,6 +102,16 @@ impl From<ObjectiveArg> for Objective {
     }
 }
 
+/// A number from 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("must be between 0 and 1".to_owned())
+    }
+}
+
 /// A number that is not negative.
 pub(super) fn amount(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);

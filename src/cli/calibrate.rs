@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{DataArgs, ObjectiveArg, Partition, amount};
+use super::args::{DataArgs, ObjectiveArg, Partition, amount, share};
 use super::evaluate::{self, Selection};
 use super::{BadInput, models, print};
 use pointsman_core::classifier::Objective;
@@ -87,15 +87,6 @@ pub(super) struct Args {
     /// Print only the configuration, for a file; the rest goes to stderr
     #[arg(long)]
     config_only: bool,
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=1.0).contains(&number) {
-        Ok(number)
-    } else {
-        Err("must be between 0 and 1".to_owned())
-    }
 }
 
 fn tokens(text: &str) -> Result<Usage, String> {

@@ -119,7 +119,7 @@ mod tests {
             assert_ne!(caller(&[(name, "a")]), caller(&[(name, "b")]), "{name}");
             assert_ne!(caller(&[(name, "a")]), caller(&[]), "{name}");
             let with = |value| caller(&[("authorization", "Bearer s"), (name, value)]);
-            assert_ne!(with("a"), with("b"), "{name} beside another");
+            assert_ne!(with("a"), with("b"), "{name}, next to another credential");
         }
     }
 

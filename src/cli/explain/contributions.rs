@@ -30,11 +30,11 @@ pub(super) struct GroupContribution {
     most: Vec<&'static str>,
 }
 
-/// The blocks that are not engineered.
-const BLOCKS: [(&str, Range<usize>); 3] = [
-    ("what the words are about", ENGINEERED..DENSE),
-    ("words and phrases", DENSE..LEN - CHAR_BUCKETS),
-    ("spellings", LEN - CHAR_BUCKETS..LEN),
+/// The blocks that are not engineered: as a group, as a feature, and where they are.
+const BLOCKS: [(&str, &str, Range<usize>); 3] = [
+    ("what the words are about", "(what the words are about)", ENGINEERED..DENSE),
+    ("words and phrases", "(word n-grams)", DENSE..LEN - CHAR_BUCKETS),
+    ("spellings", "(character n-grams)", LEN - CHAR_BUCKETS..LEN),
 ];
 
 /// Contributions of single features, the largest first. None when the model does not score these
@@ -42,11 +42,7 @@ const BLOCKS: [(&str, Range<usize>); 3] = [
 pub(super) fn of_features(router: &Router, features: &Features) -> Vec<Contribution> {
     let Some(whole) = log_odds(router, features) else { return Vec::new() };
     let engineered = SCHEMA.iter().enumerate().map(|(at, feature)| (feature.name, at..at + 1));
-    let blocks = [
-        ("(what the words are about)", BLOCKS[0].1.clone()),
-        ("(word n-grams)", BLOCKS[1].1.clone()),
-        ("(character n-grams)", BLOCKS[2].1.clone()),
-    ];
+    let blocks = BLOCKS.iter().map(|(_, feature, range)| (*feature, range.clone()));
     let mut contributions = Vec::new();
     for (feature, range) in engineered.chain(blocks) {
         let values = &features.as_slice()[range.clone()];
@@ -83,7 +79,7 @@ pub(super) fn of_groups(router: &Router, features: &Features) -> Vec<GroupContri
         let most = most.into_iter().take(2).map(|at| SCHEMA[at].name).collect();
         of(name, range, most)
     });
-    let blocks = BLOCKS.iter().map(|(name, range)| of(name, range, Vec::new()));
+    let blocks = BLOCKS.iter().map(|(group, _, range)| of(group, range, Vec::new()));
     let mut groups: Vec<GroupContribution> = engineered.chain(blocks).collect();
     groups.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
     groups

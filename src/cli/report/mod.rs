@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::args::share;
 use super::{BadInput, open_error, print, print_with, report_problems, strict_error};
 use pointsman_core::policy::Preset;
 use pointsman_lab::files::{Lines, Problem, Problems};
@@ -90,11 +91,6 @@ const MAX_NAMES: usize = 1000;
 const OTHERS: &str = "(others)";
 /// Where a log does not name a route or a tenant.
 const UNNAMED: &str = "-";
-
-fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
-}
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.targets.len() < 2 {

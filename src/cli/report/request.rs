@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use pointsman_core::policy::{choose, step};
+use pointsman_core::target::TargetSet;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,11 +32,11 @@ impl Request {
     /// The target under a threshold of the cheapest target, from which those of the others fall in
     /// equal steps, as the filter has it.
     pub(super) fn under(&self, threshold: f32, targets: usize) -> usize {
-        let strongest = targets - 1;
         let Some(score) = self.decided_by else { return self.target };
-        let reaches =
-            |target: &usize| score >= threshold * (strongest - target) as f32 / strongest as f32;
-        (0..strongest).find(reaches).unwrap_or(strongest)
+        let count = targets - 1;
+        let thresholds: Vec<f32> = (0..count).map(|place| step(threshold, place, count)).collect();
+        let chosen = choose(&vec![score; count], &thresholds, TargetSet::first(targets));
+        chosen.map_or(self.target, |choice| choice.target)
     }
 }
 

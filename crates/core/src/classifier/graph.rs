@@ -17,8 +17,8 @@ use super::plan::Plan;
 use super::wiring::{Refusal, Wiring, graph_error};
 use super::{MAX_NUMBERS, ModelError};
 
-/// The output that a second question is answered in.
-pub(super) const GAIN: &str = "gain";
+/// The name of the output that a second question is answered in.
+pub const GAIN: &str = "gain";
 
 /// Decodes and wires a model with `targets` scores. `gain` asks for its output of that name in the
 /// place of its first one.

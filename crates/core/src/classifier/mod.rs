@@ -29,6 +29,7 @@ mod tensor;
 mod wiring;
 
 pub use error::{ModelError, ScoreError};
+pub use graph::GAIN;
 pub use manifest::{Manifest, ManifestTarget};
 pub use novelty::{Novelty, NoveltyLimit};
 pub use objective::Objective;

@@ -15,7 +15,7 @@ pub mod rules;
 pub mod sticky;
 
 pub use gates::Gates;
-pub use preset::Preset;
+pub use preset::{Preset, step};
 use rules::Rule;
 
 /// How rules and classifier combine.

@@ -1,5 +1,11 @@
 //! Thresholds by what they mean.
 
+/// The threshold of the target at `place` where all `count` non-strongest targets share one score:
+/// equal steps from the cheapest target's threshold down to the strongest, which takes the rest.
+pub fn step(top: f32, place: usize, count: usize) -> f32 {
+    top * (count - place) as f32 / count as f32
+}
+
 /// How sure one must be that the cheapest target's answer is as good as the strongest's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {

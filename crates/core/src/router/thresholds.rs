@@ -2,7 +2,7 @@
 
 use super::RouterError;
 use crate::config::Config;
-use crate::policy::{Order, Policy, Preset};
+use crate::policy::{Order, Policy, Preset, step};
 use crate::target::Target;
 
 /// How a model's scores belong to the targets.
@@ -47,10 +47,7 @@ pub(super) fn of_policy(
 ) -> Vec<f32> {
     let count = config.targets.len() - 1;
     let shared = scoring == Scoring::Shared;
-    // On a scale that all share, equal steps down to the strongest target, which takes the rest.
-    let step = |top: f32, target: usize| {
-        if shared { top * (count - target) as f32 / count as f32 } else { top }
-    };
+    let step = |top: f32, place: usize| if shared { step(top, place, count) } else { top };
     let own = policy.preset.filter(|_| position > 0);
     let main = config.policies.first().and_then(|main| main.preset);
     let of = |(place, target): (usize, &Target)| {

@@ -1,10 +1,12 @@
 //! A [`Model`] as ONNX.
 
 use super::graph::Graph;
+use super::layer::{Layer, Matrix};
 use super::model::{Model, ModelPart};
-use super::network::{Layer, Matrix, Network};
+use super::network::Network;
 use super::scaler::{CLIP, Scaler};
 use super::trees::{Tree, Trees};
+use pointsman_core::classifier::GAIN;
 use pointsman_core::features::{DENSE, LEN};
 
 /// Encodes the models of the non-strongest targets, cheapest first: input `features`
@@ -25,9 +27,8 @@ pub fn to_onnx(models: &[&Model], gain: &[&Model]) -> Vec<u8> {
     graph.encode(("features", LEN), &outputs)
 }
 
-/// The outputs of a model.
+/// The name of the first output.
 pub(super) const SCORES: &str = "scores";
-pub(super) const GAIN: &str = "gain";
 /// Put before the names of what only the output [`GAIN`] needs.
 pub(super) const GAIN_PREFIX: &str = "gain_";
 
@@ -83,13 +84,9 @@ fn logit(graph: &mut Graph, model: &Model) -> String {
 /// into `offset`.
 fn weighted(net: &Network, weight: f32, offset: &mut f32) -> Network {
     let mut net = net.clone();
-    if net.rest.is_empty() {
-        net.hashed.values.iter_mut().for_each(|value| *value *= weight);
-    }
-    let last = net.rest.last_mut().unwrap_or(&mut net.first);
-    last.weights.values.iter_mut().for_each(|value| *value *= weight);
-    for bias in &mut last.bias {
-        *offset += weight * std::mem::take(bias);
+    net.scale(weight);
+    for bias in &mut net.last().bias {
+        *offset += std::mem::take(bias);
     }
     net
 }

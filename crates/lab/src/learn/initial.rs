@@ -2,9 +2,9 @@
 
 use tract_onnx::pb;
 
-use super::export::{GAIN, GAIN_PREFIX, SCORES};
+use super::export::{GAIN_PREFIX, SCORES};
 use super::sparse::SparseFeatures;
-use pointsman_core::classifier::{Classifier, ModelError};
+use pointsman_core::classifier::{Classifier, GAIN, ModelError};
 use pointsman_core::features::Features;
 
 /// Put before the names of the initial model's tensors.

@@ -28,6 +28,7 @@ mod fixture;
 mod graph;
 mod group;
 mod initial;
+mod layer;
 mod line;
 mod model;
 mod network;

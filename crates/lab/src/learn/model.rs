@@ -88,7 +88,7 @@ impl Model {
 }
 
 /// Rounds to the nearest half float.
-fn half(value: &mut f32) {
+pub(super) fn half(value: &mut f32) {
     *value = f16::from_f32(*value).to_f32();
 }
 

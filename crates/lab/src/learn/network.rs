@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::embedding_bag::EmbeddingBag;
+use super::layer::{Layer, Matrix, add_scaled, dense};
 use super::objective::Objective;
 use super::row::Row;
 use super::scaler::Scaler;
@@ -57,33 +58,6 @@ impl Default for NetworkOptions {
     }
 }
 
-/// A row-major matrix.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
-    pub rows: usize,
-    pub columns: usize,
-    /// `f32[rows * columns]`.
-    pub values: Vec<f32>,
-}
-
-impl Matrix {
-    fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.columns..(row + 1) * self.columns]
-    }
-
-    fn of(tensor: &Tensor) -> Result<Matrix> {
-        let (rows, columns) = tensor.dims2()?;
-        Ok(Matrix { rows, columns, values: tensor.flatten_all()?.to_vec1()? })
-    }
-}
-
-/// A dense layer: `x · weights + bias`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    pub weights: Matrix,
-    pub bias: Vec<f32>,
-}
-
 /// A fitted network. The last layer has one output, the logit; ReLU stands between layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -95,10 +69,17 @@ pub struct Network {
 }
 
 impl Network {
-    /// Multiplies the logit of a network without hidden layers.
+    pub(super) fn last(&mut self) -> &mut Layer {
+        self.rest.last_mut().unwrap_or(&mut self.first)
+    }
+
+    /// Multiplies the logit.
     pub(super) fn scale(&mut self, factor: f32) {
-        let first = self.first.weights.values.iter_mut().chain(&mut self.first.bias);
-        first.chain(&mut self.hashed.values).for_each(|value| *value *= factor);
+        if self.rest.is_empty() {
+            self.hashed.values.iter_mut().for_each(|value| *value *= factor);
+        }
+        let Layer { weights, bias } = self.last();
+        weights.values.iter_mut().chain(bias).for_each(|value| *value *= factor);
     }
 
     /// Log-odds that the cheap answer is good enough, from the row's scaled dense features.
@@ -112,20 +93,6 @@ impl Network {
             hidden = dense(layer, &hidden);
         }
         hidden[0]
-    }
-}
-
-fn dense(layer: &Layer, input: &[f32]) -> Vec<f32> {
-    let mut out = layer.bias.clone();
-    for (row, value) in input.iter().enumerate() {
-        add_scaled(&mut out, layer.weights.row(row), *value);
-    }
-    out
-}
-
-fn add_scaled(out: &mut [f32], row: &[f32], factor: f32) {
-    for (o, r) in out.iter_mut().zip(row) {
-        *o += r * factor;
     }
 }
 

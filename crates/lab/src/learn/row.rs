@@ -75,8 +75,8 @@ pub struct RowParser {
 }
 
 impl RowParser {
-    /// Labels rows for an objective, from two named models instead of `cheap` and `strong` where there are
-    /// names.
+    /// Labels rows for an objective, from two named models instead of `cheap` and `strong` where
+    /// there are names.
     pub(super) fn of(models: Option<ScoredModels>, objective: Objective) -> Self {
         RowParser { models, objective, ..RowParser::default() }
     }
@@ -90,7 +90,9 @@ impl RowParser {
         unsplit: Option<Split>,
     ) -> Result<Row, Reject> {
         let line = DatasetLine::read(line)?;
-        let (of_prompt, rules) = self.read_prompt(&line)?;
+        let (of_prompt, rules) = self.read_prompt(&line, |prompt, features| {
+            (group::prompt_group(prompt), hand_rules(prompt, features))
+        })?;
         let source = line.source.as_deref().unwrap_or_default();
         let group_id = match &line.pair {
             Some(pair) => hash64(&[source.as_bytes(), pair.as_bytes()]),
@@ -123,7 +125,7 @@ impl RowParser {
     /// Features of one line, which need not be labelled; returns its id.
     pub fn prompt(&mut self, line: &[u8], position: &str) -> Result<String, Reject> {
         let line = DatasetLine::read(line)?;
-        self.read_prompt(&line)?;
+        self.read_prompt(&line, |_, _| ())?;
         self.name(&line, position)
     }
 
@@ -140,30 +142,32 @@ impl RowParser {
         &self.features
     }
 
-    /// Fills `self.features` from the row's text; returns the group of the text, and its score
-    /// under the shipped rules.
-    fn read_prompt(&mut self, line: &DatasetLine) -> Result<(u64, f32), Reject> {
+    /// Fills `self.features` from the row's text; returns what `look` makes of the text and them.
+    fn read_prompt<T>(
+        &mut self,
+        line: &DatasetLine,
+        look: impl FnOnce(&Prompt, &Features) -> T,
+    ) -> Result<T, Reject> {
+        let read = |prompt: &Prompt| {
+            extract_into(prompt, &mut self.features);
+            look(prompt, &self.features)
+        };
         match (line.request, &line.prompt) {
             (Some(request), _) => {
                 let format = line.format(request)?;
                 let request = request.get().as_bytes();
                 // As the filter reads it: the whole, or of a longer one the beginning.
                 let truncated = request.len() > MAX_WHOLE_BODY_BYTES;
-                let read = if truncated { MAX_BODY_BYTES } else { request.len() };
-                let mut body = request[..read].to_vec();
+                let length = if truncated { MAX_BODY_BYTES } else { request.len() };
+                let mut body = request[..length].to_vec();
                 let prompt = Prompt::parse(format, &mut body, truncated)
                     .map_err(|error| Reject::Request { format, error })?;
-                Ok(self.read(&prompt))
+                Ok(read(&prompt))
             }
             (None, Some(text)) if text.trim().is_empty() => Err(Reject::EmptyPrompt),
-            (None, Some(text)) => Ok(self.read(&Prompt::from_text(cut(text, MAX_BODY_BYTES)))),
+            (None, Some(text)) => Ok(read(&Prompt::from_text(cut(text, MAX_BODY_BYTES)))),
             (None, None) => Err(Reject::NoText),
         }
-    }
-
-    fn read(&mut self, prompt: &Prompt) -> (u64, f32) {
-        extract_into(prompt, &mut self.features);
-        (group::prompt_group(prompt), hand_rules(prompt, &self.features))
     }
 }
 

@@ -4,12 +4,12 @@
 //! is `D` comparisons and a table of `2^D` leaves. That regularises strongly, which noisy labels
 //! ask for, and it is a handful of standard operators in ONNX (see `export`).
 
-use half::f16;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
+use super::model::half;
 use super::network::softplus;
 use super::objective::Objective;
 use super::row::Row;
@@ -296,7 +296,7 @@ fn thresholds(values: &[f32]) -> Vec<f32> {
     // Values that few rows differ from leave gaps: zero against the smallest value is one of them.
     thresholds.push(between(distinct[0], distinct[1]));
     // As a model's file keeps them, before anything is compared with them.
-    thresholds.iter_mut().for_each(|it| *it = f16::from_f32(*it).to_f32());
+    thresholds.iter_mut().for_each(half);
     thresholds.sort_by(f32::total_cmp);
     thresholds.dedup();
     thresholds
