@@ -167,7 +167,7 @@ impl Items {
                     match byte {
                         b'"' => in_string = true,
                         b'{' | b'[' => self.depth += 1,
-                        b'}' | b']' => self.depth -= 1,
+                        b'}' | b']' => self.depth = self.depth.saturating_sub(1),
                         _ => {}
                     }
                 }
@@ -337,6 +337,12 @@ mod tests {
                 "{length}"
             );
         }
+    }
+
+    #[test]
+    fn an_array_that_closes_more_than_it_opened_is_reported() {
+        let (found, problems) = read("x.json", br#"[{"a":1}}}"#).expect("opens");
+        assert_eq!((found.len(), problems.total()), (1, 1));
     }
 
     #[test]
