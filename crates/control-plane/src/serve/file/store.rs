@@ -6,6 +6,7 @@
 //! damaged or missing is noticed before anything is learnt from the rest.
 
 use std::fs::{OpenOptions, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -101,6 +102,20 @@ impl StoreError {
 
 const LAYOUT: i64 = 3;
 
+/// Makes the file, if there is none, and takes it from everybody but its owner: what customers'
+/// answers are worth is in it. SQLite gives its log the mode that the file has when it opens it.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // The version before left it to the umask, and a kill leaves its log.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match std::fs::set_permissions(log, Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A batch of the log.
 #[derive(Debug)]
 pub struct Batch {
@@ -116,9 +131,7 @@ impl Store {
     ///
     /// When it is not a state file or cannot be written.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
-        // What customers' answers are worth is not for everybody on the machine. SQLite gives its
-        // other files the same mode.
-        OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        keep_private(path)?;
         let mut connection = Connection::open(path)?;
         // The log is written ahead and synced at every commit: what was committed survives the
         // process and the machine.
@@ -131,11 +144,7 @@ impl Store {
         let mut left_out = 0;
         match layout {
             0 if is_empty(&connection)? => create(&mut connection)?,
-            upgrade::LAYOUT => {
-                left_out = upgrade::take_over(&mut connection, LAYOUT, rules)?;
-                // That version left it to the umask.
-                std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-            }
+            upgrade::LAYOUT => left_out = upgrade::take_over(&mut connection, LAYOUT, rules)?,
             LAYOUT => {}
             other => return Err(StoreError::Layout(other)),
         }

@@ -292,7 +292,14 @@ fn a_file_of_the_version_before_is_taken_over() {
         of_the_version_before(&path, first, checkpoint);
         assert_eq!(resumed(&path).unwrap().0, seen, "{case}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        append(&mut open(&path).unwrap(), 20..30);
+        let mut store = open(&path).unwrap();
+        append(&mut store, 20..30);
+        for file in std::fs::read_dir(directory.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?} while the store is open", file.file_name());
+        }
+        drop(store);
         assert_eq!(resumed(&path).unwrap().0, seen + 10, "{case}");
     }
 }
