@@ -61,10 +61,9 @@ impl Scope {
         ended: bool,
     ) -> Self {
         let Some(format) = format(config, header, ApiFormat::of_path) else {
-            let mode = || route("mode").as_deref().and_then(Mode::named).unwrap_or(config.mode);
             let beside = config.rewrite_model
                 && format(config, header, ApiFormat::beside_path).is_some()
-                && mode() == Mode::Route;
+                && mode(config, route) == Mode::Route;
             return Scope::Passes(if beside { Pass::Beside } else { Pass::OutOfScope });
         };
         let asked = route("mode");
@@ -85,6 +84,11 @@ impl Scope {
         let unreadable = unreadable(header, ended);
         Scope::InScope(InScope { format, mode, policy, unreadable, misdirected })
     }
+}
+
+/// The mode that the route asks for, or the configuration's.
+pub(crate) fn mode(config: &Config, route: &dyn Fn(&str) -> Option<String>) -> Mode {
+    route("mode").as_deref().and_then(Mode::named).unwrap_or(config.mode)
 }
 
 /// The format of a request that is ours.

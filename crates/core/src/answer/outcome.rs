@@ -96,16 +96,24 @@ impl OutcomeReader {
 
     /// What was found in an answer that is over; `events` says that it is a stream of events.
     pub(super) fn outcome(&self, events: bool) -> Outcome {
-        let pending = self.working && !events;
+        Outcome {
+            invalid_tool_call: self.calls.are_invalid(),
+            pending: self.working && !events,
+            fault: self.fault(events),
+            ..self.found
+        }
+    }
+
+    /// The same, but only why it is none: that takes no look into tool calls.
+    pub(super) fn fault(&self, events: bool) -> Option<Fault> {
         let whole = if events { self.ended } else { self.closed };
-        let fault = if self.failed {
+        if self.failed {
             Some(Fault::Error)
         } else if self.closed && !self.begun {
             Some(Fault::NoAnswer)
         } else {
             (!whole).then_some(Fault::Unfinished)
-        };
-        Outcome { invalid_tool_call: self.calls.are_invalid(), pending, fault, ..self.found }
+        }
     }
 
     /// Something is met on this way.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::outcome::{Outcome, OutcomeReader};
+use super::outcome::{Fault, Outcome, OutcomeReader};
 use super::scanner::Scanner;
 use super::sse::{self, Piece};
 use crate::api_field::ApiField;
@@ -184,8 +184,16 @@ impl UsageReader {
 
     /// What the answer says of itself, when it was asked for; for an answer that is over.
     pub fn outcome(&self) -> Option<Outcome> {
-        let events = matches!(self.framing, Framing::Events(_));
-        self.json.outcome.as_ref().map(|outcome| outcome.outcome(events))
+        self.json.outcome.as_ref().map(|outcome| outcome.outcome(self.is_stream()))
+    }
+
+    /// Why an answer that is over is none, or no whole one.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.json.outcome.as_ref()?.fault(self.is_stream())
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self.framing, Framing::Events(_))
     }
 
     /// What the provider keeps of the answer, as far as it was not asked for before.

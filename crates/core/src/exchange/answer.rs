@@ -83,8 +83,8 @@ impl Answer {
 
     /// For an answer that was read to its end, whose it is and why it is none, if so.
     pub(super) fn verdict(&self) -> Option<(usize, Option<Fault>)> {
-        let outcome = self.outcome().filter(|_| self.ended)?;
-        Some((self.target?, outcome.fault))
+        let reader = self.reader.as_ref().filter(|_| self.ended)?;
+        Some((self.target?, reader.fault()))
     }
 
     /// What the provider keeps of the answer, as far as it was not asked for before, and whose it

@@ -19,7 +19,7 @@ use crate::prompt::{ApiFormat, Prompt};
 use crate::reason::{FallbackReason, Source};
 use crate::record::{self, Record};
 use crate::rewrite::Stream;
-use crate::scope::{InScope, Pass, Scope};
+use crate::scope::{self, InScope, Pass, Scope};
 use crate::telemetry::Sample;
 
 mod answer;
@@ -159,9 +159,11 @@ impl Exchange {
     /// A request for something that a target's provider keeps goes there, undecided.
     fn follow_path(&mut self, worker: &Worker, host: &impl Host) -> bool {
         let config = worker.config();
-        let mode = host.route_metadata("mode").as_deref().and_then(Mode::named);
-        let mode = mode.unwrap_or(config.mode);
-        let Some(owner) = origin::owner_by_path(config, host, mode) else { return false };
+        let Some(owner) = origin::owner_by_path(config, host) else { return false };
+        let mode = scope::mode(config, &|name| host.route_metadata(name));
+        if mode == Mode::Off {
+            return false;
+        }
         let started = host.instant();
         let decision = worker.router.follow(StateOwner::Target(owner));
         let (id, bandit) = (worker.decision_id(host), BanditRecord::default());

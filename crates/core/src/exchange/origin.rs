@@ -1,6 +1,6 @@
 //! Who asks, and whose state the request builds on.
 
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::identity::{Identity, IdentityHeaders};
 use crate::policy::StateOwner;
 use crate::provider_state::{self, NamedState};
@@ -40,8 +40,8 @@ pub(super) fn identity(config: &Config, host: &impl Host) -> Identity {
 
 /// The target that made what the path of a request names, such as a stored response; `None` when
 /// it names nothing that is known.
-pub(super) fn owner_by_path(config: &Config, host: &impl Host, mode: Mode) -> Option<usize> {
-    let path = host.request_header(":path").filter(|_| mode != Mode::Off)?;
+pub(super) fn owner_by_path(config: &Config, host: &impl Host) -> Option<usize> {
+    let path = host.request_header(":path")?;
     let id = provider_state::in_path(&path)?;
     let within = |prefix: &String| path.starts_with(prefix.as_bytes());
     if !config.path_prefixes.iter().any(within) {

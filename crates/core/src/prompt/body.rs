@@ -78,11 +78,7 @@ fn read_common<'de, A: MapAccess<'de>>(
         "temperature" => parameters.temperature = map.next_value::<Scalar>()?.number(),
         "stream" => parameters.stream = map.next_value::<Scalar>()?.is_true(),
         "response_format" => {
-            let format = map.next_value::<&'de RawValue>()?.get();
-            parameters.response_format = ResponseFormat::of(format);
-            if asks_for_format(format) {
-                prompt.extras.needs.insert(Need::ResponseFormat);
-            }
+            read_response_format(prompt, map.next_value::<&'de RawValue>()?.get());
         }
         "user" => parameters.user = map.next_value::<Scalar>()?.text(),
         "tools" | "functions" => {
@@ -115,10 +111,27 @@ fn read_common<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Whether the value of a `response_format`, JSON text, asks for anything but text. What kind it
-/// is does not matter: providers have more than are known here.
-pub(super) fn asks_for_format(value: &str) -> bool {
-    value != "null" && type_of(value).as_deref() != Some("text")
+/// Notes the format of the answer that a value, JSON text, asks for.
+pub(super) fn read_response_format(prompt: &mut Prompt, value: &str) {
+    let kind = type_of(value);
+    prompt.parameters.response_format = match kind.as_deref() {
+        Some("json_object") => ResponseFormat::JsonObject,
+        Some("json_schema") => ResponseFormat::JsonSchema,
+        _ => ResponseFormat::Text,
+    };
+    if is_format(value, kind.as_deref()) {
+        prompt.extras.needs.insert(Need::ResponseFormat);
+    }
+}
+
+/// Whether a format of this type, JSON text, is anything but text. What kind it is does not matter:
+/// providers have more than are known here.
+fn is_format(value: &str, kind: Option<&str>) -> bool {
+    value != "null" && kind != Some("text")
+}
+
+fn asks_for_format(value: &str) -> bool {
+    is_format(value, type_of(value).as_deref())
 }
 
 /// How to see in a field's value whether it asks for an answer of some structure; `None` for
@@ -186,16 +199,5 @@ impl<'de> Deserialize<'de> for Elements {
         let raw = <&'de RawValue>::deserialize(deserializer)?;
         let mut array = serde_json::Deserializer::from_slice(raw.get().as_bytes());
         Ok(array.deserialize_seq(Count).unwrap_or_default())
-    }
-}
-
-impl ResponseFormat {
-    /// Of `{"type": "json_object" | "json_schema" | …}`; text for any other value.
-    pub(super) fn of(value: &str) -> Self {
-        match type_of(value).as_deref() {
-            Some("json_object") => ResponseFormat::JsonObject,
-            Some("json_schema") => ResponseFormat::JsonSchema,
-            _ => ResponseFormat::Text,
-        }
     }
 }

@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use super::body::{Format, asks_for_format};
+use super::body::{Format, read_response_format};
 use super::message::{Message, Messages, TextOrMessages, lead, push};
 use super::parts::TextParts;
-use super::{Prompt, ResponseFormat, Role, Turn};
+use super::{Prompt, Role, Turn};
 use crate::target::Need;
 
 pub(super) struct Responses;
@@ -42,10 +42,7 @@ impl Format for Responses {
                 let raw = map.next_value::<&RawValue>()?;
                 let text = serde_json::from_slice::<Text>(raw.get().as_bytes()).unwrap_or_default();
                 if let Some(format) = text.format {
-                    prompt.parameters.response_format = ResponseFormat::of(format.get());
-                    if asks_for_format(format.get()) {
-                        prompt.extras.needs.insert(Need::ResponseFormat);
-                    }
+                    read_response_format(prompt, format.get());
                 }
             }
             _ => return Ok(false),
