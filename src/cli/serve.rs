@@ -9,7 +9,7 @@ use http::Uri;
 use super::{BadInput, args, models, shutdown};
 use pointsman_control_plane::bandit::{ControllerOptions, Learners, Prior};
 use pointsman_control_plane::serve::{Event, Options, ServeError, State, Tokens, serve};
-use pointsman_core::config::{NAME_RULE, TARGETS, is_name};
+use pointsman_core::config::{NAME_RULE, TARGETS, is_name, is_secret};
 use pointsman_core::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
@@ -155,8 +155,7 @@ impl TokenArgs {
 }
 
 fn check_secret(name: &str, secret: &str) -> Result<(), BadInput> {
-    // The rule of the filter's configuration.
-    if secret.len() < 16 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !is_secret(secret) {
         let error = BadInput::new(format!("{name}: must be at least 16 visible ASCII characters"));
         return Err(error.hint("generate one with: openssl rand -hex 32"));
     }

@@ -20,7 +20,7 @@ mod schema;
 mod targets;
 
 pub use control_plane::{Bandit, ControlPlane};
-pub use node::{ConfigError, ConfigErrors, NAME_RULE, is_name};
+pub use node::{ConfigError, ConfigErrors, NAME_RULE, is_name, is_secret};
 pub use plugin::plugin_json;
 pub use rewrite::Rewrite;
 #[cfg(not(target_arch = "wasm32"))]

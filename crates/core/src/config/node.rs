@@ -202,6 +202,11 @@ pub fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(safe)
 }
 
+/// Whether this can be a shared secret: nobody guesses it, and it is safe in a header.
+pub fn is_secret(text: &str) -> bool {
+    text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// What [`is_name`] asks for.
 pub const NAME_RULE: &str = "must be 1 to 64 letters, digits, \"-\" or \"_\"";
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::control_plane::{read_bandit, read_control_plane};
-use super::node::{ConfigErrors, Errors, Fields, Node};
+use super::node::{ConfigErrors, Errors, Fields, Node, is_secret};
 use super::policies::{read_canary, read_policies};
 use super::targets::{read_default, read_targets};
 use super::{
@@ -287,8 +287,7 @@ impl Node<'_> {
 
     /// A shared secret; never shown in an error.
     pub(super) fn secret(&self, errors: &mut Errors) -> Option<String> {
-        let long = |text: &&str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
-        let secret = self.value.as_str().filter(long);
+        let secret = self.value.as_str().filter(|text| is_secret(text));
         if secret.is_none() {
             errors.add(&self.path, "", "must be 16 or more visible ASCII characters");
         }
