@@ -133,11 +133,11 @@ enum EvaluatorArg {
     Auto,
     /// The final numbers agree
     Numeric,
-    /// The same letter of a multiple choice
+    /// The same option of a multiple choice, by its label or its text
     Choice,
     /// The same text, ignoring case, punctuation and articles
     Exact,
-    /// The share of words in common
+    /// Short texts say the same; otherwise the share of words in common
     F1,
     /// Valid JSON, by the request's schema if it has one, with the same fields
     Json,

@@ -37,7 +37,7 @@ pub enum Choice {
 pub enum Evaluator {
     /// The final numbers agree.
     Numeric,
-    /// The same letter of a multiple choice.
+    /// The same option of a multiple choice, by its label or its text.
     Choice,
     /// The same text, ignoring case, punctuation and articles.
     Exact,

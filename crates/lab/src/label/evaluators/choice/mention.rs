@@ -27,8 +27,8 @@ pub struct Reader<'a> {
     options: &'a Options,
     text: String,
     lower: String,
-    /// Where any option is mentioned, in order.
-    starts: Vec<usize>,
+    /// Labels and texts, each alone, in order.
+    all: Vec<Mention>,
 }
 
 const CLOSERS: [char; 8] = [')', ']', '}', '"', '\'', '.', ':', ','];
@@ -43,8 +43,8 @@ impl<'a> Reader<'a> {
     pub fn new(options: &'a Options, answer: &str) -> Self {
         let text = plain(answer);
         let lower = lower(&text);
-        let mut reader = Reader { options, text, lower, starts: Vec::new() };
-        reader.starts = reader.all().iter().map(|it| it.start).collect();
+        let mut reader = Reader { options, text, lower, all: Vec::new() };
+        reader.all = reader.find_all();
         reader
     }
 
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Labels and texts, each alone, in order; of two that begin together the longer first.
-    fn all(&self) -> Vec<Mention> {
+    fn find_all(&self) -> Vec<Mention> {
         let mut found = self.labels();
         for (index, text) in self.options.texts().iter().enumerate() {
             let own = self.places_of(text).map(|(start, end)| Mention {
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     fn mentions(&self) -> Vec<Mention> {
         // "(B) Jupiter" is one mention, and the longer of two texts holds the shorter.
         let mut kept: Vec<Mention> = Vec::new();
-        for mention in self.all() {
+        for mention in &self.all {
             if let Some(last) = kept.last_mut() {
                 if mention.start < last.end {
                     continue;
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             }
-            kept.push(mention);
+            kept.push(mention.clone());
         }
         kept.retain(|it| !it.label || it.marked || self.is_stated(it) || self.is_alone(it));
         kept
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
         };
         let end = skipped.char_indices().find(ends).map_or(skipped.len(), |(at, _)| at);
         let base = mention.end + (all.len() - skipped.len());
-        let next = self.starts.iter().find(|&&start| start >= base);
+        let next = self.all.iter().map(|it| it.start).find(|&start| start >= base);
         let end = next.map_or(end, |next| end.min(next - base));
         &skipped[..end]
     }

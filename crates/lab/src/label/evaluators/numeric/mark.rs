@@ -113,6 +113,6 @@ pub fn first_or_result(part: &str, convention: Convention) -> Option<Number> {
 /// The first number in words.
 pub fn spelt(text: &str) -> Option<Number> {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|it| !it.is_empty());
-    let (value, ..) = words::first(&words.collect::<Vec<_>>())?;
+    let value = words::first(&words.collect::<Vec<_>>())?;
     Some(Number::plain(value as f64, Some(0)))
 }

@@ -42,18 +42,14 @@ pub fn word(text: &str) -> Option<u64> {
     }
 }
 
-/// The first number that is spelt out in English, or one word of another language, with the number
-/// of words that it takes and the words before it.
-pub fn first(words: &[&str]) -> Option<(u64, usize, usize)> {
-    words.iter().enumerate().find_map(|(start, _)| {
-        let (value, taken) = spelt(&words[start..])?;
-        Some((value, taken, start))
-    })
+/// The first number that is spelt out in English, or one word of another language.
+pub fn first(words: &[&str]) -> Option<u64> {
+    (0..words.len()).find_map(|start| spelt(&words[start..]))
 }
 
 /// "two hundred and twenty five", from the first word on.
-fn spelt(words: &[&str]) -> Option<(u64, usize)> {
-    let (mut total, mut group, mut taken) = (0u64, word(words.first()?)?, 1);
+fn spelt(words: &[&str]) -> Option<u64> {
+    let (mut total, mut group) = (0u64, word(words.first()?)?);
     let mut last_tens = group >= 20 && group % 10 == 0;
     for (index, next) in words.iter().enumerate().skip(1) {
         let lower = next.to_lowercase();
@@ -81,9 +77,8 @@ fn spelt(words: &[&str]) -> Option<(u64, usize)> {
             _ => break,
         }
         last_tens = value.is_some_and(|value| value >= 20 && value % 10 == 0);
-        taken = index + 1;
     }
-    Some((total + group, taken))
+    Some(total + group)
 }
 
 #[cfg(test)]
@@ -106,7 +101,7 @@ mod tests {
             ("seventy", 70),
         ] {
             let words: Vec<&str> = text.split(' ').collect();
-            assert_eq!(first(&words).map(|(value, ..)| value), Some(value), "{text}");
+            assert_eq!(first(&words), Some(value), "{text}");
         }
         assert_eq!(first(&["no", "number"]), None);
     }
