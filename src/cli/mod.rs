@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         // The reader of our output has seen enough: `pointsman features … | head`.
         return ExitCode::SUCCESS;
     }
-    report!("error: {}", with_causes(&error));
+    report!("error: {}", with_causes(error.chain()));
     let bad_input = error.downcast_ref::<BadInput>();
     let labelling = error.downcast_ref::<LabelError>();
     let hint = bad_input.and_then(|error| error.hint.as_deref());
@@ -122,11 +122,15 @@ pub fn main() -> ExitCode {
 }
 
 /// An error with its causes, unless it names them itself.
-fn with_causes(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
-    })
+fn with_causes(chain: anyhow::Chain) -> String {
+    let mut causes = chain.map(ToString::to_string);
+    let first = causes.next().unwrap_or_default();
+    causes.fold(
+        first,
+        |text, cause| {
+            if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+        },
+    )
 }
 
 /// Writes a result to stdout.

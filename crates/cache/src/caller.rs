@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use super::cached_target::TargetOptions;
-use super::key::{Digest128, NoCacheReason};
+use super::key::{Digest128, NoCacheReason, hash_part};
 
 /// Headers that name who asks.
 const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
@@ -97,10 +97,8 @@ pub(super) fn caller(
     let mut hash = Sha256::new();
     let mut known = false;
     let mut add = |name: &str, value: &HeaderValue| {
-        hash.update((name.len() as u64).to_le_bytes());
-        hash.update(name);
-        hash.update((value.len() as u64).to_le_bytes());
-        hash.update(value);
+        hash_part(&mut hash, name.as_bytes());
+        hash_part(&mut hash, value.as_bytes());
         known |= !value.is_empty();
     };
     if let Some(name) = &options.tenant_header {

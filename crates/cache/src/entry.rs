@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::key::{Digest128, ExactKey, Partition};
+use super::key::{Digest128, ExactKey, Partition, hash_part};
 use pointsman_core::target::Usage;
 
 /// A whole, successful answer.
@@ -73,10 +73,7 @@ impl Entry {
             self.content_type.as_bytes(),
             &self.body,
         ];
-        for text in texts {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        }
+        texts.iter().for_each(|text| hash_part(&mut hash, text));
         Digest128::of(hash)
     }
 }

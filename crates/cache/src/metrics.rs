@@ -47,7 +47,7 @@ pub enum NoStoreReason {
     Failed,
     /// The model, or the provider's filter, refused.
     Refused,
-    /// There is neither text nor a tool call in it: whatever it is, it is not an answer.
+    /// There is neither text nor a tool call nor media in it: whatever it is, it is not an answer.
     NoAnswer,
     /// The client left before its end.
     Abandoned,

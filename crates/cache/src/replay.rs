@@ -16,7 +16,7 @@ use super::entry::Entry;
 use super::metrics::CacheOutcome;
 
 /// How a request was answered: `hit-exact`, `hit-semantic`, `miss`, `bypass`.
-pub const OUTCOME_HEADER: HeaderName = HeaderName::from_static("x-pointsman-cache");
+pub const OUTCOME_HEADER: HeaderName = HeaderName::from_static(pointsman_core::header::CACHE);
 /// Similarity of the two questions, of hits.
 pub const SIMILARITY_HEADER: HeaderName = HeaderName::from_static("x-pointsman-cache-similarity");
 /// The entry's ID, for feedback.

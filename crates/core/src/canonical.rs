@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        // Sorted here, because the cache's keys and the configuration's digest hang on the order,
+        // Sorted here, because the configuration's digest hangs on the order,
         // and serde_json's own map keeps another one with its feature `preserve_order`.
         let mut object = BTreeMap::new();
         while let Some((name, Strict(value))) = map.next_entry::<String, Strict>()? {

@@ -38,7 +38,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let calibration = read_calibration(args.calibration.as_deref())?;
-    let endpoint = args.embeddings.endpoint(&trust(None)?)?;
+    let endpoint = args.embeddings.endpoint(|| trust(None))?;
     let calibration = embeddings::made_for(calibration, endpoint.as_ref())?;
     let kinds = pairs(args.pairs, args.seed);
     let texts = kinds.iter().flat_map(|kind| &kind.pairs).flat_map(|(a, b)| [&**a, &**b]);

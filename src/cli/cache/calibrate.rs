@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut pairs = read(&args.pairs)?;
     let matcher = Matcher::new(Embedder::built_in()?, Calibration::built_in()?);
     let texts = pairs.iter().flat_map(|pair| [&*pair.a, &*pair.b]);
-    let endpoint = args.embeddings.endpoint(&trust(None)?)?;
+    let endpoint = args.embeddings.endpoint(|| trust(None))?;
     let matcher = knowing(matcher, endpoint.as_ref(), texts)?;
     pairs.extend(nearest_others(&matcher, &pairs, args.nearest));
     let goal = args.false_alarms.map_or(Goal::FalseHits(args.false_hits), Goal::FalseAlarms);

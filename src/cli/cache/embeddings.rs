@@ -25,12 +25,16 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn endpoint(&self, trust: &Trust) -> anyhow::Result<Option<Endpoint>> {
+    /// The service, if there is one; only then is it asked whom to trust.
+    pub(super) fn endpoint(
+        &self,
+        trust: impl FnOnce() -> Result<Trust, BadInput>,
+    ) -> anyhow::Result<Option<Endpoint>> {
         let (Some(url), Some(model)) = (&self.embeddings_url, &self.embeddings_model) else {
             return Ok(None);
         };
         let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        Ok(Some(Endpoint::new(url, model, key.as_deref(), trust).map_err(BadInput::new)?))
+        Ok(Some(Endpoint::new(url, model, key.as_deref(), &trust()?).map_err(BadInput::new)?))
     }
 }
 

@@ -11,7 +11,7 @@ use http::HeaderName;
 
 use clap::Subcommand;
 
-use super::{BadInput, shutdown};
+use super::{BadInput, shutdown, with_causes};
 use pointsman_cache::{
     Calibration, Embedder, Event, Limits, Matcher, Options, Server, ServerError, StoreLocation,
     TargetOptions, Trust, serve,
@@ -160,7 +160,7 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         };
         (*listen, options)
     });
-    let embeddings = args.embeddings.endpoint(&trust)?;
+    let embeddings = args.embeddings.endpoint(|| Ok(trust.clone()))?;
     let calibration = read_calibration(args.calibration.as_deref())?;
     let options = Options {
         targets: targets.collect(),
@@ -188,9 +188,7 @@ fn report(event: Event) {
             report!("warning: {name}: keeping entries in memory only: {error}");
         }
         Event::Failed(name, error) => {
-            let causes = std::iter::successors(Some(error), |&error| error.source());
-            let why: Vec<String> = causes.map(ToString::to_string).collect();
-            let why = why.join(": ");
+            let why = with_causes(anyhow::Chain::new(error));
             report!("warning: {name}: no answer from the upstream: {why}");
             if why.contains("UnknownIssuer") {
                 report!("hint: --upstream-ca FILE trusts a certificate authority of your own");

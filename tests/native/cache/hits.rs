@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::cache::redis::wait_for;
 use pointsman_testkit::client::{self, Protocol};
 use pointsman_testkit::model::{Model, SLOW, completion, events};
 use pointsman_testkit::proxy::{Proxy, chat, outcome, post};
@@ -210,9 +211,9 @@ fn who_wants_a_new_answer_and_waits_for_one_that_fails_never_gets_the_old_one() 
         let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncache-control: no-cache\r\nx-reply: never";
         let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         std::io::Write::write_all(&mut leading, request.as_bytes())?;
-        wait_until(|| Ok(model.asked() == 2))?;
+        wait_for("the leader asks", || Ok(model.asked() == 2))?;
         let following = scope.spawn(|| proxy.post(&chat(QUESTION), &[anew]));
-        wait_until(|| Ok(waiting()? == 1))?;
+        wait_for("the follower waits", || Ok(waiting()? == 1))?;
         // It leaves, and there is no answer.
         drop(leading);
         let response = following.join().unwrap()?;
@@ -221,15 +222,6 @@ fn who_wants_a_new_answer_and_waits_for_one_that_fails_never_gets_the_old_one() 
         Ok(())
     })?;
     assert_eq!(model.asked(), 3);
-    Ok(())
-}
-
-fn wait_until(holds: impl Fn() -> Result<bool>) -> Result<()> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !holds()? {
-        anyhow::ensure!(std::time::Instant::now() < deadline, "it never happens");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
     Ok(())
 }
 

@@ -21,7 +21,7 @@ fn replica(model: &Model, redis: &Redis) -> Result<Proxy> {
     Proxy::start(model.address, &["--store", &redis.url()])
 }
 
-fn wait_for(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+pub fn wait_for(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds()? {
         ensure!(Instant::now() < deadline, "never: {what}");

@@ -35,11 +35,11 @@ pub type Partition = Digest128;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PartitionKey<'a> {
     pub target: &'a str,
-    /// A hash of the credentials or of a trusted header; empty for anonymous clients.
+    /// A hash of the credentials or of a trusted header.
     pub tenant: &'a [u8],
     /// With its query.
     pub path: &'a str,
-    /// Headers that change an answer, as `name: value` lines in a fixed order.
+    /// Headers that are not known to be harmless, as `name: value` lines in a fixed order.
     pub headers: &'a [u8],
     /// The model that makes vectors of questions; empty for the built-in embedding. Vectors of two
     /// models are never compared.
@@ -54,8 +54,6 @@ pub struct Lookup {
     /// The last user turn, when it is nothing but text, short enough to compare, and the last turn
     /// of all: only then may another request's answer serve.
     pub question: Option<String>,
-    /// Whether server-sent events are asked for.
-    pub stream: bool,
 }
 
 /// What is cached beyond the safe minimum.
@@ -144,7 +142,6 @@ pub fn lookup(
     if !limits.tools && (prompt.parameters.tools > 0 || tool_turn) {
         return Err(NoCacheReason::Tools);
     }
-    let stream = prompt.parameters.stream;
     let mut body: Node = serde_json::from_slice(body).map_err(|_| NoCacheReason::Malformed)?;
     outside::check(format, &body)?;
     essence::reduce(format, &mut body);
@@ -152,7 +149,7 @@ pub fn lookup(
     let partition = partition(key, &body);
     let exact = exact(partition, question.as_deref());
     let question = question.filter(|text| text.len() <= MAX_TEXT_BYTES && !text.trim().is_empty());
-    Ok(Lookup { exact, partition, question, stream })
+    Ok(Lookup { exact, partition, question })
 }
 
 /// The last turn's text where it stands in a reduced body, when that turn is the user's and nothing
@@ -169,7 +166,12 @@ fn last_text(format: ApiFormat, body: &mut Node) -> Option<&mut String> {
     turn.get_mut("content").filter(|_| is_user)?.as_text_mut()
 }
 
-/// Each part follows its length, so that different keys never hash the same bytes.
+/// Hashes bytes behind their length, so that different parts never hash the same bytes.
+pub(super) fn hash_part(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+}
+
 fn partition(key: &PartitionKey, body: &Node) -> Partition {
     let mut hash = Sha256::new();
     let parts: [&[u8]; 5] = [
@@ -179,10 +181,7 @@ fn partition(key: &PartitionKey, body: &Node) -> Partition {
         key.headers,
         key.embeddings.as_bytes(),
     ];
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
+    parts.iter().for_each(|part| hash_part(&mut hash, part));
     body.feed(&mut hash);
     Digest128::of(hash)
 }

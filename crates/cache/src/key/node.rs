@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use sha2::{Digest, Sha256};
 
+use super::hash_part;
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -59,10 +61,6 @@ impl Node {
     /// Hashes the value: its kind, then its length or its bytes, so that different values never hash
     /// the same bytes.
     pub(super) fn feed(&self, hash: &mut Sha256) {
-        let text = |hash: &mut Sha256, text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        };
         match self {
             Node::Null => hash.update([0]),
             Node::Bool(value) => hash.update([1, u8::from(*value)]),
@@ -76,7 +74,7 @@ impl Node {
             }
             Node::Text(value) => {
                 hash.update([4]);
-                text(hash, value);
+                hash_part(hash, value.as_bytes());
             }
             Node::List(elements) => {
                 hash.update([5]);
@@ -87,7 +85,7 @@ impl Node {
                 hash.update([6]);
                 hash.update((fields.len() as u64).to_le_bytes());
                 for (name, value) in fields {
-                    text(hash, name);
+                    hash_part(hash, name.as_bytes());
                     value.feed(hash);
                 }
             }
