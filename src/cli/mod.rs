@@ -31,9 +31,11 @@ mod estimate;
 mod evaluate;
 mod explain;
 mod features;
+mod gateway;
 mod import;
 mod label;
 mod models;
+mod render;
 mod report;
 mod schema;
 mod serve;
@@ -60,6 +62,7 @@ enum Command {
     Import(import::Args),
     Serve(Box<serve::Args>),
     Estimate(estimate::Args),
+    Render(render::Args),
     Report(report::Args),
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Label(args) => label::run(*args),
         Command::Import(args) => import::run(&args),
         Command::Estimate(args) => estimate::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::scope::Pass;
+use crate::target::{Billed, Target};
 
 /// One decision, for people and for learning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,6 +51,28 @@ pub struct Record<'a> {
     pub prompt_tokens_estimate: usize,
     /// Time from the whole body to the decision, in microseconds.
     pub latency_us: u64,
+}
+
+/// What is recorded of an answer whose tokens the provider has counted.
+#[derive(Serialize)]
+struct UsageRecord<'a> {
+    target: &'a str,
+    input: u64,
+    output: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cached: bool,
+}
+
+/// One JSON object: who answered, tokens in and out, and what the provider charges for them. A
+/// `cached` answer would have cost that.
+pub fn of_usage(target: &Target, billed: &Billed, cached: bool) -> String {
+    let cost = target.price.map(|price| price.of_billed(billed));
+    let Billed { usage, .. } = *billed;
+    let record =
+        UsageRecord { target: &target.name, input: usage.input, output: usage.output, cost, cached };
+    serde_json::to_string(&record).unwrap_or_default()
 }
 
 /// What is recorded of a request that passes untouched.

@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 
 /// Filter state that access logs read as `%FILTER_STATE(wasm.pointsman:PLAIN)%`.
 const RECORD_PROPERTY: &str = "pointsman";
+const USAGE_PROPERTY: &str = "pointsman_usage";
 /// A call that was not answered by then counts as failed, and its decisions go again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -130,6 +131,10 @@ impl Host for Proxy {
 
     fn set_record(&self, record: &str) {
         let _ = hostcalls::set_property(vec![RECORD_PROPERTY], Some(record.as_bytes()));
+    }
+
+    fn set_usage(&self, usage: &str) {
+        let _ = hostcalls::set_property(vec![USAGE_PROPERTY], Some(usage.as_bytes()));
     }
 
     fn measure(&self, sample: Sample) {

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::target::{Price, Target};
 
 mod control_plane;
-mod node;
+pub mod node;
 mod parameters;
 mod plugin;
 mod policies;

@@ -47,26 +47,26 @@ impl std::error::Error for ConfigErrors {}
 
 /// What names of targets, rules and policies look like: safe in a header and in a metric.
 #[cfg(not(target_arch = "wasm32"))]
-pub(super) const RULE_NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
+pub const RULE_NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
 
 /// Errors found so far.
 #[derive(Default)]
-pub(super) struct Errors(pub(super) Vec<ConfigError>);
+pub struct Errors(pub Vec<ConfigError>);
 
 impl Errors {
-    pub(super) fn add(&mut self, path: &str, value: impl Into<String>, rule: impl Into<String>) {
+    pub fn add(&mut self, path: &str, value: impl Into<String>, rule: impl Into<String>) {
         self.0.push(ConfigError { path: path.to_owned(), value: value.into(), rule: rule.into() });
     }
 }
 
 /// A value and where it stands.
-pub(super) struct Node<'v> {
-    pub(super) path: String,
-    pub(super) value: &'v Value,
+pub struct Node<'v> {
+    pub path: String,
+    pub value: &'v Value,
 }
 
 impl<'v> Node<'v> {
-    pub(super) fn refuse(&self, rule: &str, errors: &mut Errors) {
+    pub fn refuse(&self, rule: &str, errors: &mut Errors) {
         const SHOWN: usize = 60;
         let mut shown = self.value.to_string();
         if shown.len() > SHOWN {
@@ -76,7 +76,7 @@ impl<'v> Node<'v> {
         errors.add(&self.path, shown, rule);
     }
 
-    pub(super) fn checked<T>(
+    pub fn checked<T>(
         &self,
         value: Option<T>,
         rule: &str,
@@ -88,12 +88,12 @@ impl<'v> Node<'v> {
         value
     }
 
-    pub(super) fn object_value(&self, errors: &mut Errors) -> Option<&'v Map<String, Value>> {
+    pub fn object_value(&self, errors: &mut Errors) -> Option<&'v Map<String, Value>> {
         self.checked(self.value.as_object(), "must be an object", errors)
     }
 
     /// The fields of an object; unknown ones are errors.
-    pub(super) fn object(&self, known: &[&str], errors: &mut Errors) -> Option<Fields<'v>> {
+    pub fn object(&self, known: &[&str], errors: &mut Errors) -> Option<Fields<'v>> {
         let map = self.object_value(errors)?;
         let fields = Fields { path: self.path.clone(), map };
         for (name, value) in map {
@@ -105,21 +105,21 @@ impl<'v> Node<'v> {
         Some(fields)
     }
 
-    pub(super) fn array(&self, errors: &mut Errors) -> Option<Vec<Node<'v>>> {
+    pub fn array(&self, errors: &mut Errors) -> Option<Vec<Node<'v>>> {
         let values = self.checked(self.value.as_array(), "must be an array", errors)?;
         let node = |(index, value)| Node { path: format!("{}[{index}]", self.path), value };
         Some(values.iter().enumerate().map(node).collect())
     }
 
-    pub(super) fn text(&self, errors: &mut Errors) -> Option<&'v str> {
+    pub fn text(&self, errors: &mut Errors) -> Option<&'v str> {
         self.checked(self.value.as_str(), "must be a string", errors)
     }
 
-    pub(super) fn boolean(&self, errors: &mut Errors) -> Option<bool> {
+    pub fn boolean(&self, errors: &mut Errors) -> Option<bool> {
         self.checked(self.value.as_bool(), "must be true or false", errors)
     }
 
-    pub(super) fn integer(&self, range: RangeInclusive<u64>, errors: &mut Errors) -> Option<usize> {
+    pub fn integer(&self, range: RangeInclusive<u64>, errors: &mut Errors) -> Option<usize> {
         // Envoy turns a Struct's numbers into doubles.
         let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
         let number = self.value.as_u64().or_else(|| self.value.as_f64().and_then(whole));
@@ -128,19 +128,19 @@ impl<'v> Node<'v> {
         self.checked(number.and_then(|number| usize::try_from(number).ok()), &rule, errors)
     }
 
-    pub(super) fn share(&self, errors: &mut Errors) -> Option<f32> {
+    pub fn share(&self, errors: &mut Errors) -> Option<f32> {
         let number = self.value.as_f64().filter(|number| (0.0..=1.0).contains(number));
         self.checked(number, "must be a number from 0 to 1", errors).map(|number| number as f32)
     }
 
     /// Money for a million tokens.
-    pub(super) fn amount(&self, errors: &mut Errors) -> Option<f64> {
+    pub fn amount(&self, errors: &mut Errors) -> Option<f64> {
         const MOST: f64 = 1e6;
         let number = self.value.as_f64().filter(|number| (0.0..=MOST).contains(number));
         self.checked(number, &format!("must be a number from 0 to {MOST}"), errors)
     }
 
-    pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {
+    pub fn one_of<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {
         let name = self.text(errors)?;
         let choice = choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value);
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -148,14 +148,14 @@ impl<'v> Node<'v> {
     }
 
     /// A number within bounds.
-    pub(super) fn number(&self, range: RangeInclusive<f64>, errors: &mut Errors) -> Option<f64> {
+    pub fn number(&self, range: RangeInclusive<f64>, errors: &mut Errors) -> Option<f64> {
         let number = self.value.as_f64().filter(|number| range.contains(number));
         let rule = format!("must be a number from {} to {}", range.start(), range.end());
         self.checked(number, &rule, errors)
     }
 
     /// The elements of an array of at most `most`.
-    pub(super) fn list(&self, most: usize, errors: &mut Errors) -> Vec<Node<'v>> {
+    pub fn list(&self, most: usize, errors: &mut Errors) -> Vec<Node<'v>> {
         let nodes = self.array(errors).unwrap_or_default();
         if nodes.len() > most {
             let rule = format!("must have at most {most} elements");
@@ -165,7 +165,7 @@ impl<'v> Node<'v> {
     }
 
     /// A name of HTTP header fields, in lower case.
-    pub(super) fn header_name(&self, errors: &mut Errors) -> Option<String> {
+    pub fn header_name(&self, errors: &mut Errors) -> Option<String> {
         let name = self.text(errors)?;
         let token = |byte: u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
@@ -176,13 +176,13 @@ impl<'v> Node<'v> {
     }
 
     /// A name that is safe in a header and in a metric.
-    pub(super) fn name(&self, errors: &mut Errors) -> Option<String> {
+    pub fn name(&self, errors: &mut Errors) -> Option<String> {
         let name = self.text(errors)?;
         self.checked(is_name(name).then(|| name.to_owned()), NAME_RULE, errors)
     }
 
     /// A cluster name that can be a header's value.
-    pub(super) fn cluster(&self, errors: &mut Errors) -> Option<String> {
+    pub fn cluster(&self, errors: &mut Errors) -> Option<String> {
         let name = self.text(errors)?;
         let valid =
             (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -190,7 +190,7 @@ impl<'v> Node<'v> {
         self.checked(valid.then(|| name.to_owned()), rule, errors)
     }
 
-    pub(super) fn base64(&self, errors: &mut Errors) -> Option<Vec<u8>> {
+    pub fn base64(&self, errors: &mut Errors) -> Option<Vec<u8>> {
         let text = self.text(errors)?;
         self.checked(BASE64_STANDARD.decode(text).ok(), "must be base64", errors)
     }
@@ -211,21 +211,21 @@ pub fn is_secret(text: &str) -> bool {
 pub const NAME_RULE: &str = "must be 1 to 64 letters, digits, \"-\" or \"_\"";
 
 /// The fields of an object and where it stands.
-pub(super) struct Fields<'v> {
+pub struct Fields<'v> {
     path: String,
-    pub(super) map: &'v Map<String, Value>,
+    pub map: &'v Map<String, Value>,
 }
 
 impl<'v> Fields<'v> {
-    pub(super) fn path_of(&self, name: &str) -> String {
+    pub fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    pub(super) fn field(&self, name: &str) -> Option<Node<'v>> {
+    pub fn field(&self, name: &str) -> Option<Node<'v>> {
         self.map.get(name).map(|value| Node { path: self.path_of(name), value })
     }
 
-    pub(super) fn required(&self, name: &str, errors: &mut Errors) -> Option<Node<'v>> {
+    pub fn required(&self, name: &str, errors: &mut Errors) -> Option<Node<'v>> {
         let node = self.field(name);
         if node.is_none() {
             errors.add(&self.path_of(name), "", "is required");

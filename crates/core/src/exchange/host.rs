@@ -51,6 +51,8 @@ pub trait Host {
 
     /// Puts the decision record where access logs find it.
     fn set_record(&self, record: &str);
+    /// Puts what the answer cost where access logs find it.
+    fn set_usage(&self, usage: &str);
     /// Counts.
     fn measure(&self, sample: Sample);
 }

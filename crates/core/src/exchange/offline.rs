@@ -30,6 +30,8 @@ pub struct OfflineHost {
     pub overtaken: Cell<u32>,
     /// The decision record.
     pub record: RefCell<Option<String>>,
+    /// What the answer cost.
+    pub usage: RefCell<Option<String>>,
     pub samples: RefCell<Vec<Sample>>,
     /// How often the route was chosen again.
     pub reroutes: Cell<u32>,
@@ -64,6 +66,7 @@ impl OfflineHost {
             shared: RefCell::default(),
             overtaken: Cell::default(),
             record: RefCell::default(),
+            usage: RefCell::default(),
             samples: RefCell::default(),
             reroutes: Cell::default(),
             clock: Cell::default(),
@@ -167,6 +170,10 @@ impl Host for OfflineHost {
 
     fn set_record(&self, record: &str) {
         *self.record.borrow_mut() = Some(record.to_owned());
+    }
+
+    fn set_usage(&self, usage: &str) {
+        *self.usage.borrow_mut() = Some(usage.to_owned());
     }
 
     fn measure(&self, sample: Sample) {

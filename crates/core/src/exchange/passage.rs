@@ -25,8 +25,12 @@ impl Passage {
             body::name_deployment(host, &name);
         }
         let header = |name: &str| host.request_header(name);
-        // Requests outside the router's scope name models that it knows nothing of.
-        self.reading = header(":path").is_some_and(|path| ApiFormat::of_path(&path).is_some())
+        // Requests outside the router's scope name models that it knows nothing of, but for counts of
+        // tokens.
+        let names_model = |path: Vec<u8>| {
+            ApiFormat::of_path(&path).or_else(|| ApiFormat::beside_path(&path)).is_some()
+        };
+        self.reading = header(":path").is_some_and(names_model)
             && scope::unreadable(&header, ended).is_none();
         if self.reading { Flow::Pause } else { Flow::Continue }
     }

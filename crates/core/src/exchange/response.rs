@@ -3,6 +3,7 @@
 use crate::answer::FinishedAnswer;
 use crate::config::Mode;
 use crate::header;
+use crate::record;
 use crate::telemetry::Sample;
 
 use super::answer::{self, Answer};
@@ -78,6 +79,11 @@ impl Exchange {
             } else {
                 Sample::Answered { target, usage }
             });
+        }
+        if let Some((target, billed)) = answer.charged().zip(answer.billed()) {
+            let target = worker.config().targets.get(target);
+            let usage = target.map(|target| record::of_usage(target, &billed, answer.is_cached()));
+            usage.iter().for_each(|usage| host.set_usage(usage));
         }
         if let Some((target, fault)) = answer.verdict() {
             match (&worker.config().health, fault) {

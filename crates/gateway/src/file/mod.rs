@@ -1,0 +1,213 @@
+//! `pointsman.yaml`, strictly read.
+
+use std::net::SocketAddr;
+
+use serde_json::{Map, Value, json};
+
+use pointsman_core::api::ApiFormat;
+use pointsman_core::config::node::{Errors, Fields, Node};
+use pointsman_core::config::{Config, ConfigErrors};
+
+mod parts;
+mod provider;
+mod schema;
+mod target;
+
+pub use parts::{AccessLog, Cache, Control, Tenant, Tls};
+pub use provider::{Key, Provider, Url};
+pub use schema::json_schema;
+pub use target::{Endpoint, Target};
+
+/// Fields that are the filter's own, with the filter's own meaning.
+const FILTER_FIELDS: [&str; 12] = [
+    "default",
+    "policy",
+    "policies",
+    "canary",
+    "sticky",
+    "override",
+    "health",
+    "tenant_header",
+    "prompt",
+    "body",
+    "response_headers",
+    "mode",
+];
+const OWN_FIELDS: [&str; 9] =
+    ["providers", "targets", "cache", "control", "listen", "tls", "admin", "access_log", "$schema"];
+
+/// Where clients connect unless the file says otherwise.
+pub const LISTEN: &str = "127.0.0.1:10000";
+/// Envoy's admin interface unless the file says otherwise.
+pub const ADMIN: &str = "127.0.0.1:9901";
+
+/// What a file says, checked.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Providers that a target names, in the order of the file.
+    pub providers: Vec<Provider>,
+    /// Cheapest first.
+    pub targets: Vec<Target>,
+    /// Position of the target that takes what cannot be decided.
+    pub default: usize,
+    pub listen: SocketAddr,
+    pub tls: Option<Tls>,
+    pub admin: SocketAddr,
+    pub access_log: AccessLog,
+    pub cache: Option<Cache>,
+    pub control: Option<Control>,
+    /// The filter's configuration, but for what [`Control`] adds to it.
+    filter: Map<String, Value>,
+}
+
+impl Gateway {
+    /// Reads a file, YAML or JSON.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it, each with its path, value and rule.
+    pub fn read(text: &str) -> Result<Self, ConfigErrors> {
+        let mut errors = Errors::default();
+        let value: Value = match serde_saphyr::from_str(text) {
+            Ok(value) => value,
+            Err(error) => {
+                errors.add("", "", format!("neither YAML nor JSON: {error}"));
+                return Err(ConfigErrors(errors.0));
+            }
+        };
+        match read(&value, &mut errors) {
+            Some(gateway) if errors.0.is_empty() => Ok(gateway),
+            _ => Err(ConfigErrors(errors.0)),
+        }
+    }
+
+    /// The filter's configuration. A control plane's secrets are in it when they are given.
+    pub fn filter(&self, secrets: Option<&ControlSecrets>) -> Value {
+        let mut filter = self.filter.clone();
+        if let (Some(control), Some(secrets)) = (&self.control, secrets) {
+            filter.insert("control".to_owned(), control.filter(secrets));
+        }
+        Value::Object(filter)
+    }
+
+    /// The targets that serve an API, in the order in which they replace `target`, itself first: the
+    /// stronger ones, because a request that was found too hard for a target stays hard, then the
+    /// cheaper ones from the strongest on.
+    pub fn order(&self, target: usize, api: ApiFormat) -> Vec<usize> {
+        let stronger = target..self.targets.len();
+        let serves = |at: &usize| self.targets.get(*at).is_some_and(|it| it.apis.contains(&api));
+        stronger.chain((0..target).rev()).filter(serves).collect()
+    }
+}
+
+/// What the filter signs decisions and asks the control plane with.
+#[derive(Clone)]
+pub struct ControlSecrets {
+    pub key: String,
+    pub token: String,
+}
+
+impl ControlSecrets {
+    /// Stands in for the secrets where a configuration is only checked.
+    fn checked() -> Self {
+        let stand_in = "0123456789abcdef".to_owned();
+        ControlSecrets { key: stand_in.clone(), token: stand_in }
+    }
+}
+
+fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
+    let known: Vec<&str> = OWN_FIELDS.into_iter().chain(FILTER_FIELDS).collect();
+    let root = Node { path: String::new(), value }.object(&known, errors)?;
+    let mut providers = provider::read_all(root.field("providers"), errors);
+    let targets = match root.field("targets") {
+        Some(node) => target::read_all(&node, &mut providers, errors),
+        None => {
+            errors.add("targets", "", "is required: the targets, cheapest first");
+            Vec::new()
+        }
+    };
+    provider::check_all(&providers, errors);
+    let listen = parts::address(root.field("listen"), LISTEN, errors);
+    let admin = parts::address(root.field("admin"), ADMIN, errors);
+    let tls = root.field("tls").and_then(|node| parts::read_tls(&node, errors));
+    let access_log = root.field("access_log").and_then(|node| AccessLog::read(&node, errors));
+    let cache = root.field("cache").and_then(|node| {
+        let used = targets.iter().flat_map(|target| &target.endpoints);
+        let passthrough = used
+            .filter_map(|endpoint| providers.get(endpoint.provider))
+            .all(|provider| provider.passthrough);
+        Cache::read(&node, passthrough, errors)
+    });
+    let control = root.field("control").and_then(|node| Control::read(&node, errors));
+    let filter = filter(&root, &targets, cache.as_ref());
+    check_filter(&filter, control.as_ref(), errors);
+    let default = root.field("default").and_then(|node| node.value.as_str());
+    let last = targets.len().saturating_sub(1);
+    let default = targets.iter().position(|target| Some(target.name.as_str()) == default);
+    Some(Gateway {
+        providers,
+        default: default.unwrap_or(last),
+        listen: listen?,
+        admin: admin?,
+        tls,
+        access_log: access_log.unwrap_or_default(),
+        cache,
+        control,
+        filter,
+        targets,
+    })
+}
+
+/// The filter's configuration.
+fn filter(root: &Fields, targets: &[Target], cache: Option<&Cache>) -> Map<String, Value> {
+    let mut filter = Map::new();
+    let rewritten = targets.iter().any(|target| target.filter.contains_key("parameters"));
+    let named = targets.iter().map(|target| {
+        let mut fields = target.filter.clone();
+        if let Some(first) = target.endpoints.first().filter(|_| rewritten) {
+            fields.insert("model".to_owned(), first.model.as_str().into());
+        }
+        Value::Object(fields)
+    });
+    filter.insert("targets".to_owned(), named.collect());
+    for (name, value) in [
+        ("policy", json!({"preset": "balanced"})),
+        ("sticky", json!({})),
+        // As much as the listener can hold back.
+        ("body", json!({"max_bytes": 524_288, "hold_bytes": 2_097_152})),
+    ] {
+        filter.insert(name.to_owned(), value);
+    }
+    if let Some(Tenant::Header(header)) = cache.map(|cache| &cache.tenant) {
+        filter.insert("tenant_header".to_owned(), header.as_str().into());
+    }
+    for name in FILTER_FIELDS {
+        if let Some(value) = root.map.get(name) {
+            filter.insert(name.to_owned(), value.clone());
+        }
+    }
+    if let Some(body) = filter.get_mut("body").and_then(Value::as_object_mut).filter(|_| rewritten) {
+        body.entry("rewrite_model").or_insert(Value::Bool(true));
+    }
+    filter
+}
+
+/// The filter reads its own part, by its own rules. What it says of the names of targets has been
+/// said, and what it says of clusters is nobody's fault.
+fn check_filter(filter: &Map<String, Value>, control: Option<&Control>, errors: &mut Errors) {
+    let mut filter = filter.clone();
+    if let Some(control) = control {
+        filter.insert("control".to_owned(), control.filter(&ControlSecrets::checked()));
+    }
+    let filter = Value::Object(filter).to_string();
+    let found = Config::from_json(filter.as_bytes()).err();
+    for error in found.into_iter().flat_map(|errors| errors.0) {
+        let known = errors.0.iter().any(|it| it.path == error.path);
+        if !known && !error.path.ends_with(".cluster") {
+            errors.0.push(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

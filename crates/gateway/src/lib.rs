@@ -1,0 +1,12 @@
+//! From one file to a whole deployment: what `pointsman.yaml` says, and what Envoy must be told so
+//! that it happens.
+//!
+//! Pure: nothing here opens a file, a socket or the environment.
+
+pub mod file;
+mod kind;
+mod models;
+pub mod render;
+
+pub use kind::Kind;
+pub use models::{Known, date as models_date, known};

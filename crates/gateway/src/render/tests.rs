@@ -1,0 +1,137 @@
+use serde_json::Value;
+
+use super::*;
+
+fn place() -> Place<'static> {
+    Place { wasm: "dist/pointsman.wasm", directory: "out", ca: CA_FILES[0], keys: None, control: None }
+}
+
+fn tree(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn rendered(text: &str) -> (Value, Files) {
+    let gateway = Gateway::read(text).unwrap();
+    let files = envoy(&gateway, &place()).unwrap();
+    (tree(&files["envoy.yaml"]), files)
+}
+
+fn named<'v>(list: &'v Value, name: &str) -> &'v Value {
+    let list = list.as_array().unwrap();
+    list.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+const THREE: &str = r#"
+providers:
+  local: {kind: vllm, url: "http://gpu.internal:8000", headers: {x-team: 'a "b" %REQ(x)%'}}
+  eu: {kind: azure, url: https://me.openai.azure.com, key: {file: /run/secrets/azure}}
+targets:
+- {name: small, model: local/org/small}
+- name: medium
+  endpoints: [{model: eu/gpt 4o, weight: 3}, {model: openai/gpt-4o}]
+- {name: large, model: anthropic/claude}
+cache: {tenant: credentials}
+"#;
+
+#[test]
+fn the_same_file_gives_the_same_bytes() {
+    let gateway = Gateway::read(THREE).unwrap();
+    assert_eq!(envoy(&gateway, &place()).unwrap(), envoy(&gateway, &place()).unwrap());
+    for (name, text) in xds(&gateway, &place()).unwrap() {
+        assert!(tree(&text).is_object(), "{name}");
+        assert!(!text.contains("\n\n\n") && text.ends_with('\n'), "{name}");
+    }
+}
+
+#[test]
+fn a_list_has_only_what_serves_the_same_api_and_caches_stand_first() {
+    let (tree, _) = rendered(THREE);
+    let clusters = &tree["static_resources"]["clusters"];
+    let list = |name: &str| {
+        named(clusters, name)["cluster_type"]["typed_config"]["clusters"].clone()
+    };
+    let medium = ["medium-endpoints", "medium-model-only", "medium-model-2-only"];
+    assert_eq!(
+        list("small"),
+        serde_json::json!(["small-cache", "small-endpoints", medium[0], medium[1], medium[2]])
+    );
+    assert_eq!(
+        list("small.messages"),
+        serde_json::json!(["small-cache", "small-endpoints", "large-endpoints"])
+    );
+    assert_eq!(
+        list("large"),
+        serde_json::json!(["large-cache", "large-endpoints", "small-endpoints"])
+    );
+    // Only vLLM serves the responses API here: its list is another.
+    assert_eq!(list("small.responses"), serde_json::json!(["small-cache", "small-endpoints"]));
+    let group = named(clusters, "medium-endpoints");
+    let weights = |at: usize| {
+        group["load_assignment"]["endpoints"][0]["lb_endpoints"][at]["load_balancing_weight"].clone()
+    };
+    assert_eq!((weights(0), weights(1)), (3.into(), 1.into()));
+}
+
+#[test]
+fn an_endpoint_has_its_providers_path_host_name_and_key() {
+    let (tree, files) = rendered(THREE);
+    let listeners = &tree["static_resources"]["listeners"];
+    let manager =
+        |name: &str| named(listeners, name)["filter_chains"][0]["filters"][0]["typed_config"].clone();
+    let azure = manager("medium-model");
+    let route = &azure["route_config"]["virtual_hosts"][0]["routes"][0];
+    assert_eq!(
+        route["route"]["regex_rewrite"]["substitution"],
+        "/openai/deployments/gpt%204o/\\1"
+    );
+    assert_eq!(route["route"]["host_rewrite_literal"], "me.openai.azure.com");
+    let injector = named(&azure["http_filters"], "envoy.filters.http.credential_injector");
+    let credential = &injector["typed_config"]["credential"]["typed_config"];
+    assert_eq!(credential["header"], "api-key");
+    assert_eq!(
+        credential["credential"]["sds_config"]["path_config_source"]["path"],
+        "out/secrets/eu.yaml"
+    );
+    assert!(files["secrets/eu.yaml"].contains(r#"{"filename":"/run/secrets/azure"}"#));
+    assert!(files["secrets/openai.yaml"].contains("OPENAI_API_KEY"));
+    assert_eq!(files.get("secrets/local.yaml"), None);
+    // What a header says is no format of Envoy's.
+    let headers = &manager("small-model")["route_config"]["request_headers_to_add"];
+    assert_eq!(headers[0]["header"]["value"], "a \"b\" %%REQ(x)%%");
+    let anthropic = &manager("large-model")["route_config"]["request_headers_to_add"];
+    assert_eq!(anthropic[0]["append_action"], "ADD_IF_ABSENT");
+    let cluster = named(&tree["static_resources"]["clusters"], "large-model");
+    let tls = &cluster["transport_socket"]["typed_config"];
+    assert_eq!(tls["sni"], "api.anthropic.com");
+    let context = &tls["common_tls_context"]["validation_context"];
+    assert_eq!(context["match_typed_subject_alt_names"][0]["matcher"]["exact"], "api.anthropic.com");
+    assert_eq!(context["trusted_ca"]["filename"], CA_FILES[0]);
+    let plain = named(&tree["static_resources"]["clusters"], "small-model");
+    assert_eq!(plain.get("transport_socket"), None);
+}
+
+#[test]
+fn a_clients_key_goes_only_where_it_is_let_through() {
+    let text = "providers: {openai: {auth: passthrough}}\ntargets:\n- {name: a, model: groq/x}\n- {name: b, model: openai/y}\n";
+    let (tree, _) = rendered(text);
+    let listeners = &tree["static_resources"]["listeners"];
+    let removed = |name: &str| {
+        let manager = &named(listeners, name)["filter_chains"][0]["filters"][0]["typed_config"];
+        manager["route_config"]["request_headers_to_remove"].clone()
+    };
+    let has = |list: Value, name: &str| list.as_array().unwrap().iter().any(|it| it == name);
+    assert!(has(removed("a-model"), "authorization"));
+    assert!(!has(removed("b-model"), "authorization"));
+    assert!(has(removed("b-model"), "cookie"));
+}
+
+#[test]
+fn the_filter_that_is_rendered_is_the_one_that_was_checked() {
+    let (tree, _) = rendered(THREE);
+    let listener = named(&tree["static_resources"]["listeners"], "llm");
+    let filter = &listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"][0];
+    let text = filter["typed_config"]["config"]["configuration"]["value"].as_str().unwrap();
+    let gateway = Gateway::read(THREE).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), gateway.filter(None));
+    assert!(pointsman_core::config::Config::from_json(text.as_bytes()).is_ok());
+}
