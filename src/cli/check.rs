@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::gateway::{self, FILE};
-use super::up::envoy;
-use super::{BadInput, print};
+use super::up::envoy::{self, Admin};
+use super::{BadInput, open_error, print};
+use serde_json::Value;
+
 use pointsman_gateway::Kind;
+use pointsman_gateway::examine::{Finding, Severity, examine};
 use pointsman_gateway::file::{Gateway, Provider};
 use pointsman_gateway::render::{self, Place};
 
@@ -21,12 +24,18 @@ pub(super) struct Args {
     /// The deployment
     #[arg(long, default_value = FILE, value_name = "FILE")]
     file: PathBuf,
+    /// Examine somebody's own Envoy configuration instead, YAML or JSON: what the filter needs there
+    #[arg(long = "envoy", value_name = "FILE", conflicts_with_all = ["file", "online", "admin"])]
+    configuration: Option<PathBuf>,
+    /// The same of an Envoy that runs, by its admin interface: http://127.0.0.1:9901
+    #[arg(long, value_name = "URL", conflicts_with_all = ["file", "online"])]
+    admin: Option<String>,
     /// Ask each provider with its key: GET /models, or whatever costs nothing there
     #[arg(long)]
     online: bool,
     /// The Envoy to ask; func-e's, the one on PATH, or one in .envoy/ when omitted
     #[arg(long, value_name = "FILE")]
-    envoy: Option<PathBuf>,
+    envoy_binary: Option<PathBuf>,
     /// The filter's module, in the place of the one inside this program
     #[arg(long, value_name = "FILE")]
     wasm: Option<PathBuf>,
@@ -56,14 +65,22 @@ impl Check {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(configuration) = own_configuration(args)? {
+        return finish(&own(&configuration), args.json);
+    }
     let gateway = gateway::read(&args.file)?;
     let mut checks = vec![Check::of(args.file.display().to_string(), Ok(summary(&gateway)))];
     for provider in &gateway.providers {
         check_provider(provider, args.online, &mut checks);
     }
     checks.push(check_envoy(args, &gateway));
-    for check in &checks {
-        if args.json {
+    finish(&checks, args.json)
+}
+
+/// Prints what was found; a fault is a failure.
+fn finish(checks: &[Check], json: bool) -> anyhow::Result<()> {
+    for check in checks {
+        if json {
             print(serde_json::to_string(check)?)?;
         } else {
             let sign = match check.ok {
@@ -80,6 +97,39 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         1 => anyhow::bail!("1 fault"),
         faults => anyhow::bail!("{faults} faults"),
     }
+}
+
+/// The configuration that is somebody's own: a file's, or a running Envoy's.
+fn own_configuration(args: &Args) -> anyhow::Result<Option<Value>> {
+    if let Some(path) = &args.configuration {
+        let text = std::fs::read_to_string(path).map_err(open_error(path))?;
+        let tree = serde_saphyr::from_str(&text).map_err(|error| {
+            BadInput::new(format!("{}: neither YAML nor JSON: {error}", path.display()))
+        })?;
+        return Ok(Some(tree));
+    }
+    let Some(url) = &args.admin else { return Ok(None) };
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let text = Admin::new(address.to_owned()).get("/config_dump").map_err(|error| {
+        anyhow::anyhow!("no answer from Envoy's admin interface at {address}: {error}")
+    })?;
+    Ok(Some(serde_json::from_str(&text)?))
+}
+
+fn own(configuration: &Value) -> Vec<Check> {
+    let found = examine(configuration);
+    if found.is_empty() {
+        return vec![Check::of("configuration", Ok("has all that the filter needs".to_owned()))];
+    }
+    let check = |it: Finding| {
+        let place = if it.place.is_empty() { "configuration".to_owned() } else { it.place };
+        match it.severity {
+            Severity::Fault => Check::of(place, Err(it.what)),
+            Severity::Advice => Check::of(place, Ok(format!("advice: {}", it.what))),
+            Severity::Unknown => Check::unknown(place, it.what),
+        }
+    };
+    found.into_iter().map(check).collect()
 }
 
 fn summary(gateway: &Gateway) -> String {
@@ -148,7 +198,7 @@ fn ask(provider: &Provider, key: Option<String>) -> Check {
 
 fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
     let what = "Envoy";
-    let found = match envoy::find(args.envoy.as_deref()) {
+    let found = match envoy::find(args.envoy_binary.as_deref()) {
         Ok(found) => found,
         Err((problem, hint)) => return Check::of(what, Err(format!("{problem}; {hint}"))),
     };

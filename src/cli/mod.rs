@@ -36,6 +36,7 @@ mod gateway;
 mod import;
 mod init;
 mod label;
+mod manual;
 mod models;
 mod render;
 mod report;
@@ -73,6 +74,8 @@ enum Command {
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
     Schema(schema::Args),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// The user's input is to blame: exit code 2.
@@ -114,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Cache(args) => cache::run(*args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());

