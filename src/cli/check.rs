@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::gateway::{self, FILE};
 use super::up::envoy::{self, Admin};
+use super::up::warnings;
 use super::{BadInput, open_error, print};
 use serde_json::Value;
 
@@ -72,6 +73,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut checks = vec![Check::of(args.file.display().to_string(), Ok(summary(&gateway)))];
     for provider in &gateway.providers {
         check_provider(provider, args.online, &mut checks);
+    }
+    if gateway.control.is_some() {
+        let secrets = gateway::control_secrets(&gateway);
+        let found = secrets.map(|_| "found".to_owned()).map_err(|error| error.to_string());
+        checks.push(Check::of("control key and token", found));
+    }
+    for warning in warnings(&gateway) {
+        checks.push(Check::of("advice", Ok(warning)));
     }
     checks.push(check_envoy(args, &gateway));
     finish(&checks, args.json)
@@ -217,7 +226,8 @@ fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
         };
         let (wasm, folder) = (module.display().to_string(), directory.path().display().to_string());
         let ca = gateway::ca_file();
-        let control = gateway::control_secrets(gateway)?;
+        // What is missing has been said.
+        let control = gateway::control_secrets(gateway).ok().flatten();
         let place = Place { wasm: &wasm, directory: &folder, ca: &ca, keys: None, control };
         for (name, text) in render::envoy(gateway, &place)? {
             let path = directory.path().join(name);

@@ -8,8 +8,9 @@ use pointsman_gateway::render::{self, Files, Place};
 
 /// Render Envoy's configuration from pointsman.yaml
 ///
-/// The same file always gives the same bytes. Keys are in none of them: each provider's key has a
-/// file in secrets/ that names the variable or the file that holds it, and Envoy reads it from there.
+/// The same file always gives the same bytes. No provider's key is in them: each has a file in
+/// secrets/ that names the variable or the file that holds it, and Envoy reads it from there. The
+/// secrets of `control` are in the filter's configuration.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// What to render

@@ -11,6 +11,7 @@ use serde_json::Value;
 pub(super) const VERSIONS: &str = include_str!("../../../envoy/versions");
 
 /// An Envoy that can be started.
+#[derive(Clone)]
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
     /// Such as `1.40.0`; empty when it does not say.
@@ -101,6 +102,7 @@ pub(crate) fn last_error(log: &str) -> String {
 }
 
 /// Envoy's admin interface.
+#[derive(Clone)]
 pub(crate) struct Admin {
     pub(super) address: String,
     agent: ureq::Agent,

@@ -41,9 +41,13 @@ impl Lines {
 
     /// The target decided on, and another that answered in its place.
     fn target(&self, decision: &Option<Value>, answered: &str) -> String {
-        let decided = decision.as_ref().and_then(|it| it.get("target")?.as_str());
+        let field = |name: &str| decision.as_ref().and_then(|it| it.get(name)?.as_str());
+        let decided = field("target");
         let known = self.targets.iter().any(|target| target.name == answered);
         match decided {
+            Some(decided) if known && field("mode") == Some("observe") => {
+                format!("{answered} (observed: {decided})")
+            }
             Some(decided) if known && decided != answered => format!("{decided} → {answered}"),
             Some(decided) => decided.to_owned(),
             None if known => answered.to_owned(),
@@ -116,6 +120,8 @@ mod tests {
         let mut lines = lines();
         let text = lines.read(r#"{"status":200,"answered":"strong","decision":"{\"target\":\"cheap\",\"source\":\"rule\",\"reason\":\"x\"}"}"#);
         assert!(text.unwrap().contains("cheap → strong   rule: x"));
+        let text = lines.read(r#"{"status":200,"answered":"strong","decision":"{\"target\":\"cheap\",\"mode\":\"observe\",\"source\":\"rule\",\"reason\":\"x\"}"}"#);
+        assert!(text.unwrap().contains("strong (observed: cheap)"));
         let text = lines.read(r#"{"endpoint":"cheap-model","provider":"openai","failure":"TLS_error:CERTIFICATE_VERIFY_FAILED","flags":"UF"}"#);
         assert!(text.unwrap().contains("! cheap-model (openai): TLS_error:CERTIFICATE_VERIFY_FAILED"));
         assert_eq!(lines.read("not JSON"), None);

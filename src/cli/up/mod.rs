@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::gateway::{self, FILE};
 use super::{BadInput, print, shutdown};
@@ -54,6 +55,9 @@ pub(super) struct Args {
     /// Address to listen on, in the place of the file's
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Address of Envoy's admin interface, in the place of the file's
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
     /// Directory for rendered files, copies of keys, and logs
     #[arg(long, default_value = ".pointsman", value_name = "DIR")]
     dir: PathBuf,
@@ -80,6 +84,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let module = deployment::module(&directory, args.wasm.as_deref())?;
     let deployment = Deployment::new(gateway, &directory, &module);
     deployment.check_keys()?;
+    for warning in warnings(&deployment.gateway) {
+        report!("warning: {warning}");
+    }
     let found = envoy::find(args.envoy_binary.as_deref()).map_err(|(problem, hint)| {
         anyhow::Error::from(Missing { problem, hint })
     })?;
@@ -128,7 +135,30 @@ fn read(args: &Args) -> anyhow::Result<Gateway> {
         _ => gateway::read(&args.file)?,
     };
     gateway.listen = args.listen.unwrap_or(gateway.listen);
+    gateway.admin = args.admin.unwrap_or(gateway.admin);
     Ok(gateway)
+}
+
+/// What is right, and may not be what was meant.
+pub(super) fn warnings(gateway: &Gateway) -> Vec<String> {
+    let targets = targets(gateway);
+    let without: Vec<&str> =
+        targets.iter().filter(|it| it.price.is_none()).map(|it| it.name.as_str()).collect();
+    let mut warnings = Vec::new();
+    if !without.is_empty() {
+        warnings.push(format!(
+            "no price is known of {}, so spending and savings are not counted: add price to the target",
+            without.join(", ")
+        ));
+    }
+    if !gateway.listen.ip().is_loopback() {
+        warnings.push(format!(
+            "{} is open to other machines, and whoever reaches it spends your keys: put \
+             authentication in front",
+            gateway.listen
+        ));
+    }
+    warnings
 }
 
 fn dry_run(deployment: &Deployment, directory: &Directory, envoy: &Found) -> anyhow::Result<()> {
@@ -162,7 +192,8 @@ fn check_ports(gateway: &Gateway) -> Result<(), BadInput> {
     for (field, address) in addresses {
         if let Err(error) = TcpListener::bind(address) {
             let error = BadInput::new(format!("{field}: {address}: {error}"));
-            return Err(error.hint("stop what uses it, or write another address into the file"));
+            let hint = "stop what uses it, or name another address: in the file, or --listen and --admin";
+            return Err(error.hint(hint));
         }
     }
     Ok(())
@@ -256,9 +287,15 @@ impl Session {
         let mut look = tokio::time::interval(LOOK);
         let mut seen = Seen::of(&args.file);
         let mut told: Vec<String> = Vec::new();
+        // Envoy takes seconds to look at a change. Requests are told of meanwhile.
+        let mut change: Option<JoinHandle<RolledOut>> = None;
         loop {
             tokio::select! {
                 () = &mut asked => break,
+                rolled = async { change.as_mut()?.await.ok() }, if change.is_some() => {
+                    change = None;
+                    rolled.into_iter().for_each(|rolled| self.finish_change(args, rolled));
+                }
                 Some(line) = self.log.recv() => {
                     if args.json {
                         print(&line)?;
@@ -274,9 +311,9 @@ impl Session {
                     }
                     told = problems;
                     let now = Seen::of(&args.file);
-                    if args.cheap.is_none() && now != seen {
+                    if args.cheap.is_none() && change.is_none() && now != seen {
                         seen = now;
-                        self.change(args);
+                        change = self.begin_change(args);
                     }
                 }
             }
@@ -297,13 +334,27 @@ impl Session {
         Ok(())
     }
 
-    /// The file has changed: rolls it out, and says what Envoy said.
-    fn change(&mut self, args: &Args) {
-        let name = args.file.display();
-        let gateway = match read(args) {
-            Ok(gateway) => gateway,
-            Err(error) => return report!("error: {error:#}; the old deployment serves on"),
+    /// The file has changed: what it says is rolled out, if it can be.
+    fn begin_change(&mut self, args: &Args) -> Option<JoinHandle<RolledOut>> {
+        let new = match self.changed(args) {
+            Ok(new) => new,
+            Err(why) => {
+                report!("error: {why}; the old deployment serves on");
+                return None;
+            }
         };
+        let (old, path) = (self.files.clone(), self.directory.path.clone());
+        let (found, admin) = (self.found.clone(), self.admin.clone());
+        Some(tokio::task::spawn_blocking(move || {
+            let outcome = rollout::roll_out(&new, &old, &path, &found, &admin);
+            (new, outcome)
+        }))
+    }
+
+    /// The new deployment, if its file is right, its keys are there, and it needs no new start.
+    fn changed(&self, args: &Args) -> Result<Deployment, String> {
+        let name = args.file.display();
+        let gateway = read(args).map_err(|error| format!("{error:#}"))?;
         let old = &self.deployment.gateway;
         let fixed = [
             ("admin", gateway.admin != old.admin),
@@ -311,33 +362,29 @@ impl Session {
             ("control", gateway.control != old.control),
         ];
         if let Some((field, _)) = fixed.iter().find(|(_, changed)| *changed) {
-            return report!(
-                "error: {name}: {field} cannot change while running: start again; the old deployment \
-                 serves on"
-            );
+            return Err(format!("{name}: {field} cannot change while running: start again"));
         }
-        let module = self.directory.file("pointsman.wasm");
-        let module = deployment::module(&self.directory, args.wasm.as_deref()).unwrap_or(module);
+        let module = deployment::module(&self.directory, args.wasm.as_deref());
+        let module = module.map_err(|error| format!("{error:#}"))?;
         let new = Deployment::new(gateway, &self.directory, &module);
+        new.check_keys().map_err(|error| error.to_string())?;
         // Envoy reads variables when it starts, and has only those that it was started with.
         let known = self.deployment.environment();
-        let added = new.environment().into_iter().find(|(name, _)| !known.iter().any(|it| it.0 == *name));
+        let added = new.environment().into_iter().find(|it| !known.contains(it));
         if let Some((variable, _)) = added {
-            return report!(
-                "error: {name}: {variable} is new, and Envoy has only the variables of its start: \
-                 start again, or put the key into a file; the old deployment serves on"
-            );
+            return Err(format!(
+                "{name}: {variable} is new, and Envoy has only the variables of its start: start \
+                 again, or put the key into a file"
+            ));
         }
-        if let Err(error) = new.check_keys() {
-            return report!("error: {error}; the old deployment serves on");
-        }
-        let problems = new.copy_keys(&self.directory);
-        if let Some(problem) = problems.first() {
-            return report!("error: {problem}; the old deployment serves on");
-        }
-        let rolled =
-            rollout::roll_out(&new, &self.files, &self.directory, &self.found, &self.admin);
-        match rolled {
+        new.copy_keys(&self.directory).first().map_or(Ok(()), |problem| Err(problem.clone()))?;
+        Ok(new)
+    }
+
+    /// Says what Envoy said of a change.
+    fn finish_change(&mut self, args: &Args, (new, outcome): RolledOut) {
+        let name = args.file.display();
+        match outcome {
             Ok((Outcome::Unchanged, _)) => report!("{name}: nothing changes"),
             Ok((Outcome::Accepted(changed), files)) => {
                 report!("{name}: accepted by Envoy ({})", changed.join(", "));
@@ -349,6 +396,9 @@ impl Session {
         }
     }
 }
+
+/// A deployment that was rolled out, and what came of it.
+type RolledOut = (Deployment, Result<(Outcome, Files), String>);
 
 /// When a file was last changed, and its size: `None` while it is not there.
 #[derive(PartialEq)]

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::deployment::{Deployment, Directory};
+use std::path::Path;
+
+use super::deployment::Deployment;
 use super::envoy::{self, Admin, Found};
 use super::super::gateway::replace;
 use pointsman_gateway::render::Files;
@@ -32,7 +34,7 @@ pub(super) enum Outcome {
 pub(super) fn roll_out(
     new: &Deployment,
     old: &Files,
-    directory: &Directory,
+    directory: &Path,
     envoy: &Found,
     admin: &Admin,
 ) -> Result<(Outcome, Files), String> {
@@ -41,13 +43,13 @@ pub(super) fn roll_out(
     if files == *old {
         return Ok((Outcome::Unchanged, files));
     }
-    let whole = directory.file("next.yaml");
+    let whole = directory.join("next.yaml");
     replace(&whole, &new.whole().map_err(failed)?).map_err(failed)?;
     let answer = envoy::validate(envoy, &whole, &new.environment()).map_err(failed)?;
     let _ = std::fs::remove_file(&whole);
     answer.map_err(|why| format!("Envoy refuses it: {why}"))?;
     for (name, text) in files.iter().filter(|(name, _)| name.starts_with("secrets/")) {
-        replace(&directory.file(name), text).map_err(failed)?;
+        replace(&directory.join(name), text).map_err(failed)?;
     }
     let mut done = Vec::new();
     for (name, statistics) in ORDER {
@@ -59,7 +61,7 @@ pub(super) fn roll_out(
         if let Err(why) = answer {
             for name in done.iter().rev().copied().chain([name]) {
                 let text = old.get(name).map(String::as_str).unwrap_or_default();
-                let _ = replace(&directory.file(name), text);
+                let _ = replace(&directory.join(name), text);
             }
             return Err(format!("{name}: {why}; the old file is back"));
         }
@@ -70,19 +72,19 @@ pub(super) fn roll_out(
 
 /// Puts a file in place and waits for what Envoy says of it.
 fn put(
-    directory: &Directory,
+    directory: &Path,
     name: &str,
     text: &str,
     statistics: &str,
     admin: &Admin,
 ) -> Result<(), String> {
     let before = counted(admin, statistics)?;
-    replace(&directory.file(name), text).map_err(|error| format!("{error:#}"))?;
+    replace(&directory.join(name), text).map_err(|error| format!("{error:#}"))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let now = counted(admin, statistics)?;
         if now.1 > before.1 {
-            let log = std::fs::read_to_string(directory.file("logs/envoy.log")).unwrap_or_default();
+            let log = std::fs::read_to_string(directory.join("logs/envoy.log")).unwrap_or_default();
             return Err(format!("refused by Envoy: {}", envoy::last_error(&log)));
         }
         if now.0 > before.0 {
