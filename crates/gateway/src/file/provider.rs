@@ -233,7 +233,8 @@ fn read_url(
     let Some(node) = fields.field("url") else {
         let kind = kind?;
         if let (Kind::Bedrock, Some(region)) = (kind, region) {
-            return Url::parse(&format!("https://bedrock-runtime.{region}.amazonaws.com/openai/v1"));
+            let host = format!("https://bedrock-runtime.{region}.amazonaws.com");
+            return Url::parse(&(host + &usual_path(Some(kind))));
         }
         let url = kind.facts().url.and_then(Url::parse);
         if url.is_none() && kind != Kind::Bedrock {
@@ -248,10 +249,23 @@ fn read_url(
     if !url.tls && url.port == 443 {
         node.refuse("must begin with https://, because port 443 is for TLS", errors);
     }
-    if url.path.is_empty() && kind != Some(Kind::Azure) {
-        url.path = "/v1".to_owned();
+    if url.path.is_empty() {
+        url.path = usual_path(kind);
     }
     Some(url)
+}
+
+/// What stands before the API's own path where a URL does not say: what a provider of the kind has
+/// at its own address, because in another place, such as behind a proxy, it is the same server.
+fn usual_path(kind: Option<Kind>) -> String {
+    match kind {
+        Some(Kind::Azure) => String::new(),
+        Some(Kind::Bedrock) => "/openai/v1".to_owned(),
+        _ => {
+            let own = kind.and_then(|kind| Url::parse(kind.facts().url?));
+            own.map_or_else(|| "/v1".to_owned(), |url| url.path)
+        }
+    }
 }
 
 /// `{"env": NAME}` or `{"file": PATH}`. A key that stands here itself is shown in no error.

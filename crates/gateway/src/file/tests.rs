@@ -46,6 +46,9 @@ fn every_kind_is_where_its_documentation_says() {
         ("azure: {url: https://me.openai.azure.com}", "https://me.openai.azure.com", "AZURE_OPENAI_API_KEY"),
         ("a: {kind: bedrock, region: us-west-2}", "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", ""),
         ("a: {kind: groq}", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+        ("a: {kind: groq, url: \"https://groq.proxy\"}", "https://groq.proxy/openai/v1", "GROQ_API_KEY"),
+        ("a: {kind: deepseek, url: \"https://deepseek.proxy\"}", "https://deepseek.proxy", "DEEPSEEK_API_KEY"),
+        ("a: {kind: bedrock, region: us-west-2, url: \"https://vpce.example\"}", "https://vpce.example/openai/v1", ""),
         ("a: {kind: vllm, url: \"http://gpu:8000\"}", "http://gpu:8000/v1", ""),
         ("a: {kind: openai-compatible, url: \"https://x.example/api/\", key: {env: K}}", "https://x.example/api", "K"),
     ] {

@@ -117,12 +117,18 @@ fn a_clients_key_goes_only_where_it_is_let_through() {
     let listeners = &tree["static_resources"]["listeners"];
     let removed = |name: &str| {
         let manager = &named(listeners, name)["filter_chains"][0]["filters"][0]["typed_config"];
-        manager["route_config"]["request_headers_to_remove"].clone()
+        // Before the key is put in.
+        let first = &manager["http_filters"][0];
+        assert_eq!(first["name"], "remove-credentials");
+        first["typed_config"]["mutations"]["request_mutations"].clone()
     };
-    let has = |list: Value, name: &str| list.as_array().unwrap().iter().any(|it| it == name);
+    let has =
+        |list: Value, name: &str| list.as_array().unwrap().iter().any(|it| it["remove"] == name);
     assert!(has(removed("a-model"), "authorization"));
     assert!(!has(removed("b-model"), "authorization"));
     assert!(has(removed("b-model"), "cookie"));
+    // Another kind's key is none of its business.
+    assert!(has(removed("b-model"), "x-api-key"));
 }
 
 #[test]

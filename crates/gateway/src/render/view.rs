@@ -14,9 +14,6 @@ use crate::kind::Authentication;
 /// Headers by which somebody could say who they are.
 const CREDENTIALS: [&str; 6] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
-/// Headers between the client, Envoy and its filters.
-const INTERNAL: [&str; 4] =
-    ["x-forwarded-for", "x-forwarded-proto", "x-envoy-external-address", "x-envoy-internal"];
 
 #[derive(Serialize)]
 pub(super) struct View {
@@ -458,9 +455,12 @@ fn endpoint_view(
         }
         Authentication::Key { .. } => None,
     };
-    // Anthropic takes a key in one header, and a subscription's token in the other.
-    let own = ["authorization", "x-api-key", "api-key"];
-    let removed = |name: &&str| !(provider.passthrough && own.contains(name));
+    // Anthropic takes a key in one header, and a subscription's token in the other; so does Azure.
+    let own = |name: &str| match facts.authentication {
+        Authentication::Key { header, .. } => name == header || name == "authorization",
+        Authentication::Signature { .. } => false,
+    };
+    let removed = |name: &&str| !(provider.passthrough && own(name));
     let usual = facts.headers.iter().map(|(name, value)| Header {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
@@ -489,7 +489,7 @@ fn endpoint_view(
             ca: provider.ca.clone().unwrap_or_else(|| place.ca.to_owned()),
         }),
         passthrough: provider.passthrough,
-        remove: CREDENTIALS.into_iter().filter(removed).chain(INTERNAL).collect(),
+        remove: CREDENTIALS.into_iter().filter(removed).collect(),
         headers: usual.chain(extra).collect(),
         routes: routes(target, endpoint, provider),
         query: azure
