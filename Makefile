@@ -126,6 +126,8 @@ compose: wasm ## start the documented deployment with docker compose
 render: cli ## write envoy/envoy.yaml and deploy/xds/ from envoy/pointsman.yaml
 	@target/release/pointsman render envoy --file envoy/pointsman.yaml --out envoy
 	@target/release/pointsman render xds --file envoy/pointsman.yaml --out deploy/xds
+	@target/release/pointsman render istio --file envoy/pointsman.yaml --out deploy/istio --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
+	@target/release/pointsman render envoy-gateway --file envoy/pointsman.yaml --out deploy/envoy-gateway --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
 
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/

@@ -228,7 +228,7 @@ fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
         let ca = gateway::ca_file();
         // What is missing has been said.
         let control = gateway::control_secrets(gateway).ok().flatten();
-        let place = Place { wasm: &wasm, directory: &folder, ca: &ca, keys: None, control };
+        let place = Place { wasm: &wasm, directory: &folder, ca: &ca, keys: None, unique: false, control };
         for (name, text) in render::envoy(gateway, &place)? {
             let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap_or(directory.path()))?;

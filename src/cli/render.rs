@@ -55,6 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         directory: args.directory.as_deref().unwrap_or(&out).trim_end_matches('/'),
         ca: &args.ca,
         keys: None,
+        unique: false,
         control: gateway::control_secrets(&gateway)?,
     };
     let files = match args.what {

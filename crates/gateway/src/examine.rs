@@ -299,7 +299,7 @@ mod tests {
     fn rendered() -> Value {
         let gateway = Gateway::read(TWO).unwrap();
         let place =
-            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, control: None };
+            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, unique: false, control: None };
         serde_saphyr::from_str(&envoy(&gateway, &place).unwrap()["envoy.yaml"]).unwrap()
     }
 
@@ -374,7 +374,7 @@ mod tests {
     fn files_for_discovery_are_looked_at_as_well() {
         let gateway = Gateway::read(TWO).unwrap();
         let place =
-            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, control: None };
+            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, unique: false, control: None };
         let files = xds(&gateway, &place).unwrap();
         let clusters: Value = serde_saphyr::from_str(&files["clusters.yaml"]).unwrap();
         assert_eq!(faults(&clusters).len(), 1, "only the filter is not there");

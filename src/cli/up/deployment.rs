@@ -92,6 +92,7 @@ impl Deployment {
             directory: &self.place.directory,
             ca: &self.place.ca,
             keys: Some(&self.place.keys),
+            unique: true,
             control: gateway::control_secrets(&self.gateway)?,
         })
     }

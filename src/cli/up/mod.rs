@@ -183,6 +183,7 @@ fn dry_run(deployment: &Deployment, directory: &Directory, envoy: &Found) -> any
 fn check_ports(gateway: &Gateway) -> Result<(), BadInput> {
     let mut addresses = vec![("listen", gateway.listen), ("admin", gateway.admin)];
     if let Some(cache) = &gateway.cache {
+        addresses.push(("cache.listen, for administration", cache.admin()));
         for target in 0..gateway.targets.len() {
             addresses.push(("cache.listen", cache.address(target)));
             addresses.push(("cache.listen, on the way back to Envoy", cache.upstream(target)));

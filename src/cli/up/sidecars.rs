@@ -61,6 +61,7 @@ fn caches(gateway: &Gateway, cache: &Cache) -> Vec<String> {
             arguments.extend([flag.to_owned(), value.clone()]);
         }
     }
+    arguments.extend(["--admin".to_owned(), cache.admin().to_string()]);
     arguments.extend(["--ttl".to_owned(), cache.ttl_seconds.to_string()]);
     arguments.extend(["--memory".to_owned(), cache.memory_mib.to_string()]);
     match &cache.tenant {

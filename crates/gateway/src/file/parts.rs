@@ -85,6 +85,11 @@ impl Cache {
         self.beyond(WAY_BACK + target as u16)
     }
 
+    /// Where the caches are administered, and their metrics are.
+    pub fn admin(&self) -> SocketAddr {
+        self.beyond(2 * WAY_BACK)
+    }
+
     fn beyond(&self, ports: u16) -> SocketAddr {
         SocketAddr::new(self.listen.ip(), self.listen.port().saturating_add(ports))
     }
@@ -112,10 +117,10 @@ impl Cache {
         let exact_only = fields.field("exact_only").and_then(|node| node.boolean(errors));
         let host = fields.field("host").and_then(|node| read_host(&node, errors));
         let listen = address(fields.field("listen"), "127.0.0.1:9001", errors)?;
-        if listen.port() > u16::MAX - 2 * WAY_BACK
+        if listen.port() > u16::MAX - 3 * WAY_BACK
             && let Some(node) = fields.field("listen")
         {
-            node.refuse("must leave 40 ports above it", errors);
+            node.refuse("must leave 60 ports above it", errors);
         }
         let exact_only = exact_only.unwrap_or(false);
         Some(Cache { tenant: tenant?, listen, host, ttl_seconds, memory_mib, store, exact_only })

@@ -21,6 +21,9 @@ pub struct Place<'p> {
     /// The directory of copies of key files, `PROVIDER.key` each, where somebody keeps them; without
     /// it, Envoy reads the files that the deployment names.
     pub keys: Option<&'p str>,
+    /// Whether an endpoint that changes gets another name, so that nothing of the old one can be
+    /// taken for the new one while both are there.
+    pub unique: bool,
     /// The control plane's secrets; without them the filter has no `control`.
     pub control: Option<ControlSecrets>,
 }

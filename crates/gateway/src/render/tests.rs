@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::*;
 
 fn place() -> Place<'static> {
-    Place { wasm: "dist/pointsman.wasm", directory: "out", ca: CA_FILES[0], keys: None, control: None }
+    Place { wasm: "dist/pointsman.wasm", directory: "out", ca: CA_FILES[0], keys: None, unique: false, control: None }
 }
 
 fn tree(text: &str) -> Value {
@@ -163,4 +163,37 @@ fn in_kubernetes_the_same_listeners_and_clusters_are_added() {
     assert_eq!(added, expected.iter().collect::<Vec<_>>());
     let bootstrap = tree(resources[1]["spec"]["bootstrap"]["value"].as_str().unwrap());
     assert_eq!(bootstrap["stats_config"], whole["stats_config"]);
+}
+
+#[test]
+fn an_endpoint_that_changes_gets_another_name_and_the_others_keep_theirs() {
+    let names = |text: &str| -> Vec<String> {
+        let gateway = Gateway::read(text).unwrap();
+        let place = Place { unique: true, ..place() };
+        let tree = tree(&envoy(&gateway, &place).unwrap()["envoy.yaml"]);
+        let listeners = tree["static_resources"]["listeners"].as_array().unwrap().clone();
+        let name = |it: &Value| it["name"].as_str().unwrap().to_owned();
+        let found = listeners.iter().map(name).filter(|name| name.contains("-model"));
+        let found: Vec<String> = found.collect();
+        let clusters = tree["static_resources"]["clusters"].to_string();
+        for name in &found {
+            let cluster = format!("\"name\":\"{name}\"");
+            let member = format!("\"server_listener_name\":\"{name}\"");
+            assert!(clusters.contains(&cluster) && clusters.contains(&member), "{name}");
+        }
+        found
+    };
+    let before = names(THREE);
+    let after = names(&THREE.replace("org/small", "org/smaller"));
+    assert_eq!(before.len(), 4);
+    assert_ne!(before[0], after[0]);
+    assert_eq!(before[1..], after[1..]);
+}
+
+#[test]
+fn the_header_that_names_the_tenant_is_removed_in_front_of_every_provider() {
+    let text = THREE.replace("tenant: credentials", "tenant: {header: x-org}");
+    let gateway = Gateway::read(&text).unwrap();
+    let rendered = &envoy(&gateway, &place()).unwrap()["envoy.yaml"];
+    assert_eq!(rendered.matches("- remove: x-org\n").count(), 4);
 }

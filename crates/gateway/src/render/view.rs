@@ -142,7 +142,7 @@ struct EndpointView {
     authority: String,
     tls: Option<EndpointTls>,
     passthrough: bool,
-    remove: Vec<&'static str>,
+    remove: Vec<String>,
     headers: Vec<Header>,
     routes: Vec<Route>,
     query: Option<Query>,
@@ -262,7 +262,7 @@ impl View {
         };
         let filter = gateway.filter(place.control.as_ref());
         let control = gateway.control.as_ref().filter(|_| place.control.is_some());
-        View {
+        let view = View {
             note: NOTE.to_owned(),
             wasm: place.wasm.to_owned(),
             directory: place.directory.to_owned(),
@@ -297,7 +297,32 @@ impl View {
                 discovery: discovery(control.host.is_none()),
                 port: control.listen.port(),
             }),
+        };
+        let tenant = filter.get("tenant_header").and_then(Value::as_str);
+        let view = view.without(tenant);
+        if place.unique { view.with_unique_names() } else { view }
+    }
+
+    /// The same, where providers do not see the header that names the caller. Credentials have been
+    /// seen to.
+    fn without(mut self, header: Option<&str>) -> Self {
+        if let Some(header) = header.filter(|it| !CREDENTIALS.contains(it)) {
+            self.endpoints.iter_mut().for_each(|it| it.remove.push(header.to_owned()));
         }
+        self
+    }
+
+    /// The same, with a digest of what it says in each endpoint's name.
+    fn with_unique_names(mut self) -> Self {
+        for endpoint in &mut self.endpoints {
+            let said = serde_json::to_vec(&endpoint).unwrap_or_default();
+            let digest = pointsman_core::features::digest_of(&said);
+            let named = format!("{}-{}", endpoint.id, digest.get(..8).unwrap_or_default());
+            let members = self.groups.iter_mut().flat_map(|group| &mut group.endpoints);
+            members.filter(|it| it.id == endpoint.id).for_each(|it| it.id.clone_from(&named));
+            endpoint.id = named;
+        }
+        self
     }
 
     /// The values, and each part of `envoy.yaml`.
@@ -489,7 +514,7 @@ fn endpoint_view(
             ca: provider.ca.clone().unwrap_or_else(|| place.ca.to_owned()),
         }),
         passthrough: provider.passthrough,
-        remove: CREDENTIALS.into_iter().filter(removed).collect(),
+        remove: CREDENTIALS.into_iter().filter(removed).map(str::to_owned).collect(),
         headers: usual.chain(extra).collect(),
         routes: routes(target, endpoint, provider),
         query: azure
