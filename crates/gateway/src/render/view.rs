@@ -212,13 +212,16 @@ impl Secret {
 const fn path_of(api: ApiFormat) -> &'static str {
     match api {
         ApiFormat::ChatCompletions => ".*/(chat/completions)/*",
-        ApiFormat::Completions => ".*/(completions)/*",
+        // Behind anything but `chat`.
+        ApiFormat::Completions => concat!(
+            "(?:.*/(?:[^/]{0,3}|[^/]{5,}|[^c/][^/]{3}|c[^h/][^/]{2}|ch[^a/][^/]|cha[^t/]))?",
+            "/(completions)/*"
+        ),
         ApiFormat::Responses => ".*/(responses)/*",
         ApiFormat::Messages => ".*/v1/(messages)/*",
     }
 }
 
-/// In the order in which routes must ask, because the second pattern also matches the first's paths.
 const APIS: [(&str, ApiFormat); 4] = ApiFormat::NAMES;
 
 fn group_of(target: &Target) -> String {
