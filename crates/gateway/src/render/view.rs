@@ -31,6 +31,7 @@ pub(super) struct View {
     retries: usize,
     apis: Vec<Api>,
     variants: Vec<Variant>,
+    counts: Vec<Beside>,
     besides: Vec<Beside>,
     lists: Vec<List>,
     groups: Vec<Group>,
@@ -282,6 +283,7 @@ impl View {
             retries: longest.saturating_sub(1),
             apis: APIS.into_iter().map(|(name, api)| api_view(gateway, name, api)).collect(),
             variants,
+            counts: counts(gateway),
             besides: besides(gateway),
             lists,
             groups: targets.iter().flat_map(groups).collect(),
@@ -377,22 +379,57 @@ fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
 /// What providers have beside the APIs: the default target's first, then the strongest's. A path of
 /// several goes to the first.
 fn besides(gateway: &Gateway) -> Vec<Beside> {
+    beside_of(gateway).into_iter().map(|(beside, _)| beside).collect()
+}
+
+/// Paths beside the APIs that the filter sends to the default target, whose provider does not have
+/// them, while another has.
+fn counts(gateway: &Gateway) -> Vec<Beside> {
+    let all = beside_of(gateway);
+    let default = gateway.targets.get(gateway.default).and_then(|it| it.endpoints.first());
+    let default = default.and_then(|it| gateway.providers.get(it.provider));
+    let mut counts = Vec::new();
+    for (known, paths) in COUNTS {
+        let has = |(_, beside): &&(Beside, &str)| beside.split('|').any(|it| it == known);
+        if let Some((beside, _)) = all.iter().find(has)
+            && default.is_some_and(|it| it.name != beside.provider)
+        {
+            counts.push(Beside {
+                provider: beside.provider.clone(),
+                path: format!(".*/v1/{paths}/*"),
+                cluster: beside.cluster.clone(),
+            });
+        }
+    }
+    counts
+}
+
+/// Paths that the filter knows beside the APIs, as [`crate::kind::Facts::beside`] has them and as
+/// patterns.
+const COUNTS: [(&str, &str); 2] = [
+    ("messages/count_tokens", "messages/count_tokens"),
+    ("responses/.+", "responses/(?:input_tokens|compact)"),
+];
+
+/// Providers with paths beside the APIs, and these as their kind has them.
+fn beside_of(gateway: &Gateway) -> Vec<(Beside, &'static str)> {
     let others = (0..gateway.targets.len()).rev().filter(|at| *at != gateway.default);
-    let mut found: Vec<Beside> = Vec::new();
+    let mut found: Vec<(Beside, &str)> = Vec::new();
     for at in std::iter::once(gateway.default).chain(others) {
         let Some(target) = gateway.targets.get(at) else { continue };
         let Some(endpoint) = target.endpoints.first() else { continue };
         let Some(provider) = gateway.providers.get(endpoint.provider) else { continue };
         let paths = provider.kind.facts().beside;
-        if paths.is_empty() || found.iter().any(|it| it.provider == provider.name) {
+        if paths.is_empty() || found.iter().any(|(it, _)| it.provider == provider.name) {
             continue;
         }
         let several = target.endpoints.len() > 1;
-        found.push(Beside {
+        let beside = Beside {
             provider: provider.name.clone(),
             path: format!(".*/v1/(?:{paths})/*"),
             cluster: if several { member_of(target, 0) } else { group_of(target) },
-        });
+        };
+        found.push((beside, paths));
     }
     found
 }
