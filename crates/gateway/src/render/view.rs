@@ -82,12 +82,14 @@ struct Api {
     cluster: Option<String>,
 }
 
-/// A target that is replaced by others in one API than in the rest.
+/// A target that is replaced by others in one API than in the rest, or by fewer than another is.
 #[derive(Serialize)]
 struct Variant {
     target: String,
-    path: &'static str,
+    /// `None` for all other APIs.
+    path: Option<&'static str>,
     cluster: String,
+    retries: usize,
 }
 
 #[derive(Serialize)]
@@ -245,7 +247,7 @@ impl View {
     pub(super) fn of(gateway: &Gateway, place: &Place) -> Self {
         let targets = &gateway.targets;
         let (lists, variants) = lists(gateway);
-        let longest = lists.iter().map(|list| list.clusters.len()).max().unwrap_or(1);
+        let retries = lists.iter().map(|list| retries(&list.clusters)).max().unwrap_or(0);
         let log = |path: Option<String>| Log {
             name: if path.is_some() {
                 "envoy.access_loggers.file"
@@ -280,7 +282,7 @@ impl View {
             }),
             failures: log.clone(),
             log,
-            retries: longest.saturating_sub(1),
+            retries,
             apis: APIS.into_iter().map(|(name, api)| api_view(gateway, name, api)).collect(),
             variants,
             counts: counts(gateway),
@@ -347,32 +349,37 @@ fn chain(gateway: &Gateway, at: usize, api: ApiFormat) -> Vec<String> {
     clusters
 }
 
+/// Attempts after the first: with more than there are clusters, Envoy would ask them once more.
+fn retries(clusters: &[String]) -> usize {
+    clusters.len().saturating_sub(1)
+}
+
 /// The lists of clusters by target, and those of single APIs that differ.
 fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
     let mut lists: Vec<List> = Vec::new();
     let mut variants = Vec::new();
+    let variant = |target: &Target, path, cluster: &str, clusters: &[String]| Variant {
+        target: target.name.clone(),
+        path,
+        cluster: cluster.to_owned(),
+        retries: retries(clusters),
+    };
+    let mut usual = Vec::new();
     for (at, target) in gateway.targets.iter().enumerate() {
-        let mut usual: Option<Vec<String>> = None;
-        for (name, api) in APIS.into_iter().filter(|(_, api)| target.apis.contains(api)) {
-            let clusters = chain(gateway, at, api);
-            match &usual {
-                None => {
-                    lists.push(List { name: target.name.clone(), clusters: clusters.clone() });
-                    usual = Some(clusters);
-                }
-                Some(usual) if *usual == clusters => {}
-                Some(_) => {
-                    let cluster = format!("{}.{name}", target.name);
-                    variants.push(Variant {
-                        target: target.name.clone(),
-                        path: path_of(api),
-                        cluster: cluster.clone(),
-                    });
-                    lists.push(List { name: cluster, clusters });
-                }
-            }
+        let served = APIS.into_iter().filter(|(_, api)| target.apis.contains(api));
+        let mut chains = served.map(|(name, api)| (name, api, chain(gateway, at, api)));
+        let Some((_, _, first)) = chains.next() else { continue };
+        for (name, api, clusters) in chains.filter(|(_, _, clusters)| *clusters != first) {
+            let cluster = format!("{}.{name}", target.name);
+            variants.push(variant(target, Some(path_of(api)), &cluster, &clusters));
+            lists.push(List { name: cluster, clusters });
         }
+        usual.push(variant(target, None, &target.name, &first));
+        lists.push(List { name: target.name.clone(), clusters: first });
     }
+    let longest = lists.iter().map(|list| retries(&list.clusters)).max();
+    usual.retain(|variant| Some(variant.retries) < longest);
+    variants.append(&mut usual);
     (lists, variants)
 }
 
