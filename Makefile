@@ -122,9 +122,10 @@ simulate: cli ## strategies and caches on public rows: target/simulation/report.
 compose: wasm ## start the documented deployment with docker compose
 	docker compose -f envoy/docker-compose.yaml up
 
-.PHONY: xds
-xds: ## write deploy/xds/ from envoy/envoy.yaml
-	@scripts/xds.py
+.PHONY: render
+render: cli ## write envoy/envoy.yaml and deploy/xds/ from envoy/pointsman.yaml
+	@target/release/pointsman render envoy --file envoy/pointsman.yaml --out envoy
+	@target/release/pointsman render xds --file envoy/pointsman.yaml --out deploy/xds
 
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
@@ -141,7 +142,6 @@ java: ## a Java for the Spark test, through apt-get where we may; the test says 
 .PHONY: lint
 lint: toolchain ## formatting, clippy for the native and the wasm build, generated files
 	cargo fmt --all --check
-	scripts/xds.py --check
 	cargo clippy $(CARGO_FLAGS) $(NATIVE) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package pointsman-filter --target $(WASM_TARGET) -- -D warnings
 

@@ -27,13 +27,16 @@ macro_rules! report {
 mod args;
 mod cache;
 mod calibrate;
+mod check;
 mod estimate;
 mod evaluate;
 mod explain;
 mod features;
 mod gateway;
 mod import;
+mod init;
 mod label;
+mod manual;
 mod models;
 mod render;
 mod report;
@@ -42,6 +45,7 @@ mod serve;
 mod shutdown;
 mod simulate;
 mod train;
+mod up;
 
 /// The learned LLM router that lives inside Envoy.
 #[derive(Parser)]
@@ -53,6 +57,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Up(Box<up::Args>),
     Train(train::Args),
     Evaluate(evaluate::Args),
     Calibrate(calibrate::Args),
@@ -67,6 +74,8 @@ enum Command {
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
     Schema(schema::Args),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// The user's input is to blame: exit code 2.
@@ -91,6 +100,9 @@ impl BadInput {
 /// Runs the program. Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Up(args) => up::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
@@ -104,7 +116,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Cache(args) => cache::run(*args),
-        Command::Schema(schema::Args {}) => schema::run(),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
@@ -116,7 +130,8 @@ pub fn main() -> ExitCode {
     let bad_input = error.downcast_ref::<BadInput>();
     let labelling = error.downcast_ref::<LabelError>();
     let hint = bad_input.and_then(|error| error.hint.as_deref());
-    if let Some(hint) = hint.or_else(|| labelling?.hint()) {
+    let missing = error.downcast_ref::<up::Missing>().map(|error| error.hint.as_str());
+    if let Some(hint) = hint.or(missing).or_else(|| labelling?.hint()) {
         report!("hint: {hint}");
     }
     match bad_input.is_some() || labelling.is_some_and(LabelError::is_bad_input) {

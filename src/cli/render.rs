@@ -8,8 +8,9 @@ use pointsman_gateway::render::{self, Files, Place};
 
 /// Render Envoy's configuration from pointsman.yaml
 ///
-/// The same file always gives the same bytes. Keys are in none of them: each provider's key has a
-/// file in secrets/ that names the variable or the file that holds it, and Envoy reads it from there.
+/// The same file always gives the same bytes. No provider's key is in them: each has a file in
+/// secrets/ that names the variable or the file that holds it, and Envoy reads it from there. The
+/// secrets of `control` are in the filter's configuration.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// What to render
@@ -40,6 +41,10 @@ enum What {
     Envoy,
     /// Files that Envoy watches
     Xds,
+    /// An EnvoyFilter for an Istio gateway
+    Istio,
+    /// An EnvoyPatchPolicy and an EnvoyProxy for Envoy Gateway
+    EnvoyGateway,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -55,6 +60,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let files = match args.what {
         What::Envoy => render::envoy(&gateway, &place)?,
         What::Xds => render::xds(&gateway, &place)?,
+        What::Istio => render::istio(&gateway, &place)?,
+        What::EnvoyGateway => render::envoy_gateway(&gateway, &place)?,
     };
     if args.check { compare(&args.out, &files) } else { write(&args.out, &files) }
 }

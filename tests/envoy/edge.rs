@@ -100,15 +100,18 @@ fn cheap_is_down(stage: &Stage) -> Result<Arc<Stage>> {
         configuration["targets"][0]["threshold"] = json!(0.0);
         deployment.set_filter_configuration(&configuration.to_string())?;
         let nobody = "127.0.0.1:1".parse()?;
-        deployment.set_upstream("cheap-cache", nobody)?;
-        deployment.set_upstream("cheap-model", nobody)
+        // Nor is there a cache of the other, so that requests go to its provider.
+        for name in ["cheap-cache", "cheap-model", "strong-cache"] {
+            deployment.set_upstream(name, nobody)?;
+        }
+        Ok(())
     })
 }
 
 fn credentials(stage: &Stage) -> Result<()> {
     let stage = &*cheap_is_down(stage)?;
     for protocol in PROTOCOLS {
-        let path = stage.path();
+        let path = format!("{}?credentials-{protocol:?}", stage.path());
         let request = post(&path)
             .header("authorization", "Bearer key-of-cheap")
             .header("x-api-key", "key-of-cheap")
@@ -132,21 +135,33 @@ fn credentials(stage: &Stage) -> Result<()> {
 fn too_large_to_retry(stage: &Stage) -> Result<()> {
     let stage = &*cheap_is_down(stage)?;
     let mut body = chat_body(EASY);
-    // Until health checks and failures have shown Envoy that nobody is there, and after that.
-    for (number, megabytes) in [3, 9, 9, 9, 9, 9, 9, 9, 12].into_iter().enumerate() {
+    let mut send = |megabytes: usize, path: &str| {
         body["metadata"] = json!({"filler": "x".repeat(megabytes << 20)});
-        let path = stage.path();
-        let request = post(&path).body(client::whole(serde_json::to_vec(&body)?))?;
-        let response = stage.send(Protocol::Http1, request)?;
-        if megabytes < 8 {
-            assert_eq!(response.status, 200);
-            assert_eq!(stage.landing(&path)?.0, "strong");
-        } else {
-            assert_eq!(response.status, 503, "the client tries again: {number}");
-            error_of(&response)?;
+        let request = post(path).body(client::whole(serde_json::to_vec(&body)?))?;
+        stage.send(Protocol::Http1, request)
+    };
+    let path = format!("{}?three", stage.path());
+    assert_eq!(send(3, &path)?.status, 200);
+    assert_eq!(stage.landing(&path)?.0, "strong");
+    // Until health checks and failures have shown Envoy that nobody is there, the client is told to
+    // try again; after that the other target is asked at once, and nothing needs to be kept.
+    let mut told = 0;
+    for number in 0..60 {
+        let path = format!("{}?nine-{number}", stage.path());
+        let response = send(9, &path)?;
+        if response.status == 200 {
+            assert!(told > 0, "the first cannot be sent twice");
+            let (target, record) = stage.landing(&path)?;
+            assert_eq!(target, "strong");
+            assert_eq!(serde_json::from_slice::<Value>(&record.body)?["model"], "large-model");
+            return Ok(());
         }
+        assert_eq!(response.status, 503);
+        error_of(&response)?;
+        told += 1;
+        std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    Ok(())
+    anyhow::bail!("the other target is never asked")
 }
 
 fn local_replies(stage: &Stage) -> Result<()> {

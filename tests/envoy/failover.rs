@@ -51,10 +51,13 @@ impl Chain {
         found.map(|(_, upstream)| upstream).with_context(|| name.to_owned())
     }
 
-    /// Who received the request to `path`, in the order of the list.
+    /// Who received the request to `path`, in the order of the list. A provider's own path stands
+    /// where the client's prefix stood; the query stays.
     fn received(&self, path: &str) -> Vec<(&'static str, Record)> {
-        let find =
-            |(name, upstream): &(&'static str, Recorder)| Some((*name, upstream.find(path)?));
+        let own = path.find("/v1/").map_or(path, |at| &path[at..]);
+        let find = |(name, upstream): &(&'static str, Recorder)| {
+            Some((*name, upstream.find(path).or_else(|| upstream.find(own))?))
+        };
         self.upstreams.iter().filter_map(find).collect()
     }
 
@@ -66,7 +69,8 @@ impl Chain {
     }
 
     fn logged(&self, path: &str) -> Result<Value> {
-        self.envoy.access_log_line(|line| line["path"] == path).with_context(|| path.to_owned())
+        let logged = path.split('?').next().unwrap_or_default();
+        self.envoy.access_log_line(|line| line["path"] == logged).with_context(|| path.to_owned())
     }
 }
 
@@ -80,16 +84,16 @@ fn killed(stage: &Stage) -> Result<()> {
         )
         .into_bytes()
     };
-    // The list of `cheap`, and the model that each is asked for.
+    // The list of `cheap`, and the model that each is asked for: a cache knows requests as they came.
     let list = [
         ("cheap-cache", "auto", "cheap"),
-        ("cheap-model", "auto", "cheap"),
-        ("strong-cache", "large-model", "strong"),
+        ("cheap-model", "small-model", "cheap"),
+        ("strong-cache", "auto", "strong"),
         ("strong-model", "large-model", "strong"),
     ];
     for (step, (name, model, target)) in list.into_iter().enumerate() {
         for (number, protocol) in PROTOCOLS.into_iter().enumerate() {
-            let path = format!("/killed-{step}-{number}/v1/chat/completions");
+            let path = format!("/killed-{step}-{number}/v1/chat/completions?killed-{step}-{number}");
             let response = chain.post(protocol, &path, &body("auto"))?;
             assert_eq!(response.status, 200, "{name} over {protocol:?}");
             let received = chain.received(&path);
@@ -104,7 +108,7 @@ fn killed(stage: &Stage) -> Result<()> {
         }
         chain.upstream(name)?.kill();
     }
-    let path = "/killed-all/v1/chat/completions";
+    let path = "/killed-all/v1/chat/completions?killed-all";
     let response = chain.post(Protocol::Http1, path, &body("auto"))?;
     assert_eq!(response.status, 503);
     // Answers are paid to whom they are due: two for each cluster of a target.
@@ -125,14 +129,14 @@ fn failing(stage: &Stage) -> Result<()> {
         chain.upstream("cheap-cache")?.set_status(status);
         chain.upstream("cheap-model")?.set_status(status);
         for (turn, protocol) in PROTOCOLS.into_iter().enumerate() {
-            let path = format!("/failing-{number}-{turn}/v1/chat/completions");
+            let path = format!("/failing-{number}-{turn}/v1/chat/completions?failing-{number}-{turn}");
             let response = chain.post(protocol, &path, &large)?;
             assert_eq!(response.status, 200, "{status} over {protocol:?}");
             let received = chain.received(&path);
             let (last, record) = received.last().context("nobody received it")?;
             assert_eq!(*last, "strong-cache");
             let asked: Value = serde_json::from_slice(&record.body)?;
-            assert_eq!(asked["model"], "large-model");
+            assert_eq!(asked["model"], "auto", "a cache knows requests as they came");
             assert_eq!(chain.logged(&path)?["answered"], "strong");
         }
     }
@@ -140,14 +144,14 @@ fn failing(stage: &Stage) -> Result<()> {
     // what failed.
     let chain = Chain::start(stage)?;
     chain.upstream("cheap-cache")?.set_status(400);
-    let path = "/failing-400/v1/chat/completions";
+    let path = "/v1/chat/completions?failing-400";
     assert_eq!(chain.post(Protocol::Http1, path, &large)?.status, 400);
     let received = chain.received(path);
     assert!(matches!(received.as_slice(), [("cheap-cache", _)]), "{} received", received.len());
     for (_, upstream) in &chain.upstreams {
         upstream.set_status(429);
     }
-    let path = "/failing-all/v1/chat/completions";
+    let path = "/failing-all/v1/chat/completions?failing-all";
     assert_eq!(chain.post(Protocol::Http1, path, &large)?.status, 429);
     Ok(())
 }
@@ -162,23 +166,23 @@ fn overloaded(stage: &Stage) -> Result<()> {
     // Other errors of a client leave nobody out.
     chain.upstream("cheap-cache")?.set_status(400);
     for number in 0..8 {
-        assert_eq!(ask(&format!("/wrong-{number}/v1/chat/completions"))?, ["cheap-cache"]);
+        assert_eq!(ask(&format!("/wrong-{number}/v1/chat/completions?wrong-{number}"))?, ["cheap-cache"]);
     }
     chain.upstream("cheap-cache")?.set_status(429);
     chain.upstream("cheap-model")?.set_status(429);
     let list = ["cheap-cache", "cheap-model", "strong-cache"];
     // One client has asked too often: its request goes on, and nobody else's is affected.
     for number in 0..8 {
-        assert_eq!(ask(&format!("/limited-{number}/v1/chat/completions"))?, list);
+        assert_eq!(ask(&format!("/limited-{number}/v1/chat/completions?limited-{number}"))?, list);
     }
     chain.upstream("cheap-cache")?.set_status(503);
     chain.upstream("cheap-model")?.set_status(503);
     for number in 0..5 {
-        assert_eq!(ask(&format!("/overloaded-{number}/v1/chat/completions"))?, list);
+        assert_eq!(ask(&format!("/overloaded-{number}/v1/chat/completions?overloaded-{number}"))?, list);
     }
     // Workers hear of it a moment later.
     for number in 5..25 {
-        if ask(&format!("/overloaded-{number}/v1/chat/completions"))? == ["strong-cache"] {
+        if ask(&format!("/overloaded-{number}/v1/chat/completions?overloaded-{number}"))? == ["strong-cache"] {
             return Ok(());
         }
     }

@@ -123,10 +123,10 @@ fn rolled_out(stage: &Stage) -> Result<()> {
     let (start, watched) = Deployment::watched(&wasm, folder, &upstreams)?;
     // The filter's file as the program writes it, and nothing else, for the rest is there.
     let file = folder.join("filter.yaml");
-    let listener = std::fs::read(folder.join("listener.yaml"))?;
+    let listener = std::fs::read(folder.join("listeners.yaml"))?;
     std::fs::remove_file(&file)?;
     assert_eq!(roll_out(folder, &[])?, (0, String::new()));
-    assert_eq!(std::fs::read(folder.join("listener.yaml"))?, listener);
+    assert_eq!(std::fs::read(folder.join("listeners.yaml"))?, listener);
     let text = std::fs::read_to_string(&file)?;
     let module = wasm.to_str().context("a path in UTF-8")?;
     std::fs::write(&file, text.replace("dist/pointsman.wasm", module))?;

@@ -84,10 +84,10 @@ fn out_of_scope(stage: &Stage) -> Result<()> {
     let body = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
     for (number, protocol) in PROTOCOLS.into_iter().enumerate() {
         for (method, path) in [
-            ("GET", format!("/scope{number}-a/v1/chat/completions")),
-            ("PUT", format!("/scope{number}-b/v1/chat/completions")),
-            ("POST", format!("/scope{number}-c/v1/models")),
-            ("POST", format!("/scope{number}-d/v1/chat/completions/other")),
+            ("GET", format!("/scope{number}-a/v1/models?scope{number}-a")),
+            ("PUT", format!("/scope{number}-b/v1/files/x?scope{number}-b")),
+            ("POST", format!("/scope{number}-c/v1/embeddings?scope{number}-c")),
+            ("POST", format!("/scope{number}-d/v1/chat/completions/other?scope{number}-d")),
         ] {
             let content =
                 if method == "GET" { client::empty() } else { client::whole(body.clone()) };

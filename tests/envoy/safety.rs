@@ -32,7 +32,8 @@ fn forged_header(stage: &Stage) -> Result<()> {
         }
         // Out of scope: the filter says nothing, and the client does not get to either.
         for (number, forged) in ["cheap", "no-such-cluster"].into_iter().enumerate() {
-            let path = format!("/forged-{protocol:?}-{number}/v1/models");
+            let tag = format!("forged-{protocol:?}-{number}");
+            let path = format!("/{tag}/v1/models?{tag}");
             let request = http::Request::get(&path)
                 .header("x-pointsman-cluster", forged)
                 .body(client::empty())?;
@@ -50,15 +51,14 @@ fn asked_target(stage: &Stage) -> Result<()> {
     // The documented configuration lets clients ask for nothing, so the filter leaves it alone.
     let body = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
     for protocol in PROTOCOLS {
-        for (path, route) in [(stage.path(), "decided"), (stage.path() + "/files", "not-decided")] {
+        for (path, route) in [(stage.path(), "decided"), (stage.path() + "/files?asked", "beside")] {
             let request = post(&path)
                 .header("x-pointsman-target", "strong")
                 .body(client::whole(body.clone()))?;
             assert_eq!(stage.send(protocol, request)?.status, 200);
             let (_, record) = stage.landing(&path)?;
             assert!(!record.headers.contains_key("x-pointsman-target"), "{:?}", record.headers);
-            let line = stage.envoy.access_log_line(|line| line["path"] == *path)?;
-            assert_eq!(line["route"], route, "{path}");
+            assert_eq!(stage.logged(&path)?["route"], route, "{path}");
         }
     }
     Ok(())

@@ -64,6 +64,8 @@ impl Stage {
         let mut deployment = Deployment::documented(&wasm_module()?)?;
         deployment.set_upstream("cheap-cache", cheap.address)?;
         deployment.set_upstream("strong-cache", strong.address)?;
+        // What stands beside the APIs passes by the caches.
+        deployment.set_upstream("strong-model", strong.address)?;
         deployment.enable_http1_trailers()?;
         change(&mut deployment)?;
         let directory = tempfile::tempdir()?;
@@ -100,12 +102,16 @@ impl Stage {
         Ok(Sent { path, response })
     }
 
-    /// Where the request to `path` arrived: the cluster's name and what was received.
+    /// Where the request to `path` arrived: the cluster's name and what was received. In front of a
+    /// model, the provider's own path stands where the client's prefix stood, so that only a query
+    /// tells requests apart.
     pub fn landing(&self, path: &str) -> Result<(&'static str, Record)> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             for (cluster, recorder) in [("cheap", &self.cheap), ("strong", &self.strong)] {
-                if let Some(record) = recorder.find(path) {
+                let own = path.find("/v1/").filter(|_| path.contains('?')).map(|at| &path[at..]);
+                let found = recorder.find(path).or_else(|| recorder.find(own?));
+                if let Some(record) = found {
                     return Ok((cluster, record));
                 }
             }
@@ -118,7 +124,8 @@ impl Stage {
 
     /// The access-log line of the request to `path`.
     pub fn logged(&self, path: &str) -> Result<Value> {
-        self.envoy.access_log_line(|line| line["path"] == path).with_context(|| path.to_owned())
+        let logged = path.split('?').next().unwrap_or_default();
+        self.envoy.access_log_line(|line| line["path"] == logged).with_context(|| path.to_owned())
     }
 
     /// The decision record of the request to `path`.

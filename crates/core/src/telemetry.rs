@@ -38,6 +38,8 @@ pub enum Sample {
     Answered { target: usize, usage: Option<Billed> },
     /// The same for an answer that a cache had, and nobody is paid for.
     Saved { target: usize, usage: Option<Billed> },
+    /// Another target answered than the one decided on: this one.
+    TookOver { target: usize },
     /// A target's answer has a good status and is none.
     Faulty { target: usize, fault: Fault },
     /// A decision or a reward found no room in the buffer for the control plane.
@@ -98,6 +100,11 @@ pub fn configuration(model_version: &str, policy_version: &str) -> String {
 pub fn answers(target: &str, with_usage: bool) -> String {
     let usage = if with_usage { "reported" } else { "missing" };
     format!("pointsman_answers.target.{target}.usage.{usage}")
+}
+
+/// Counter: answers that a target gave in the place of the one decided on.
+pub fn fallbacks(target: &str) -> String {
+    format!("pointsman_fallbacks.target.{target}")
 }
 
 /// Counter: answers of a target with a good status that are none.

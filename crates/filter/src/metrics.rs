@@ -24,6 +24,7 @@ pub(super) struct Metrics {
     score: u32,
     decisions: HashMap<(usize, Reason), u32>,
     /// By target.
+    took_over: Vec<u32>,
     faults: Vec<Vec<(Fault, u32)>>,
     /// One per target, when all targets have prices.
     spending: Vec<Spending>,
@@ -71,6 +72,8 @@ impl Metrics {
                 |&fault: &Fault| Ok((fault, counter(&telemetry::faults(&target.name, fault))?));
             Fault::ALL.iter().map(define).collect::<Result<Vec<_>, Status>>()
         });
+        let took_over =
+            config.targets.iter().map(|target| counter(&telemetry::fallbacks(&target.name)));
         let passed = Pass::ALL.iter().map(|&why| Ok((why, counter(&telemetry::passed(why))?)));
         let configuration = telemetry::configuration(model_version, &config.version);
         Ok(Metrics {
@@ -82,6 +85,7 @@ impl Metrics {
             not_rewritten: counter(telemetry::NOT_REWRITTEN)?,
             score: define_metric(MetricType::Histogram, telemetry::SCORE)?,
             decisions,
+            took_over: took_over.collect::<Result<_, _>>()?,
             faults: faults.collect::<Result<_, _>>()?,
             spending: spending(config)?,
             fallbacks: fallbacks(config)?,
@@ -121,6 +125,9 @@ impl Metrics {
             }
             Sample::Saved { target, usage } => {
                 self.spending.get(target).iter().for_each(|spending| spending.save(usage));
+            }
+            Sample::TookOver { target } => {
+                self.took_over.get(target).iter().for_each(|id| increment(**id, 1));
             }
             Sample::Faulty { target, fault } => {
                 self.faults.get(target).iter().for_each(|faults| increment_named(faults, fault));

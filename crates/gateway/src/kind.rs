@@ -24,7 +24,7 @@ pub enum Kind {
 
 /// How a provider is told who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authentication {
+pub(crate) enum Authentication {
     /// A key in a header, behind a prefix.
     Key { header: &'static str, prefix: &'static str },
     /// AWS Signature Version 4, for this service.
@@ -40,7 +40,7 @@ pub struct Facts {
     /// Where it is, with the path that stands before the API's own; `None` where everybody has their
     /// own address.
     pub url: Option<&'static str>,
-    pub authentication: Authentication,
+    pub(crate) authentication: Authentication,
     /// The environment variable that its own SDK reads the key from; `None` where none is needed.
     pub variable: Option<&'static str>,
     pub apis: &'static [ApiFormat],
@@ -75,6 +75,17 @@ const fn hosted(name: &'static str, url: &'static str, variable: &'static str) -
         apis: &[ChatCompletions],
         beside: MODELS,
         ..OPENAI
+    }
+}
+
+impl Facts {
+    /// The header that carries the key, and what stands before the key in it; `None` where requests
+    /// are signed.
+    pub fn key_header(&self) -> Option<(&'static str, &'static str)> {
+        match self.authentication {
+            Authentication::Key { header, prefix } => Some((header, prefix)),
+            Authentication::Signature { .. } => None,
+        }
     }
 }
 

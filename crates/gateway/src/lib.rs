@@ -3,6 +3,7 @@
 //!
 //! Pure: nothing here opens a file, a socket or the environment.
 
+pub mod examine;
 pub mod file;
 mod kind;
 mod models;

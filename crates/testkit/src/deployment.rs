@@ -55,13 +55,13 @@ impl Deployment {
             let list = clusters["resources"].as_array_mut().context("no clusters")?;
             redirect(list, name, *address)?;
         }
-        let mut listener = read("listener.yaml")?;
+        let mut listener = read("listeners.yaml")?;
         listener["resources"][0]["address"]["socket_address"]["port_value"] = json!(0);
         let mut filter = read("filter.yaml")?;
         set(&mut filter, &format!("{WATCHED_PLUGIN}/vm_config/code/local/filename"), json!(wasm))?;
         let watched = Watched { directory: directory.to_owned(), filter, listener };
         watched.replace("clusters.yaml", &clusters)?;
-        watched.replace("listener.yaml", &watched.listener)?;
+        watched.replace("listeners.yaml", &watched.listener)?;
         watched.replace("filter.yaml", &watched.filter)?;
         Ok((start, watched))
     }
@@ -237,15 +237,16 @@ impl Deployment {
         Ok(())
     }
 
-    /// Puts routes in front of the documented default route.
+    /// Puts routes in front of those for what the filter has not decided.
     pub fn add_routes(&mut self, routes: Vec<Value>) -> Result<()> {
         let known = self
             .tree
             .pointer_mut(&format!("{MANAGER}/route_config/virtual_hosts/0/routes"))
             .and_then(Value::as_array_mut)
             .context("envoy.yaml has no routes")?;
-        let last = known.len().checked_sub(1).context("envoy.yaml has no default route")?;
-        known.splice(last..last, routes);
+        let first = known.iter().position(|route| route["name"] == "switched-off");
+        let first = first.context("envoy.yaml has no route for what is not decided")?;
+        known.splice(first..first, routes);
         Ok(())
     }
 
@@ -305,7 +306,7 @@ impl Watched {
     pub fn set_stat_prefix(&mut self, prefix: &str) -> Result<()> {
         let place = "/resources/0/filter_chains/0/filters/0/typed_config/stat_prefix";
         set(&mut self.listener, place, json!(prefix))?;
-        self.replace("listener.yaml", &self.listener)
+        self.replace("listeners.yaml", &self.listener)
     }
 
     /// Envoy looks at a file when another is moved into its place.

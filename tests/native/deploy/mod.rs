@@ -50,6 +50,19 @@ const ENVOY_FILTER: &str = "deploy/istio/envoyfilter.yaml";
 const ENVOY_GATEWAY: &str = "deploy/envoy-gateway/pointsman.yaml";
 
 #[test]
+fn what_is_rendered_is_up_to_date() {
+    for (what, out) in [("envoy", "envoy"), ("xds", "deploy/xds")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .current_dir(root())
+            .args(["render", what, "--file", "envoy/pointsman.yaml", "--check", "--out", out])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}\nhint: run `make render`");
+    }
+}
+
+#[test]
 fn kubernetes_resources_hold_by_the_types_of_their_kinds() {
     let files = [ISTIO, ENVOY_FILTER, ENVOY_GATEWAY];
     let resources: Vec<Value> = files.iter().flat_map(|file| resources(file)).collect();

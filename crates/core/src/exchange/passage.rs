@@ -1,18 +1,24 @@
 //! The way to a target that takes over from another: the body is given its model's name.
 
 use crate::api::ApiFormat;
-use crate::rewrite::splice;
+use crate::rewrite::Stream;
 use crate::scope;
 use crate::target::Edit;
 
-use super::{Flow, Host, body};
+use super::body::{self, Written};
+use super::{Flow, Host};
 
 /// One request, which the router has let pass before.
 #[derive(Debug, Default)]
 pub struct Passage {
-    /// Headers are held back until the body is here.
+    /// Headers are held back until the beginning of the body is here.
     reading: bool,
+    /// What the rest of a long body passes through.
+    stream: Option<Stream>,
 }
+
+/// How much of a body is held back: a longer one passes by, and is renamed in its beginning.
+const HELD_BYTES: usize = 64 * 1024;
 
 impl Passage {
     /// Request headers are here; `ended` says that no body follows.
@@ -43,32 +49,32 @@ impl Passage {
         size: usize,
         ended: bool,
     ) -> Flow {
-        if !self.reading {
-            return Flow::Continue;
+        if let Some(stream) = &mut self.stream {
+            body::pass(host, stream, size, ended);
         }
-        if !ended {
+        if self.reading && !ended && size < HELD_BYTES {
             return Flow::Pause;
         }
-        self.rewrite(host, model, size);
+        self.rewrite(host, model, size, ended);
         Flow::Continue
     }
 
     /// Request trailers are here: with them, no callback for the body sees the end of the stream.
     pub fn on_request_trailers(&mut self, host: &impl Host, model: &Edit) -> Flow {
-        if self.reading {
-            self.rewrite(host, model, usize::MAX);
-        }
+        self.rewrite(host, model, usize::MAX, true);
         Flow::Continue
     }
 
-    /// Replaces the model's name in the body, of which at most `size` bytes are here: all.
-    fn rewrite(&mut self, host: &impl Host, model: &Edit, size: usize) {
-        self.reading = false;
-        let body = host.request_body(size);
-        let edits = std::slice::from_ref(model);
-        let Ok(Some(rewritten)) = splice(&body, edits) else { return };
-        // With the old length, the upstream would wait for bytes, or take some for a new request.
-        host.set_request_header("content-length", Some(&rewritten.len().to_string()));
-        host.replace_request_body(body.len(), &rewritten);
+    /// Replaces the model's name in the body, of which at most `size` bytes are here: all when it
+    /// has `ended`.
+    fn rewrite(&mut self, host: &impl Host, model: &Edit, size: usize, ended: bool) {
+        if !std::mem::take(&mut self.reading) {
+            return;
+        }
+        if let Some(Written::Beginning(stream)) =
+            body::edit(host, std::slice::from_ref(model), size, ended)
+        {
+            self.stream = Some(stream);
+        }
     }
 }

@@ -20,6 +20,11 @@ impl Exchange {
             // Where only Envoy routes, the target decided on has most likely not answered.
             let routed = (*mode == Mode::Route).then_some(decision.target);
             let target = answer::answering(host, &config.targets).or(routed);
+            if let (Some(decided), Some(target)) = (routed, target)
+                && decided != target
+            {
+                host.measure(Sample::TookOver { target });
+            }
             let answer = Answer::begin(host, status, target, asked.format, ended);
             if let (Some(health), Some(target)) = (&config.health, target)
                 && !answer.is_read()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::file::{ControlSecrets, Gateway};
 
+mod kubernetes;
 mod templates;
 mod view;
 mod xds;
@@ -35,10 +36,16 @@ pub const CA_FILES: [&str; 4] = [
 /// Files by their names below the output's directory.
 pub type Files = BTreeMap<String, String>;
 
+pub use kubernetes::{envoy_gateway, istio};
+
 /// A fault of this crate's own templates.
 #[derive(Debug, thiserror::Error)]
-#[error("template: {0}")]
-pub struct RenderError(#[from] minijinja::Error);
+pub enum RenderError {
+    #[error("template: {0}")]
+    Template(#[from] minijinja::Error),
+    #[error("what was rendered is no YAML: {0}")]
+    Tree(String),
+}
 
 /// `envoy.yaml`, and a file for each provider's key.
 ///

@@ -53,15 +53,15 @@ fn a_list_has_only_what_serves_the_same_api_and_caches_stand_first() {
     let medium = ["medium-endpoints", "medium-model-only", "medium-model-2-only"];
     assert_eq!(
         list("small"),
-        serde_json::json!(["small-cache", "small-endpoints", medium[0], medium[1], medium[2]])
+        serde_json::json!(["small-cache", "small-endpoints", "medium-cache", medium[0], medium[1], medium[2]])
     );
     assert_eq!(
         list("small.messages"),
-        serde_json::json!(["small-cache", "small-endpoints", "large-endpoints"])
+        serde_json::json!(["small-cache", "small-endpoints", "large-cache", "large-endpoints"])
     );
     assert_eq!(
         list("large"),
-        serde_json::json!(["large-cache", "large-endpoints", "small-endpoints"])
+        serde_json::json!(["large-cache", "large-endpoints", "small-cache", "small-endpoints"])
     );
     // Only vLLM serves the responses API here: its list is another.
     assert_eq!(list("small.responses"), serde_json::json!(["small-cache", "small-endpoints"]));
@@ -140,4 +140,27 @@ fn the_filter_that_is_rendered_is_the_one_that_was_checked() {
     let gateway = Gateway::read(THREE).unwrap();
     assert_eq!(serde_json::from_str::<Value>(text).unwrap(), gateway.filter(None));
     assert!(pointsman_core::config::Config::from_json(text.as_bytes()).is_ok());
+}
+
+#[test]
+fn in_kubernetes_the_same_listeners_and_clusters_are_added() {
+    let gateway = Gateway::read(THREE).unwrap();
+    let whole = tree(&envoy(&gateway, &place()).unwrap()["envoy.yaml"]);
+    let all = |kind: &str| whole["static_resources"][kind].as_array().unwrap().clone();
+    let expected: Vec<Value> = all("clusters").into_iter().chain(all("listeners")).collect();
+    let documents = |text: &str| -> Vec<Value> { text.split("\n---\n").map(tree).collect() };
+    let files = istio(&gateway, &place()).unwrap();
+    let resources = documents(&files["envoyfilter.yaml"]);
+    let patches = resources[0]["spec"]["configPatches"].as_array().unwrap();
+    let added: Vec<&Value> = patches.iter().skip(1).map(|it| &it["patch"]["value"]).collect();
+    assert_eq!(added, expected.iter().collect::<Vec<_>>());
+    assert_eq!(patches[0]["patch"]["value"]["stats_config"], whole["stats_config"]);
+    assert_eq!(resources[1]["data"].as_object().unwrap().len(), 3, "one file for each key");
+    let files = envoy_gateway(&gateway, &place()).unwrap();
+    let resources = documents(&files["pointsman.yaml"]);
+    let patches = resources[0]["spec"]["jsonPatches"].as_array().unwrap();
+    let added: Vec<&Value> = patches.iter().map(|it| &it["operation"]["value"]).collect();
+    assert_eq!(added, expected.iter().collect::<Vec<_>>());
+    let bootstrap = tree(resources[1]["spec"]["bootstrap"]["value"].as_str().unwrap());
+    assert_eq!(bootstrap["stats_config"], whole["stats_config"]);
 }

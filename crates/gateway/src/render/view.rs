@@ -329,24 +329,27 @@ const NOTE: &str = "# Made from pointsman.yaml by `pointsman render`: edit that 
 fn api_view(gateway: &Gateway, name: &'static str, api: ApiFormat) -> Api {
     let serving = gateway.order(gateway.default, api);
     let target = serving.first().and_then(|at| gateway.targets.get(*at));
-    Api { name, path: path_of(api), cluster: target.map(|target| target.name.clone()) }
+    Api { name, path: path_of(api), cluster: target.map(alone) }
+}
+
+/// A target without those that replace it: what nobody decided on is not sent elsewhere.
+fn alone(target: &Target) -> String {
+    format!("{}-alone", target.name)
 }
 
 /// The clusters that are asked for a target in an API, one after the other.
 fn chain(gateway: &Gateway, at: usize, api: ApiFormat) -> Vec<String> {
-    let mut clusters = Vec::new();
-    for (place, at) in gateway.order(at, api).into_iter().enumerate() {
-        let Some(target) = gateway.targets.get(at) else { continue };
-        if place == 0 && gateway.cache.is_some() {
-            clusters.push(format!("{}-cache", target.name));
-        }
-        clusters.push(group_of(target));
-        // One of several endpoints has failed: each is asked before the next target.
-        if target.endpoints.len() > 1 {
-            clusters.extend((0..target.endpoints.len()).map(|at| member_of(target, at)));
-        }
-    }
-    clusters
+    let targets = gateway.order(at, api).into_iter().filter_map(|at| gateway.targets.get(at));
+    targets.flat_map(|target| own(gateway, target)).collect()
+}
+
+/// The clusters of a target alone.
+fn own(gateway: &Gateway, target: &Target) -> Vec<String> {
+    let cache = gateway.cache.as_ref().map(|_| format!("{}-cache", target.name));
+    // One of several endpoints has failed: each is asked before the next target.
+    let several = target.endpoints.len() > 1;
+    let members = (0..target.endpoints.len()).filter(|_| several).map(|at| member_of(target, at));
+    cache.into_iter().chain([group_of(target)]).chain(members).collect()
 }
 
 /// Attempts after the first: with more than there are clusters, Envoy would ask them once more.
@@ -369,17 +372,24 @@ fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
         let served = APIS.into_iter().filter(|(_, api)| target.apis.contains(api));
         let mut chains = served.map(|(name, api)| (name, api, chain(gateway, at, api)));
         let Some((_, _, first)) = chains.next() else { continue };
+        lists.push(List { name: target.name.clone(), clusters: first.clone() });
+        usual.push(variant(target, None, &target.name, &first));
         for (name, api, clusters) in chains.filter(|(_, _, clusters)| *clusters != first) {
             let cluster = format!("{}.{name}", target.name);
             variants.push(variant(target, Some(path_of(api)), &cluster, &clusters));
             lists.push(List { name: cluster, clusters });
         }
-        usual.push(variant(target, None, &target.name, &first));
-        lists.push(List { name: target.name.clone(), clusters: first });
     }
     let longest = lists.iter().map(|list| retries(&list.clusters)).max();
     usual.retain(|variant| Some(variant.retries) < longest);
     variants.append(&mut usual);
+    for (_, api) in APIS {
+        let first = gateway.order(gateway.default, api).first().copied();
+        let Some(target) = first.and_then(|at| gateway.targets.get(at)) else { continue };
+        if lists.iter().all(|list| list.name != alone(target)) {
+            lists.push(List { name: alone(target), clusters: own(gateway, target) });
+        }
+    }
     (lists, variants)
 }
 

@@ -242,3 +242,23 @@ fn the_way_to_another_target_names_its_model() {
     assert_eq!(passage.on_request_trailers(&host, &model), Flow::Continue, "done once");
     assert_eq!(host.request_body(usize::MAX), body.as_bytes());
 }
+
+#[test]
+fn a_long_body_passes_by_under_the_other_model() {
+    let model = crate::target::Edit::set("model", "\"other\"");
+    let filler = "x".repeat(100_000);
+    let body = format!(r#"{{"messages": ["{filler}"], "model": "auto"}}"#);
+    let (first, rest) = body.split_at(70_000);
+    let host = host(first);
+    host.set_request_header("content-length", Some(&body.len().to_string()));
+    let mut passage = Passage::default();
+    assert_eq!(passage.on_request_headers(&host, &model, false), Flow::Pause);
+    assert_eq!(passage.on_request_body(&host, &model, first.len(), false), Flow::Continue);
+    let mut sent_on = host.request_body(usize::MAX);
+    *host.request_body.borrow_mut() = rest.into();
+    assert_eq!(passage.on_request_body(&host, &model, rest.len(), true), Flow::Continue);
+    sent_on.extend(host.request_body(usize::MAX));
+    assert_eq!(sent(&host, "content-length"), Some(sent_on.len().to_string()));
+    let read: serde_json::Value = serde_json::from_slice(&sent_on).unwrap();
+    assert_eq!(read, serde_json::json!({"messages": [filler], "model": "other"}));
+}

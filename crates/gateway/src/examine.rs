@@ -1,0 +1,382 @@
+//! Somebody's own Envoy configuration: what the filter needs there and does not find.
+//!
+//! Looks at a bootstrap file, at files for discovery, or at `/config_dump`: whatever holds HTTP
+//! connection managers and clusters, at any depth.
+
+use serde_json::Value;
+
+use pointsman_core::config::{Config, plugin_json};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Requests fail, or somebody can do what they must not.
+    Fault,
+    /// It works, and worse than it could.
+    Advice,
+    /// It cannot be told from here.
+    Unknown,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Where, as a JSON pointer.
+    pub place: String,
+    pub what: String,
+}
+
+const MANAGER: &str = "HttpConnectionManager";
+const HEADER: &str = "x-pointsman-cluster";
+/// What Envoy holds back of a connection unless it is told otherwise.
+const USUAL_BUFFER: u64 = 1 << 20;
+
+/// What is wrong with a configuration, and what could be better.
+pub fn examine(configuration: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut found = false;
+    let clusters = named_clusters(configuration);
+    walk(configuration, String::new(), &mut |place, value| {
+        let Some(filter) = pointsman_of(value) else { return };
+        found = true;
+        let listener = listener_of(configuration, place);
+        examine_manager(place, value, filter, listener, &clusters, &mut findings);
+    });
+    walk(configuration, String::new(), &mut |place, value| {
+        examine_cluster(place, value, &mut findings);
+    });
+    if !found {
+        findings.push(Finding {
+            severity: Severity::Fault,
+            place: String::new(),
+            what: "no HTTP connection manager here has the filter: a wasm filter whose root_id or \
+                   name is pointsman"
+                .to_owned(),
+        });
+    }
+    findings
+}
+
+/// Visits every object with its place.
+fn walk<'v>(value: &'v Value, place: String, visit: &mut impl FnMut(&str, &'v Value)) {
+    match value {
+        Value::Object(map) => {
+            visit(&place, value);
+            for (name, value) in map {
+                walk(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), visit);
+            }
+        }
+        Value::Array(values) => {
+            for (at, value) in values.iter().enumerate() {
+                walk(value, format!("{place}/{at}"), visit);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_of(value: &Value, kind: &str) -> bool {
+    value.get("@type").and_then(Value::as_str).is_some_and(|it| it.ends_with(kind))
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The plug-in's configuration of the filter in a connection manager; one that only renames a model
+/// does not route.
+fn pointsman_of(manager: &Value) -> Option<&Value> {
+    if !is_of(manager, MANAGER) {
+        return None;
+    }
+    let plugins = list(manager, "http_filters").iter().filter_map(|it| it.pointer("/typed_config/config"));
+    plugins.into_iter().find(|plugin| {
+        let is = |name: &str| plugin.get(name).and_then(Value::as_str) == Some("pointsman");
+        (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| it.contains("\"rewrite\""))
+    })
+}
+
+/// The filter's own configuration as JSON text.
+fn text_of(plugin: &Value) -> Option<String> {
+    let value = plugin.pointer("/configuration/value")?;
+    Some(match value {
+        Value::String(text) => text.clone(),
+        tree => tree.to_string(),
+    })
+}
+
+/// The listener that a manager belongs to.
+fn listener_of<'v>(configuration: &'v Value, place: &str) -> Option<&'v Value> {
+    let (listener, _) = place.split_once("/filter_chains/")?;
+    configuration.pointer(listener)
+}
+
+fn named_clusters(configuration: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    walk(configuration, String::new(), &mut |_, value| {
+        let is_cluster = value.get("load_assignment").is_some()
+            || value.get("cluster_type").is_some()
+            || value.get("lb_policy").is_some()
+            || is_of(value, "Cluster");
+        if let Some(name) = value.get("name").and_then(Value::as_str).filter(|_| is_cluster) {
+            names.push(name.to_owned());
+        }
+    });
+    names
+}
+
+fn examine_manager(
+    place: &str,
+    manager: &Value,
+    plugin: &Value,
+    listener: Option<&Value>,
+    clusters: &[String],
+    findings: &mut Vec<Finding>,
+) {
+    let mut add = |severity, what: String| {
+        findings.push(Finding { severity, place: place.to_owned(), what });
+    };
+    if plugin.get("allow_on_headers_stop_iteration") != Some(&Value::Bool(true)) {
+        let what = "allow_on_headers_stop_iteration: true is missing in the plug-in's config: requests \
+                    would hang, because the body never reaches the filter";
+        add(Severity::Fault, what.to_owned());
+    }
+    if plugin.get("failure_policy").and_then(Value::as_str) != Some("FAIL_RELOAD") {
+        let what = "failure_policy: FAIL_RELOAD is missing in the plug-in's config: after a failure of \
+                    the module every request would get 503, or pass it by";
+        add(Severity::Advice, what.to_owned());
+    }
+    if !drops_the_clients_header(manager) {
+        add(Severity::Fault, format!(
+            "a client can choose its own cluster: remove {HEADER} in early_header_mutation_extensions \
+             (a header_mutation filter comes too late, because the route is chosen before it)"
+        ));
+    }
+    let config = text_of(plugin).map(|text| Config::from_json(&plugin_json(text.into_bytes())));
+    let config = match config {
+        Some(Ok(config)) => Some(config),
+        Some(Err(errors)) => {
+            for error in errors.0 {
+                add(Severity::Fault, format!("the filter's configuration: {error}"));
+            }
+            None
+        }
+        None => {
+            add(Severity::Fault, "the filter has no configuration".to_owned());
+            None
+        }
+    };
+    if let Some(config) = &config {
+        for target in &config.targets {
+            if !clusters.is_empty() && !clusters.contains(&target.cluster) {
+                add(Severity::Fault, format!(
+                    "target {}: there is no cluster {} here: its requests would get 503",
+                    target.name, target.cluster
+                ));
+            }
+        }
+        let held = config.hold_bytes as u64;
+        let buffer = listener
+            .and_then(|it| it.get("per_connection_buffer_limit_bytes")?.as_u64())
+            .unwrap_or(USUAL_BUFFER);
+        if buffer < held {
+            add(Severity::Fault, format!(
+                "per_connection_buffer_limit_bytes is {buffer}, and the filter holds back {held} bytes \
+                 (body.hold_bytes): long prompts over HTTP/1 would get 413"
+            ));
+        }
+    }
+    if manager.pointer("/http2_protocol_options/initial_stream_window_size").is_none() {
+        let what = "http2_protocol_options.initial_stream_window_size is not set: HTTP/2 clients may \
+                    have 16 MiB held back for each stream";
+        add(Severity::Advice, what.to_owned());
+    }
+    let logs = manager.get("access_log").map(Value::to_string).unwrap_or_default();
+    if !logs.contains("wasm.pointsman:") {
+        let what = "no access log has the decision: %FILTER_STATE(wasm.pointsman:PLAIN)%";
+        add(Severity::Advice, what.to_owned());
+    }
+    match manager.get("route_config") {
+        Some(routes) => examine_routes(&format!("{place}/route_config"), routes, findings),
+        None => findings.push(Finding {
+            severity: Severity::Unknown,
+            place: place.to_owned(),
+            what: "routes come from elsewhere (rds): look at them by --admin, or with their file"
+                .to_owned(),
+        }),
+    }
+}
+
+fn drops_the_clients_header(manager: &Value) -> bool {
+    let extensions = list(manager, "early_header_mutation_extensions").iter();
+    let mut mutations = extensions.flat_map(|it| {
+        it.pointer("/typed_config/mutations").and_then(Value::as_array).into_iter().flatten()
+    });
+    mutations.any(|it| it.get("remove").and_then(Value::as_str) == Some(HEADER))
+}
+
+fn examine_routes(place: &str, routes: &Value, findings: &mut Vec<Finding>) {
+    let mut decided = Vec::new();
+    let mut others = false;
+    for host in list(routes, "virtual_hosts") {
+        for route in list(host, "routes") {
+            let named = route.pointer("/route/cluster_header").and_then(Value::as_str);
+            if named.is_some_and(|it| it.eq_ignore_ascii_case(HEADER)) {
+                decided.push((host, route));
+            } else {
+                others = true;
+            }
+        }
+    }
+    let mut add = |severity, what: &str| {
+        let place = place.to_owned();
+        findings.push(Finding { severity, place, what: what.to_owned() });
+    };
+    if decided.is_empty() {
+        add(Severity::Fault, "no route has cluster_header: x-pointsman-cluster: decisions take no effect");
+    } else if !others {
+        add(
+            Severity::Fault,
+            "there is no route without the header: what the filter lets pass would get 404",
+        );
+    }
+    for (host, route) in decided {
+        let headers = route.pointer("/match/headers").and_then(Value::as_array);
+        let needs = headers.is_some_and(|all| all.iter().any(|it| it.get("name").and_then(Value::as_str) == Some(HEADER)));
+        if !needs {
+            add(
+                Severity::Fault,
+                "the route with cluster_header does not ask for the header (present_match): requests \
+                 without it would get 503",
+            );
+        }
+        if route.pointer("/route/timeout").is_none() {
+            add(Severity::Fault, "the route has no timeout: 0s: answers are cut off after 15 seconds");
+        }
+        let retries = route.pointer("/route/retry_policy").or_else(|| host.get("retry_policy"));
+        if retries.is_none() {
+            add(Severity::Advice, "the route has no retry_policy: a failing target fails its requests");
+        }
+        let removed = [route, host, routes].iter().any(|it| {
+            list(it, "request_headers_to_remove").iter().any(|name| name.as_str() == Some(HEADER))
+        });
+        if !removed {
+            add(Severity::Advice, "the provider sees x-pointsman-cluster: request_headers_to_remove");
+        }
+    }
+}
+
+/// A cluster that sends to a port of TLS in plain text.
+fn examine_cluster(place: &str, cluster: &Value, findings: &mut Vec<Finding>) {
+    let plain = cluster.get("transport_socket").is_none()
+        && cluster.get("transport_socket_matches").is_none();
+    let Some(endpoints) = cluster.get("load_assignment").filter(|_| plain) else { return };
+    let mut tls_port = false;
+    walk(endpoints, String::new(), &mut |_, value| {
+        tls_port |= value.get("port_value").and_then(Value::as_u64) == Some(443);
+    });
+    if tls_port {
+        let name = cluster.get("name").and_then(Value::as_str).unwrap_or_default();
+        findings.push(Finding {
+            severity: Severity::Fault,
+            place: place.to_owned(),
+            what: format!(
+                "cluster {name} sends prompts and keys in plain text to port 443: it has no transport_socket"
+            ),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::Gateway;
+    use crate::render::{CA_FILES, Place, envoy, xds};
+
+    const TWO: &str = "targets:\n- {name: cheap, model: openai/a}\n- {name: strong, model: openai/b}\n";
+
+    fn rendered() -> Value {
+        let gateway = Gateway::read(TWO).unwrap();
+        let place =
+            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, control: None };
+        serde_saphyr::from_str(&envoy(&gateway, &place).unwrap()["envoy.yaml"]).unwrap()
+    }
+
+    fn listener(tree: &mut Value) -> &mut Value {
+        &mut tree["static_resources"]["listeners"][0]
+    }
+
+    fn manager(tree: &mut Value) -> &mut Value {
+        &mut listener(tree)["filter_chains"][0]["filters"][0]["typed_config"]
+    }
+
+    fn faults(tree: &Value) -> Vec<String> {
+        let found = examine(tree).into_iter().filter(|it| it.severity == Severity::Fault);
+        found.map(|it| it.what).collect()
+    }
+
+    #[test]
+    fn what_we_render_has_all_that_it_needs() {
+        assert_eq!(examine(&rendered()), []);
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_named_once() {
+        type Change = fn(&mut Value);
+        let changes: [(&str, Change); 9] = [
+            ("allow_on_headers_stop_iteration", |tree| {
+                let plugin = &mut manager(tree)["http_filters"][0]["typed_config"]["config"];
+                plugin["allow_on_headers_stop_iteration"] = false.into();
+            }),
+            ("a client can choose its own cluster", |tree| {
+                manager(tree)["early_header_mutation_extensions"] = Value::Null;
+            }),
+            ("per_connection_buffer_limit_bytes is 1048576", |tree| {
+                listener(tree).as_object_mut().unwrap().remove("per_connection_buffer_limit_bytes");
+            }),
+            ("the filter's configuration: targets: is required", |tree| {
+                let plugin = &mut manager(tree)["http_filters"][0]["typed_config"]["config"];
+                plugin["configuration"]["value"] = "{}".into();
+            }),
+            ("there is no cluster strong here", |tree| {
+                let clusters = tree["static_resources"]["clusters"].as_array_mut().unwrap();
+                clusters.retain(|it| it["name"] != "strong");
+            }),
+            ("in plain text to port 443", |tree| {
+                let clusters = tree["static_resources"]["clusters"].as_array_mut().unwrap();
+                let cluster = clusters.iter_mut().find(|it| it["name"] == "cheap-model").unwrap();
+                cluster.as_object_mut().unwrap().remove("transport_socket");
+            }),
+            ("no route has cluster_header", |tree| {
+                let host = &mut manager(tree)["route_config"]["virtual_hosts"][0];
+                host["routes"].as_array_mut().unwrap().retain(|it| it["name"] != "decided");
+            }),
+            ("cut off after 15 seconds", |tree| {
+                let host = &mut manager(tree)["route_config"]["virtual_hosts"][0];
+                let routes = host["routes"].as_array_mut().unwrap();
+                let route = routes.iter_mut().find(|it| it["name"] == "decided").unwrap();
+                route["route"].as_object_mut().unwrap().remove("timeout");
+            }),
+            ("no HTTP connection manager here has the filter", |tree| {
+                manager(tree)["http_filters"].as_array_mut().unwrap().remove(0);
+            }),
+        ];
+        for (expected, change) in changes {
+            let mut tree = rendered();
+            change(&mut tree);
+            let found = faults(&tree);
+            assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn files_for_discovery_are_looked_at_as_well() {
+        let gateway = Gateway::read(TWO).unwrap();
+        let place =
+            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, control: None };
+        let files = xds(&gateway, &place).unwrap();
+        let clusters: Value = serde_saphyr::from_str(&files["clusters.yaml"]).unwrap();
+        assert_eq!(faults(&clusters).len(), 1, "only the filter is not there");
+    }
+}
