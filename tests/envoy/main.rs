@@ -25,6 +25,7 @@ mod gateway;
 mod observability;
 mod opentelemetry;
 mod prometheus;
+mod providers;
 mod reload;
 mod routing;
 mod safety;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         reload::CASES,
         failover::CASES,
         edge::CASES,
+        providers::cases().as_slice(),
     ]
     .concat();
     // What tests another program's view of Envoy, or the default one, needs no more than one version.

@@ -3,6 +3,7 @@
 //! The file is changed as a tree and not as text, so that a test which no longer finds what it
 //! changes fails instead of running something else.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub struct Deployment {
     tree: Value,
+    /// What Envoy's environment has besides this process's.
+    environment: Vec<(String, String)>,
 }
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
@@ -23,7 +26,7 @@ impl Deployment {
         let path = super::root().join("envoy/envoy.yaml");
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let tree = serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
-        let mut deployment = Self { tree };
+        let mut deployment = Self::of(tree);
         deployment.set("/admin/address/socket_address/port_value", json!(0))?;
         deployment
             .set("/static_resources/listeners/0/address/socket_address/port_value", json!(0))?;
@@ -45,7 +48,7 @@ impl Deployment {
             let text = text.replace("deploy/xds", &directory.display().to_string());
             serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
         };
-        let mut start = Self { tree: read("bootstrap.yaml")? };
+        let mut start = Self::of(read("bootstrap.yaml")?);
         start.set("/admin/address/socket_address/port_value", json!(0))?;
         let mut clusters = read("clusters.yaml")?;
         for (name, address) in upstreams {
@@ -61,6 +64,35 @@ impl Deployment {
         watched.replace("listeners.yaml", &watched.listener)?;
         watched.replace("filter.yaml", &watched.filter)?;
         Ok((start, watched))
+    }
+
+    /// Rendered files, written below `directory`, of which Envoy starts with `start`.
+    pub fn rendered(
+        files: &BTreeMap<String, String>,
+        directory: &Path,
+        start: &str,
+    ) -> Result<Self> {
+        for (name, text) in files {
+            let path = directory.join(name);
+            std::fs::create_dir_all(path.parent().context("a file is in a directory")?)?;
+            std::fs::write(path, text)?;
+        }
+        let text = files.get(start).with_context(|| format!("{start} is not rendered"))?;
+        Ok(Self::of(serde_saphyr::from_str(text).with_context(|| start.to_owned())?))
+    }
+
+    fn of(tree: Value) -> Self {
+        Self { tree, environment: Vec::new() }
+    }
+
+    /// Gives Envoy a variable in its environment.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Variables in Envoy's environment besides this process's.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
     }
 
     /// Sends the cluster `name` to `address`.

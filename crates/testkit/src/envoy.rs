@@ -177,7 +177,8 @@ fn launch(
         "50",
     ]
     .map(str::to_owned);
-    Process::start(binary, &arguments, &super::root(), directory, "envoy")
+    let variables = deployment.environment();
+    Process::start_with(binary, &arguments, variables, &super::root(), directory, "envoy")
 }
 
 fn wait_for_start(process: &mut Process, deadline: Instant) -> Result<()> {

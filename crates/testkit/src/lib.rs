@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod mutate;
 pub mod process;
+pub mod provider;
 pub mod proxy;
 pub mod recorder;
 pub mod redis;

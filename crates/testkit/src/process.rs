@@ -34,12 +34,25 @@ impl Process {
         logs: &Path,
         name: &str,
     ) -> Result<Self> {
+        Self::start_with(program, arguments, &[], directory, logs, name)
+    }
+
+    /// The same with variables that its environment has besides ours.
+    pub fn start_with(
+        program: &Path,
+        arguments: &[String],
+        variables: &[(String, String)],
+        directory: &Path,
+        logs: &Path,
+        name: &str,
+    ) -> Result<Self> {
         let stdout = logs.join(format!("{name}.out"));
         let stderr = logs.join(format!("{name}.err"));
         let mut supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, name])
             .arg(program)
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(File::create(&stdout)?)

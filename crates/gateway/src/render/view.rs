@@ -31,6 +31,7 @@ pub(super) struct View {
     retries: usize,
     apis: Vec<Api>,
     variants: Vec<Variant>,
+    counts: Vec<Beside>,
     besides: Vec<Beside>,
     lists: Vec<List>,
     groups: Vec<Group>,
@@ -81,12 +82,14 @@ struct Api {
     cluster: Option<String>,
 }
 
-/// A target that is replaced by others in one API than in the rest.
+/// A target that is replaced by others in one API than in the rest, or by fewer than another is.
 #[derive(Serialize)]
 struct Variant {
     target: String,
-    path: &'static str,
+    /// `None` for all other APIs.
+    path: Option<&'static str>,
     cluster: String,
+    retries: usize,
 }
 
 #[derive(Serialize)]
@@ -212,13 +215,16 @@ impl Secret {
 const fn path_of(api: ApiFormat) -> &'static str {
     match api {
         ApiFormat::ChatCompletions => ".*/(chat/completions)/*",
-        ApiFormat::Completions => ".*/(completions)/*",
+        // Behind anything but `chat`.
+        ApiFormat::Completions => concat!(
+            "(?:.*/(?:[^/]{0,3}|[^/]{5,}|[^c/][^/]{3}|c[^h/][^/]{2}|ch[^a/][^/]|cha[^t/]))?",
+            "/(completions)/*"
+        ),
         ApiFormat::Responses => ".*/(responses)/*",
         ApiFormat::Messages => ".*/v1/(messages)/*",
     }
 }
 
-/// In the order in which routes must ask, because the second pattern also matches the first's paths.
 const APIS: [(&str, ApiFormat); 4] = ApiFormat::NAMES;
 
 fn group_of(target: &Target) -> String {
@@ -241,7 +247,7 @@ impl View {
     pub(super) fn of(gateway: &Gateway, place: &Place) -> Self {
         let targets = &gateway.targets;
         let (lists, variants) = lists(gateway);
-        let longest = lists.iter().map(|list| list.clusters.len()).max().unwrap_or(1);
+        let retries = lists.iter().map(|list| retries(&list.clusters)).max().unwrap_or(0);
         let log = |path: Option<String>| Log {
             name: if path.is_some() {
                 "envoy.access_loggers.file"
@@ -276,9 +282,10 @@ impl View {
             }),
             failures: log.clone(),
             log,
-            retries: longest.saturating_sub(1),
+            retries,
             apis: APIS.into_iter().map(|(name, api)| api_view(gateway, name, api)).collect(),
             variants,
+            counts: counts(gateway),
             besides: besides(gateway),
             lists,
             groups: targets.iter().flat_map(groups).collect(),
@@ -370,32 +377,37 @@ fn own(gateway: &Gateway, target: &Target) -> Vec<String> {
     cache.into_iter().chain([group_of(target)]).chain(members).collect()
 }
 
+/// Attempts after the first: with more than there are clusters, Envoy would ask them once more.
+fn retries(clusters: &[String]) -> usize {
+    clusters.len().saturating_sub(1)
+}
+
 /// The lists of clusters by target, and those of single APIs that differ.
 fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
     let mut lists: Vec<List> = Vec::new();
     let mut variants = Vec::new();
+    let variant = |target: &Target, path, cluster: &str, clusters: &[String]| Variant {
+        target: target.name.clone(),
+        path,
+        cluster: cluster.to_owned(),
+        retries: retries(clusters),
+    };
+    let mut usual = Vec::new();
     for (at, target) in gateway.targets.iter().enumerate() {
-        let mut usual: Option<Vec<String>> = None;
-        for (name, api) in APIS.into_iter().filter(|(_, api)| target.apis.contains(api)) {
-            let clusters = chain(gateway, at, api);
-            match &usual {
-                None => {
-                    lists.push(List { name: target.name.clone(), clusters: clusters.clone() });
-                    usual = Some(clusters);
-                }
-                Some(usual) if *usual == clusters => {}
-                Some(_) => {
-                    let cluster = format!("{}.{name}", target.name);
-                    variants.push(Variant {
-                        target: target.name.clone(),
-                        path: path_of(api),
-                        cluster: cluster.clone(),
-                    });
-                    lists.push(List { name: cluster, clusters });
-                }
-            }
+        let served = APIS.into_iter().filter(|(_, api)| target.apis.contains(api));
+        let mut chains = served.map(|(name, api)| (name, api, chain(gateway, at, api)));
+        let Some((_, _, first)) = chains.next() else { continue };
+        lists.push(List { name: target.name.clone(), clusters: first.clone() });
+        usual.push(variant(target, None, &target.name, &first));
+        for (name, api, clusters) in chains.filter(|(_, _, clusters)| *clusters != first) {
+            let cluster = format!("{}.{name}", target.name);
+            variants.push(variant(target, Some(path_of(api)), &cluster, &clusters));
+            lists.push(List { name: cluster, clusters });
         }
     }
+    let longest = lists.iter().map(|list| retries(&list.clusters)).max();
+    usual.retain(|variant| Some(variant.retries) < longest);
+    variants.append(&mut usual);
     for (_, api) in APIS {
         let first = gateway.order(gateway.default, api).first().copied();
         let Some(target) = first.and_then(|at| gateway.targets.get(at)) else { continue };
@@ -409,22 +421,57 @@ fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
 /// What providers have beside the APIs: the default target's first, then the strongest's. A path of
 /// several goes to the first.
 fn besides(gateway: &Gateway) -> Vec<Beside> {
+    beside_of(gateway).into_iter().map(|(beside, _)| beside).collect()
+}
+
+/// Paths beside the APIs that the filter sends to the default target, whose provider does not have
+/// them, while another has.
+fn counts(gateway: &Gateway) -> Vec<Beside> {
+    let all = beside_of(gateway);
+    let default = gateway.targets.get(gateway.default).and_then(|it| it.endpoints.first());
+    let default = default.and_then(|it| gateway.providers.get(it.provider));
+    let mut counts = Vec::new();
+    for (known, paths) in COUNTS {
+        let has = |(_, beside): &&(Beside, &str)| beside.split('|').any(|it| it == known);
+        if let Some((beside, _)) = all.iter().find(has)
+            && default.is_some_and(|it| it.name != beside.provider)
+        {
+            counts.push(Beside {
+                provider: beside.provider.clone(),
+                path: format!(".*/v1/{paths}/*"),
+                cluster: beside.cluster.clone(),
+            });
+        }
+    }
+    counts
+}
+
+/// Paths that the filter knows beside the APIs, as [`crate::kind::Facts::beside`] has them and as
+/// patterns.
+const COUNTS: [(&str, &str); 2] = [
+    ("messages/count_tokens", "messages/count_tokens"),
+    ("responses/.+", "responses/(?:input_tokens|compact)"),
+];
+
+/// Providers with paths beside the APIs, and these as their kind has them.
+fn beside_of(gateway: &Gateway) -> Vec<(Beside, &'static str)> {
     let others = (0..gateway.targets.len()).rev().filter(|at| *at != gateway.default);
-    let mut found: Vec<Beside> = Vec::new();
+    let mut found: Vec<(Beside, &str)> = Vec::new();
     for at in std::iter::once(gateway.default).chain(others) {
         let Some(target) = gateway.targets.get(at) else { continue };
         let Some(endpoint) = target.endpoints.first() else { continue };
         let Some(provider) = gateway.providers.get(endpoint.provider) else { continue };
         let paths = provider.kind.facts().beside;
-        if paths.is_empty() || found.iter().any(|it| it.provider == provider.name) {
+        if paths.is_empty() || found.iter().any(|(it, _)| it.provider == provider.name) {
             continue;
         }
         let several = target.endpoints.len() > 1;
-        found.push(Beside {
+        let beside = Beside {
             provider: provider.name.clone(),
             path: format!(".*/v1/(?:{paths})/*"),
             cluster: if several { member_of(target, 0) } else { group_of(target) },
-        });
+        };
+        found.push((beside, paths));
     }
     found
 }
