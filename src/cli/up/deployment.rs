@@ -46,7 +46,9 @@ impl Directory {
 pub(super) fn module(directory: &Directory, named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = named {
         let found = path.canonicalize();
-        return Ok(found.map_err(|error| BadInput::new(format!("{}: {error}", path.display())))?);
+        return Ok(found.map_err(|error| {
+            BadInput::new(format!("{}: {error}", path.display())).hint("build it with `make build`")
+        })?);
     }
     if let Some(bytes) = gateway::bundled() {
         let path = directory.file("pointsman.wasm");

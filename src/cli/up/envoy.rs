@@ -92,10 +92,15 @@ pub(crate) fn validate(
     Ok(Err(last_error(&String::from_utf8_lossy(&output.stderr))))
 }
 
-/// The last error of Envoy's log, without its time and place.
+/// Why Envoy refused something, from its log, without time and place: what says so by itself, or
+/// else its last error.
 pub(crate) fn last_error(log: &str) -> String {
+    let lines = || log.lines().rev();
+    let says_why = |line: &&str| {
+        ["configuration refused: ", "config rejected: ", "cannot bind "].iter().any(|it| line.contains(it))
+    };
     let is_error = |line: &&str| line.contains("][error]") || line.contains("][critical]");
-    let line = log.lines().rev().find(is_error).or_else(|| log.lines().last());
+    let line = lines().find(says_why).or_else(|| lines().find(is_error)).or_else(|| lines().next());
     let line = line.unwrap_or("it says nothing");
     let (_, text) = line.rsplit_once(".cc:").unwrap_or(("", line));
     text.split_once("] ").map_or(text, |(_, text)| text).trim().to_owned()
@@ -143,9 +148,20 @@ impl Admin {
         Ok(stats.into_iter().flatten().filter_map(counter).collect())
     }
 
-    /// Whether the listener for clients is there.
-    pub(super) fn listens(&self) -> bool {
-        self.get("/listeners?format=json").is_ok_and(|text| text.contains("\"llm\""))
+    /// Whether Envoy has taken all files: listeners, clusters, the filter. `None` while it has not
+    /// looked at all of them.
+    pub(super) fn took_all(&self) -> Option<bool> {
+        let counters = self.counters("update_(success|rejected|failure)").ok()?;
+        let sum = |file: &str, what: &str| -> u64 {
+            let of = |(name, _): &&(String, u64)| name.starts_with(file) && name.ends_with(what);
+            counters.iter().filter(of).map(|(_, count)| count).sum()
+        };
+        let files = ["listener_manager.lds.", "cluster_manager.cds.", "extension_config_discovery."];
+        let refused = |file| sum(file, "update_rejected") + sum(file, "update_failure") > 0;
+        if files.into_iter().any(refused) {
+            return Some(false);
+        }
+        files.into_iter().all(|file| sum(file, "update_success") > 0).then_some(true)
     }
 }
 
@@ -159,6 +175,9 @@ mod tests {
                    [2026-11-30 09:54:59.571][18841][critical][main] [source/server/server.cc:76] error initializing configuration 'x': bad\n\
                    [2026-11-30 09:54:59.580][1][info][main] [source/a.cc:1] exiting\n";
         assert_eq!(last_error(log), "error initializing configuration 'x': bad");
+        let log = "[t][1][warning][config] [source/x.cc:9] gRPC config: lds config rejected: no such file: ca.pem\n\
+                   [t][1][error][wasm] [source/y.cc:1] Plugin configured to fail closed failed to load\n";
+        assert_eq!(last_error(log), "gRPC config: lds config rejected: no such file: ca.pem");
         assert_eq!(last_error("sh: envoy: not found\n"), "sh: envoy: not found");
         assert_eq!(last_error(""), "it says nothing");
     }

@@ -1,14 +1,12 @@
 //! `pointsman up`: a router in front of real providers, from one file or two model names.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::ChildStdout;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::gateway::{self, FILE};
@@ -21,6 +19,7 @@ use pointsman_gateway::render::Files;
 mod deployment;
 pub(super) mod envoy;
 mod line;
+mod printer;
 mod process;
 mod rollout;
 mod sidecars;
@@ -28,6 +27,7 @@ mod sidecars;
 use deployment::{Deployment, Directory};
 use envoy::{Admin, Found};
 use line::Lines;
+use printer::Printer;
 use process::Process;
 use rollout::Outcome;
 
@@ -108,9 +108,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let asked = shutdown::requested()?;
-        let sidecars = sidecars::start(&deployment.gateway, &directory)?;
-        let session = Session::start(args, deployment, directory, found, files, sidecars)?;
+        let mut asked = std::pin::pin!(shutdown::requested()?);
+        let started = async {
+            let sidecars = sidecars::start(&deployment.gateway, &directory).await?;
+            Session::start(args, deployment, directory, found, files, sidecars).await
+        };
+        let session = tokio::select! {
+            () = &mut asked => return Ok(()),
+            session = started => session?,
+        };
         session.serve(args, asked).await
     })
 }
@@ -207,15 +213,14 @@ struct Session {
     found: Found,
     files: Files,
     admin: Admin,
-    lines: Lines,
-    log: mpsc::UnboundedReceiver<String>,
+    printer: Printer,
     // Dropped in this order: who asks ends before who answers.
     envoy: Process,
     sidecars: Vec<Process>,
 }
 
 impl Session {
-    fn start(
+    async fn start(
         args: &Args,
         deployment: Deployment,
         directory: Directory,
@@ -242,49 +247,39 @@ impl Session {
         let environment = deployment.environment();
         let (mut envoy, stdout) =
             Process::start("envoy", &found.path, &arguments, &environment, &log, true)?;
-        let lines = follow(stdout);
+        let lines = Lines::new(targets(&deployment.gateway));
+        let printer = Printer::start(stdout, lines, args.json);
         let admin = Admin::new(deployment.gateway.admin.to_string());
         let failed = |why: &str| {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             anyhow::anyhow!("{why}: {} (all of it is in {})", envoy::last_error(&text), log.display())
         };
-        while !(admin.is_ready() && admin.listens()) {
+        loop {
             if envoy.ended().is_some() {
                 return Err(failed("Envoy ended before it was ready"));
             }
-            let refused = admin.counters("update_rejected").unwrap_or_default();
-            if refused.iter().any(|(_, count)| *count > 0) {
-                return Err(failed("Envoy refuses the configuration"));
+            // Ready is not enough: Envoy is, too, when it has refused all that it should serve.
+            match admin.took_all() {
+                Some(false) => return Err(failed("Envoy refuses the configuration")),
+                Some(true) if admin.is_ready() => break,
+                _ => {}
             }
             if begun.elapsed() > READY_WITHIN {
                 return Err(failed("Envoy is not ready after 90 s"));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         report!("ready after {:.1} s", begun.elapsed().as_secs_f64());
-        let targets = targets(&deployment.gateway);
-        let lines_of = Lines::new(targets);
-        Ok(Session {
-            deployment,
-            directory,
-            found,
-            files,
-            admin,
-            lines: lines_of,
-            log: lines,
-            envoy,
-            sidecars,
-        })
+        Ok(Session { deployment, directory, found, files, admin, printer, envoy, sidecars })
     }
 
     /// Until somebody asks for the end, or something ends by itself.
     async fn serve(
         mut self,
         args: &Args,
-        asked: impl Future<Output = ()>,
+        mut asked: Pin<&mut impl Future<Output = ()>>,
     ) -> anyhow::Result<()> {
         announce(&self.deployment.gateway, args.json)?;
-        let mut asked = std::pin::pin!(asked);
         let mut look = tokio::time::interval(LOOK);
         let mut seen = Seen::of(&args.file);
         let mut told: Vec<String> = Vec::new();
@@ -296,13 +291,6 @@ impl Session {
                 rolled = async { change.as_mut()?.await.ok() }, if change.is_some() => {
                     change = None;
                     rolled.into_iter().for_each(|rolled| self.finish_change(args, rolled));
-                }
-                Some(line) = self.log.recv() => {
-                    if args.json {
-                        print(&line)?;
-                    } else if let Some(text) = self.lines.read(&line) {
-                        print(text)?;
-                    }
                 }
                 _ = look.tick() => {
                     self.check_alive()?;
@@ -321,6 +309,9 @@ impl Session {
         }
         report!("ending");
         self.admin.quit();
+        // What Envoy says last are the requests that it ended with.
+        drop(self.envoy);
+        self.printer.finish();
         Ok(())
     }
 
@@ -389,7 +380,7 @@ impl Session {
             Ok((Outcome::Unchanged, _)) => report!("{name}: nothing changes"),
             Ok((Outcome::Accepted(changed), files)) => {
                 report!("{name}: accepted by Envoy ({})", changed.join(", "));
-                self.lines.set_targets(targets(&new.gateway));
+                self.printer.set_targets(targets(&new.gateway));
                 self.deployment = new;
                 self.files = files;
             }
@@ -415,22 +406,6 @@ impl Seen {
 fn targets(gateway: &Gateway) -> Vec<pointsman_core::target::Target> {
     let filter = gateway.filter(None).to_string();
     Config::from_json(filter.as_bytes()).map(|config| config.targets).unwrap_or_default()
-}
-
-/// Envoy's output, line by line.
-fn follow(stdout: Option<ChildStdout>) -> mpsc::UnboundedReceiver<String> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    if let Some(stdout) = stdout {
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let Ok(line) = line else { break };
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-    receiver
 }
 
 /// Where to send requests.

@@ -1,14 +1,13 @@
 //! A changed deployment for an Envoy that runs.
 
-use std::time::{Duration, Instant};
-
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::super::gateway::replace;
 use super::deployment::Deployment;
 use super::envoy::{self, Admin, Found};
-use super::super::gateway::replace;
 use pointsman_gateway::render::Files;
 
 /// How long Envoy may take to look at a file.

@@ -14,19 +14,19 @@ use pointsman_gateway::file::{Cache, Control, Gateway, Key, Tenant};
 const LISTENING_WITHIN: Duration = Duration::from_secs(30);
 
 /// Starts what the file has, and waits until it listens.
-pub(super) fn start(gateway: &Gateway, directory: &Directory) -> anyhow::Result<Vec<Process>> {
+pub(super) async fn start(gateway: &Gateway, directory: &Directory) -> anyhow::Result<Vec<Process>> {
     let mut started = Vec::new();
     if let Some(control) = &gateway.control {
         let (arguments, environment) = serve(gateway, control)?;
-        started.push(child("control-plane", &arguments, &environment, directory)?);
+        started.push(child("control-plane", &arguments, &environment, directory).await?);
     }
     if let Some(cache) = &gateway.cache {
-        started.push(child("cache", &caches(gateway, cache), &[], directory)?);
+        started.push(child("cache", &caches(gateway, cache), &[], directory).await?);
     }
     Ok(started)
 }
 
-fn child(
+async fn child(
     name: &str,
     arguments: &[String],
     environment: &[(String, String)],
@@ -48,7 +48,7 @@ fn child(
             let last = text.lines().find(|line| line.starts_with("error: "));
             anyhow::bail!("the {name} did not start: {} (see {})", last.unwrap_or("it says nothing"), log.display());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use pointsman_core::api::ApiFormat;
 use pointsman_core::config::node::{Errors, Fields, Node};
 use pointsman_core::config::{Config, ConfigErrors};
+use pointsman_core::router::Router;
 
 mod parts;
 mod provider;
@@ -200,8 +201,16 @@ fn check_filter(filter: &Map<String, Value>, control: Option<&Control>, errors: 
         filter.insert("control".to_owned(), control.filter(&ControlSecrets::checked()));
     }
     let filter = Value::Object(filter).to_string();
-    let found = Config::from_json(filter.as_bytes()).err();
-    for error in found.into_iter().flat_map(|errors| errors.0) {
+    let found = match Config::from_json(filter.as_bytes()) {
+        Ok(config) => {
+            // Some mistakes show only with the model.
+            let refused = Router::new(config).err();
+            refused.into_iter().for_each(|error| errors.add("", "", error.to_string()));
+            return;
+        }
+        Err(errors) => errors,
+    };
+    for error in found.0 {
         let known = errors.0.iter().any(|it| it.path == error.path);
         if !known && !error.path.ends_with(".cluster") {
             errors.0.push(error);

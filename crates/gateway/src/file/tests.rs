@@ -187,3 +187,10 @@ fn what_is_no_yaml_is_said_once() {
     let [error] = errors("- 1").try_into().unwrap();
     assert!(error.contains("must be an object"), "{error}");
 }
+
+#[test]
+fn a_target_that_nothing_could_choose_is_a_mistake() {
+    let text = "targets:\n- {name: a, model: groq/x, threshold: 0.2}\n- {name: b, model: groq/y, threshold: 0.5}\n- {name: c, model: groq/z}\n";
+    let [error] = errors(text).try_into().unwrap();
+    assert!(error.contains("threshold = 0.5: must be below 0.2"), "{error}");
+}

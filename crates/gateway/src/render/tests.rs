@@ -197,3 +197,18 @@ fn the_header_that_names_the_tenant_is_removed_in_front_of_every_provider() {
     let rendered = &envoy(&gateway, &place()).unwrap()["envoy.yaml"];
     assert_eq!(rendered.matches("- remove: x-org\n").count(), 4);
 }
+
+#[test]
+fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
+    let (tree, _) = rendered("targets:\n- {name: a, model: openai/x}\n- {name: b, model: anthropic/y}\n");
+    let manager = &named(&tree["static_resources"]["listeners"], "llm")["filter_chains"][0]["filters"][0];
+    let routes = &manager["typed_config"]["route_config"]["virtual_hosts"][0]["routes"];
+    let beside: Vec<(&str, bool)> = routes
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|route| route["name"] == "beside" && route["match"]["safe_regex"]["regex"].as_str().unwrap().contains("models"))
+        .map(|route| (route["route"]["cluster"].as_str().unwrap(), route["match"].get("headers").is_some()))
+        .collect();
+    assert_eq!(beside, [("b-endpoints", true), ("a-endpoints", false), ("b-endpoints", false)]);
+}

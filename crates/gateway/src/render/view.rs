@@ -92,11 +92,15 @@ struct Variant {
     retries: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Beside {
     provider: String,
     path: String,
     cluster: String,
+    /// Whether the provider is of Anthropic's kind.
+    anthropic: bool,
+    /// Only for clients that say that they speak its API.
+    spoken: bool,
 }
 
 #[derive(PartialEq, Serialize)]
@@ -215,7 +219,7 @@ impl Secret {
 const fn path_of(api: ApiFormat) -> &'static str {
     match api {
         ApiFormat::ChatCompletions => ".*/(chat/completions)/*",
-        // Behind anything but `chat`.
+        // Behind anything but `chat`; Envoy's patterns cannot look behind themselves.
         ApiFormat::Completions => concat!(
             "(?:.*/(?:[^/]{0,3}|[^/]{5,}|[^c/][^/]{3}|c[^h/][^/]{2}|ch[^a/][^/]|cha[^t/]))?",
             "/(completions)/*"
@@ -419,9 +423,16 @@ fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
 }
 
 /// What providers have beside the APIs: the default target's first, then the strongest's. A path of
-/// several goes to the first.
+/// several goes to the first, unless the client's SDK says whose API it speaks.
 fn besides(gateway: &Gateway) -> Vec<Beside> {
-    beside_of(gateway).into_iter().map(|(beside, _)| beside).collect()
+    let all: Vec<Beside> = beside_of(gateway).into_iter().map(|(beside, _)| beside).collect();
+    let spoken = all.iter().filter(|it| it.anthropic).map(|it| Beside { spoken: true, ..it.clone() });
+    let mixed = all.iter().any(|it| it.anthropic) && all.iter().any(|it| !it.anthropic);
+    let (theirs, ours): (Vec<Beside>, Vec<Beside>) = all.iter().cloned().partition(|it| it.anthropic);
+    match mixed {
+        true => spoken.chain(ours).chain(theirs).collect(),
+        false => all,
+    }
 }
 
 /// Paths beside the APIs that the filter sends to the default target, whose provider does not have
@@ -440,6 +451,8 @@ fn counts(gateway: &Gateway) -> Vec<Beside> {
                 provider: beside.provider.clone(),
                 path: format!(".*/v1/{paths}/*"),
                 cluster: beside.cluster.clone(),
+                anthropic: false,
+                spoken: false,
             });
         }
     }
@@ -470,6 +483,8 @@ fn beside_of(gateway: &Gateway) -> Vec<(Beside, &'static str)> {
             provider: provider.name.clone(),
             path: format!(".*/v1/(?:{paths})/*"),
             cluster: if several { member_of(target, 0) } else { group_of(target) },
+            anthropic: provider.kind == crate::Kind::Anthropic,
+            spoken: false,
         };
         found.push((beside, paths));
     }
