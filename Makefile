@@ -45,6 +45,7 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 .PHONY: test
 test: lint deny wasm venv java envoy-versions prometheus debian-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS) $(NATIVE) --lib --bins --tests --no-fail-fast
+	$(MAKE) --no-print-directory compose-test
 
 .PHONY: build
 build: wasm cli ## build dist/pointsman.wasm and target/release/pointsman
@@ -118,9 +119,28 @@ model-authored: cli ## the same from the rows in this repository alone, into tar
 simulate: cli ## strategies and caches on public rows: target/simulation/report.html and docs/images/
 	@scripts/simulate.sh
 
+# What the image is made of.
+.PHONY: dist
+dist: build
+	@cmp -s target/release/pointsman dist/pointsman || \
+		{ cp target/release/pointsman dist/pointsman.new && mv dist/pointsman.new dist/pointsman; }
+
+.PHONY: image
+image: dist ## build the container image of the command line, which has the filter's module, too
+	docker build --file deploy/image/Dockerfile --tag "$$(sed -n 's/^  image: \(ghcr.*\)/\1/p' \
+		envoy/docker-compose.yaml)" .
+
 .PHONY: compose
-compose: wasm ## start the documented deployment with docker compose
-	docker compose -f envoy/docker-compose.yaml up
+compose: dist ## start everything with docker compose, send the demo's prompts, print where to look
+	@python3 scripts/compose.py
+
+.PHONY: compose-down
+compose-down: ## stop it, and remove its containers, networks and volumes
+	@python3 scripts/compose.py --down
+
+.PHONY: compose-test
+compose-test: dist ## run the compose file, restart and kill its containers under load; needs a Docker engine
+	python3 tests/compose/test.py
 
 .PHONY: render
 render: cli ## write envoy/envoy.yaml and deploy/xds/ from envoy/pointsman.yaml

@@ -1,11 +1,16 @@
 """Checks a compose file on standard input against the Compose Specification, and that its networks,
-volumes, configs and secrets exist. Prints what is wrong and exits 1."""
+volumes, configs and secrets exist. Variables have their defaults. Prints what is wrong and exits 1."""
 
+import re
 import sys
 
-from compose_spec import PyCompose
+from compose_spec import PyOptions
+
+# ${NAME:-DEFAULT}, or ${NAME:?MESSAGE}, which has none. The parser does not fill them in.
+VARIABLE = re.compile(r"\$\{[A-Z_]+:(?:-([^}]*)|\?[^}]*)\}")
 
 try:
-    PyCompose.from_yaml(sys.stdin.read()).validate()
+    text = VARIABLE.sub(lambda found: found[1] or "given", sys.stdin.read())
+    PyOptions(apply_merge=True).from_yaml(text).validate()
 except Exception as error:  # of several kinds
     sys.exit(str(error))

@@ -186,12 +186,18 @@ fn the_compose_file_holds_by_the_compose_specification_and_a_broken_one_does_not
     }
     let check = |text: &str| run(Command::new(&python).arg("compose.py"), text);
     let documented = read("envoy/docker-compose.yaml");
+    let (envoy, own) = (&supported_versions().unwrap()[0], env!("CARGO_PKG_VERSION"));
+    let images =
+        [format!("envoyproxy/envoy:v{envoy}"), format!("ghcr.io/pointsman/pointsman:{own}")];
+    for image in images {
+        assert!(documented.contains(&format!("image: {image}\n")), "{image}");
+    }
     let output = check(&documented);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for (right, wrong) in [
         ("restart: unless-stopped", "restart: sometimes"),
         ("image: envoyproxy", "imag: envoyproxy"),
-        ("10000:10000\"", "10000:port\""),
+        (":10000\"", ":port\""),
     ] {
         assert!(documented.contains(right), "{right}");
         let output = check(&documented.replace(right, wrong));
