@@ -304,7 +304,8 @@ def responses(sdk, both):
     for ask, follow, target in [("Hello", "HARD now", cheap), ("HARD", "and an easy one", strong)]:
         for streamed in (False, True):
             how = "streamed " if streamed else ""
-            with check(f"openai: what follows a {how}response goes to the same target ({target.name})", *both):
+            text = f"openai: what follows a {how}response goes to the same target ({target.name})"
+            with check(text, *both):
                 if streamed:
                     with sdk.responses.stream(model="auto", input=ask) as stream:
                         first = stream.until_done().get_final_response()
@@ -583,7 +584,8 @@ def printed_checks(up, base, cheap, strong):
 
     with check("up: a line says who took over"), failing(cheap, 503):
         (line,) = ask("Hello")
-        same(fields_of(line)["target"], "cheap → strong", "target")
+        found = fields_of(line)
+        same((found["target"], found["cost"]), ("cheap → strong", f"${COST['strong']:.5f}"), "target, cost")
 
     with check("up: a line for a request that was refused"):
         (line,) = ask("REJECT")
@@ -636,50 +638,72 @@ def json_checks(up, base):
 # How `up` ends.
 
 
-def endings(start, base):
-    """`start` starts the first deployment with more arguments."""
+def endings(start, base, one):
+    """`one` runs; `start` starts the same deployment again, with more arguments."""
     import openai
 
     sdk = openai.OpenAI(api_key=CLIENT_KEY, base_url=f"{base}/v1", max_retries=0, timeout=20)
-    up = start("--json")
+    with check("up: Envoy is gone within 10 s after kill -9 of up"):
+        same(one.end(signal.SIGKILL)[0], -signal.SIGKILL, "exit status")
+    two = start("--json")
+    with check("up: starts again in the same directory right after kill -9"):
+        two.wait_ready()
+    json_checks(two, base)
+    with check("up: nothing is left within 10 s after Ctrl-C"):
+        same(two.end()[0], 0, "exit status")
+    three = start()
     with check("up: starts again in the same directory right after Ctrl-C"):
-        up.wait_ready()
-    json_checks(up, base)
-    with check("up: nothing is left after Ctrl-C"):
-        same(up.end()[0], 0, "exit status")
-
-    up = start()
-    with check("up: starts a third time"):
-        up.wait_ready()
-        assert sdk.chat.completions.create(model="auto", messages=user("Hello")).model == "small-1"
+        three.wait_ready()
+        answer = sdk.chat.completions.create(model="auto", messages=user("Hello"))
+        same(answer.model, "small-1", "model")
     with check("up: a second one in the same directory is refused"):
         refused(start(), 2, "another `pointsman up` runs", "--dir")
-    with check("up: Envoy is gone within 10 s after kill -9 of up"):
-        status, _ = up.end(signal.SIGKILL)
-        same(status, -signal.SIGKILL, "exit status")
-
-    up = start()
-    with check("up: starts again right after kill -9, and Ctrl-C during the start ends all"):
-        up.wait_message("starting Envoy")
+    with check("up: Ctrl-C with a stream that goes on ends everything within 10 s"):
+        stream = sdk.chat.completions.create(model="auto", messages=user("ENDLESS"), stream=True)
+        next(iter(stream))
+        same(three.end()[0], 0, "exit status")
+    with check("up: Ctrl-C while Envoy starts ends everything within 10 s"):
+        four = start("--envoy", idle_envoy(Path(three.directory).parent))
+        four.wait_message("starting Envoy")
         time.sleep(0.3)
-        up.end()
+        four.end()
+
+
+def idle_envoy(folder):
+    """An Envoy that never gets ready."""
+    version = (ROOT / "envoy/versions").read_text().split()[0]
+    path = folder / "idle-envoy"
+    path.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = --version ] && exec echo "envoy  version: 0/{version}/Clean/RELEASE/BoringSSL"\n'
+        "exec sleep 60\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+def ended(up, status):
+    """What it said, when it has ended by itself with this exit status and was never ready."""
+    try:
+        within(60, lambda: up.process.poll() is not None or up.lines, "it ends")
+        assert not up.lines, f"it says that it is ready: {up.lines[0]} ({up.said()})"
+        # Until all of its output is here.
+        time.sleep(0.1)
+        said = " / ".join(up.messages)
+        same(up.process.poll(), status, f"exit status ({said})")
+        return said
+    finally:
+        if up.process.poll() is None:
+            up.end()
 
 
 def refused(up, status, problem, hint):
-    """It ended by itself, with this exit status, one sentence and a hint."""
-    try:
-        found = up.process.wait(15)
-    except subprocess.TimeoutExpired:
-        up.end()
-        raise AssertionError("it started") from None
-    within(2, lambda: up.messages, "it says why")
-    time.sleep(0.05)
-    said = " / ".join(up.messages)
-    same(found, status, f"exit status ({said})")
+    """It ended by itself, with this exit status, one sentence and, unless that is empty, a hint."""
+    said = ended(up, status)
     errors = [line for line in up.messages if line.startswith("error: ")]
     assert len(errors) == 1 and problem in errors[0], f"said: {said}"
     hints = [line for line in up.messages if line.startswith("hint: ")]
-    assert len(hints) == 1 and hint in hints[0], f"hints: {said}"
+    assert not hint or (len(hints) == 1 and hint in hints[0]), f"no hint of {hint!r}: {said}"
     assert "panicked" not in said, said
 
 
@@ -689,12 +713,11 @@ def refusals(work, envoy, keys):
     file = work / "refused.yaml"
     file.write_text(OPENAI_FILE.replace(":10400", ":10402").replace(":9940", ":9942"))
 
-    def up(*arguments, environment=keys, directory=None, envoy=envoy, wasm=WASM, program=PROGRAM):
+    def up(*arguments, environment=keys, directory=None, envoy=envoy, wasm=WASM):
         nonlocal number
         number += 1
-        named = ["--envoy", envoy] if envoy else []
-        named += ["--wasm", wasm] if wasm else []
-        return Up(program, directory or work / f"refused-{number}", [*arguments, *named], environment)
+        named = [*(["--envoy", envoy] if envoy else []), "--wasm", wasm]
+        return Up(PROGRAM, directory or work / f"refused-{number}", [*arguments, *named], environment)
 
     with check("up: a port that is taken"), socket.create_server(("127.0.0.1", 10403)):
         refused(up("--file", file, "--listen", "127.0.0.1:10403"), 2, "listen: 127.0.0.1:10403", "stop")
@@ -721,7 +744,10 @@ def refusals(work, envoy, keys):
     with check("up: an Envoy that is none"):
         refused(up("--file", file, envoy="/bin/true"), 1, "/bin/true", "install one")
     with check("up: no such module"):
-        refused(up("--file", file, wasm=str(work / "no.wasm")), 2, "no.wasm: No such file", "")
+        refused(up("--file", file, wasm=work / "no.wasm"), 2, "no.wasm: No such file", "build")
+    with check("up: a module that is none"):
+        (work / "bad.wasm").write_text("not a module")
+        refused(up("--file", file, wasm=work / "bad.wasm"), 1, "Envoy refuses", "")
     with check("up: a file in the place of the directory"):
         (work / "a-file").write_text("")
         refused(up("--file", file, directory=work / "a-file"), 2, "a-file", "--dir")
@@ -743,6 +769,10 @@ def refusals(work, envoy, keys):
             "docs/gateway.md",
         ),
     }
+    # What only the whole router finds, and Envoy would say late.
+    middle = "- {name: middle, model: small/middle-1, threshold: 0.5}\n"
+    text = file.read_text().replace("- {name: strong", f"{middle}- {{name: strong")
+    bad["thresholds in the wrong order"] = (text, "middle", "docs/gateway.md")
     for what, (text, problem, hint) in bad.items():
         with check(f"up: a file with {what}"):
             path = work / "bad.yaml"
@@ -752,10 +782,7 @@ def refusals(work, envoy, keys):
 
 def refused_file(up, problem, hint):
     """Errors of a file stand below the first line, one each."""
-    found = up.process.wait(15)
-    time.sleep(0.05)
-    said = "\n".join(up.messages)
-    same(found, 2, f"exit status ({said})")
+    said = ended(up, 2)
     assert up.messages[0].startswith("error: ") and problem in said, said
     assert up.messages[-1].startswith("hint: ") and hint in up.messages[-1], said
     assert "sk-123" not in said, "the key is shown"
@@ -847,18 +874,18 @@ def main():
         claude = json.dumps(ANTHROPIC_FILE).replace("claude.key", str(work / "claude.key"))
         (work / "claude.json").write_text(claude)
         keys = {"SMALL_KEY": cheap.key, "OPENAI_API_KEY": strong.key}
-        common = ["--envoy", envoy, "--wasm", WASM]
 
         def up(directory, arguments, environment):
-            it = Up(PROGRAM, work / directory, [*arguments, *common], environment)
+            it = Up(PROGRAM, work / directory, ["--wasm", WASM, *arguments], environment)
             stack.callback(lambda: it.process.poll() is None and it.end())
             return it
 
         def first(*more):
+            more = more if "--envoy" in more else ["--envoy", envoy, *more]
             return up("first", ["--file", file, *more], keys)
 
         one = first()
-        two = up("second", ["--file", work / "claude.json"], {"DEAR_KEY": opus.key})
+        two = up("second", ["--envoy", envoy, "--file", work / "claude.json"], {"DEAR_KEY": opus.key})
         bases = ["http://127.0.0.1:10400", "http://127.0.0.1:10401"]
         refusals(work, envoy, keys)
         with check("up: ready, with caches as well"):
@@ -868,10 +895,8 @@ def main():
         openai_checks(bases[0], cheap, strong)
         framework_checks(*bases, (cheap, strong, haiku, opus))
         printed_checks(one, bases[0], cheap, strong)
-        with check("up: Ctrl-C ends everything within 10 s"):
-            same(one.end()[0], 0, "exit status")
         # Its Envoys take their time to start.
-        ending = threading.Thread(target=endings, args=(first, bases[0]))
+        ending = threading.Thread(target=endings, args=(first, bases[0], one))
         ending.start()
         anthropic_checks(bases[1], haiku, opus)
         with check("up: SIGTERM ends everything within 10 s, caches as well"):
