@@ -10,6 +10,7 @@ SHELL := bash
 WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
+CLIENTS_VENV := .venv-clients
 
 # One profile for everything native. The filter is left out of what is native: it is nothing there.
 CARGO_FLAGS := --release --locked
@@ -125,6 +126,14 @@ compose: wasm ## start the documented deployment with docker compose
 .PHONY: xds
 xds: ## write deploy/xds/ from envoy/envoy.yaml
 	@scripts/xds.py
+
+.PHONY: clients
+clients: wasm cli envoy-versions clients-venv ## real SDKs through `pointsman up`, in front of stand-in providers
+	$(CLIENTS_VENV)/bin/python tests/clients/sdks.py
+
+.PHONY: clients-venv
+clients-venv: ## the SDKs, in .venv-clients/: 470 MB
+	@scripts/venv.sh $(CLIENTS_VENV) tests/clients/requirements.txt
 
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/
