@@ -10,6 +10,7 @@ SHELL := bash
 WASM_TARGET := wasm32-wasip1
 WASM := dist/pointsman.wasm
 VENV := .venv
+CLIENTS_VENV := .venv-clients
 
 # One profile for everything native. The filter is left out of what is native: it is nothing there.
 CARGO_FLAGS := --release --locked
@@ -148,6 +149,14 @@ render: cli ## write envoy/envoy.yaml and deploy/xds/ from envoy/pointsman.yaml
 	@target/release/pointsman render xds --file envoy/pointsman.yaml --out deploy/xds
 	@target/release/pointsman render istio --file envoy/pointsman.yaml --out deploy/istio --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
 	@target/release/pointsman render envoy-gateway --file envoy/pointsman.yaml --out deploy/envoy-gateway --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
+
+.PHONY: clients
+clients: wasm cli envoy-versions clients-venv ## real SDKs through `pointsman up`, in front of stand-in providers
+	$(CLIENTS_VENV)/bin/python tests/clients/sdks.py
+
+.PHONY: clients-venv
+clients-venv: ## the SDKs, in .venv-clients/: 470 MB
+	@scripts/venv.sh $(CLIENTS_VENV) tests/clients/requirements.txt
 
 .PHONY: venv
 venv: ## Python packages that tests need, in .venv/

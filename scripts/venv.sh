@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs tests/requirements.txt into a virtual environment, once for each content of that file.
+# Installs a file of requirements into a virtual environment, once for each content of that file.
 #
-#   scripts/venv.sh .venv
+#   scripts/venv.sh .venv                                          # tests/requirements.txt
+#   scripts/venv.sh .venv-clients tests/clients/requirements.txt
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-venv=${1:?usage: scripts/venv.sh DIRECTORY}
-wanted=tests/requirements.txt
+venv=${1:?usage: scripts/venv.sh DIRECTORY [REQUIREMENTS]}
+wanted=${2:-tests/requirements.txt}
 # Written last, so that an interrupted installation is repeated.
 installed=$venv/requirements.txt
 
