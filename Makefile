@@ -144,11 +144,11 @@ compose-test: dist ## run the compose file, restart and kill its containers unde
 	python3 tests/compose/test.py
 
 .PHONY: render
-render: cli ## write envoy/envoy.yaml and deploy/xds/ from envoy/pointsman.yaml
+render: cli ## write envoy/envoy.yaml and what is in deploy/ from their pointsman.yaml
 	@target/release/pointsman render envoy --file envoy/pointsman.yaml --out envoy
 	@target/release/pointsman render xds --file envoy/pointsman.yaml --out deploy/xds
-	@target/release/pointsman render istio --file envoy/pointsman.yaml --out deploy/istio --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
-	@target/release/pointsman render envoy-gateway --file envoy/pointsman.yaml --out deploy/envoy-gateway --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
+	@target/release/pointsman render istio --file deploy/pointsman.yaml --out deploy/istio --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
+	@target/release/pointsman render envoy-gateway --file deploy/pointsman.yaml --out deploy/envoy-gateway --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
 
 .PHONY: clients
 clients: wasm cli envoy-versions clients-venv ## real SDKs through `pointsman up`, in front of stand-in providers

@@ -133,8 +133,7 @@ impl Site {
             directory: directory.to_str().context("a path in UTF-8")?,
             ca: CA_FILES[0],
             keys: None,
-            control: None,
-        };
+            control: None, unique: false };
         let gateway = Gateway::read(text)?;
         let files = match start {
             "envoy.yaml" => render::envoy(&gateway, &place)?,

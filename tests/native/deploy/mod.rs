@@ -1,5 +1,6 @@
 //! The example deployments against published types and schemas, and in real Envoy where that is
 //! possible.
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -45,16 +46,19 @@ fn has(there: bool, what: &str, target: &str) -> bool {
     there
 }
 
-const ISTIO: &str = "deploy/istio/pointsman.yaml";
-const ENVOY_FILTER: &str = "deploy/istio/envoyfilter.yaml";
-const ENVOY_GATEWAY: &str = "deploy/envoy-gateway/pointsman.yaml";
-
 #[test]
 fn what_is_rendered_is_up_to_date() {
-    for (what, out) in [("envoy", "envoy"), ("xds", "deploy/xds")] {
+    let pod = ["--directory", "/etc/pointsman", "--wasm", "/etc/pointsman/plugin.wasm"];
+    for (what, file, out, more) in [
+        ("envoy", "envoy/pointsman.yaml", "envoy", &[][..]),
+        ("xds", "envoy/pointsman.yaml", "deploy/xds", &[]),
+        ("istio", "deploy/pointsman.yaml", "deploy/istio", &pod),
+        ("envoy-gateway", "deploy/pointsman.yaml", "deploy/envoy-gateway", &pod),
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .current_dir(root())
-            .args(["render", what, "--file", "envoy/pointsman.yaml", "--check", "--out", out])
+            .args(["render", what, "--file", file, "--check", "--out", out])
+            .args(more)
             .output()
             .unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
@@ -62,21 +66,30 @@ fn what_is_rendered_is_up_to_date() {
     }
 }
 
+const ISTIO: &str = "deploy/istio/envoyfilter.yaml";
+const ENVOY_GATEWAY: &str = "deploy/envoy-gateway/pointsman.yaml";
+
 #[test]
 fn kubernetes_resources_hold_by_the_types_of_their_kinds() {
-    let files = [ISTIO, ENVOY_FILTER, ENVOY_GATEWAY];
-    let resources: Vec<Value> = files.iter().flat_map(|file| resources(file)).collect();
+    let resources: Vec<Value> = [ISTIO, ENVOY_GATEWAY].into_iter().flat_map(resources).collect();
     let mut unchecked = Vec::new();
     for resource in &resources {
         match kubernetes::check(resource) {
             Some(verdict) => assert_eq!(verdict, Ok(()), "{}", resource["kind"]),
-            None => unchecked.push((&resource["apiVersion"], &resource["kind"])),
+            None => unchecked.push(resource),
         }
     }
-    // No crate has types for Envoy Gateway's own kinds.
-    let own = ["EnvoyExtensionPolicy", "EnvoyPatchPolicy", "ClientTrafficPolicy", "EnvoyProxy"];
-    let own = own.map(|kind| (json!("gateway.envoyproxy.io/v1alpha1"), json!(kind)));
-    assert_eq!(unchecked, own.each_ref().map(|(version, kind)| (version, kind)));
+    let kinds: Vec<&Value> = unchecked.iter().map(|resource| &resource["kind"]).collect();
+    assert_eq!(kinds, ["EnvoyPatchPolicy", "EnvoyProxy"]);
+    for resource in unchecked {
+        assert_eq!(resource["apiVersion"], "gateway.envoyproxy.io/v1alpha1");
+        for (place, known) in kubernetes::ENVOY_GATEWAY {
+            let found = resource.pointer(place).and_then(Value::as_object);
+            for name in found.into_iter().flat_map(|fields| fields.keys()) {
+                assert!(known.contains(&name.as_str()), "{place}: {name}");
+            }
+        }
+    }
 }
 
 /// The first resource of the file that has the place, with `change` made to what is there.
@@ -91,89 +104,29 @@ fn changed(file: &str, place: &str, change: impl Fn(&mut Value)) -> Value {
 #[test]
 fn a_broken_kubernetes_resource_is_refused_by_its_type() {
     for (file, place, value, problem) in [
-        (ISTIO, "/spec/failStrategy", json!("FAIL_SOMETIMES"), "unknown variant"),
-        (ISTIO, "/spec/url", json!(8080), "expected a string"),
-        (ISTIO, "/spec/http/0/route/0/destination", json!("cheap"), "expected struct"),
-        (ISTIO, "/spec/accessLogging/0/providers/0/name", json!(1), "expected a string"),
-        (ENVOY_FILTER, "/spec/configPatches/0/patch/operation", json!("PUT"), "unknown variant"),
-        (ENVOY_GATEWAY, "/spec/rules/0/backendRefs/0/port", json!("80"), "expected i32"),
-        (ENVOY_GATEWAY, "/spec/rules/1/timeouts/request", json!("none"), "not a duration"),
+        (ISTIO, "/spec/configPatches/0/patch/operation", json!("PUT"), "unknown variant"),
+        (ISTIO, "/spec/workloadSelector/labels", json!(7), "invalid type"),
+        (ENVOY_GATEWAY, "/spec/listeners/0/port", json!("80"), "expected i32"),
+        (ENVOY_GATEWAY, "/spec/gatewayClassName", json!(1), "expected a string"),
     ] {
         let broken = changed(file, place, |there| *there = value.clone());
         let verdict = kubernetes::check(&broken).unwrap();
-        assert!(verdict.is_err_and(|error| error.contains(problem)), "accepted: {broken}");
+        assert!(verdict.clone().is_err_and(|error| error.contains(problem)), "{verdict:?}");
     }
-}
-
-#[test]
-fn a_field_that_a_kubernetes_type_does_not_have_is_refused() {
     for (file, place, field) in [
         (ISTIO, "", "sepc"),
-        (ISTIO, "/metadata", "namespce"),
-        (ISTIO, "/spec", "urll"),
-        (ISTIO, "/spec/selector", "matchLabel"),
-        (ISTIO, "/spec/http/0/match/0", "header"),
-        (ISTIO, "/spec/http/0/headers/request", "delete"),
-        (ISTIO, "/spec/http/0/route/0", "destinations"),
-        (ISTIO, "/spec/http/0/route/0/destination", "hots"),
-        (ISTIO, "/spec/accessLogging/0/providers/0", "nam"),
-        (ENVOY_FILTER, "/spec/workloadSelector", "matchLabels"),
-        (ENVOY_FILTER, "/spec/configPatches/0/match", "contxt"),
-        (ENVOY_FILTER, "/spec/configPatches/0/match/listener/filterChain/filter", "subfilter"),
-        (ENVOY_FILTER, "/spec/configPatches/0/patch", "values"),
-        (ENVOY_GATEWAY, "/spec/rules/0", "backendRef"),
-        (ENVOY_GATEWAY, "/spec/rules/0/timeouts", "requests"),
-        (ENVOY_GATEWAY, "/spec/rules/0/matches/0/headers/0", "vaule"),
-        (ENVOY_GATEWAY, "/spec/rules/0/filters/0/requestHeaderModifier", "delete"),
+        (ISTIO, "/spec/workloadSelector", "matchLabels"),
+        (ISTIO, "/spec/configPatches/0/match", "contxt"),
+        (ISTIO, "/spec/configPatches/0/patch", "values"),
+        (ENVOY_GATEWAY, "/spec", "listener"),
+        (ENVOY_GATEWAY, "/spec/infrastructure/parametersRef", "namespce"),
     ] {
         let broken = changed(file, place, |there| there[field] = json!({}));
         let verdict = kubernetes::check(&broken).unwrap();
         assert!(verdict.is_err_and(|error| error.contains(field)), "accepted: {broken}");
     }
-}
-
-#[test]
-fn a_kubernetes_resource_of_another_version_or_kind_has_no_type() {
-    for (place, value) in [
-        ("/apiVersion", "extensions.istio.io/v1"),
-        ("/kind", "WasmPlugins"),
-        // Has a type, but in another API group.
-        ("/kind", "EnvoyFilter"),
-    ] {
-        let other = changed(ISTIO, place, |there| *there = json!(value));
-        assert_eq!(kubernetes::check(&other), None, "{value}");
-    }
-}
-
-#[test]
-fn the_kubernetes_examples_label_metrics_and_log_decisions_as_envoy_yaml_does() {
-    let documented: Value = serde_saphyr::from_str(&read("envoy/envoy.yaml")).unwrap();
-    let log = documented
-        .pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log/0/typed_config/log_format/json_format")
-        .unwrap();
-    let of = |file: &str, kind: &str, name: &str| {
-        let found = resources(file)
-            .into_iter()
-            .find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
-        found.unwrap_or_else(|| panic!("{file} has no {kind} {name}"))
-    };
-    let proxy = of("deploy/envoy-gateway/pointsman.yaml", "EnvoyProxy", "pointsman");
-    let bootstrap = proxy.pointer("/spec/bootstrap/value").unwrap().as_str().unwrap();
-    let bootstrap: Value = serde_saphyr::from_str(bootstrap).unwrap();
-    let patch = of("deploy/istio/pointsman.yaml", "EnvoyFilter", "pointsman-gateway");
-    for stats in [&bootstrap, patch.pointer("/spec/configPatches/1/patch/value").unwrap()] {
-        assert_eq!(*stats, json!({"stats_config": documented["stats_config"]}));
-    }
-    let fields = proxy.pointer("/spec/telemetry/accessLog/settings/0/format/json").unwrap();
-    for (name, value) in fields.as_object().unwrap() {
-        assert_eq!(*value, log[name], "{name}");
-    }
-    assert_eq!(fields["decision"], "%FILTER_STATE(wasm.pointsman:PLAIN)%");
-    let istio = read("deploy/istio/pointsman.yaml");
-    for (name, value) in fields.as_object().unwrap() {
-        let line = format!("#           {name}: {value}\n");
-        assert!(istio.contains(&line), "no {line}");
-    }
+    let other = changed(ISTIO, "/kind", |there| *there = json!("EnvoyFilters"));
+    assert_eq!(kubernetes::check(&other), None);
 }
 
 #[test]
@@ -205,26 +158,71 @@ fn the_compose_file_holds_by_the_compose_specification_and_a_broken_one_does_not
     }
 }
 
+/// Envoy's own configuration, as a gateway makes it of its bootstrap and what is added.
+fn assembled(bootstrap: Value, added: Vec<Value>) -> Value {
+    let mut tree = bootstrap;
+    tree["node"] = json!({"id": "gateway", "cluster": "gateway"});
+    tree["admin"] = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
+    let (listeners, clusters): (Vec<Value>, Vec<Value>) =
+        added.into_iter().partition(|it| it.get("filter_chains").is_some());
+    tree["static_resources"] = json!({"listeners": listeners, "clusters": clusters});
+    tree
+}
+
 #[test]
-fn the_filter_of_the_envoy_filter_routes_in_real_envoy() {
-    let patch = resources("deploy/istio/envoyfilter.yaml").remove(0);
-    let filter = patch.pointer("/spec/configPatches/0/patch/value").unwrap().clone();
-    let wasm = wasm_module().unwrap();
-    let mut deployment = Deployment::documented(&wasm).unwrap();
-    for name in ["cheap", "strong"] {
-        let upstream = Recorder::start(name).unwrap().address;
-        deployment.set_upstream(&format!("{name}-cache"), upstream).unwrap();
-    }
-    deployment.set_filter(filter, &wasm).unwrap();
+fn what_is_added_to_a_gateway_routes_in_a_plain_envoy() {
+    let istio = resources(ISTIO).remove(0);
+    let patches = istio.pointer("/spec/configPatches").and_then(Value::as_array).unwrap();
+    let value = |it: &Value| it["patch"]["value"].clone();
+    let istio = assembled(value(&patches[0]), patches.iter().skip(1).map(value).collect());
+    let gateway = resources(ENVOY_GATEWAY);
+    let patches = gateway[1].pointer("/spec/jsonPatches").and_then(Value::as_array).unwrap();
+    let bootstrap = gateway[2].pointer("/spec/bootstrap/value").and_then(Value::as_str).unwrap();
+    let added = patches.iter().map(|it| it["operation"]["value"].clone()).collect();
+    let envoy_gateway = assembled(serde_saphyr::from_str(bootstrap).unwrap(), added);
     let binary = installed_envoy(&supported_versions().unwrap()[0]).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let envoy = Envoy::start(&binary, &deployment, directory.path()).unwrap();
-    let body = json!({"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]});
-    let request = Request::post("/v1/chat/completions")
-        .header("content-type", "application/json")
-        .body(client::whole(body.to_string()))
-        .unwrap();
-    let response = client::exchange(envoy.listener, Protocol::Http1, request).unwrap();
-    assert_eq!(response.status, 200);
-    assert_eq!(response.header("x-pointsman-source"), Some("classifier"));
+    for (kind, tree) in [("istio", istio), ("envoy-gateway", envoy_gateway)] {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display().to_string();
+        std::fs::create_dir(directory.path().join("secrets")).unwrap();
+        std::fs::write(directory.path().join("large.key"), "key-of-large").unwrap();
+        let files = if kind == "istio" { resources(ISTIO) } else { gateway.clone() };
+        let secrets = files.last().unwrap()["data"].as_object().unwrap().clone();
+        for (name, text) in secrets {
+            let text = text.as_str().unwrap().replace("/etc/pointsman/keys/large", &format!("{place}/large.key"));
+            std::fs::write(directory.path().join("secrets").join(name), text).unwrap();
+        }
+        let module = wasm_module().unwrap().display().to_string();
+        let text = tree
+            .to_string()
+            .replace("/etc/pointsman/secrets", &format!("{place}/secrets"))
+            .replace("/etc/pointsman/plugin.wasm", &module)
+            .replace("\"port_value\":10000", "\"port_value\":0");
+        let files = BTreeMap::from([("gateway.json".to_owned(), text)]);
+        let mut deployment =
+            Deployment::rendered(&files, directory.path(), "gateway.json").unwrap();
+        let upstreams: Vec<Recorder> = ["cheap", "strong"]
+            .into_iter()
+            .map(|name| {
+                let upstream = Recorder::start(name).unwrap();
+                deployment.set_upstream(&format!("{name}-model"), upstream.address).unwrap();
+                upstream
+            })
+            .collect();
+        let envoy = Envoy::start(&binary, &deployment, directory.path()).unwrap();
+        for (at, ask) in [(0, "What is the capital of France?"), (1, "Prove that there are infinitely many primes congruent to 3 modulo 4, and generalise.")] {
+            let body = json!({"model": "auto", "messages": [{"role": "user", "content": ask}]});
+            let path = format!("/v1/chat/completions?{at}");
+            let request = Request::post(&path)
+                .header("content-type", "application/json")
+                .header("authorization", "Bearer of-the-client")
+                .body(client::whole(body.to_string()))
+                .unwrap();
+            let response = client::exchange(envoy.listener, Protocol::Http1, request).unwrap();
+            assert_eq!(response.status, 200, "{kind}");
+            let record = upstreams[at].find(&path).unwrap_or_else(|| panic!("{kind}: {at} was not asked"));
+            let key = record.headers.get("authorization").map(|it| it.to_str().unwrap());
+            assert_eq!(key, [None, Some("Bearer key-of-large")][at], "{kind}");
+        }
+    }
 }

@@ -69,10 +69,9 @@ const ISTIO: &str = "\
 ";
 
 const ENVOY_GATEWAY: &str = "\
-# For Envoy Gateway: everything is added to its Envoy, on a port of its own. Patch policies must be
-# switched on (extensionApis.enableEnvoyPatchPolicy), and the Gateway must name the EnvoyProxy below
-# (infrastructure.parametersRef). Mount the module, the ConfigMap as secrets/, and the keys that it
-# names, in the EnvoyProxy's provider section.
+# For Envoy Gateway: everything is added to its Envoy, on a port of its own, which the Service opens.
+# Patch policies must be switched on (extensionApis.enableEnvoyPatchPolicy). What is not here: how the
+# module gets into the pod, and the keys that secrets/ names.
 ";
 
 /// `envoyfilter.yaml`: an `EnvoyFilter`, and a `ConfigMap` where there are keys.
@@ -101,7 +100,8 @@ pub fn istio(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
     Ok(Files::from([("envoyfilter.yaml".to_owned(), documents(ISTIO, &resources)?)]))
 }
 
-/// `pointsman.yaml`: an `EnvoyPatchPolicy`, an `EnvoyProxy`, and a `ConfigMap` where there are keys.
+/// `pointsman.yaml`: a `Gateway`, an `EnvoyPatchPolicy`, an `EnvoyProxy`, and a `ConfigMap` where there
+/// are keys.
 ///
 /// # Errors
 ///
@@ -124,10 +124,31 @@ pub fn envoy_gateway(gateway: &Gateway, place: &Place) -> Result<Files, RenderEr
     });
     let bootstrap = serde_saphyr::to_string(&parts.bootstrap)
         .map_err(|error| RenderError::Tree(error.to_string()))?;
+    let port = gateway.listen.port();
+    let service = json!({"patch": {"type": "StrategicMerge", "value": {"spec": {"ports": [
+        {"name": "pointsman", "port": port, "targetPort": port, "protocol": "TCP"}]}}}});
+    let mounted = config_map(&files, "default").map(|_| {
+        json!({"pod": {"volumes": [{"name": "pointsman-secrets", "configMap": {"name": "pointsman-secrets"}}]},
+               "container": {"volumeMounts": [{"name": "pointsman-secrets",
+                             "mountPath": format!("{}/secrets", place.directory), "readOnly": true}]}})
+    });
+    let mut kubernetes = json!({"envoyService": service});
+    if let Some(mounted) = mounted {
+        kubernetes["envoyDeployment"] = mounted;
+    }
     let proxy = json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyProxy", "metadata": metadata,
-        "spec": {"bootstrap": {"type": "Merge", "value": bootstrap}},
+        "spec": {"bootstrap": {"type": "Merge", "value": bootstrap},
+                 "provider": {"type": "Kubernetes", "kubernetes": kubernetes}},
     });
-    let resources: Vec<Value> = [policy, proxy].into_iter().chain(config_map(&files, "default")).collect();
+    let class = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+        "metadata": {"name": "llm", "namespace": "default"},
+        "spec": {"gatewayClassName": "eg",
+                 "infrastructure": {"parametersRef": {"group": "gateway.envoyproxy.io",
+                                    "kind": "EnvoyProxy", "name": "pointsman"}},
+                 "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+    });
+    let resources: Vec<Value> = [class, policy, proxy].into_iter().chain(config_map(&files, "default")).collect();
     Ok(Files::from([("pointsman.yaml".to_owned(), documents(ENVOY_GATEWAY, &resources)?)]))
 }

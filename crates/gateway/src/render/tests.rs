@@ -158,10 +158,10 @@ fn in_kubernetes_the_same_listeners_and_clusters_are_added() {
     assert_eq!(resources[1]["data"].as_object().unwrap().len(), 3, "one file for each key");
     let files = envoy_gateway(&gateway, &place()).unwrap();
     let resources = documents(&files["pointsman.yaml"]);
-    let patches = resources[0]["spec"]["jsonPatches"].as_array().unwrap();
+    let patches = resources[1]["spec"]["jsonPatches"].as_array().unwrap();
     let added: Vec<&Value> = patches.iter().map(|it| &it["operation"]["value"]).collect();
     assert_eq!(added, expected.iter().collect::<Vec<_>>());
-    let bootstrap = tree(resources[1]["spec"]["bootstrap"]["value"].as_str().unwrap());
+    let bootstrap = tree(resources[2]["spec"]["bootstrap"]["value"].as_str().unwrap());
     assert_eq!(bootstrap["stats_config"], whole["stats_config"]);
 }
 
