@@ -15,6 +15,10 @@ CLIENTS_VENV := .venv-clients
 # One profile for everything native. The filter is left out of what is native: it is nothing there.
 CARGO_FLAGS := --release --locked
 NATIVE := --workspace --exclude pointsman-filter
+# Puts dist/pointsman.wasm into the program, so it has to be there.
+BUNDLED := --features pointsman/bundled
+# What archives and the container image are made of.
+STRIP := strip -o dist/pointsman target/release/pointsman
 
 .PHONY: help
 help: ## list these targets
@@ -45,11 +49,26 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 
 .PHONY: test
 test: lint deny wasm venv java envoy-versions prometheus debian-packages ## everything that CI runs
-	cargo test $(CARGO_FLAGS) $(NATIVE) --lib --bins --tests --no-fail-fast
-	$(MAKE) --no-print-directory compose-test
+	cargo test $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --lib --bins --tests --no-fail-fast
+	$(STRIP)
+	python3 tests/release/test.py
+	python3 tests/compose/test.py
 
 .PHONY: build
-build: wasm cli ## build dist/pointsman.wasm and target/release/pointsman
+build: wasm ## build dist/pointsman.wasm and target/release/pointsman, which has the module inside
+	cargo build $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --lib --bins
+
+.PHONY: stripped
+stripped: build
+	$(STRIP)
+
+.PHONY: dist
+dist: stripped ## write a release into dist/release/VERSION (docs/release.md)
+	@python3 scripts/dist.py "$$(rustc -vV | sed -n 's/^host: //p')=dist/pointsman"
+
+.PHONY: dist-test
+dist-test: stripped envoy ## make a release twice, compare both, and run what is in it
+	python3 tests/release/test.py
 
 .PHONY: wasm
 wasm: toolchain ## build dist/pointsman.wasm; prints its size and its imports
@@ -60,7 +79,7 @@ wasm: toolchain ## build dist/pointsman.wasm; prints its size and its imports
 	@python3 scripts/wasm_report.py $(WASM)
 
 .PHONY: cli
-cli: toolchain ## build target/release/pointsman
+cli: toolchain ## build target/release/pointsman without the module, which takes minutes to compile
 	cargo build $(CARGO_FLAGS) --bin pointsman
 
 .PHONY: envoy
@@ -120,19 +139,13 @@ model-authored: cli ## the same from the rows in this repository alone, into tar
 simulate: cli ## strategies and caches on public rows: target/simulation/report.html and docs/images/
 	@scripts/simulate.sh
 
-# What the image is made of.
-.PHONY: dist
-dist: build
-	@cmp -s target/release/pointsman dist/pointsman || \
-		{ cp target/release/pointsman dist/pointsman.new && mv dist/pointsman.new dist/pointsman; }
-
 .PHONY: image
-image: dist ## build the container image of the command line, which has the filter's module, too
+image: stripped ## build the container image of the command line, which has the filter's module, too
 	docker build --file deploy/image/Dockerfile --tag "$$(sed -n 's/^  image: \(ghcr.*\)/\1/p' \
 		envoy/docker-compose.yaml)" .
 
 .PHONY: compose
-compose: dist ## start everything with docker compose, send the demo's prompts, print where to look
+compose: stripped ## start everything with docker compose, send the demo's prompts, print where to look
 	@python3 scripts/compose.py
 
 .PHONY: compose-down
@@ -140,7 +153,7 @@ compose-down: ## stop it, and remove its containers, networks and volumes
 	@python3 scripts/compose.py --down
 
 .PHONY: compose-test
-compose-test: dist ## run the compose file, restart and kill its containers under load; needs a Docker engine
+compose-test: stripped ## run the compose file, restart and kill its containers under load; needs a Docker engine
 	python3 tests/compose/test.py
 
 .PHONY: render
