@@ -159,7 +159,7 @@ def print_addresses(deployment):
         ("Grafana", "grafana", 3000, "/d/pointsman"),
         ("control plane", "control", 8088, "/"),
         ("Prometheus", "prometheus", 9090, "/alerts"),
-        ("Envoy's admin interface", "envoy", 9901, "/"),
+        ("Envoy's metrics", "envoy", 9902, "/stats/prometheus"),
     ]
     print()
     for name, service, port, path in rows:

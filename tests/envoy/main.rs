@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     ]
     .concat();
     // What tests another program's view of Envoy, or the default one, needs no more than one version.
-    let once = [prometheus::CASES, demo::CASES].concat();
+    let once = [prometheus::CASES, demo::CASES, providers::up::CASES].concat();
     let once = once.iter().flat_map(|case| versions.first().map(|v| (v.clone(), *case)));
     let trials = versions
         .iter()

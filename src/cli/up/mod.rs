@@ -157,6 +157,9 @@ pub(super) fn warnings(gateway: &Gateway) -> Vec<String> {
             without.join(", ")
         ));
     }
+    if !gateway.unused.is_empty() {
+        warnings.push(format!("no target names providers {}", gateway.unused.join(", ")));
+    }
     if !gateway.listen.ip().is_loopback() {
         warnings.push(format!(
             "{} is open to other machines, and whoever reaches it spends your keys: put \

@@ -6,6 +6,7 @@ mod kinds;
 mod requests;
 mod secrets;
 mod tls;
+pub mod up;
 
 use std::path::{Path, PathBuf};
 
@@ -133,7 +134,9 @@ impl Site {
             directory: directory.to_str().context("a path in UTF-8")?,
             ca: CA_FILES[0],
             keys: None,
-            control: None, unique: false };
+            control: None,
+            unique: false,
+        };
         let gateway = Gateway::read(text)?;
         let files = match start {
             "envoy.yaml" => render::envoy(&gateway, &place)?,

@@ -34,8 +34,18 @@ const FILTER_FIELDS: [&str; 12] = [
     "response_headers",
     "mode",
 ];
-const OWN_FIELDS: [&str; 9] =
-    ["providers", "targets", "cache", "control", "listen", "tls", "admin", "access_log", "$schema"];
+const OWN_FIELDS: [&str; 10] = [
+    "providers",
+    "targets",
+    "cache",
+    "control",
+    "listen",
+    "tls",
+    "admin",
+    "metrics",
+    "access_log",
+    "$schema",
+];
 
 /// Where clients connect unless the file says otherwise.
 pub const LISTEN: &str = "127.0.0.1:10000";
@@ -47,6 +57,8 @@ pub const ADMIN: &str = "127.0.0.1:9901";
 pub struct Gateway {
     /// Providers that a target names, in the order of the file.
     pub providers: Vec<Provider>,
+    /// Names of those that no target names.
+    pub unused: Vec<String>,
     /// Cheapest first.
     pub targets: Vec<Target>,
     /// Position of the target that takes what cannot be decided.
@@ -54,6 +66,8 @@ pub struct Gateway {
     pub listen: SocketAddr,
     pub tls: Option<Tls>,
     pub admin: SocketAddr,
+    /// Where metrics and readiness are served, without the rest of the admin interface.
+    pub metrics: Option<SocketAddr>,
     pub access_log: AccessLog,
     pub cache: Option<Cache>,
     pub control: Option<Control>,
@@ -120,7 +134,7 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
     let known: Vec<&str> = OWN_FIELDS.into_iter().chain(FILTER_FIELDS).collect();
     let root = Node { path: String::new(), value }.object(&known, errors)?;
     let mut providers = provider::read_all(root.field("providers"), errors);
-    let targets = match root.field("targets") {
+    let mut targets = match root.field("targets") {
         Some(node) => target::read_all(&node, &mut providers, errors),
         None => {
             errors.add("targets", "", "is required: the targets, cheapest first");
@@ -128,8 +142,10 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
         }
     };
     provider::check_all(&providers, errors);
+    let unused = keep_used(&mut providers, &mut targets);
     let listen = parts::address(root.field("listen"), LISTEN, errors);
     let admin = parts::address(root.field("admin"), ADMIN, errors);
+    let metrics = root.field("metrics").and_then(|node| parts::address(Some(node), ADMIN, errors));
     let tls = root.field("tls").and_then(|node| parts::read_tls(&node, errors));
     let access_log = root.field("access_log").and_then(|node| AccessLog::read(&node, errors));
     let cache = root.field("cache").and_then(|node| {
@@ -147,9 +163,11 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
     let default = targets.iter().position(|target| Some(target.name.as_str()) == default);
     Some(Gateway {
         providers,
+        unused,
         default: default.unwrap_or(last),
         listen: listen?,
         admin: admin?,
+        metrics,
         tls,
         access_log: access_log.unwrap_or_default(),
         cache,
@@ -157,6 +175,26 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
         filter,
         targets,
     })
+}
+
+/// Leaves out providers that no target names; their names.
+fn keep_used(providers: &mut Vec<Provider>, targets: &mut [Target]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut unused = Vec::new();
+    for (at, provider) in std::mem::take(providers).into_iter().enumerate() {
+        let endpoints = || targets.iter().flat_map(|target| &target.endpoints);
+        if !endpoints().any(|endpoint| endpoint.provider == at) {
+            unused.push(provider.name);
+            continue;
+        }
+        kept.push((at, provider));
+    }
+    for endpoint in targets.iter_mut().flat_map(|target| &mut target.endpoints) {
+        let place = kept.iter().position(|(at, _)| *at == endpoint.provider);
+        endpoint.provider = place.unwrap_or(endpoint.provider);
+    }
+    providers.extend(kept.into_iter().map(|(_, provider)| provider));
+    unused
 }
 
 /// The filter's configuration.

@@ -83,6 +83,7 @@ pub fn json_schema() -> Value {
         ("control", control),
         ("listen", address.clone()),
         ("admin", address.clone()),
+        ("metrics", address.clone()),
         ("tls", object(&["certificate", "key"], json!({"certificate": file, "key": file}))),
         ("access_log", text),
     ] {

@@ -61,18 +61,7 @@ pub(super) fn read_all(
     errors: &mut Errors,
 ) -> Vec<Target> {
     let nodes = node.array(errors).unwrap_or_default();
-    let targets = nodes.iter().map(|node| read(node, providers, errors)).collect();
-    let used = |at: usize, targets: &[Target]| {
-        targets.iter().flat_map(|it| &it.endpoints).any(|it| it.provider == at)
-    };
-    let targets: Vec<Target> = targets;
-    for (at, provider) in providers.iter().enumerate() {
-        if !used(at, &targets) && errors.0.is_empty() {
-            let path = format!("providers.{}", provider.name);
-            errors.add(&path, "", "no target names it");
-        }
-    }
-    targets
+    nodes.iter().map(|node| read(node, providers, errors)).collect()
 }
 
 fn read(node: &Node, providers: &mut Vec<Provider>, errors: &mut Errors) -> Target {

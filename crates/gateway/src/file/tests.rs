@@ -175,9 +175,11 @@ fn a_control_planes_secrets_are_only_where_they_are_given() {
 }
 
 #[test]
-fn a_provider_that_no_target_names_is_a_mistake() {
-    let [error] = errors(&format!("providers: {{spare: {{kind: groq}}}}\n{TWO}")).try_into().unwrap();
-    assert_eq!(error, "providers.spare: no target names it");
+fn a_provider_that_no_target_names_is_left_out_and_told_of() {
+    let gateway = Gateway::read(&format!("providers: {{a-spare: {{kind: groq}}}}\n{TWO}")).unwrap();
+    assert_eq!(gateway.unused, ["a-spare"]);
+    assert_eq!(gateway.providers.len(), 1);
+    assert_eq!(gateway.providers[gateway.targets[1].endpoints[0].provider].kind, Kind::OpenAi);
 }
 
 #[test]

@@ -212,3 +212,14 @@ fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
         .collect();
     assert_eq!(beside, [("b-endpoints", true), ("a-endpoints", false), ("b-endpoints", false)]);
 }
+
+#[test]
+fn metrics_are_served_without_the_rest_of_the_admin_interface() {
+    let (tree, _) = rendered(&format!("{THREE}metrics: 0.0.0.0:9902\n"));
+    let listener = named(&tree["static_resources"]["listeners"], "metrics");
+    let manager = &listener["filter_chains"][0]["filters"][0]["typed_config"];
+    let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
+    let paths: Vec<&Value> = routes.iter().map(|route| &route["match"]["path"]).collect();
+    assert_eq!(paths, ["/stats/prometheus", "/ready"]);
+    named(&tree["static_resources"]["clusters"], "admin");
+}

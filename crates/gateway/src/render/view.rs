@@ -24,6 +24,7 @@ pub(super) struct View {
     filter: String,
     admin: Address,
     listen: Address,
+    metrics: Option<Address>,
     tls: Option<ListenerTls>,
     log: Option<Log>,
     failures: Option<Log>,
@@ -132,6 +133,8 @@ struct CacheView {
     host: String,
     discovery: &'static str,
     port: u16,
+    /// How long a health check may take.
+    patience: &'static str,
     /// Where its way back begins.
     ip: String,
     upstream_port: u16,
@@ -280,6 +283,7 @@ impl View {
             filter: serde_json::to_string_pretty(&filter).unwrap_or_default(),
             admin: gateway.admin.into(),
             listen: gateway.listen.into(),
+            metrics: gateway.metrics.map(Into::into),
             tls: gateway.tls.as_ref().map(|tls: &Tls| ListenerTls {
                 certificate: tls.certificate.clone(),
                 key: tls.key.clone(),
@@ -518,6 +522,8 @@ fn caches(gateway: &Gateway) -> Vec<CacheView> {
         discovery: discovery(cache.host.is_none()),
         ip: cache.listen.ip().to_string(),
         port: cache.address(at).port(),
+        // On this machine, a cache that is not there refuses the connection.
+        patience: if cache.host.is_some() { "2s" } else { "60s" },
         upstream_port: cache.upstream(at).port(),
     };
     gateway.targets.iter().enumerate().map(view).collect()
