@@ -262,7 +262,6 @@ fn the_example_deployments_carry_configurations_that_are_accepted() {
     for file in [
         "envoy/envoy.yaml",
         "deploy/xds/filter.yaml",
-        "deploy/istio/pointsman.yaml",
         "deploy/istio/envoyfilter.yaml",
         "deploy/envoy-gateway/pointsman.yaml",
     ] {
