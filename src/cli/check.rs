@@ -156,7 +156,10 @@ fn check_provider(provider: &Provider, online: bool, checks: &mut Vec<Check>) {
         }
         (None, true) => checks.push(Check::of(name("key"), Ok("the client's own".to_owned()))),
         (None, false) if provider.kind == Kind::Bedrock => {
-            checks.push(Check::unknown(name("key"), "requests are signed by Envoy, with AWS credentials"));
+            checks.push(Check::unknown(
+                name("key"),
+                "requests are signed by Envoy, with AWS credentials",
+            ));
         }
         (None, false) => checks.push(Check::of(name("key"), Ok("none is sent".to_owned()))),
     }
@@ -165,7 +168,8 @@ fn check_provider(provider: &Provider, online: bool, checks: &mut Vec<Check>) {
         let ca = provider.ca.clone().unwrap_or_else(gateway::ca_file);
         checks.push(Check::of(name("certificate"), tls::handshake(url, Path::new(&ca))));
     } else {
-        checks.push(Check::of(name("address"), tls::connect(url).map(|it| format!("{it} answers"))));
+        checks
+            .push(Check::of(name("address"), tls::connect(url).map(|it| format!("{it} answers"))));
     }
     if online {
         checks.push(ask(provider, key.and_then(Result::ok)));
@@ -198,11 +202,16 @@ fn ask(provider: &Provider, key: Option<String>) -> Check {
     if let (Some((header, prefix)), Some(key)) = (facts.key_header(), key) {
         request = request.header(header, format!("{prefix}{key}"));
     }
-    Check::of(what, match request.call() {
-        Ok(answer) if answer.status().is_success() => Ok(format!("GET {url}: {}", answer.status())),
-        Ok(answer) => Err(format!("GET {url}: {}", answer.status())),
-        Err(error) => Err(format!("GET {url}: {error}")),
-    })
+    Check::of(
+        what,
+        match request.call() {
+            Ok(answer) if answer.status().is_success() => {
+                Ok(format!("GET {url}: {}", answer.status()))
+            }
+            Ok(answer) => Err(format!("GET {url}: {}", answer.status())),
+            Err(error) => Err(format!("GET {url}: {error}")),
+        },
+    )
 }
 
 fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
@@ -228,7 +237,8 @@ fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
         let ca = gateway::ca_file();
         // What is missing has been said.
         let control = gateway::control_secrets(gateway).ok().flatten();
-        let place = Place { wasm: &wasm, directory: &folder, ca: &ca, keys: None, unique: false, control };
+        let place =
+            Place { wasm: &wasm, directory: &folder, ca: &ca, keys: None, unique: false, control };
         for (name, text) in render::envoy(gateway, &place)? {
             let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap_or(directory.path()))?;
@@ -236,7 +246,8 @@ fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
         }
         envoy::validate(&found, &directory.path().join("envoy.yaml"), &[])
     };
-    let tested = if found.is_tested() { "" } else { ", a version that Pointsman is not tested with" };
+    let tested =
+        if found.is_tested() { "" } else { ", a version that Pointsman is not tested with" };
     let result = match validated() {
         Ok(result) => result,
         Err(error) => Err(format!("{error:#}")),

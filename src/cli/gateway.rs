@@ -28,8 +28,9 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Gateway, BadInput> {
             1 => "1 error".to_owned(),
             count => format!("{count} errors"),
         };
-        BadInput::new(format!("{name}: {count}{}", lines.concat()))
-            .hint("docs/gateway.md describes every field; `pointsman schema --of file` is for editors")
+        BadInput::new(format!("{name}: {count}{}", lines.concat())).hint(
+            "docs/gateway.md describes every field; `pointsman schema --of file` is for editors",
+        )
     })
 }
 

@@ -149,11 +149,14 @@ mod tests {
 
     #[test]
     fn what_is_commented_out_is_right_too() {
-        let written = file("ollama/a", "azure/b").replace("url: \"https://NAME", "url: \"https://name");
+        let written =
+            file("ollama/a", "azure/b").replace("url: \"https://NAME", "url: \"https://name");
         let begins = ["  ", "providers:", "cache:", "mode:"];
         let mut text = String::new();
         for line in written.lines() {
-            let option = line.strip_prefix("# ").filter(|it| begins.iter().any(|begin| it.starts_with(begin)));
+            let option = line
+                .strip_prefix("# ")
+                .filter(|it| begins.iter().any(|begin| it.starts_with(begin)));
             text.push_str(option.unwrap_or(line));
             text.push('\n');
         }

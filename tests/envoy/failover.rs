@@ -93,7 +93,8 @@ fn killed(stage: &Stage) -> Result<()> {
     ];
     for (step, (name, model, target)) in list.into_iter().enumerate() {
         for (number, protocol) in PROTOCOLS.into_iter().enumerate() {
-            let path = format!("/killed-{step}-{number}/v1/chat/completions?killed-{step}-{number}");
+            let path =
+                format!("/killed-{step}-{number}/v1/chat/completions?killed-{step}-{number}");
             let response = chain.post(protocol, &path, &body("auto"))?;
             assert_eq!(response.status, 200, "{name} over {protocol:?}");
             let received = chain.received(&path);
@@ -129,7 +130,8 @@ fn failing(stage: &Stage) -> Result<()> {
         chain.upstream("cheap-cache")?.set_status(status);
         chain.upstream("cheap-model")?.set_status(status);
         for (turn, protocol) in PROTOCOLS.into_iter().enumerate() {
-            let path = format!("/failing-{number}-{turn}/v1/chat/completions?failing-{number}-{turn}");
+            let path =
+                format!("/failing-{number}-{turn}/v1/chat/completions?failing-{number}-{turn}");
             let response = chain.post(protocol, &path, &large)?;
             assert_eq!(response.status, 200, "{status} over {protocol:?}");
             let received = chain.received(&path);
@@ -166,7 +168,10 @@ fn overloaded(stage: &Stage) -> Result<()> {
     // Other errors of a client leave nobody out.
     chain.upstream("cheap-cache")?.set_status(400);
     for number in 0..8 {
-        assert_eq!(ask(&format!("/wrong-{number}/v1/chat/completions?wrong-{number}"))?, ["cheap-cache"]);
+        assert_eq!(
+            ask(&format!("/wrong-{number}/v1/chat/completions?wrong-{number}"))?,
+            ["cheap-cache"]
+        );
     }
     chain.upstream("cheap-cache")?.set_status(429);
     chain.upstream("cheap-model")?.set_status(429);
@@ -178,11 +183,16 @@ fn overloaded(stage: &Stage) -> Result<()> {
     chain.upstream("cheap-cache")?.set_status(503);
     chain.upstream("cheap-model")?.set_status(503);
     for number in 0..5 {
-        assert_eq!(ask(&format!("/overloaded-{number}/v1/chat/completions?overloaded-{number}"))?, list);
+        assert_eq!(
+            ask(&format!("/overloaded-{number}/v1/chat/completions?overloaded-{number}"))?,
+            list
+        );
     }
     // Workers hear of it a moment later.
     for number in 5..25 {
-        if ask(&format!("/overloaded-{number}/v1/chat/completions?overloaded-{number}"))? == ["strong-cache"] {
+        if ask(&format!("/overloaded-{number}/v1/chat/completions?overloaded-{number}"))?
+            == ["strong-cache"]
+        {
             return Ok(());
         }
     }

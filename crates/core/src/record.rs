@@ -70,8 +70,13 @@ struct UsageRecord<'a> {
 pub fn of_usage(target: &Target, billed: &Billed, cached: bool) -> String {
     let cost = target.price.map(|price| price.of_billed(billed));
     let Billed { usage, .. } = *billed;
-    let record =
-        UsageRecord { target: &target.name, input: usage.input, output: usage.output, cost, cached };
+    let record = UsageRecord {
+        target: &target.name,
+        input: usage.input,
+        output: usage.output,
+        cost,
+        cached,
+    };
     serde_json::to_string(&record).unwrap_or_default()
 }
 

@@ -64,7 +64,11 @@ fn walk<'v>(value: &'v Value, place: String, visit: &mut impl FnMut(&str, &'v Va
         Value::Object(map) => {
             visit(&place, value);
             for (name, value) in map {
-                walk(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), visit);
+                walk(
+                    value,
+                    format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")),
+                    visit,
+                );
             }
         }
         Value::Array(values) => {
@@ -90,10 +94,12 @@ fn pointsman_of(manager: &Value) -> Option<&Value> {
     if !is_of(manager, MANAGER) {
         return None;
     }
-    let plugins = list(manager, "http_filters").iter().filter_map(|it| it.pointer("/typed_config/config"));
+    let plugins =
+        list(manager, "http_filters").iter().filter_map(|it| it.pointer("/typed_config/config"));
     plugins.into_iter().find(|plugin| {
         let is = |name: &str| plugin.get(name).and_then(Value::as_str) == Some("pointsman");
-        (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| it.contains("\"rewrite\""))
+        (is("root_id") || is("name"))
+            && !text_of(plugin).is_some_and(|it| it.contains("\"rewrite\""))
     })
 }
 
@@ -148,10 +154,13 @@ fn examine_manager(
         add(Severity::Advice, what.to_owned());
     }
     if !drops_the_clients_header(manager) {
-        add(Severity::Fault, format!(
-            "a client can choose its own cluster: remove {HEADER} in early_header_mutation_extensions \
+        add(
+            Severity::Fault,
+            format!(
+                "a client can choose its own cluster: remove {HEADER} in early_header_mutation_extensions \
              (a header_mutation filter comes too late, because the route is chosen before it)"
-        ));
+            ),
+        );
     }
     let config = text_of(plugin).map(|text| Config::from_json(&plugin_json(text.into_bytes())));
     let config = match config {
@@ -170,10 +179,13 @@ fn examine_manager(
     if let Some(config) = &config {
         for target in &config.targets {
             if !clusters.is_empty() && !clusters.contains(&target.cluster) {
-                add(Severity::Fault, format!(
-                    "target {}: there is no cluster {} here: its requests would get 503",
-                    target.name, target.cluster
-                ));
+                add(
+                    Severity::Fault,
+                    format!(
+                        "target {}: there is no cluster {} here: its requests would get 503",
+                        target.name, target.cluster
+                    ),
+                );
             }
         }
         let held = config.hold_bytes as u64;
@@ -181,10 +193,13 @@ fn examine_manager(
             .and_then(|it| it.get("per_connection_buffer_limit_bytes")?.as_u64())
             .unwrap_or(USUAL_BUFFER);
         if buffer < held {
-            add(Severity::Fault, format!(
-                "per_connection_buffer_limit_bytes is {buffer}, and the filter holds back {held} bytes \
+            add(
+                Severity::Fault,
+                format!(
+                    "per_connection_buffer_limit_bytes is {buffer}, and the filter holds back {held} bytes \
                  (body.hold_bytes): long prompts over HTTP/1 would get 413"
-            ));
+                ),
+            );
         }
     }
     if manager.pointer("/http2_protocol_options/initial_stream_window_size").is_none() {
@@ -234,7 +249,10 @@ fn examine_routes(place: &str, routes: &Value, findings: &mut Vec<Finding>) {
         findings.push(Finding { severity, place, what: what.to_owned() });
     };
     if decided.is_empty() {
-        add(Severity::Fault, "no route has cluster_header: x-pointsman-cluster: decisions take no effect");
+        add(
+            Severity::Fault,
+            "no route has cluster_header: x-pointsman-cluster: decisions take no effect",
+        );
     } else if !others {
         add(
             Severity::Fault,
@@ -243,7 +261,9 @@ fn examine_routes(place: &str, routes: &Value, findings: &mut Vec<Finding>) {
     }
     for (host, route) in decided {
         let headers = route.pointer("/match/headers").and_then(Value::as_array);
-        let needs = headers.is_some_and(|all| all.iter().any(|it| it.get("name").and_then(Value::as_str) == Some(HEADER)));
+        let needs = headers.is_some_and(|all| {
+            all.iter().any(|it| it.get("name").and_then(Value::as_str) == Some(HEADER))
+        });
         if !needs {
             add(
                 Severity::Fault,
@@ -252,17 +272,26 @@ fn examine_routes(place: &str, routes: &Value, findings: &mut Vec<Finding>) {
             );
         }
         if route.pointer("/route/timeout").is_none() {
-            add(Severity::Fault, "the route has no timeout: 0s: answers are cut off after 15 seconds");
+            add(
+                Severity::Fault,
+                "the route has no timeout: 0s: answers are cut off after 15 seconds",
+            );
         }
         let retries = route.pointer("/route/retry_policy").or_else(|| host.get("retry_policy"));
         if retries.is_none() {
-            add(Severity::Advice, "the route has no retry_policy: a failing target fails its requests");
+            add(
+                Severity::Advice,
+                "the route has no retry_policy: a failing target fails its requests",
+            );
         }
         let removed = [route, host, routes].iter().any(|it| {
             list(it, "request_headers_to_remove").iter().any(|name| name.as_str() == Some(HEADER))
         });
         if !removed {
-            add(Severity::Advice, "the provider sees x-pointsman-cluster: request_headers_to_remove");
+            add(
+                Severity::Advice,
+                "the provider sees x-pointsman-cluster: request_headers_to_remove",
+            );
         }
     }
 }
@@ -294,12 +323,19 @@ mod tests {
     use crate::file::Gateway;
     use crate::render::{CA_FILES, Place, envoy, xds};
 
-    const TWO: &str = "targets:\n- {name: cheap, model: openai/a}\n- {name: strong, model: openai/b}\n";
+    const TWO: &str =
+        "targets:\n- {name: cheap, model: openai/a}\n- {name: strong, model: openai/b}\n";
 
     fn rendered() -> Value {
         let gateway = Gateway::read(TWO).unwrap();
-        let place =
-            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, unique: false, control: None };
+        let place = Place {
+            wasm: "w",
+            directory: "d",
+            ca: CA_FILES[0],
+            keys: None,
+            unique: false,
+            control: None,
+        };
         serde_saphyr::from_str(&envoy(&gateway, &place).unwrap()["envoy.yaml"]).unwrap()
     }
 
@@ -373,8 +409,14 @@ mod tests {
     #[test]
     fn files_for_discovery_are_looked_at_as_well() {
         let gateway = Gateway::read(TWO).unwrap();
-        let place =
-            Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, unique: false, control: None };
+        let place = Place {
+            wasm: "w",
+            directory: "d",
+            ca: CA_FILES[0],
+            keys: None,
+            unique: false,
+            control: None,
+        };
         let files = xds(&gateway, &place).unwrap();
         let clusters: Value = serde_saphyr::from_str(&files["clusters.yaml"]).unwrap();
         assert_eq!(faults(&clusters).len(), 1, "only the filter is not there");

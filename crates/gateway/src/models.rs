@@ -56,7 +56,9 @@ mod tests {
         for (at, row) in table.models.iter().enumerate() {
             let kind = Kind::named(&row.kind).expect(&row.kind);
             assert!(
-                table.models[..at].iter().all(|it| (&it.kind, &it.model) != (&row.kind, &row.model)),
+                table.models[..at]
+                    .iter()
+                    .all(|it| (&it.kind, &it.model) != (&row.kind, &row.model)),
                 "{} twice",
                 row.model
             );

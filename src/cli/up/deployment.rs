@@ -53,7 +53,8 @@ pub(super) fn module(directory: &Directory, named: Option<&Path>) -> anyhow::Res
     if let Some(bytes) = gateway::bundled() {
         let path = directory.file("pointsman.wasm");
         if !std::fs::read(&path).is_ok_and(|old| old == bytes) {
-            std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, bytes)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         return Ok(path);
     }

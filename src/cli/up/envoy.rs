@@ -97,7 +97,9 @@ pub(crate) fn validate(
 pub(crate) fn last_error(log: &str) -> String {
     let lines = || log.lines().rev();
     let says_why = |line: &&str| {
-        ["configuration refused: ", "config rejected: ", "cannot bind "].iter().any(|it| line.contains(it))
+        ["configuration refused: ", "config rejected: ", "cannot bind "]
+            .iter()
+            .any(|it| line.contains(it))
     };
     let is_error = |line: &&str| line.contains("][error]") || line.contains("][critical]");
     let line = lines().find(says_why).or_else(|| lines().find(is_error)).or_else(|| lines().next());
@@ -142,9 +144,8 @@ impl Admin {
         let text = self.get(&format!("/stats?format=json&filter={filter}"))?;
         let stats: Value = serde_json::from_str(&text)?;
         let stats = stats.get("stats").and_then(Value::as_array);
-        let counter = |it: &Value| {
-            Some((it.get("name")?.as_str()?.to_owned(), it.get("value")?.as_u64()?))
-        };
+        let counter =
+            |it: &Value| Some((it.get("name")?.as_str()?.to_owned(), it.get("value")?.as_u64()?));
         Ok(stats.into_iter().flatten().filter_map(counter).collect())
     }
 
@@ -156,7 +157,8 @@ impl Admin {
             let of = |(name, _): &&(String, u64)| name.starts_with(file) && name.ends_with(what);
             counters.iter().filter(of).map(|(_, count)| count).sum()
         };
-        let files = ["listener_manager.lds.", "cluster_manager.cds.", "extension_config_discovery."];
+        let files =
+            ["listener_manager.lds.", "cluster_manager.cds.", "extension_config_discovery."];
         let refused = |file| sum(file, "update_rejected") + sum(file, "update_failure") > 0;
         if files.into_iter().any(refused) {
             return Some(false);

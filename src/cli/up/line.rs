@@ -109,7 +109,16 @@ mod tests {
             "usage":"{\"target\":\"cheap\",\"input\":1000,\"output\":100,\"cost\":0.0012}"}"#;
         let mut lines = lines();
         let text = lines.read(line).unwrap();
-        for part in ["10:11:12", "cheap", "classifier 0.81 ≥ 0.60", "200", "812 ms", "1000+100 tokens", "$0.00120", "saved $0.01080 so far"] {
+        for part in [
+            "10:11:12",
+            "cheap",
+            "classifier 0.81 ≥ 0.60",
+            "200",
+            "812 ms",
+            "1000+100 tokens",
+            "$0.00120",
+            "saved $0.01080 so far",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(lines.read(line).unwrap().contains("saved $0.02160 so far"));
@@ -123,7 +132,9 @@ mod tests {
         let text = lines.read(r#"{"status":200,"answered":"strong","decision":"{\"target\":\"cheap\",\"mode\":\"observe\",\"source\":\"rule\",\"reason\":\"x\"}"}"#);
         assert!(text.unwrap().contains("strong (observed: cheap)"));
         let text = lines.read(r#"{"endpoint":"cheap-model","provider":"openai","failure":"TLS_error:CERTIFICATE_VERIFY_FAILED","flags":"UF"}"#);
-        assert!(text.unwrap().contains("! cheap-model (openai): TLS_error:CERTIFICATE_VERIFY_FAILED"));
+        assert!(
+            text.unwrap().contains("! cheap-model (openai): TLS_error:CERTIFICATE_VERIFY_FAILED")
+        );
         assert_eq!(lines.read("not JSON"), None);
         assert_eq!(lines.read("{}"), None);
     }

@@ -75,9 +75,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for warning in warnings(&deployment.gateway) {
         report!("warning: {warning}");
     }
-    let found = envoy::find(args.envoy_binary.as_deref()).map_err(|(problem, hint)| {
-        anyhow::Error::from(Missing { problem, hint })
-    })?;
+    let found = envoy::find(args.envoy_binary.as_deref())
+        .map_err(|(problem, hint)| anyhow::Error::from(Missing { problem, hint }))?;
     report!("Envoy {} ({}: {})", found.version, found.by, found.path.display());
     if !found.is_tested() {
         report!("warning: Pointsman is not tested with Envoy {}", found.version);
@@ -190,7 +189,8 @@ fn check_ports(gateway: &Gateway) -> Result<(), BadInput> {
     for (field, address) in addresses {
         if let Err(error) = TcpListener::bind(address) {
             let error = BadInput::new(format!("{field}: {address}: {error}"));
-            let hint = "stop what uses it, or name another address: in the file, or --listen and --admin";
+            let hint =
+                "stop what uses it, or name another address: in the file, or --listen and --admin";
             return Err(error.hint(hint));
         }
     }
@@ -218,7 +218,9 @@ fn announce(gateway: &Gateway, as_json: bool) -> anyhow::Result<()> {
     let openai = openai.into_iter().any(serves).then(|| format!("{base}/v1"));
     let anthropic = serves(ApiFormat::Messages).then(|| base.clone());
     if as_json {
-        return print(json!({"ready": base, "openai_base_url": openai, "anthropic_base_url": anthropic}));
+        return print(
+            json!({"ready": base, "openai_base_url": openai, "anthropic_base_url": anthropic}),
+        );
     }
     if let Some(url) = openai {
         print(format_args!("export OPENAI_BASE_URL={url}"))?;

@@ -79,7 +79,9 @@ fn print_all(receiver: &Receiver<Message>, mut lines: Lines, as_json: bool) {
             Message::Line(line) if as_json => Some(line),
             Message::Line(line) => lines.read(&line),
             Message::Lost(lost) => {
-                report!("warning: {lost} requests were not printed, because nobody reads the output");
+                report!(
+                    "warning: {lost} requests were not printed, because nobody reads the output"
+                );
                 None
             }
             Message::Targets(targets) => {

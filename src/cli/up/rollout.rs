@@ -16,8 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The files, and where Envoy counts what it took of them and what it did not.
 const CLUSTERS: (&str, &str) = ("clusters.yaml", "cluster_manager.cds.");
 const LISTENERS: (&str, &str) = ("listeners.yaml", "listener_manager.lds.");
-const FILTER: (&str, &str) =
-    ("filter.yaml", "extension_config_discovery.http_filter.pointsman.");
+const FILTER: (&str, &str) = ("filter.yaml", "extension_config_discovery.http_filter.pointsman.");
 
 /// What was done with a change.
 pub(super) enum Outcome {
@@ -73,7 +72,8 @@ type Step = ((&'static str, &'static str), String);
 /// after it was used last. Endpoints that change have new names, so that old and new ones stand side
 /// by side in between.
 fn steps(old: &Files, new: &Files) -> Result<Vec<Step>, String> {
-    let text = |files: &Files, (name, _): (&str, &str)| files.get(name).cloned().unwrap_or_default();
+    let text =
+        |files: &Files, (name, _): (&str, &str)| files.get(name).cloned().unwrap_or_default();
     let mut steps: Vec<Step> = Vec::new();
     let mut now = old.clone();
     let both = |file, first: &Files, second: &Files| union(&text(first, file), &text(second, file));
@@ -173,7 +173,10 @@ mod tests {
 
     #[test]
     fn what_is_new_stands_before_it_is_used_and_what_is_old_goes_last() {
-        let steps = steps(&files(&["group", "old"], &["llm", "old"]), &files(&["group", "new"], &["llm", "new"]));
+        let steps = steps(
+            &files(&["group", "old"], &["llm", "old"]),
+            &files(&["group", "new"], &["llm", "new"]),
+        );
         let steps = steps.unwrap();
         let seen: Vec<(&str, Vec<String>)> =
             steps.iter().map(|((name, _), text)| (*name, names(text))).collect();

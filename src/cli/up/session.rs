@@ -67,7 +67,11 @@ impl Session {
         let admin = Admin::new(deployment.gateway.admin.to_string());
         let failed = |why: &str| {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            anyhow::anyhow!("{why}: {} (all of it is in {})", envoy::last_error(&text), log.display())
+            anyhow::anyhow!(
+                "{why}: {} (all of it is in {})",
+                envoy::last_error(&text),
+                log.display()
+            )
         };
         loop {
             if envoy.ended().is_some() {

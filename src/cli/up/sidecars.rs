@@ -14,7 +14,10 @@ use pointsman_gateway::file::{Cache, Control, Gateway, Key, Tenant};
 const LISTENING_WITHIN: Duration = Duration::from_secs(30);
 
 /// Starts what the file has, and waits until it listens.
-pub(super) async fn start(gateway: &Gateway, directory: &Directory) -> anyhow::Result<Vec<Process>> {
+pub(super) async fn start(
+    gateway: &Gateway,
+    directory: &Directory,
+) -> anyhow::Result<Vec<Process>> {
     let mut started = Vec::new();
     if let Some(control) = &gateway.control {
         let (arguments, environment) = serve(gateway, control)?;
@@ -36,8 +39,7 @@ async fn child(
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let log = directory.file(&format!("logs/{name}.log"));
     let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
-    let (mut process, _) =
-        Process::start(name, &program, &arguments, environment, &log, false)?;
+    let (mut process, _) = Process::start(name, &program, &arguments, environment, &log, false)?;
     let begun = Instant::now();
     loop {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -46,7 +48,11 @@ async fn child(
         }
         if process.ended().is_some() || begun.elapsed() > LISTENING_WITHIN {
             let last = text.lines().find(|line| line.starts_with("error: "));
-            anyhow::bail!("the {name} did not start: {} (see {})", last.unwrap_or("it says nothing"), log.display());
+            anyhow::bail!(
+                "the {name} did not start: {} (see {})",
+                last.unwrap_or("it says nothing"),
+                log.display()
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -57,7 +63,9 @@ fn caches(gateway: &Gateway, cache: &Cache) -> Vec<String> {
     for (at, target) in gateway.targets.iter().enumerate() {
         let upstream = format!("http://{}", cache.upstream(at));
         let listen = cache.address(at).to_string();
-        for (flag, value) in [("--target", &target.name), ("--upstream", &upstream), ("--listen", &listen)] {
+        for (flag, value) in
+            [("--target", &target.name), ("--upstream", &upstream), ("--listen", &listen)]
+        {
             arguments.extend([flag.to_owned(), value.clone()]);
         }
     }

@@ -124,7 +124,10 @@ fn replaced(stage: &Stage) -> Result<()> {
     site.add("second", "openai", "second-model")?;
     site.add("other", "openrouter", "other-model")?;
     let file = |cheap: &str| {
-        parsed(&site, json!([{"name": "cheap", "model": cheap}, {"name": "strong", "model": "other/other-model"}]))
+        parsed(
+            &site,
+            json!([{"name": "cheap", "model": cheap}, {"name": "strong", "model": "other/other-model"}]),
+        )
     };
     let mut up = Up::start(&site, stage, &file("first/first-model")?, &[])?;
     assert_eq!(up.answered("cheap")?, "first-model");
@@ -149,7 +152,9 @@ fn replaced(stage: &Stage) -> Result<()> {
             })
         })
         .collect();
-    for (round, cheap) in ["second/second-model", "first/first-model", "second/second-model"].into_iter().enumerate() {
+    for (round, cheap) in
+        ["second/second-model", "first/first-model", "second/second-model"].into_iter().enumerate()
+    {
         up.write(&file(cheap)?)?;
         let deadline = Instant::now() + PATIENCE;
         while up.said("err").matches("accepted by Envoy").count() <= round {

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 /// What is wrong with a resource. `None` if no type has its API version and kind.
 pub fn check(resource: &Value) -> Option<Result<(), String>> {
-    let is = |version: &str, kind: &str| resource["apiVersion"] == version && resource["kind"] == kind;
+    let is =
+        |version: &str, kind: &str| resource["apiVersion"] == version && resource["kind"] == kind;
     if is("v1", "ConfigMap") {
         Some(read::<ConfigMap>(resource))
     } else if is("networking.istio.io/v1alpha3", "EnvoyFilter") {

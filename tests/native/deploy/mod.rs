@@ -162,7 +162,8 @@ fn the_compose_file_holds_by_the_compose_specification_and_a_broken_one_does_not
 fn assembled(bootstrap: Value, added: Vec<Value>) -> Value {
     let mut tree = bootstrap;
     tree["node"] = json!({"id": "gateway", "cluster": "gateway"});
-    tree["admin"] = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
+    tree["admin"] =
+        json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
     let (listeners, clusters): (Vec<Value>, Vec<Value>) =
         added.into_iter().partition(|it| it.get("filter_chains").is_some());
     tree["static_resources"] = json!({"listeners": listeners, "clusters": clusters});
@@ -189,7 +190,10 @@ fn what_is_added_to_a_gateway_routes_in_a_plain_envoy() {
         let files = if kind == "istio" { resources(ISTIO) } else { gateway.clone() };
         let secrets = files.last().unwrap()["data"].as_object().unwrap().clone();
         for (name, text) in secrets {
-            let text = text.as_str().unwrap().replace("/etc/pointsman/keys/large", &format!("{place}/large.key"));
+            let text = text
+                .as_str()
+                .unwrap()
+                .replace("/etc/pointsman/keys/large", &format!("{place}/large.key"));
             std::fs::write(directory.path().join("secrets").join(name), text).unwrap();
         }
         let module = wasm_module().unwrap().display().to_string();
@@ -210,7 +214,13 @@ fn what_is_added_to_a_gateway_routes_in_a_plain_envoy() {
             })
             .collect();
         let envoy = Envoy::start(&binary, &deployment, directory.path()).unwrap();
-        for (at, ask) in [(0, "What is the capital of France?"), (1, "Prove that there are infinitely many primes congruent to 3 modulo 4, and generalise.")] {
+        for (at, ask) in [
+            (0, "What is the capital of France?"),
+            (
+                1,
+                "Prove that there are infinitely many primes congruent to 3 modulo 4, and generalise.",
+            ),
+        ] {
             let body = json!({"model": "auto", "messages": [{"role": "user", "content": ask}]});
             let path = format!("/v1/chat/completions?{at}");
             let request = Request::post(&path)
@@ -220,7 +230,8 @@ fn what_is_added_to_a_gateway_routes_in_a_plain_envoy() {
                 .unwrap();
             let response = client::exchange(envoy.listener, Protocol::Http1, request).unwrap();
             assert_eq!(response.status, 200, "{kind}");
-            let record = upstreams[at].find(&path).unwrap_or_else(|| panic!("{kind}: {at} was not asked"));
+            let record =
+                upstreams[at].find(&path).unwrap_or_else(|| panic!("{kind}: {at} was not asked"));
             let key = record.headers.get("authorization").map(|it| it.to_str().unwrap());
             assert_eq!(key, [None, Some("Bearer key-of-large")][at], "{kind}");
         }

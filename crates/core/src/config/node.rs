@@ -76,12 +76,7 @@ impl<'v> Node<'v> {
         errors.add(&self.path, shown, rule);
     }
 
-    pub fn checked<T>(
-        &self,
-        value: Option<T>,
-        rule: &str,
-        errors: &mut Errors,
-    ) -> Option<T> {
+    pub fn checked<T>(&self, value: Option<T>, rule: &str, errors: &mut Errors) -> Option<T> {
         if value.is_none() {
             self.refuse(rule, errors);
         }

@@ -36,8 +36,8 @@ impl Passage {
         let names_model = |path: Vec<u8>| {
             ApiFormat::of_path(&path).or_else(|| ApiFormat::beside_path(&path)).is_some()
         };
-        self.reading = header(":path").is_some_and(names_model)
-            && scope::unreadable(&header, ended).is_none();
+        self.reading =
+            header(":path").is_some_and(names_model) && scope::unreadable(&header, ended).is_none();
         if self.reading { Flow::Pause } else { Flow::Continue }
     }
 

@@ -225,7 +225,8 @@ fn filter(root: &Fields, targets: &[Target], cache: Option<&Cache>) -> Map<Strin
             filter.insert(name.to_owned(), value.clone());
         }
     }
-    if let Some(body) = filter.get_mut("body").and_then(Value::as_object_mut).filter(|_| rewritten) {
+    if let Some(body) = filter.get_mut("body").and_then(Value::as_object_mut).filter(|_| rewritten)
+    {
         body.entry("rewrite_model").or_insert(Value::Bool(true));
     }
     filter

@@ -95,7 +95,8 @@ impl Cache {
     }
 
     pub(super) fn read(node: &Node, passthrough: bool, errors: &mut Errors) -> Option<Self> {
-        let known = ["tenant", "listen", "host", "ttl_seconds", "memory_mib", "store", "exact_only"];
+        let known =
+            ["tenant", "listen", "host", "ttl_seconds", "memory_mib", "store", "exact_only"];
         let fields = node.object(&known, errors)?;
         let tenant = match fields.field("tenant") {
             Some(node) => read_tenant(&node, errors),
@@ -164,9 +165,9 @@ impl Control {
             Some(node) => read_key(&node, errors),
             None => Some(Key::Env(usual.to_owned())),
         };
-        let (signing, token) = (key("key", "POINTSMAN_KEY"), key("token", "POINTSMAN_DECIDE_TOKEN"));
-        let mut other =
-            |name: &str| fields.field(name).and_then(|node| read_key(&node, errors));
+        let (signing, token) =
+            (key("key", "POINTSMAN_KEY"), key("token", "POINTSMAN_DECIDE_TOKEN"));
+        let mut other = |name: &str| fields.field(name).and_then(|node| read_key(&node, errors));
         let (reward_token, admin_token) = (other("reward_token"), other("admin_token"));
         let kept = fields.map.iter().filter(|(name, _)| filter.contains(&name.as_str()));
         Some(Control {

@@ -9,8 +9,7 @@ use pointsman_core::config::node::{Errors, Fields, Node};
 use crate::Kind;
 use crate::kind::Authentication;
 
-const FIELDS: [&str; 8] =
-    ["kind", "url", "key", "auth", "ca", "headers", "api_version", "region"];
+const FIELDS: [&str; 8] = ["kind", "url", "key", "auth", "ca", "headers", "api_version", "region"];
 
 /// The version of Azure's API that is asked for unless the file names another: the newest that is
 /// no preview.
@@ -207,7 +206,8 @@ fn read_region(fields: &Fields, kind: Option<Kind>, errors: &mut Errors) -> Opti
     match (fields.field("region"), kind) {
         (Some(node), Some(Kind::Bedrock) | None) => {
             let region = node.text(errors)?;
-            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             let valid = !region.is_empty() && region.bytes().all(plain);
             let rule = "must be a region such as \"us-west-2\"";
             node.checked(valid.then(|| region.to_owned()), rule, errors)
@@ -311,10 +311,8 @@ pub(super) fn check_all(providers: &[Provider], errors: &mut Errors) {
     let mut through = providers.iter().filter(|provider| provider.passthrough);
     let Some(first) = through.next() else { return };
     for other in through {
-        let rule = format!(
-            "a client's key is for one provider, and {} is given it already",
-            first.name
-        );
+        let rule =
+            format!("a client's key is for one provider, and {} is given it already", first.name);
         errors.add(&format!("providers.{}.auth", other.name), "\"passthrough\"", rule);
     }
 }

@@ -18,7 +18,8 @@ pub fn json_schema() -> Value {
     let part = |pointer: &str| filter.pointer(pointer).cloned().unwrap_or_default();
     let text = json!({"type": "string", "minLength": 1});
     let file = text.clone();
-    let address = json!({"type": "string", "pattern": r"^(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):\d+$"});
+    let address =
+        json!({"type": "string", "pattern": r"^(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):\d+$"});
     let flag = json!({"type": "boolean"});
     let model = json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+/.+$"});
     let key = json!({"oneOf": [object(&["env"], json!({"env": text})),

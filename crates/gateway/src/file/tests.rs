@@ -23,7 +23,10 @@ fn two_model_names_are_enough() {
     assert_eq!(gateway.default, 1);
     let filter = gateway.filter(None);
     // The table knows both.
-    assert!(filter["targets"][0]["price"]["input"].as_f64() < filter["targets"][1]["price"]["input"].as_f64());
+    assert!(
+        filter["targets"][0]["price"]["input"].as_f64()
+            < filter["targets"][1]["price"]["input"].as_f64()
+    );
     assert_eq!(filter["targets"][0]["cluster"], "cheap");
     assert_eq!(filter["targets"][0]["apis"], json!(["chat", "completions", "responses"]));
     assert_eq!(filter["policy"], json!({"preset": "balanced"}));
@@ -43,14 +46,38 @@ fn json_is_yaml_too() {
 fn every_kind_is_where_its_documentation_says() {
     for (entry, url, key) in [
         ("anthropic: {}", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
-        ("azure: {url: https://me.openai.azure.com}", "https://me.openai.azure.com", "AZURE_OPENAI_API_KEY"),
-        ("a: {kind: bedrock, region: us-west-2}", "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", ""),
+        (
+            "azure: {url: https://me.openai.azure.com}",
+            "https://me.openai.azure.com",
+            "AZURE_OPENAI_API_KEY",
+        ),
+        (
+            "a: {kind: bedrock, region: us-west-2}",
+            "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1",
+            "",
+        ),
         ("a: {kind: groq}", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-        ("a: {kind: groq, url: \"https://groq.proxy\"}", "https://groq.proxy/openai/v1", "GROQ_API_KEY"),
-        ("a: {kind: deepseek, url: \"https://deepseek.proxy\"}", "https://deepseek.proxy", "DEEPSEEK_API_KEY"),
-        ("a: {kind: bedrock, region: us-west-2, url: \"https://vpce.example\"}", "https://vpce.example/openai/v1", ""),
+        (
+            "a: {kind: groq, url: \"https://groq.proxy\"}",
+            "https://groq.proxy/openai/v1",
+            "GROQ_API_KEY",
+        ),
+        (
+            "a: {kind: deepseek, url: \"https://deepseek.proxy\"}",
+            "https://deepseek.proxy",
+            "DEEPSEEK_API_KEY",
+        ),
+        (
+            "a: {kind: bedrock, region: us-west-2, url: \"https://vpce.example\"}",
+            "https://vpce.example/openai/v1",
+            "",
+        ),
         ("a: {kind: vllm, url: \"http://gpu:8000\"}", "http://gpu:8000/v1", ""),
-        ("a: {kind: openai-compatible, url: \"https://x.example/api/\", key: {env: K}}", "https://x.example/api", "K"),
+        (
+            "a: {kind: openai-compatible, url: \"https://x.example/api/\", key: {env: K}}",
+            "https://x.example/api",
+            "K",
+        ),
     ] {
         let name = entry.split(':').next().unwrap();
         let text = format!(

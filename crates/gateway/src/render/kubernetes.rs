@@ -26,12 +26,14 @@ impl Parts {
         let listeners = take("/static_resources/listeners");
         let clusters = take("/static_resources/clusters");
         let kept = ["bootstrap_extensions", "layered_runtime", "stats_config"];
-        let kept = kept.map(|name| (name.to_owned(), tree.get_mut(name).map(Value::take).unwrap_or_default()));
+        let kept = kept
+            .map(|name| (name.to_owned(), tree.get_mut(name).map(Value::take).unwrap_or_default()));
         Ok(Parts { bootstrap: Value::Object(Map::from_iter(kept)), listeners, clusters })
     }
 }
 
-const NOTE: &str = "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.\n";
+const NOTE: &str =
+    "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.\n";
 
 /// Resources as YAML documents.
 fn documents(about: &str, resources: &[Value]) -> Result<String, RenderError> {
@@ -54,7 +56,9 @@ fn documents(about: &str, resources: &[Value]) -> Result<String, RenderError> {
 fn config_map(files: &Files, namespace: &str) -> Option<Value> {
     let secrets: Map<String, Value> = files
         .iter()
-        .filter_map(|(name, text)| Some((name.strip_prefix("secrets/")?.to_owned(), text.as_str().into())))
+        .filter_map(|(name, text)| {
+            Some((name.strip_prefix("secrets/")?.to_owned(), text.as_str().into()))
+        })
         .collect();
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
                      "metadata": {"name": "pointsman-secrets", "namespace": namespace},
@@ -88,8 +92,10 @@ pub fn istio(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
     };
     let clusters = parts.clusters.into_iter().map(|it| patch("CLUSTER", "ADD", it));
     let listeners = parts.listeners.into_iter().map(|it| patch("LISTENER", "ADD", it));
-    let patches: Vec<Value> =
-        std::iter::once(patch("BOOTSTRAP", "MERGE", parts.bootstrap)).chain(clusters).chain(listeners).collect();
+    let patches: Vec<Value> = std::iter::once(patch("BOOTSTRAP", "MERGE", parts.bootstrap))
+        .chain(clusters)
+        .chain(listeners)
+        .collect();
     let filter = json!({
         "apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter",
         "metadata": {"name": "pointsman", "namespace": "istio-system"},
@@ -149,6 +155,7 @@ pub fn envoy_gateway(gateway: &Gateway, place: &Place) -> Result<Files, RenderEr
                                     "kind": "EnvoyProxy", "name": "pointsman"}},
                  "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
     });
-    let resources: Vec<Value> = [class, policy, proxy].into_iter().chain(config_map(&files, "default")).collect();
+    let resources: Vec<Value> =
+        [class, policy, proxy].into_iter().chain(config_map(&files, "default")).collect();
     Ok(Files::from([("pointsman.yaml".to_owned(), documents(ENVOY_GATEWAY, &resources)?)]))
 }

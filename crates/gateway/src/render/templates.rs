@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
 const SOURCES: [(&str, &str); 9] = [
@@ -51,9 +51,9 @@ fn json(value: minijinja::Value) -> Result<String, Error> {
 
 /// A template with its values, with a line feed at its end.
 pub(super) fn render(name: &str, values: &impl Serialize) -> Result<String, Error> {
-    let environment = ENVIRONMENT.as_ref().map_err(|error| {
-        Error::new(ErrorKind::BadInclude, format!("{error:#}"))
-    })?;
+    let environment = ENVIRONMENT
+        .as_ref()
+        .map_err(|error| Error::new(ErrorKind::BadInclude, format!("{error:#}")))?;
     let text = environment.get_template(name)?.render(minijinja::Value::from(Serde(values)))?;
     let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
     Ok(lines.join("\n") + "\n")

@@ -3,7 +3,14 @@ use serde_json::Value;
 use super::*;
 
 fn place() -> Place<'static> {
-    Place { wasm: "dist/pointsman.wasm", directory: "out", ca: CA_FILES[0], keys: None, unique: false, control: None }
+    Place {
+        wasm: "dist/pointsman.wasm",
+        directory: "out",
+        ca: CA_FILES[0],
+        keys: None,
+        unique: false,
+        control: None,
+    }
 }
 
 fn tree(text: &str) -> Value {
@@ -47,13 +54,19 @@ fn the_same_file_gives_the_same_bytes() {
 fn a_list_has_only_what_serves_the_same_api_and_caches_stand_first() {
     let (tree, _) = rendered(THREE);
     let clusters = &tree["static_resources"]["clusters"];
-    let list = |name: &str| {
-        named(clusters, name)["cluster_type"]["typed_config"]["clusters"].clone()
-    };
+    let list =
+        |name: &str| named(clusters, name)["cluster_type"]["typed_config"]["clusters"].clone();
     let medium = ["medium-endpoints", "medium-model-only", "medium-model-2-only"];
     assert_eq!(
         list("small"),
-        serde_json::json!(["small-cache", "small-endpoints", "medium-cache", medium[0], medium[1], medium[2]])
+        serde_json::json!([
+            "small-cache",
+            "small-endpoints",
+            "medium-cache",
+            medium[0],
+            medium[1],
+            medium[2]
+        ])
     );
     assert_eq!(
         list("small.messages"),
@@ -67,7 +80,8 @@ fn a_list_has_only_what_serves_the_same_api_and_caches_stand_first() {
     assert_eq!(list("small.responses"), serde_json::json!(["small-cache", "small-endpoints"]));
     let group = named(clusters, "medium-endpoints");
     let weights = |at: usize| {
-        group["load_assignment"]["endpoints"][0]["lb_endpoints"][at]["load_balancing_weight"].clone()
+        group["load_assignment"]["endpoints"][0]["lb_endpoints"][at]["load_balancing_weight"]
+            .clone()
     };
     assert_eq!((weights(0), weights(1)), (3.into(), 1.into()));
 }
@@ -76,14 +90,12 @@ fn a_list_has_only_what_serves_the_same_api_and_caches_stand_first() {
 fn an_endpoint_has_its_providers_path_host_name_and_key() {
     let (tree, files) = rendered(THREE);
     let listeners = &tree["static_resources"]["listeners"];
-    let manager =
-        |name: &str| named(listeners, name)["filter_chains"][0]["filters"][0]["typed_config"].clone();
+    let manager = |name: &str| {
+        named(listeners, name)["filter_chains"][0]["filters"][0]["typed_config"].clone()
+    };
     let azure = manager("medium-model");
     let route = &azure["route_config"]["virtual_hosts"][0]["routes"][0];
-    assert_eq!(
-        route["route"]["regex_rewrite"]["substitution"],
-        "/openai/deployments/gpt%204o/\\1"
-    );
+    assert_eq!(route["route"]["regex_rewrite"]["substitution"], "/openai/deployments/gpt%204o/\\1");
     assert_eq!(route["route"]["host_rewrite_literal"], "me.openai.azure.com");
     let injector = named(&azure["http_filters"], "envoy.filters.http.credential_injector");
     let credential = &injector["typed_config"]["credential"]["typed_config"];
@@ -104,7 +116,10 @@ fn an_endpoint_has_its_providers_path_host_name_and_key() {
     let tls = &cluster["transport_socket"]["typed_config"];
     assert_eq!(tls["sni"], "api.anthropic.com");
     let context = &tls["common_tls_context"]["validation_context"];
-    assert_eq!(context["match_typed_subject_alt_names"][0]["matcher"]["exact"], "api.anthropic.com");
+    assert_eq!(
+        context["match_typed_subject_alt_names"][0]["matcher"]["exact"],
+        "api.anthropic.com"
+    );
     assert_eq!(context["trusted_ca"]["filename"], CA_FILES[0]);
     let plain = named(&tree["static_resources"]["clusters"], "small-model");
     assert_eq!(plain.get("transport_socket"), None);
@@ -200,15 +215,22 @@ fn the_header_that_names_the_tenant_is_removed_in_front_of_every_provider() {
 
 #[test]
 fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
-    let (tree, _) = rendered("targets:\n- {name: a, model: openai/x}\n- {name: b, model: anthropic/y}\n");
-    let manager = &named(&tree["static_resources"]["listeners"], "llm")["filter_chains"][0]["filters"][0];
+    let (tree, _) =
+        rendered("targets:\n- {name: a, model: openai/x}\n- {name: b, model: anthropic/y}\n");
+    let manager =
+        &named(&tree["static_resources"]["listeners"], "llm")["filter_chains"][0]["filters"][0];
     let routes = &manager["typed_config"]["route_config"]["virtual_hosts"][0]["routes"];
     let beside: Vec<(&str, bool)> = routes
         .as_array()
         .unwrap()
         .iter()
-        .filter(|route| route["name"] == "beside" && route["match"]["safe_regex"]["regex"].as_str().unwrap().contains("models"))
-        .map(|route| (route["route"]["cluster"].as_str().unwrap(), route["match"].get("headers").is_some()))
+        .filter(|route| {
+            route["name"] == "beside"
+                && route["match"]["safe_regex"]["regex"].as_str().unwrap().contains("models")
+        })
+        .map(|route| {
+            (route["route"]["cluster"].as_str().unwrap(), route["match"].get("headers").is_some())
+        })
         .collect();
     assert_eq!(beside, [("b-endpoints", true), ("a-endpoints", false), ("b-endpoints", false)]);
 }

@@ -43,7 +43,9 @@ fn resources(list: &str, kind: &str) -> String {
     for line in list.lines() {
         match line.strip_prefix("- ") {
             Some(first) => {
-                text.push_str(&format!("- \"@type\": type.googleapis.com/envoy.{kind}\n  {first}\n"));
+                text.push_str(&format!(
+                    "- \"@type\": type.googleapis.com/envoy.{kind}\n  {first}\n"
+                ));
             }
             None => {
                 text.push_str(line);

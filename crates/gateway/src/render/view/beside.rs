@@ -20,9 +20,11 @@ pub(super) struct Beside {
 /// several goes to the first, unless the client's SDK says whose API it speaks.
 pub(super) fn besides(gateway: &Gateway) -> Vec<Beside> {
     let all: Vec<Beside> = beside_of(gateway).into_iter().map(|(beside, _)| beside).collect();
-    let spoken = all.iter().filter(|it| it.anthropic).map(|it| Beside { spoken: true, ..it.clone() });
+    let spoken =
+        all.iter().filter(|it| it.anthropic).map(|it| Beside { spoken: true, ..it.clone() });
     let mixed = all.iter().any(|it| it.anthropic) && all.iter().any(|it| !it.anthropic);
-    let (theirs, ours): (Vec<Beside>, Vec<Beside>) = all.iter().cloned().partition(|it| it.anthropic);
+    let (theirs, ours): (Vec<Beside>, Vec<Beside>) =
+        all.iter().cloned().partition(|it| it.anthropic);
     match mixed {
         true => spoken.chain(ours).chain(theirs).collect(),
         false => all,

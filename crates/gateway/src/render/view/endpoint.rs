@@ -127,8 +127,7 @@ pub(super) fn endpoint_view(
         remove: CREDENTIALS.into_iter().filter(removed).map(str::to_owned).collect(),
         headers: usual.chain(extra).collect(),
         routes: routes(target, endpoint, provider),
-        query: azure
-            .then(|| Query { name: "api-version", value: provider.api_version.clone() }),
+        query: azure.then(|| Query { name: "api-version", value: provider.api_version.clone() }),
         key,
         signature,
     }

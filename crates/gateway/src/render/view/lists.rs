@@ -148,11 +148,8 @@ pub(super) fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
 pub(super) fn groups(target: &Target) -> Vec<Group> {
     let members = target.endpoints.iter().enumerate();
     let members = members.map(|(at, it)| Member { id: endpoint_id(target, at), weight: it.weight });
-    let all = Group {
-        name: group_of(target),
-        target: target.name.clone(),
-        endpoints: members.collect(),
-    };
+    let all =
+        Group { name: group_of(target), target: target.name.clone(), endpoints: members.collect() };
     let single = (0..target.endpoints.len()).map(|at| Group {
         name: member_of(target, at),
         target: target.name.clone(),

@@ -201,8 +201,9 @@ impl View {
 
     /// The values, and each part of `envoy.yaml`.
     pub(super) fn with_filter(&self) -> Result<Value, RenderError> {
-        let mut values = serde_json::to_value(self)
-            .map_err(|error| Error::new(minijinja::ErrorKind::BadSerialization, error.to_string()))?;
+        let mut values = serde_json::to_value(self).map_err(|error| {
+            Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
+        })?;
         values["main_filter"] = super::templates::render("filter.yaml", &values)?.trim_end().into();
         Ok(with(
             &values,
@@ -216,7 +217,8 @@ impl View {
     }
 }
 
-const NOTE: &str = "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.";
+const NOTE: &str =
+    "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.";
 
 fn caches(gateway: &Gateway) -> Vec<CacheView> {
     let Some(cache) = &gateway.cache else { return Vec::new() };
@@ -239,4 +241,3 @@ fn caches(gateway: &Gateway) -> Vec<CacheView> {
 fn discovery(address: bool) -> &'static str {
     if address { "STATIC" } else { "LOGICAL_DNS" }
 }
-
