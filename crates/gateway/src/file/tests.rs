@@ -223,3 +223,11 @@ fn a_target_that_nothing_could_choose_is_a_mistake() {
     let [error] = errors(text).try_into().unwrap();
     assert!(error.contains("threshold = 0.5: must be below 0.2"), "{error}");
 }
+
+#[test]
+fn the_schema_that_editors_read_is_the_one_of_this_code() {
+    let committed = include_str!("../../../../docs/pointsman.schema.json");
+    let written: Value = serde_json::from_str(committed).unwrap();
+    let hint = "docs/pointsman.schema.json is old: pointsman schema --of file > docs/pointsman.schema.json";
+    assert!(written == json_schema(), "{hint}");
+}
