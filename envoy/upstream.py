@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A stand-in for a model: an OpenAI-compatible upstream that needs nothing but Python.
 
-    python3 envoy/upstream.py --name cheap --model small-model --port 9001
+    python3 envoy/upstream.py --name cheap --model small-model --port 9011
 
 It answers POST /v1/chat/completions with its own model name, as one JSON object or, with
 "stream": true, as server-sent events with short pauses. GET /healthz answers "ok".

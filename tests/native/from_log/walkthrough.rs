@@ -39,7 +39,7 @@ fn the_lines_of_the_readme_end_in_a_new_model_in_a_running_envoy() {
     let ports: Vec<String> =
         held.iter().map(|port| port.local_addr().unwrap().port().to_string()).collect();
     drop(held);
-    let documented = ["10000", "9901", "9001", "9002"];
+    let documented = ["10000", "9901", "9011", "9012"];
     let mut script = replaced(&block(), "make build\n", "");
     script = replaced(&script, "target/log-to-router", work.to_str().unwrap());
     script = replaced(&script, "target/release/pointsman", env!("CARGO_BIN_EXE_pointsman"));
