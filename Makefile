@@ -48,7 +48,7 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 	target/release/examples/demo_bandit
 
 .PHONY: test
-test: lint deny wasm venv java envoy-versions prometheus debian-packages ## everything that CI runs
+test: lint deny wasm venv clients-venv java envoy-versions prometheus debian-packages ## everything that CI runs
 	cargo test $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --lib --bins --tests --no-fail-fast
 	$(STRIP)
 	python3 tests/release/test.py

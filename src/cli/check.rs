@@ -180,6 +180,9 @@ fn check_provider(provider: &Provider, online: bool, checks: &mut Vec<Check>) {
 fn ask(provider: &Provider, key: Option<String>) -> Check {
     let what = format!("{} API", provider.name);
     let facts = provider.kind.facts();
+    if provider.passthrough {
+        return Check::unknown(what, "only the clients' own keys go there");
+    }
     let Some(probe) = facts.probe else {
         return Check::unknown(what, "it has no call that costs nothing");
     };

@@ -1,5 +1,6 @@
 //! `pointsman init`: a first `pointsman.yaml`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(error.hint("name another file: --out").into());
     }
     let write = |error| BadInput::new(format!("{}: {error}", args.out.display()));
-    std::fs::write(&args.out, text).map_err(write)?;
+    let file = std::fs::File::create_new(&args.out);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(write)?;
     report!("{cheap} and {strong}: {why}");
     report!("next: pointsman check && pointsman up");
     print(args.out.display())
@@ -58,7 +60,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn found() -> (String, String, String) {
     for (kind, cheap, strong) in PAIRS {
         let facts = kind.facts();
-        let Some(variable) = facts.variable.filter(|name| std::env::var_os(name).is_some()) else {
+        let Some(variable) =
+            facts.variable.filter(|name| std::env::var_os(name).is_some_and(|it| !it.is_empty()))
+        else {
             continue;
         };
         let name = |model: &str| format!("{}/{model}", facts.name);

@@ -41,6 +41,8 @@ enum What {
     Envoy,
     /// Files that Envoy watches
     Xds,
+    /// The pieces for an Envoy that is there already, each with where it belongs
+    Fragment,
     /// An EnvoyFilter for an Istio gateway
     Istio,
     /// An EnvoyPatchPolicy and an EnvoyProxy for Envoy Gateway
@@ -61,6 +63,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let files = match args.what {
         What::Envoy => render::envoy(&gateway, &place)?,
         What::Xds => render::xds(&gateway, &place)?,
+        What::Fragment => render::fragment(&gateway, &place)?,
         What::Istio => render::istio(&gateway, &place)?,
         What::EnvoyGateway => render::envoy_gateway(&gateway, &place)?,
     };

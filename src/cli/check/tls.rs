@@ -77,6 +77,9 @@ pub(super) fn agent(ca: &Path, patience: Duration) -> Result<ureq::Agent, String
     Ok(ureq::Agent::config_builder()
         .tls_config(tls)
         .timeout_global(Some(patience))
+        // A key goes where it was meant to go, and nowhere that somebody else names.
+        .max_redirects(0)
+        .proxy(None)
         .http_status_as_error(false)
         .build()
         .into())

@@ -1,7 +1,7 @@
 //! A deployment on this machine: its directory, its keys, its files.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -29,12 +29,21 @@ impl Directory {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(refused)?;
         }
         let path = path.canonicalize().map_err(refused)?;
+        // Whoever made it, what is in it is nobody else's, and no repository's.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(refused)?;
+        std::fs::write(path.join(".gitignore"), "*\n").map_err(refused)?;
         let lock = File::create(path.join("lock")).map_err(refused)?;
         if lock.try_lock().is_err() {
             let error = format!("another `pointsman up` runs in {}", path.display());
             return Err(BadInput::new(error).hint("stop it, or name another --dir"));
         }
         Ok(Directory { path, _lock: lock })
+    }
+
+    /// Removes keys that an earlier run has left.
+    pub(super) fn forget_keys(&self) {
+        let files = std::fs::read_dir(self.file("secrets")).into_iter().flatten().flatten();
+        files.for_each(|file| drop(std::fs::remove_file(file.path())));
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -144,7 +153,8 @@ impl Deployment {
         let mut problems = Vec::new();
         for provider in &self.gateway.providers {
             let Some(key @ Key::File(_)) = &provider.key else { continue };
-            let path = directory.file("secrets").join(format!("{}.key", provider.name));
+            let name = render::secret_name(provider, true);
+            let path = directory.file("secrets").join(format!("{name}.key"));
             let copied = gateway::key(key).map_err(|why| format!("{}: {why}", provider.name));
             match copied {
                 Ok(text) if std::fs::read_to_string(&path).is_ok_and(|old| old == text) => {}

@@ -85,6 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return dry_run(&deployment, &directory, &found);
     }
     check_ports(&deployment.gateway)?;
+    directory.forget_keys();
     let problems = deployment.copy_keys(&directory);
     if let Some(problem) = problems.first() {
         return Err(BadInput::new(problem).into());
@@ -147,12 +148,17 @@ pub(super) fn warnings(gateway: &Gateway) -> Vec<String> {
     if !gateway.unused.is_empty() {
         warnings.push(format!("no target names providers {}", gateway.unused.join(", ")));
     }
-    if !gateway.listen.ip().is_loopback() {
-        warnings.push(format!(
-            "{} is open to other machines, and whoever reaches it spends your keys: put \
-             authentication in front",
-            gateway.listen
-        ));
+    for (field, address) in gateway.addresses() {
+        if !address.ip().is_loopback() && field != "metrics" {
+            warnings.push(format!(
+                "{field} = {address}: open to other machines, and whoever reaches it {}",
+                match field {
+                    "admin" => "can stop Envoy and read its configuration",
+                    "control.listen" => "can try its tokens",
+                    _ => "spends your keys and reads what providers store: put authentication in front",
+                }
+            ));
+        }
     }
     warnings
 }
@@ -177,16 +183,10 @@ fn dry_run(deployment: &Deployment, directory: &Directory, envoy: &Found) -> any
 
 /// Each address must be free, or Envoy would say so in a long log.
 fn check_ports(gateway: &Gateway) -> Result<(), BadInput> {
-    let mut addresses = vec![("listen", gateway.listen), ("admin", gateway.admin)];
-    if let Some(cache) = &gateway.cache {
-        addresses.push(("cache.listen, for administration", cache.admin()));
-        for target in 0..gateway.targets.len() {
-            addresses.push(("cache.listen", cache.address(target)));
-            addresses.push(("cache.listen, on the way back to Envoy", cache.upstream(target)));
+    for (field, address) in gateway.addresses() {
+        if address.port() == 0 {
+            return Err(BadInput::new(format!("{field}: {address}: must name a port")));
         }
-    }
-    addresses.extend(gateway.control.as_ref().map(|control| ("control.listen", control.listen)));
-    for (field, address) in addresses {
         if let Err(error) = TcpListener::bind(address) {
             let error = BadInput::new(format!("{field}: {address}: {error}"));
             let hint =

@@ -60,8 +60,9 @@ impl Printer {
 
 fn follow(log: ChildStdout, sender: &SyncSender<Message>) {
     let mut lost = 0;
-    for line in BufReader::new(log).lines() {
+    for line in BufReader::new(log).split(b'\n') {
         let Ok(line) = line else { return };
+        let line = String::from_utf8_lossy(&line).into_owned();
         if lost > 0 && sender.try_send(Message::Lost(lost)).is_ok() {
             lost = 0;
         }

@@ -42,14 +42,15 @@ pub(super) fn roll_out(
     if files == *old {
         return Ok((Outcome::Unchanged, files));
     }
+    // Where keys are: new names, which nothing that serves has.
+    for (name, text) in files.iter().filter(|(name, _)| name.starts_with("secrets/")) {
+        replace(&directory.join(name), text).map_err(failed)?;
+    }
     let whole = directory.join("next.yaml");
     replace(&whole, &new.whole().map_err(failed)?).map_err(failed)?;
     let answer = envoy::validate(envoy, &whole, &new.environment()).map_err(failed)?;
     let _ = std::fs::remove_file(&whole);
     answer.map_err(|why| format!("Envoy refuses it: {why}"))?;
-    for (name, text) in files.iter().filter(|(name, _)| name.starts_with("secrets/")) {
-        replace(&directory.join(name), text).map_err(failed)?;
-    }
     let mut put_in = Vec::new();
     for (file, text) in steps(old, &files)? {
         if let Err(why) = put(directory, file, &text, admin) {

@@ -29,6 +29,8 @@ pub(super) struct Session {
     files: Files,
     admin: Admin,
     printer: Printer,
+    /// Variables that Envoy was started with besides our own.
+    environment: Vec<(String, String)>,
     // Dropped in this order: who asks ends before who answers.
     envoy: Process,
     sidecars: Vec<Process>,
@@ -89,7 +91,17 @@ impl Session {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         report!("ready after {:.1} s", begun.elapsed().as_secs_f64());
-        Ok(Session { deployment, directory, found, files, admin, printer, envoy, sidecars })
+        Ok(Session {
+            deployment,
+            directory,
+            found,
+            files,
+            admin,
+            printer,
+            environment,
+            envoy,
+            sidecars,
+        })
     }
 
     /// Until somebody asks for the end, or something ends by itself.
@@ -180,8 +192,10 @@ impl Session {
         let new = Deployment::new(gateway, &self.directory, &module);
         new.check_keys().map_err(|error| error.to_string())?;
         // Envoy reads variables when it starts, and has only those that it was started with.
-        let known = self.deployment.environment();
-        let added = new.environment().into_iter().find(|it| !known.contains(it));
+        let inherited =
+            |(name, value): &(String, String)| std::env::var(name).is_ok_and(|it| it == *value);
+        let known = |it: &(String, String)| self.environment.contains(it) || inherited(it);
+        let added = new.environment().into_iter().find(|it| !known(it));
         if let Some((variable, _)) = added {
             return Err(format!(
                 "{name}: {variable} is new, and Envoy has only the variables of its start: start \
@@ -196,7 +210,10 @@ impl Session {
     fn finish_change(&mut self, args: &Args, (new, outcome): RolledOut) {
         let name = args.file.display();
         match outcome {
-            Ok((Outcome::Unchanged, _)) => report!("{name}: nothing changes"),
+            Ok((Outcome::Unchanged, _)) => {
+                report!("{name}: nothing changes");
+                self.deployment = new;
+            }
             Ok((Outcome::Accepted(changed), files)) => {
                 report!("{name}: accepted by Envoy ({})", changed.join(", "));
                 self.printer.set_targets(targets(&new.gateway));

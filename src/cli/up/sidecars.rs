@@ -24,7 +24,9 @@ pub(super) async fn start(
         started.push(child("control-plane", &arguments, &environment, directory).await?);
     }
     if let Some(cache) = &gateway.cache {
-        started.push(child("cache", &caches(gateway, cache), &[], directory).await?);
+        let store =
+            vec![("POINTSMAN_CACHE_STORE".to_owned(), cache.store.clone().unwrap_or_default())];
+        started.push(child("cache", &caches(gateway, cache), &store, directory).await?);
     }
     Ok(started)
 }
@@ -77,9 +79,6 @@ fn caches(gateway: &Gateway, cache: &Cache) -> Vec<String> {
         Tenant::Credentials => {}
         Tenant::Shared => arguments.push("--anonymous".to_owned()),
     }
-    if let Some(store) = &cache.store {
-        arguments.extend(["--store".to_owned(), store.clone()]);
-    }
     if cache.exact_only {
         arguments.push("--exact-only".to_owned());
     }
@@ -95,7 +94,7 @@ fn serve(
     let names: Vec<&str> = gateway.targets.iter().map(|it| it.name.as_str()).collect();
     let mut arguments = vec!["serve".to_owned()];
     let listen = control.listen.to_string();
-    arguments.extend(["--listen", &listen, "--store", &control.store].map(str::to_owned));
+    arguments.extend(["--listen", &listen].map(str::to_owned));
     arguments.extend(["--targets".to_owned(), names.join(",")]);
     if let Some(prices) = filter.prices() {
         // Costs in parts of the dearest target's, for as many tokens in as out.
@@ -107,7 +106,8 @@ fn serve(
     if let Some(thresholds) = thresholds(filter) {
         arguments.extend(["--thresholds".to_owned(), thresholds]);
     }
-    let mut environment = Vec::new();
+    // A store's URL may have a password.
+    let mut environment = vec![("POINTSMAN_STORE".to_owned(), control.store.clone())];
     let secrets = [
         ("POINTSMAN_KEY", Some(&control.key)),
         ("POINTSMAN_DECIDE_TOKEN", Some(&control.token)),

@@ -175,7 +175,14 @@ fn what_is_added_to_a_gateway_routes_in_a_plain_envoy() {
     let istio = resources(ISTIO).remove(0);
     let patches = istio.pointer("/spec/configPatches").and_then(Value::as_array).unwrap();
     let value = |it: &Value| it["patch"]["value"].clone();
-    let istio = assembled(value(&patches[0]), patches.iter().skip(1).map(value).collect());
+    // What Istio's own bootstrap has, to which lists are added.
+    let mut bootstrap = value(&patches[0]);
+    assert_eq!(bootstrap.get("bootstrap_extensions"), None);
+    bootstrap["bootstrap_extensions"] = json!([{"name": "envoy.bootstrap.internal_listener",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"}}]);
+    let layers = bootstrap["layered_runtime"]["layers"].as_array_mut().unwrap();
+    layers.push(json!({"name": "admin", "admin_layer": {}}));
+    let istio = assembled(bootstrap, patches.iter().skip(1).map(value).collect());
     let gateway = resources(ENVOY_GATEWAY);
     let patches = gateway[1].pointer("/spec/jsonPatches").and_then(Value::as_array).unwrap();
     let bootstrap = gateway[2].pointer("/spec/bootstrap/value").and_then(Value::as_str).unwrap();

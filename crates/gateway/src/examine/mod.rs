@@ -98,9 +98,13 @@ fn pointsman_of(manager: &Value) -> Option<&Value> {
         list(manager, "http_filters").iter().filter_map(|it| it.pointer("/typed_config/config"));
     plugins.into_iter().find(|plugin| {
         let is = |name: &str| plugin.get(name).and_then(Value::as_str) == Some("pointsman");
-        (is("root_id") || is("name"))
-            && !text_of(plugin).is_some_and(|it| it.contains("\"rewrite\""))
+        (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| renames(&it))
     })
+}
+
+/// Whether a configuration is one that only renames a model.
+fn renames(text: &str) -> bool {
+    pointsman_core::config::Rewrite::from_json(text.as_bytes()).is_some()
 }
 
 /// The filter's own configuration as JSON text.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use pointsman_core::api::ApiFormat;
 use pointsman_core::config::node::{Errors, Fields, Node};
-use pointsman_core::config::{Config, ConfigErrors};
+use pointsman_core::config::{Config, ConfigError, ConfigErrors};
 use pointsman_core::router::Router;
 
 mod parts;
@@ -49,6 +49,9 @@ const OWN_FIELDS: [&str; 10] = [
 
 /// Where clients connect unless the file says otherwise.
 pub const LISTEN: &str = "127.0.0.1:10000";
+/// Most that the rendered listener can hold back of a body for the filter.
+const HELD_BYTES: u64 = 3 << 20;
+
 /// Envoy's admin interface unless the file says otherwise.
 pub const ADMIN: &str = "127.0.0.1:9901";
 
@@ -83,7 +86,9 @@ impl Gateway {
     /// All that is wrong with it, each with its path, value and rule.
     pub fn read(text: &str) -> Result<Self, ConfigErrors> {
         let mut errors = Errors::default();
-        let value: Value = match serde_saphyr::from_str(text) {
+        // Without the lines around a mistake: a key may stand there.
+        let quiet = serde_saphyr::options! { with_snippet: false };
+        let value: Value = match serde_saphyr::from_str_with_options(text, quiet) {
             Ok(value) => value,
             Err(error) => {
                 errors.add("", "", format!("neither YAML nor JSON: {error}"));
@@ -92,7 +97,7 @@ impl Gateway {
         };
         match read(&value, &mut errors) {
             Some(gateway) if errors.0.is_empty() => Ok(gateway),
-            _ => Err(ConfigErrors(errors.0)),
+            _ => Err(ConfigErrors(errors.0.into_iter().map(without_secrets).collect())),
         }
     }
 
@@ -103,6 +108,21 @@ impl Gateway {
             filter.insert("control".to_owned(), control.filter(secrets));
         }
         Value::Object(filter)
+    }
+
+    /// Every address that something of the deployment listens on, by the field that says so.
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        let mut addresses = vec![("listen", self.listen), ("admin", self.admin)];
+        addresses.extend(self.metrics.map(|address| ("metrics", address)));
+        addresses.extend(self.control.as_ref().map(|it| ("control.listen", it.listen)));
+        if let Some(cache) = &self.cache {
+            for target in 0..self.targets.len() {
+                addresses.push(("cache.listen", cache.address(target)));
+                addresses.push(("cache.listen (the way back to Envoy)", cache.upstream(target)));
+            }
+            addresses.push(("cache.listen (administration)", cache.admin()));
+        }
+        addresses
     }
 
     /// The targets that serve an API, in the order in which they replace `target`, itself first: the
@@ -161,7 +181,7 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
     let default = root.field("default").and_then(|node| node.value.as_str());
     let last = targets.len().saturating_sub(1);
     let default = targets.iter().position(|target| Some(target.name.as_str()) == default);
-    Some(Gateway {
+    let gateway = Gateway {
         providers,
         unused,
         default: default.unwrap_or(last),
@@ -174,7 +194,42 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
         control,
         filter,
         targets,
-    })
+    };
+    check_addresses(&gateway, errors);
+    Some(gateway)
+}
+
+/// No two may listen on one port; every address of a machine is one that 0.0.0.0 means.
+fn check_addresses(gateway: &Gateway, errors: &mut Errors) {
+    let addresses = gateway.addresses();
+    for (at, (field, address)) in addresses.iter().enumerate() {
+        let overlaps = |(_, other): &&(&str, SocketAddr)| {
+            let all = address.ip().is_unspecified() || other.ip().is_unspecified();
+            address.port() != 0
+                && other.port() == address.port()
+                && (all || other.ip() == address.ip())
+        };
+        if let Some((other, _)) = addresses.iter().take(at).find(overlaps) {
+            errors.add(field, address.to_string(), format!("must differ from {other}"));
+        }
+    }
+}
+
+/// An error without its value where that may be a key which stands in the wrong place.
+fn without_secrets(mut error: ConfigError) -> ConfigError {
+    let private = ["providers.", "control."].iter().any(|it| error.path.starts_with(it));
+    let field = error.path.rsplit('.').next().unwrap_or_default();
+    let shown = match field {
+        "kind" | "auth" | "region" | "api_version" | "listen" | "interval_ms" | "buffer_bytes" => {
+            true
+        }
+        "url" => !error.value.contains('@'),
+        _ => false,
+    };
+    if private && !shown {
+        error.value.clear();
+    }
+    error
 }
 
 /// Leaves out providers that no target names; their names.
@@ -238,6 +293,14 @@ fn check_filter(filter: &Map<String, Value>, control: Option<&Control>, errors: 
     let mut filter = filter.clone();
     if let Some(control) = control {
         filter.insert("control".to_owned(), control.filter(&ControlSecrets::checked()));
+    }
+    for field in ["max_bytes", "hold_bytes"] {
+        let bytes = filter.get("body").and_then(|body| body.get(field)?.as_u64());
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > HELD_BYTES) {
+            let rule =
+                format!("must be at most {HELD_BYTES}: the rendered listener holds back no more");
+            errors.add(&format!("body.{field}"), bytes.to_string(), rule);
+        }
     }
     let filter = Value::Object(filter).to_string();
     let found = match Config::from_json(filter.as_bytes()) {

@@ -131,7 +131,9 @@ impl Cache {
 fn read_tenant(node: &Node, errors: &mut Errors) -> Option<Tenant> {
     if node.value.is_object() {
         let header = node.object(&["header"], errors)?.required("header", errors)?;
-        return header.header_name(errors).map(Tenant::Header);
+        let name = header.header_name(errors)?;
+        let rule = "must be without \"_\": the listener drops such headers";
+        return header.checked((!name.contains('_')).then_some(Tenant::Header(name)), rule, errors);
     }
     let choices = [("credentials", false), ("shared", true)];
     let rule = "must be {header: NAME}, credentials or shared";

@@ -69,16 +69,19 @@ impl Url {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
         let path = uri.path().trim_end_matches('/');
         let plain_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
+        // A number too large for a port must not become the usual one.
+        let port = match authority.as_str().strip_prefix(authority.host())?.strip_prefix(':') {
+            Some(port) => port.parse().ok().filter(|port| *port != 0),
+            None => Some(if tls { 443 } else { 80 }),
+        };
+        // One spelling of an address, as certificates have it.
+        let host = host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |it| it.to_string());
         let valid = !host.is_empty()
             && host.bytes().all(plain)
             && path.bytes().all(plain_path)
             && uri.query().is_none();
-        valid.then(|| Url {
-            tls,
-            host: host.to_ascii_lowercase(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            path: path.to_owned(),
-        })
+        let port = port?;
+        valid.then(|| Url { tls, host: host.to_ascii_lowercase(), port, path: path.to_owned() })
     }
 }
 
@@ -292,8 +295,22 @@ fn read_headers(node: &Node, errors: &mut Errors) -> Vec<(String, String)> {
     for (name, value) in map {
         let node = Node { path: format!("{}.{name}", node.path), value };
         let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let ours = ["host", "authorization", "x-api-key", "api-key", "content-length"];
-        if name.is_empty() || !name.bytes().all(token) || ours.contains(&name.as_str()) {
+        let ours = [
+            "host",
+            "authorization",
+            "x-api-key",
+            "api-key",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "te",
+            "upgrade",
+        ];
+        if name.is_empty()
+            || name.starts_with("x-pointsman-")
+            || !name.bytes().all(token)
+            || ours.contains(&name.as_str())
+        {
             let rule = "must be a header in lower case, and none that Pointsman sets: a key goes into \"key\"";
             errors.add(&node.path, "", rule);
         }

@@ -61,7 +61,29 @@ pub(super) fn read_all(
     errors: &mut Errors,
 ) -> Vec<Target> {
     let nodes = node.array(errors).unwrap_or_default();
-    nodes.iter().map(|node| read(node, providers, errors)).collect()
+    let targets: Vec<Target> = nodes.iter().map(|node| read(node, providers, errors)).collect();
+    for (at, target) in targets.iter().enumerate() {
+        let path = format!("{}[{at}].name", node.path);
+        let taken = targets.iter().find(|other| is_cluster_of(&target.name, &other.name));
+        if let Some(other) = taken {
+            let rule = format!("must be another: target {} has a cluster of this name", other.name);
+            errors.add(&path, format!("\"{}\"", target.name), rule);
+        }
+        if ["admin", super::Control::CLUSTER].contains(&target.name.as_str()) {
+            errors.add(&path, format!("\"{}\"", target.name), "must be another: it is in use");
+        }
+    }
+    targets
+}
+
+/// Whether a name is that of one of a target's own clusters.
+fn is_cluster_of(name: &str, target: &str) -> bool {
+    let own = name.strip_prefix(target).and_then(|rest| rest.strip_prefix('-'));
+    own.is_some_and(|rest| {
+        let number = |rest: &str| rest.strip_suffix("-only").unwrap_or(rest).parse::<u8>().is_ok();
+        ["cache", "endpoints", "alone", "model", "model-only"].contains(&rest)
+            || rest.strip_prefix("model-").is_some_and(number)
+    })
 }
 
 fn read(node: &Node, providers: &mut Vec<Provider>, errors: &mut Errors) -> Target {

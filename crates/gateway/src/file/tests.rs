@@ -231,3 +231,47 @@ fn the_schema_that_editors_read_is_the_one_of_this_code() {
     let hint = "docs/pointsman.schema.json is old: pointsman schema --of file > docs/pointsman.schema.json";
     assert!(written == json_schema(), "{hint}");
 }
+
+#[test]
+fn no_error_shows_what_may_be_a_key() {
+    for text in [
+        "providers: {groq: {api_key: gsk-secret}}",
+        "providers: {groq: gsk-secret}",
+        "providers: {groq: {url: \"https://user:gsk-secret@host\"}}",
+        "providers: {groq: {headers: {x-a: \"gsk-secret\\n\"}}}",
+        "providers: {groq: {key: {env: gsk-secret}}}",
+        "control: {token: gsk-secret}",
+        "providers:\n  groq:\n    key: gsk-secret\n   : [",
+    ] {
+        let found = errors(&format!("{text}\n{TWO}"));
+        assert!(!found.is_empty() && !found.concat().contains("gsk-secret"), "{found:?}");
+    }
+}
+
+#[test]
+fn names_ports_and_sizes_that_collide_are_mistakes() {
+    let named = |name: &str| {
+        format!("targets:\n- {{name: cheap, model: groq/x}}\n- {{name: {name}, model: groq/y}}\n")
+    };
+    for name in ["cheap-cache", "cheap-model", "cheap-model-2", "cheap-model-2-only", "admin"] {
+        let [error] = errors(&named(name)).try_into().unwrap();
+        assert!(
+            error.starts_with(&format!("targets[1].name = \"{name}\": must be another")),
+            "{error}"
+        );
+    }
+    Gateway::read(&named("cheap-models")).unwrap();
+    for (more, expected) in [
+        ("listen: 127.0.0.1:9901", "admin = 127.0.0.1:9901: must differ from listen"),
+        ("metrics: 0.0.0.0:9901", "metrics = 0.0.0.0:9901: must differ from admin"),
+        ("body: {hold_bytes: 8388608}", "body.hold_bytes = 8388608: must be at most"),
+        ("cache: {tenant: {header: x_org}}", "cache.tenant.header = \"x_org\": must be without"),
+    ] {
+        let [error] = errors(&format!("{TWO}\n{more}\n")).try_into().unwrap();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    for url in ["http://gpu:80000/v1", "https://x:0", "https://x:port"] {
+        let text = format!("providers: {{groq: {{url: \"{url}\"}}}}\n{}", named("strong"));
+        assert!(errors(&text)[0].starts_with("providers.groq.url"), "{url}");
+    }
+}

@@ -35,6 +35,13 @@ impl Parts {
 const NOTE: &str =
     "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.\n";
 
+/// The same without what stands in front of Envoy's admin interface: gateways have their own.
+fn own_admin(gateway: &Gateway) -> Gateway {
+    let mut gateway = gateway.clone();
+    gateway.metrics = None;
+    gateway
+}
+
 /// Resources as YAML documents.
 fn documents(about: &str, resources: &[Value]) -> Result<String, RenderError> {
     let mut text = format!("{NOTE}{about}");
@@ -69,7 +76,8 @@ fn config_map(files: &Files, namespace: &str) -> Option<Value> {
 const ISTIO: &str = "\
 # For an Istio ingress gateway: everything is added to its Envoy, on a port of its own. Mount the module
 # (an image or a volume), the ConfigMap below as secrets/, and the keys that it names; open the port in
-# the gateway's Service; restart the gateway once, because a bootstrap is read at the start.
+# the gateway's Service; restart the gateway once, because a bootstrap is read at the start. For the
+# filter's metrics, annotate the pod: sidecar.istio.io/statsInclusionPrefixes: wasmcustom
 ";
 
 const ENVOY_GATEWAY: &str = "\
@@ -84,7 +92,7 @@ const ENVOY_GATEWAY: &str = "\
 ///
 /// Only faults of the templates.
 pub fn istio(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
-    let files = super::envoy(gateway, place)?;
+    let files = super::envoy(&own_admin(gateway), place)?;
     let parts = Parts::of(&files)?;
     let patch = |kind: &str, operation: &str, value: Value| {
         json!({"applyTo": kind, "match": {"context": "GATEWAY"},
@@ -92,7 +100,18 @@ pub fn istio(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
     };
     let clusters = parts.clusters.into_iter().map(|it| patch("CLUSTER", "ADD", it));
     let listeners = parts.listeners.into_iter().map(|it| patch("LISTENER", "ADD", it));
-    let patches: Vec<Value> = std::iter::once(patch("BOOTSTRAP", "MERGE", parts.bootstrap))
+    // Istio's own bootstrap has internal listeners and an admin layer; lists are added to, and a
+    // second of either is refused.
+    let mut bootstrap = parts.bootstrap;
+    if let Some(fields) = bootstrap.as_object_mut() {
+        fields.remove("bootstrap_extensions");
+    }
+    if let Some(layers) =
+        bootstrap.pointer_mut("/layered_runtime/layers").and_then(Value::as_array_mut)
+    {
+        layers.retain(|layer| layer.get("admin_layer").is_none());
+    }
+    let patches: Vec<Value> = std::iter::once(patch("BOOTSTRAP", "MERGE", bootstrap))
         .chain(clusters)
         .chain(listeners)
         .collect();
@@ -113,7 +132,7 @@ pub fn istio(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
 ///
 /// Only faults of the templates.
 pub fn envoy_gateway(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
-    let files = super::envoy(gateway, place)?;
+    let files = super::envoy(&own_admin(gateway), place)?;
     let parts = Parts::of(&files)?;
     let add = |kind: &str, value: Value| {
         json!({"type": format!("type.googleapis.com/envoy.config.{kind}"), "name": value["name"].clone(),

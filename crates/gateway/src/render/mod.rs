@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::file::{ControlSecrets, Gateway};
+use crate::file::{ControlSecrets, Gateway, Provider};
 
 mod kubernetes;
 mod templates;
@@ -58,7 +58,10 @@ pub enum RenderError {
 pub fn envoy(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
     let view = view::View::of(gateway, place);
     let mut files = secrets(gateway, place)?;
-    files.insert("envoy.yaml".to_owned(), templates::render("envoy.yaml", &view.with_filter()?)?);
+    files.insert(
+        "envoy.yaml".to_owned(),
+        templates::render("envoy.yaml", &view.with_parts("filter.yaml")?)?,
+    );
     Ok(files)
 }
 
@@ -75,15 +78,80 @@ pub fn xds(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
     Ok(files)
 }
 
+/// The pieces of it for an Envoy that is there already: what goes where is said in each.
+///
+/// # Errors
+///
+/// Only faults of the templates.
+pub fn fragment(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
+    let values = view::View::of(gateway, place).with_parts("filter.yaml")?;
+    let mut files = secrets(gateway, place)?;
+    for (name, part, about) in FRAGMENTS {
+        let text = values.get(part).and_then(serde_json::Value::as_str).unwrap_or_default();
+        files.insert(name.to_owned(), format!("{about}{text}\n"));
+    }
+    Ok(files)
+}
+
+/// The pieces: file, part, and where it belongs.
+const FRAGMENTS: [(&str, &str, &str); 7] = [
+    (
+        "1-process.yaml",
+        "process",
+        "# Into the bootstrap, at its top level; add to what is there.\n",
+    ),
+    (
+        "2-stats.yaml",
+        "stats",
+        "# Into the bootstrap, at its top level: labels for the filter's metrics.\n",
+    ),
+    (
+        "3-manager.yaml",
+        "manager",
+        "# Into your HTTP connection manager. The listener also needs\n\
+         # per_connection_buffer_limit_bytes: 4194304, and the virtual host\n\
+         # request_body_buffer_limit: 8388608.\n",
+    ),
+    (
+        "4-filter.yaml",
+        "main_filter",
+        "# First of http_filters, behind those that authenticate clients.\n",
+    ),
+    (
+        "5-routes.yaml",
+        "routes",
+        "# The routes of your virtual host. The first with cluster_header must stand before any other\n\
+         # that could match. Beside them: request_headers_to_remove: [x-pointsman-cluster,\n\
+         # x-pointsman-target, accept-encoding].\n",
+    ),
+    (
+        "6-listeners.yaml",
+        "endpoint_listeners",
+        "# Into static_resources.listeners: one for each endpoint.\n",
+    ),
+    ("7-clusters.yaml", "clusters", "# Into static_resources.clusters.\n"),
+];
+
+/// The name of a provider's key. A `unique` one is another when the provider is elsewhere, or its key
+/// is kept elsewhere: so no address gets the key of another while both are there.
+pub fn secret_name(provider: &Provider, unique: bool) -> String {
+    if !unique {
+        return provider.name.clone();
+    }
+    let said = format!("{} {:?}", provider.url.text(), provider.key);
+    let digest = pointsman_core::features::digest_of(said.as_bytes());
+    format!("{}-{}", provider.name, digest.get(..8).unwrap_or_default())
+}
+
 /// A file for each key: it names the variable or the file that the key is in, and has no key itself.
 fn secrets(gateway: &Gateway, place: &Place) -> Result<Files, RenderError> {
     let mut files = Files::new();
     for provider in &gateway.providers {
         let Some(key) = &provider.key else { continue };
-        let kept = place.keys.map(|directory| format!("{directory}/{}.key", provider.name));
-        let secret = view::Secret::of(&provider.name, key, kept);
-        let text = templates::render("secret.yaml", &secret)?;
-        files.insert(format!("secrets/{}.yaml", provider.name), text);
+        let name = secret_name(provider, place.unique);
+        let kept = place.keys.map(|directory| format!("{directory}/{name}.key"));
+        let text = templates::render("secret.yaml", &view::Secret::of(&name, key, kept))?;
+        files.insert(format!("secrets/{name}.yaml"), text);
     }
     Ok(files)
 }

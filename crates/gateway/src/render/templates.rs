@@ -6,11 +6,15 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 13] = [
     ("head.yaml", include_str!("../templates/head.yaml")),
     ("stats.yaml", include_str!("../templates/stats.yaml")),
     ("filter.yaml", include_str!("../templates/filter.yaml")),
     ("discovered.yaml", include_str!("../templates/discovered.yaml")),
+    ("endpoints.yaml", include_str!("../templates/endpoints.yaml")),
+    ("routes.yaml", include_str!("../templates/routes.yaml")),
+    ("manager.yaml", include_str!("../templates/manager.yaml")),
+    ("process.yaml", include_str!("../templates/process.yaml")),
     ("listeners.yaml", include_str!("../templates/listeners.yaml")),
     ("clusters.yaml", include_str!("../templates/clusters.yaml")),
     ("secret.yaml", include_str!("../templates/secret.yaml")),

@@ -245,3 +245,43 @@ fn metrics_are_served_without_the_rest_of_the_admin_interface() {
     assert_eq!(paths, ["/stats/prometheus", "/ready"]);
     named(&tree["static_resources"]["clusters"], "admin");
 }
+
+#[test]
+fn fragments_are_the_pieces_of_the_whole() {
+    let gateway = Gateway::read(THREE).unwrap();
+    let whole = tree(&envoy(&gateway, &place()).unwrap()["envoy.yaml"]);
+    let files = fragment(&gateway, &place()).unwrap();
+    let piece = |name: &str| tree(&files[name]);
+    let manager = &named(&whole["static_resources"]["listeners"], "llm")["filter_chains"][0]["filters"]
+        [0]["typed_config"];
+    assert_eq!(piece("4-filter.yaml")[0], manager["http_filters"][0]);
+    assert_eq!(piece("5-routes.yaml"), manager["route_config"]["virtual_hosts"][0]["routes"]);
+    for (name, value) in piece("3-manager.yaml").as_object().unwrap() {
+        assert_eq!(*value, manager[name], "{name}");
+    }
+    assert_eq!(piece("7-clusters.yaml"), whole["static_resources"]["clusters"]);
+    assert_eq!(piece("6-listeners.yaml").as_array().unwrap().len(), 4);
+    assert_eq!(piece("1-process.yaml")["layered_runtime"], whole["layered_runtime"]);
+    assert!(files.contains_key("secrets/openai.yaml"));
+}
+
+#[test]
+fn a_key_that_is_kept_elsewhere_or_goes_elsewhere_has_another_name() {
+    let secrets = |text: &str| -> Vec<String> {
+        let gateway = Gateway::read(text).unwrap();
+        let files = xds(&gateway, &Place { unique: true, ..place() }).unwrap();
+        let listeners = &files["listeners.yaml"];
+        let secrets: Vec<String> =
+            files.keys().filter(|it| it.starts_with("secrets/")).cloned().collect();
+        assert!(secrets.iter().all(|it| listeners.contains(&format!("out/{it}"))), "{secrets:?}");
+        secrets
+    };
+    let before = secrets(THREE);
+    assert_eq!(before, secrets(THREE));
+    for (old, new) in
+        [("me.openai.azure.com", "us.openai.azure.com"), ("secrets/azure", "secrets/other")]
+    {
+        let after = secrets(&THREE.replace(old, new));
+        assert_eq!(before.iter().filter(|it| !after.contains(it)).count(), 1, "{new}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::Place;
+use super::super::{Place, secret_name};
 use super::discovery;
 use super::lists::{APIS, endpoint_id, path_of};
 use crate::file::{Endpoint, Provider, Target};
@@ -61,6 +61,7 @@ pub(super) struct Query {
 
 #[derive(Serialize)]
 pub(super) struct KeyHeader {
+    pub(super) secret: String,
     pub(super) header: &'static str,
     pub(super) prefix: &'static str,
 }
@@ -81,7 +82,9 @@ pub(super) fn endpoint_view(
     let facts = provider.kind.facts();
     let url = &provider.url;
     let key = match (facts.authentication, &provider.key) {
-        (Authentication::Key { header, prefix }, Some(_)) => Some(KeyHeader { header, prefix }),
+        (Authentication::Key { header, prefix }, Some(_)) => {
+            Some(KeyHeader { secret: secret_name(provider, place.unique), header, prefix })
+        }
         _ => None,
     };
     let signature = match facts.authentication {

@@ -4,8 +4,8 @@ use minijinja::Error;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::xds::with;
-use super::{Place, RenderError};
+use super::Place;
+use super::templates::render;
 use crate::file::{AccessLog, Control, Gateway, Key, Target, Tls};
 
 mod beside;
@@ -199,21 +199,26 @@ impl View {
         self
     }
 
-    /// The values, and each part of `envoy.yaml`.
-    pub(super) fn with_filter(&self) -> Result<Value, RenderError> {
+    /// The values, and what templates make of them: the parts that other templates are made of.
+    /// `filter` is how the filter stands in its connection manager.
+    pub(super) fn with_parts(&self, filter: &str) -> Result<Value, Error> {
         let mut values = serde_json::to_value(self).map_err(|error| {
             Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
         })?;
-        values["main_filter"] = super::templates::render("filter.yaml", &values)?.trim_end().into();
-        Ok(with(
-            &values,
-            [
-                ("head", "head.yaml"),
-                ("stats", "stats.yaml"),
-                ("listeners", "listeners.yaml"),
-                ("clusters", "clusters.yaml"),
-            ],
-        )?)
+        for (name, template) in [
+            ("main_filter", filter),
+            ("manager", "manager.yaml"),
+            ("routes", "routes.yaml"),
+            ("endpoint_listeners", "endpoints.yaml"),
+            ("listeners", "listeners.yaml"),
+            ("clusters", "clusters.yaml"),
+            ("process", "process.yaml"),
+            ("head", "head.yaml"),
+            ("stats", "stats.yaml"),
+        ] {
+            values[name] = render(template, &values)?.trim_end().into();
+        }
+        Ok(values)
     }
 }
 
