@@ -165,7 +165,7 @@ impl Exchange {
             return false;
         }
         let started = host.instant();
-        let decision = worker.router.follow(StateOwner::Target(owner));
+        let decision = worker.router.follow(StateOwner::Target(owner), None);
         let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
         let decided = Decided { decision, id, mode, bandit, at: host.instant() };
         self.settle(worker, host, decided, Read::default(), started);

@@ -22,7 +22,7 @@ pub(super) fn decide(
     let (router, config) = (&worker.router, worker.config());
     let header = |name: &str| host.request_header(name);
     if let Some(owner) = origin.state {
-        return router.follow(owner);
+        return router.follow(owner, Some(scope.format));
     }
     let mut context = RequestContext {
         header: &header,

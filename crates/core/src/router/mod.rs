@@ -125,9 +125,17 @@ impl Router {
         self.config.targets.get(decision.target)
     }
 
-    /// The default target takes it, for a reason the host found.
-    pub fn fall_back(&self, reason: Reason) -> Decision {
-        Decision::fallback(self.config.default, reason)
+    /// The default target takes it, or the strongest that serves the request's API where the default
+    /// one does not.
+    fn fall_back(&self, reason: Reason, api: Option<ApiFormat>) -> Decision {
+        let targets = &self.config.targets;
+        let serves = |at: &usize| match (targets.get(*at), api) {
+            (Some(target), Some(api)) => target.serves(api),
+            (target, _) => target.is_some(),
+        };
+        let default = Some(self.config.default).filter(serves);
+        let target = default.or_else(|| (0..targets.len()).rev().find(serves));
+        Decision::fallback(target.unwrap_or(self.config.default), reason)
     }
 
     /// What the router keeps of a request body. `truncated` says that it is only the beginning.
@@ -159,10 +167,10 @@ impl Router {
     }
 
     /// Where a request goes that builds on state at a provider, whatever else it says.
-    pub fn follow(&self, owner: StateOwner) -> Decision {
+    pub fn follow(&self, owner: StateOwner, api: Option<ApiFormat>) -> Decision {
         match owner {
             StateOwner::Target(target) => Decision::fallback(target, Reason::ProviderState),
-            StateOwner::Unknown => self.fall_back(Reason::UnknownState),
+            StateOwner::Unknown => self.fall_back(Reason::UnknownState, api),
         }
     }
 
@@ -184,11 +192,11 @@ impl Router {
     fn decide_on(&self, evidence: &Evidence) -> Decision {
         let Evidence { prompt, facts, .. } = *evidence;
         if let Some(owner) = facts.state {
-            return self.follow(owner);
+            return self.follow(owner, prompt.api);
         }
         let gates = gates::pass(&self.config.targets, prompt, facts.unavailable);
         let Some(strongest) = gates.eligible.strongest() else {
-            return self.fall_back(Reason::NoEligibleTarget);
+            return self.fall_back(Reason::NoEligibleTarget, prompt.api);
         };
         if let Some(target) = self.asked_for(facts).filter(|it| gates.eligible.contains(*it)) {
             return Decision::fallback(target, Reason::ClientHeader);
@@ -251,7 +259,7 @@ impl Router {
         let canary = canary.zip(self.conversation(evidence.prompt, evidence.facts));
         let other = canary.and_then(|drawn| Some((drawn, apply(drawn.0.policy)?)));
         let Some(verdict) = verdict else {
-            return self.fall_back(Reason::ModelError);
+            return self.fall_back(Reason::ModelError, evidence.prompt.api);
         };
         let (verdict, policy, propensity) = match other {
             None => (verdict, asked, 1.0),
@@ -279,7 +287,7 @@ impl Router {
             // estimates could not use.
             open: if open { eligible } else { TargetSet::default() },
             scores,
-            ..self.fall_back(reason)
+            ..Decision::fallback(self.config.default, reason)
         }
     }
 

@@ -257,3 +257,18 @@ fn the_objective_chooses_the_score() {
     assert_eq!(score(""), satisfy, "it is what the shipped model answers first");
     assert_ne!(score(r#""objective": "gain""#), satisfy);
 }
+
+#[test]
+fn what_falls_back_goes_to_a_target_that_serves_its_api() {
+    let config = r#"{"targets": [
+        {"name": "cheap", "cluster": "c", "apis": ["chat"]},
+        {"name": "strong", "cluster": "s", "apis": ["messages"]}], "default": "cheap"}"#;
+    let router = Router::new(Config::from_json(config.as_bytes()).unwrap()).unwrap();
+    for (api, target) in
+        [(ApiFormat::Messages, 1), (ApiFormat::ChatCompletions, 0), (ApiFormat::Responses, 0)]
+    {
+        let decision = router.follow(StateOwner::Unknown, Some(api));
+        assert_eq!((decision.target, decision.reason), (target, Reason::UnknownState), "{api:?}");
+    }
+    assert_eq!(router.follow(StateOwner::Unknown, None).target, 0);
+}

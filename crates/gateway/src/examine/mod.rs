@@ -38,7 +38,7 @@ pub fn examine(configuration: &Value) -> Vec<Finding> {
     let mut found = false;
     let clusters = named_clusters(configuration);
     walk(configuration, String::new(), &mut |place, value| {
-        let Some(filter) = pointsman_of(value) else { return };
+        let Some(filter) = pointsman_of(configuration, value) else { return };
         found = true;
         let listener = listener_of(configuration, place);
         examine_manager(place, value, filter, listener, &clusters, &mut findings);
@@ -88,18 +88,44 @@ fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The plug-in's configuration of the filter in a connection manager; one that only renames a model
-/// does not route.
-fn pointsman_of(manager: &Value) -> Option<&Value> {
+/// The filter of a connection manager.
+enum Filter<'v> {
+    /// The plug-in's configuration.
+    Here(&'v Value),
+    /// It is discovered, and not in what is looked at.
+    Elsewhere,
+}
+
+/// The filter in a connection manager; one that only renames a model does not route.
+fn pointsman_of<'v>(configuration: &'v Value, manager: &'v Value) -> Option<Filter<'v>> {
     if !is_of(manager, MANAGER) {
         return None;
     }
-    let plugins =
-        list(manager, "http_filters").iter().filter_map(|it| it.pointer("/typed_config/config"));
-    plugins.into_iter().find(|plugin| {
-        let is = |name: &str| plugin.get(name).and_then(Value::as_str) == Some("pointsman");
-        (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| renames(&it))
-    })
+    let filters = list(manager, "http_filters");
+    let here = filters.iter().filter_map(|it| it.pointer("/typed_config/config"));
+    if let Some(plugin) = here.into_iter().find(|plugin| is_pointsman(plugin)) {
+        return Some(Filter::Here(plugin));
+    }
+    let discovered = filters.iter().filter(|it| it.get("config_discovery").is_some());
+    for name in discovered.filter_map(|it| it.get("name").and_then(Value::as_str)) {
+        let mut found = None;
+        walk(configuration, String::new(), &mut |_, value| {
+            if value.get("name").and_then(Value::as_str) == Some(name) {
+                found = value.pointer("/typed_config/config").or(found);
+            }
+        });
+        match found {
+            Some(plugin) if is_pointsman(plugin) => return Some(Filter::Here(plugin)),
+            None if name == "pointsman" => return Some(Filter::Elsewhere),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_pointsman(plugin: &Value) -> bool {
+    let is = |name: &str| plugin.get(name).and_then(Value::as_str) == Some("pointsman");
+    (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| renames(&it))
 }
 
 /// Whether a configuration is one that only renames a model.
@@ -139,7 +165,7 @@ fn named_clusters(configuration: &Value) -> Vec<String> {
 fn examine_manager(
     place: &str,
     manager: &Value,
-    plugin: &Value,
+    filter: Filter,
     listener: Option<&Value>,
     clusters: &[String],
     findings: &mut Vec<Finding>,
@@ -147,15 +173,12 @@ fn examine_manager(
     let mut add = |severity, what: String| {
         findings.push(Finding { severity, place: place.to_owned(), what });
     };
-    if plugin.get("allow_on_headers_stop_iteration") != Some(&Value::Bool(true)) {
-        let what = "allow_on_headers_stop_iteration: true is missing in the plug-in's config: requests \
-                    would hang, because the body never reaches the filter";
-        add(Severity::Fault, what.to_owned());
-    }
-    if plugin.get("failure_policy").and_then(Value::as_str) != Some("FAIL_RELOAD") {
-        let what = "failure_policy: FAIL_RELOAD is missing in the plug-in's config: after a failure of \
-                    the module every request would get 503, or pass it by";
-        add(Severity::Advice, what.to_owned());
+    if let Filter::Here(plugin) = filter {
+        examine_plugin(plugin, listener, clusters, &mut add);
+    } else {
+        let what =
+            "the filter is discovered: look at its file as well, or at the running Envoy (--admin)";
+        add(Severity::Unknown, what.to_owned());
     }
     if !drops_the_clients_header(manager) {
         add(
@@ -165,6 +188,44 @@ fn examine_manager(
              (a header_mutation filter comes too late, because the route is chosen before it)"
             ),
         );
+    }
+    if manager.pointer("/http2_protocol_options/initial_stream_window_size").is_none() {
+        let what = "http2_protocol_options.initial_stream_window_size is not set: HTTP/2 clients may \
+                    have 16 MiB held back for each stream";
+        add(Severity::Advice, what.to_owned());
+    }
+    let logs = manager.get("access_log").map(Value::to_string).unwrap_or_default();
+    if !logs.contains("wasm.pointsman:") {
+        let what = "no access log has the decision: %FILTER_STATE(wasm.pointsman:PLAIN)%";
+        add(Severity::Advice, what.to_owned());
+    }
+    match manager.get("route_config") {
+        Some(routes) => examine_routes(&format!("{place}/route_config"), routes, findings),
+        None => findings.push(Finding {
+            severity: Severity::Unknown,
+            place: place.to_owned(),
+            what: "routes come from elsewhere (rds): look at them by --admin, or with their file"
+                .to_owned(),
+        }),
+    }
+}
+
+/// What is said of the plug-in itself.
+fn examine_plugin(
+    plugin: &Value,
+    listener: Option<&Value>,
+    clusters: &[String],
+    add: &mut impl FnMut(Severity, String),
+) {
+    if plugin.get("allow_on_headers_stop_iteration") != Some(&Value::Bool(true)) {
+        let what = "allow_on_headers_stop_iteration: true is missing in the plug-in's config: requests \
+                    would hang, because the body never reaches the filter";
+        add(Severity::Fault, what.to_owned());
+    }
+    if plugin.get("failure_policy").and_then(Value::as_str) != Some("FAIL_RELOAD") {
+        let what = "failure_policy: FAIL_RELOAD is missing in the plug-in's config: after a failure of \
+                    the module every request would get 503, or pass it by";
+        add(Severity::Advice, what.to_owned());
     }
     let config = text_of(plugin).map(|text| Config::from_json(&plugin_json(text.into_bytes())));
     let config = match config {
@@ -205,25 +266,6 @@ fn examine_manager(
                 ),
             );
         }
-    }
-    if manager.pointer("/http2_protocol_options/initial_stream_window_size").is_none() {
-        let what = "http2_protocol_options.initial_stream_window_size is not set: HTTP/2 clients may \
-                    have 16 MiB held back for each stream";
-        add(Severity::Advice, what.to_owned());
-    }
-    let logs = manager.get("access_log").map(Value::to_string).unwrap_or_default();
-    if !logs.contains("wasm.pointsman:") {
-        let what = "no access log has the decision: %FILTER_STATE(wasm.pointsman:PLAIN)%";
-        add(Severity::Advice, what.to_owned());
-    }
-    match manager.get("route_config") {
-        Some(routes) => examine_routes(&format!("{place}/route_config"), routes, findings),
-        None => findings.push(Finding {
-            severity: Severity::Unknown,
-            place: place.to_owned(),
-            what: "routes come from elsewhere (rds): look at them by --admin, or with their file"
-                .to_owned(),
-        }),
     }
 }
 

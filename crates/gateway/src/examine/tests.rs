@@ -96,6 +96,15 @@ fn files_for_discovery_are_looked_at_as_well() {
         control: None,
     };
     let files = xds(&gateway, &place).unwrap();
-    let clusters: Value = serde_saphyr::from_str(&files["clusters.yaml"]).unwrap();
-    assert_eq!(faults(&clusters).len(), 1, "only the filter is not there");
+    let read = |name: &str| -> Value { serde_saphyr::from_str(&files[name]).unwrap() };
+    assert_eq!(faults(&read("clusters.yaml")).len(), 1, "only the filter is not there");
+    // The filter is in a file of its own: nothing is wrong, and not everything is known.
+    let listeners = examine(&read("listeners.yaml"));
+    assert!(
+        matches!(listeners.as_slice(), [Finding { severity: Severity::Unknown, .. }]),
+        "{listeners:?}"
+    );
+    // As a running Envoy shows it.
+    let dump = serde_json::json!({"configs": [read("listeners.yaml"), read("clusters.yaml"), read("filter.yaml")]});
+    assert_eq!(examine(&dump), []);
 }
