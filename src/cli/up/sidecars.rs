@@ -85,11 +85,11 @@ fn caches(gateway: &Gateway, cache: &Cache) -> Vec<String> {
     arguments
 }
 
+/// Environment variables by name.
+type Variables = Vec<(String, String)>;
+
 /// Arguments and variables: secrets are in no argument, which everybody on the machine could read.
-fn serve(
-    gateway: &Gateway,
-    control: &Control,
-) -> anyhow::Result<(Vec<String>, Vec<(String, String)>)> {
+fn serve(gateway: &Gateway, control: &Control) -> anyhow::Result<(Vec<String>, Variables)> {
     let filter = Config::from_json(gateway.filter(None).to_string().as_bytes())?;
     let names: Vec<&str> = gateway.targets.iter().map(|it| it.name.as_str()).collect();
     let mut arguments = vec!["serve".to_owned()];

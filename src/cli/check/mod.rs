@@ -190,7 +190,7 @@ fn ask(provider: &Provider, key: Option<String>) -> Check {
     if provider.kind == Kind::Azure {
         url.push_str(&format!("?api-version={}", provider.api_version));
     }
-    let ca = provider.ca.clone().map_or_else(gateway::ca_file, |ca| ca);
+    let ca = provider.ca.clone().unwrap_or_else(gateway::ca_file);
     let agent = match tls::agent(Path::new(&ca), Duration::from_secs(20)) {
         Ok(agent) => agent,
         Err(why) => return Check::of(what, Err(why)),
