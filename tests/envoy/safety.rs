@@ -51,7 +51,8 @@ fn asked_target(stage: &Stage) -> Result<()> {
     // The documented configuration lets clients ask for nothing, so the filter leaves it alone.
     let body = serde_json::to_vec(&chat_body("What is the capital of France?"))?;
     for protocol in PROTOCOLS {
-        for (path, route) in [(stage.path(), "decided"), (stage.path() + "/files?asked", "beside")]
+        for (path, route) in
+            [(stage.path(), "decided"), (stage.path() + "/files?asked", "side-endpoint")]
         {
             let request = post(&path)
                 .header("x-pointsman-target", "strong")

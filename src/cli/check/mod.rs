@@ -112,10 +112,13 @@ fn finish(checks: &[Check], json: bool) -> anyhow::Result<()> {
 fn own_configuration(args: &Args) -> anyhow::Result<Option<Value>> {
     if let Some(path) = &args.configuration {
         let text = std::fs::read_to_string(path).map_err(open_error(path))?;
-        let tree = serde_saphyr::from_str(&text).map_err(|error| {
+        // Several documents, as Kubernetes has them, are looked at together.
+        let read = |text: &str| serde_saphyr::from_str::<Value>(text);
+        let trees = text.split("\n---\n").map(read).collect::<Result<Vec<Value>, _>>();
+        let trees = trees.map_err(|error| {
             BadInput::new(format!("{}: neither YAML nor JSON: {error}", path.display()))
         })?;
-        return Ok(Some(tree));
+        return Ok(Some(trees.into()));
     }
     let Some(url) = &args.admin else { return Ok(None) };
     let address = url.trim_start_matches("http://").trim_end_matches('/');

@@ -225,7 +225,7 @@ fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
         .unwrap()
         .iter()
         .filter(|route| {
-            route["name"] == "beside"
+            route["name"] == "side-endpoint"
                 && route["match"]["safe_regex"]["regex"].as_str().unwrap().contains("models")
         })
         .map(|route| {
