@@ -122,7 +122,7 @@ class Test:
         address = lambda name: f"127.0.0.1:{deployment.environment[name]}"
         self.envoy, self.prometheus = address("ENVOY_PORT"), address("PROMETHEUS_PORT")
         self.grafana, self.control = address("GRAFANA_PORT"), address("CONTROL_PORT")
-        self.metrics = address("ENVOY_METRICS_PORT")
+        self.envoy_metrics = address("ENVOY_METRICS_PORT")
 
     def start_and_abort(self):
         """A start that is killed halfway leaves things behind, which the next one must cope with."""
@@ -215,7 +215,7 @@ class Test:
         """Prometheus 3 refuses what has no media type that it knows, where 2 took it for text."""
         script = "import urllib.request as r; print(r.urlopen('http://cache:9100/metrics').headers['content-type'])"
         cache = self.inside("cheap", "python3", "-c", script)
-        others = [exchange(self.metrics, "GET", "/stats/prometheus"), exchange(self.control, "GET", "/metrics")]
+        others = [exchange(self.envoy_metrics, "GET", "/stats/prometheus"), exchange(self.control, "GET", "/metrics")]
         for kind in [cache, *(answer.getheader("content-type") for answer, _ in others)]:
             check(kind and kind.split(";")[0] == "text/plain", f"metrics have the media type {kind}")
 
