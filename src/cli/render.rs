@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::gateway::{self, FILE};
+use super::up::envoy;
 use super::{BadInput, print};
 use pointsman_gateway::render::{self, Files, Place};
 
@@ -43,6 +44,8 @@ enum What {
     Xds,
     /// The pieces for an Envoy that is there already, each with where it belongs
     Fragment,
+    /// A docker-compose.yaml, what it mounts, and the filter's module
+    Compose,
     /// An EnvoyFilter for an Istio gateway
     Istio,
     /// An EnvoyPatchPolicy and an EnvoyProxy for Envoy Gateway
@@ -64,10 +67,36 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         What::Envoy => render::envoy(&gateway, &place)?,
         What::Xds => render::xds(&gateway, &place)?,
         What::Fragment => render::fragment(&gateway, &place)?,
+        What::Compose => {
+            let newest = envoy::VERSIONS.lines().next().unwrap_or_default();
+            render::compose(&gateway, &place, newest)?
+        }
         What::Istio => render::istio(&gateway, &place)?,
         What::EnvoyGateway => render::envoy_gateway(&gateway, &place)?,
     };
-    if args.check { compare(&args.out, &files) } else { write(&args.out, &files) }
+    if args.check {
+        return compare(&args.out, &files);
+    }
+    write(&args.out, &files)?;
+    match args.what {
+        What::Compose => write_module(&args.out, Path::new(&args.wasm)),
+        _ => Ok(()),
+    }
+}
+
+/// Containers have no other way to the module.
+fn write_module(out: &Path, named: &Path) -> anyhow::Result<()> {
+    let path = out.join("pointsman.wasm");
+    let module = match (std::fs::read(named), gateway::bundled()) {
+        (Ok(module), _) => module,
+        (Err(_), Some(bundled)) => bundled.to_vec(),
+        (Err(error), None) => {
+            return Err(BadInput::new(format!("{}: {error}", named.display())).into());
+        }
+    };
+    std::fs::write(&path, module)
+        .map_err(|error| BadInput::new(format!("{}: {error}", path.display())))?;
+    print(path.display())
 }
 
 fn write(out: &Path, files: &Files) -> anyhow::Result<()> {

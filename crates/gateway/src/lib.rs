@@ -7,6 +7,7 @@
     reason = "JSON is written by indexing; no request is open here that a panic could cost"
 )]
 
+pub mod arguments;
 pub mod examine;
 pub mod file;
 mod kind;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Versions that the tests run, newest first.
-pub(super) const VERSIONS: &str = include_str!("../../../envoy/versions");
+pub(crate) const VERSIONS: &str = include_str!("../../../envoy/versions");
 
 /// An Envoy that can be started.
 #[derive(Clone)]

@@ -43,7 +43,7 @@ fn own_admin(gateway: &Gateway) -> Gateway {
 }
 
 /// Resources as YAML documents.
-fn documents(about: &str, resources: &[Value]) -> Result<String, RenderError> {
+pub(super) fn documents(about: &str, resources: &[Value]) -> Result<String, RenderError> {
     let mut text = format!("{NOTE}{about}");
     for (at, resource) in resources.iter().enumerate() {
         if at > 0 {

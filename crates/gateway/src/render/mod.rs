@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::file::{ControlSecrets, Gateway, Provider};
 
+mod compose;
 mod kubernetes;
 mod templates;
 mod view;
@@ -39,6 +40,8 @@ pub const CA_FILES: [&str; 4] = [
 /// Files by their names below the output's directory.
 pub type Files = BTreeMap<String, String>;
 
+pub use compose::compose;
+use kubernetes::documents;
 pub use kubernetes::{envoy_gateway, istio};
 
 /// A fault of this crate's own templates.

@@ -285,3 +285,37 @@ fn a_key_that_is_kept_elsewhere_or_goes_elsewhere_has_another_name() {
         assert_eq!(before.iter().filter(|it| !after.contains(it)).count(), 1, "{new}");
     }
 }
+
+#[test]
+fn in_containers_processes_find_each_other_by_name_and_keys_are_passed_on() {
+    let gateway = Gateway::read(&format!("{THREE}control: {{}}\n")).unwrap();
+    let secrets = crate::file::ControlSecrets { key: "k".repeat(16), token: "t".repeat(16) };
+    let files = compose(&gateway, &Place { control: Some(secrets), ..place() }, "1.2.3").unwrap();
+    let compose = tree(&files["docker-compose.yaml"]);
+    let envoy = &compose["services"]["envoy"];
+    assert_eq!(envoy["image"], "envoyproxy/envoy:v1.2.3");
+    assert_eq!(envoy["ports"], serde_json::json!(["127.0.0.1:10000:10000"]));
+    assert_eq!(envoy["environment"], serde_json::json!(["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]));
+    assert_eq!(
+        envoy["volumes"],
+        serde_json::json!(["./:/etc/pointsman:ro", "/run/secrets/azure:/run/secrets/azure:ro"])
+    );
+    let command = compose["services"]["cache"]["command"].to_string();
+    assert!(
+        command.contains(r#""--upstream","http://envoy:9021","--listen","0.0.0.0:9001""#),
+        "{command}"
+    );
+    let clusters = tree(&files["clusters.yaml"]);
+    let address = |name: &str| {
+        let cluster = named(&clusters["resources"], name);
+        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+            ["socket_address"]["address"]
+            .clone()
+    };
+    assert_eq!(
+        (address("small-cache"), address("pointsman-control")),
+        ("cache".into(), "control".into())
+    );
+    let environment = &compose["services"]["control"]["environment"];
+    assert_eq!(environment["POINTSMAN_KEY"], "${POINTSMAN_KEY:?is not set}");
+}
