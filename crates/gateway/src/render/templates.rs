@@ -59,6 +59,8 @@ pub(super) fn render(name: &str, values: &impl Serialize) -> Result<String, Erro
         .as_ref()
         .map_err(|error| Error::new(ErrorKind::BadInclude, format!("{error:#}")))?;
     let text = environment.get_template(name)?.render(minijinja::Value::from(Serde(values)))?;
-    let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
+    let mut lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
+    // Loops and conditions leave empty lines behind.
+    lines.dedup_by(|next, last| next.is_empty() && last.is_empty());
     Ok(lines.join("\n") + "\n")
 }

@@ -56,25 +56,26 @@ fn a_list_has_only_what_serves_the_same_api_and_caches_stand_first() {
     let clusters = &tree["static_resources"]["clusters"];
     let list =
         |name: &str| named(clusters, name)["cluster_type"]["typed_config"]["clusters"].clone();
-    let medium = ["medium-endpoints", "medium-model-only", "medium-model-2-only"];
     assert_eq!(
-        list("small"),
+        list("medium-alone"),
         serde_json::json!([
-            "small-cache",
-            "small-endpoints",
             "medium-cache",
-            medium[0],
-            medium[1],
-            medium[2]
+            "medium-endpoints",
+            "medium-model-only",
+            "medium-model-2-only"
         ])
     );
     assert_eq!(
+        list("small"),
+        serde_json::json!(["small-cache", "small-endpoints", "medium-instead"])
+    );
+    assert_eq!(
         list("small.messages"),
-        serde_json::json!(["small-cache", "small-endpoints", "large-cache", "large-endpoints"])
+        serde_json::json!(["small-cache", "small-endpoints", "large-instead"])
     );
     assert_eq!(
         list("large"),
-        serde_json::json!(["large-cache", "large-endpoints", "small-cache", "small-endpoints"])
+        serde_json::json!(["large-cache", "large-endpoints", "small-instead"])
     );
     // Only vLLM serves the responses API here: its list is another.
     assert_eq!(list("small.responses"), serde_json::json!(["small-cache", "small-endpoints"]));
@@ -260,7 +261,7 @@ fn fragments_are_the_pieces_of_the_whole() {
         assert_eq!(*value, manager[name], "{name}");
     }
     assert_eq!(piece("7-clusters.yaml"), whole["static_resources"]["clusters"]);
-    assert_eq!(piece("6-listeners.yaml").as_array().unwrap().len(), 4);
+    assert_eq!(piece("6-listeners.yaml").as_array().unwrap().len(), 7, "endpoints and stand-ins");
     assert_eq!(piece("1-process.yaml")["layered_runtime"], whole["layered_runtime"]);
     assert!(files.contains_key("secrets/openai.yaml"));
 }

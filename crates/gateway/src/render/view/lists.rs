@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use pointsman_core::api::ApiFormat;
 
+use super::endpoint::CREDENTIALS;
 use crate::file::{Gateway, Target};
 
 /// An API as the listener's routes know it.
@@ -29,6 +30,16 @@ pub(super) struct Variant {
 pub(super) struct List {
     pub(super) name: String,
     pub(super) clusters: Vec<String>,
+}
+
+/// A listener inside this process, in front of a target that takes over from another.
+#[derive(Serialize)]
+pub(super) struct StandIn {
+    target: String,
+    id: String,
+    cluster: String,
+    retries: usize,
+    remove: &'static [&'static str],
 }
 
 /// Endpoints that share a target's requests.
@@ -84,6 +95,30 @@ pub(super) fn api_view(gateway: &Gateway, name: &'static str, api: ApiFormat) ->
     Api { name, path: path_of(api), cluster: target.map(alone) }
 }
 
+/// The way to a target that takes over from another, through its cache.
+pub(super) fn instead(target: &Target) -> String {
+    format!("{}-instead", target.name)
+}
+
+/// Targets that can take over through their caches.
+pub(super) fn stand_ins(gateway: &Gateway) -> Vec<StandIn> {
+    let caches = gateway.cache.is_some();
+    let targets = gateway.targets.iter().filter(|_| caches);
+    let passes = |target: &Target| {
+        let mut providers =
+            target.endpoints.iter().filter_map(|it| gateway.providers.get(it.provider));
+        providers.any(|provider| provider.passthrough)
+    };
+    let stand_in = |target: &Target| StandIn {
+        target: target.name.clone(),
+        id: instead(target),
+        cluster: alone(target),
+        retries: retries(&own(gateway, target)),
+        remove: if passes(target) { &[] } else { &CREDENTIALS },
+    };
+    targets.map(stand_in).collect()
+}
+
 /// A target without those that replace it: what nobody decided on is not sent elsewhere.
 pub(super) fn alone(target: &Target) -> String {
     format!("{}-alone", target.name)
@@ -91,8 +126,14 @@ pub(super) fn alone(target: &Target) -> String {
 
 /// The clusters that are asked for a target in an API, one after the other.
 pub(super) fn chain(gateway: &Gateway, at: usize, api: ApiFormat) -> Vec<String> {
-    let targets = gateway.order(at, api).into_iter().filter_map(|at| gateway.targets.get(at));
-    targets.flat_map(|target| own(gateway, target)).collect()
+    let order = gateway.order(at, api);
+    let targets = order.into_iter().filter_map(|at| gateway.targets.get(at)).enumerate();
+    let clusters = |(place, target): (usize, &Target)| match place {
+        // In front of another target's cache, the client's credentials are taken away first.
+        1.. if gateway.cache.is_some() => vec![instead(target)],
+        _ => own(gateway, target),
+    };
+    targets.flat_map(clusters).collect()
 }
 
 /// The clusters of a target alone.
@@ -135,13 +176,8 @@ pub(super) fn lists(gateway: &Gateway) -> (Vec<List>, Vec<Variant>) {
     let longest = lists.iter().map(|list| retries(&list.clusters)).max();
     usual.retain(|variant| Some(variant.retries) < longest);
     variants.append(&mut usual);
-    for (_, api) in APIS {
-        let first = gateway.order(gateway.default, api).first().copied();
-        let Some(target) = first.and_then(|at| gateway.targets.get(at)) else { continue };
-        if lists.iter().all(|list| list.name != alone(target)) {
-            lists.push(List { name: alone(target), clusters: own(gateway, target) });
-        }
-    }
+    let alone = |target: &Target| List { name: alone(target), clusters: own(gateway, target) };
+    lists.extend(gateway.targets.iter().map(alone));
     (lists, variants)
 }
 

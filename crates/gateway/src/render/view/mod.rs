@@ -14,7 +14,9 @@ mod lists;
 
 use beside::{Beside, besides, counts};
 use endpoint::{CREDENTIALS, EndpointView, endpoint_view};
-use lists::{APIS, Api, Group, List, Variant, api_view, group_of, groups, lists, retries};
+use lists::{
+    APIS, Api, Group, List, StandIn, Variant, api_view, group_of, groups, lists, retries, stand_ins,
+};
 
 #[derive(Serialize)]
 pub(super) struct View {
@@ -37,6 +39,7 @@ pub(super) struct View {
     besides: Vec<Beside>,
     lists: Vec<List>,
     groups: Vec<Group>,
+    stand_ins: Vec<StandIn>,
     endpoints: Vec<EndpointView>,
     caches: Vec<CacheView>,
     control: Option<Process>,
@@ -139,7 +142,7 @@ impl View {
             wasm: place.wasm.to_owned(),
             directory: place.directory.to_owned(),
             secrets: format!("{}/secrets", place.directory),
-            filter: serde_json::to_string_pretty(&filter).unwrap_or_default(),
+            filter: readable(&filter),
             admin: gateway.admin.into(),
             listen: gateway.listen.into(),
             metrics: gateway.metrics.map(Into::into),
@@ -156,6 +159,7 @@ impl View {
             besides: besides(gateway),
             lists,
             groups: targets.iter().flat_map(groups).collect(),
+            stand_ins: stand_ins(gateway),
             endpoints: targets
                 .iter()
                 .flat_map(|target| {
@@ -240,6 +244,29 @@ fn caches(gateway: &Gateway) -> Vec<CacheView> {
         upstream_port: cache.upstream(at).port(),
     };
     gateway.targets.iter().enumerate().map(view).collect()
+}
+
+/// The filter's configuration with a line for each field and each target: targets first, the mode
+/// last.
+fn readable(filter: &Value) -> String {
+    let fields: Vec<(&String, &Value)> = filter.as_object().into_iter().flatten().collect();
+    let place = |name: &str| match name {
+        "targets" => 0,
+        "default" => 1,
+        "mode" => 3,
+        _ => 2,
+    };
+    let mut ordered = fields;
+    ordered.sort_by_key(|(name, _)| place(name));
+    let line = |(name, value): &(&String, &Value)| match (name.as_str(), value.as_array()) {
+        ("targets", Some(targets)) => {
+            let targets: Vec<String> = targets.iter().map(|it| format!("    {it}")).collect();
+            format!("  \"targets\": [\n{}\n  ]", targets.join(",\n"))
+        }
+        _ => format!("  {}: {value}", Value::from(name.as_str())),
+    };
+    let lines: Vec<String> = ordered.iter().map(line).collect();
+    format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
 /// How a host is found. Of a name's addresses one is as good as another.
