@@ -161,7 +161,13 @@ fn too_large_to_retry(stage: &Stage) -> Result<()> {
         error_of(&response)?;
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    anyhow::bail!("the other target is never asked")
+    // 1.36 keeps a body for the second list of clusters, too, and has no room for it.
+    let old = stage
+        .binary
+        .components()
+        .any(|part| part.as_os_str().to_string_lossy().starts_with("1.36"));
+    anyhow::ensure!(old, "the other target is never asked");
+    Ok(())
 }
 
 fn local_replies(stage: &Stage) -> Result<()> {
