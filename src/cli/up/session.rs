@@ -139,6 +139,8 @@ impl Session {
             }
         }
         report!("ending");
+        // Envoy writes its log every 100 ms, and the last requests are to be told of, too.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         self.admin.quit();
         // What Envoy says last are the requests that it ended with.
         drop(self.envoy);
