@@ -6,7 +6,7 @@
 It starts the file under another project's name and on free ports, after a start that was killed; sends
 the demo's prompts twice; reads metrics, rules and dashboard; restarts and kills every container under
 load; and removes all of it. Images that no registry gives are stand-ins (images.py). Without a Docker
-engine it says so and ends with 0, on CI with 1.
+engine it says so and ends with 0, with POINTSMAN_REQUIRE_DOCKER set, as in the workflow, with 1.
 """
 
 import collections
@@ -373,7 +373,7 @@ def main():
     why = engine()
     if why:
         say(f"skipped: {why}")
-        return 1 if os.environ.get("CI") else 0
+        return 1 if os.environ.get("POINTSMAN_REQUIRE_DOCKER") else 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     names = []
