@@ -82,16 +82,20 @@ pub fn with_deployment(path: &[u8], model: &str) -> Option<String> {
     let end = rest.find('/')?;
     let behind = rest.get(end..)?;
     ApiFormat::of_path(behind.as_bytes())?;
-    let mut changed = format!("{before}/openai/deployments/");
-    for byte in model.bytes() {
+    Some(format!("{before}/openai/deployments/{}{behind}", percent_encoded(model)))
+}
+
+/// A text as one segment of a path (RFC 3986, section 2.3).
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            changed.push(char::from(byte));
+            encoded.push(char::from(byte));
         } else {
-            changed.push_str(&format!("%{byte:02X}"));
+            encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    changed.push_str(behind);
-    Some(changed)
+    encoded
 }
 
 #[cfg(test)]

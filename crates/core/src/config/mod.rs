@@ -22,9 +22,11 @@ mod targets;
 pub use control_plane::{Bandit, ControlPlane};
 pub use node::{ConfigError, ConfigErrors, NAME_RULE, is_name, is_secret};
 pub use plugin::plugin_json;
+pub use read::FIELDS;
 pub use rewrite::Rewrite;
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::json_schema;
+pub use targets::FIELDS as TARGET_FIELDS;
 
 /// Fewest and most targets of a configuration. The upper bound keeps metrics bounded.
 pub const TARGETS: std::ops::RangeInclusive<usize> = 2..=16;

@@ -36,7 +36,7 @@ pub(super) const FAILURES: std::ops::RangeInclusive<u64> = 1..=1000;
 pub(super) const EJECTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 
 /// The fields of the configuration.
-pub(super) const FIELDS: [&str; 16] = [
+pub const FIELDS: [&str; 16] = [
     "targets",
     "default",
     "policy",

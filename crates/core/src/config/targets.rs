@@ -7,7 +7,7 @@ use crate::api::ApiFormat;
 use crate::target::{Need, Needs, Price};
 
 /// The fields of a target.
-pub(super) const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 14] = [
     "name",
     "cluster",
     "threshold",

@@ -77,18 +77,8 @@ impl Exchange {
     /// The exchange is over, or the client went away.
     pub fn on_end(&mut self, worker: &Worker, host: &impl Host) {
         let Some(answer) = self.answer.take() else { return };
-        if let Some(target) = answer.charged().filter(|_| worker.counts_spending) {
-            let usage = answer.billed();
-            host.measure(if answer.is_cached() {
-                Sample::Saved { target, usage }
-            } else {
-                Sample::Answered { target, usage }
-            });
-        }
-        if let Some((target, billed)) = answer.charged().zip(answer.billed()) {
-            let target = worker.config().targets.get(target);
-            let usage = target.map(|target| record::of_usage(target, &billed, answer.is_cached()));
-            usage.iter().for_each(|usage| host.set_usage(usage));
+        if let Some(target) = answer.charged() {
+            charge(worker, host, &answer, target);
         }
         if let Some((target, fault)) = answer.verdict() {
             match (&worker.config().health, fault) {
@@ -121,5 +111,19 @@ impl Exchange {
         if !client.judge(&decided.id, &finished) {
             host.measure(Sample::EventDropped);
         }
+    }
+}
+
+/// Counts and records what a target's answer cost.
+fn charge(worker: &Worker, host: &impl Host, answer: &Answer, target: usize) {
+    let (usage, cached) = (answer.billed(), answer.is_cached());
+    if worker.counts_spending {
+        host.measure(match cached {
+            true => Sample::Saved { target, usage },
+            false => Sample::Answered { target, usage },
+        });
+    }
+    if let Some((target, billed)) = worker.config().targets.get(target).zip(usage) {
+        host.set_usage(&record::of_usage(target, &billed, cached));
     }
 }

@@ -128,14 +128,16 @@ impl Router {
     /// The default target takes it, or the strongest that serves the request's API where the default
     /// one does not.
     fn fall_back(&self, reason: Reason, api: Option<ApiFormat>) -> Decision {
-        let targets = &self.config.targets;
-        let serves = |at: &usize| match (targets.get(*at), api) {
-            (Some(target), Some(api)) => target.serves(api),
-            (target, _) => target.is_some(),
-        };
-        let default = Some(self.config.default).filter(serves);
-        let target = default.or_else(|| (0..targets.len()).rev().find(serves));
-        Decision::fallback(target.unwrap_or(self.config.default), reason)
+        let serves = |target: &Target| api.is_none_or(|api| target.serves(api));
+        let target = self.default_or(|at| self.config.targets.get(*at).is_some_and(serves));
+        Decision::fallback(target, reason)
+    }
+
+    /// The default target, or the strongest that may take its place where the default one may not.
+    fn default_or(&self, may: impl Fn(&usize) -> bool) -> usize {
+        let default = self.config.default;
+        let stand_in = || (0..self.config.targets.len()).rev().find(&may);
+        Some(default).filter(&may).or_else(stand_in).unwrap_or(default)
     }
 
     /// What the router keeps of a request body. `truncated` says that it is only the beginning.

@@ -40,12 +40,7 @@ impl Router {
                 Decision::fallback(rule.target, Reason::Rule(rule.name))
             }
             (_, Some(before)) => Decision::fallback(before, Reason::Conversation),
-            (None, None) => {
-                let default = Some(self.config.default).filter(up);
-                let stand_in = (0..targets.len()).rev().find(up);
-                let target = default.or(stand_in).unwrap_or(self.config.default);
-                Decision::fallback(target, reason)
-            }
+            (None, None) => Decision::fallback(self.default_or(up), reason),
         };
         Decision { policy: facts.policy, ..decision }
     }
