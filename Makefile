@@ -184,7 +184,7 @@ java: ## a Java for the Spark test, through apt-get where we may; the test says 
 	@scripts/get-java.sh
 
 .PHONY: lint
-lint: toolchain ## formatting, clippy for the native and the wasm build, generated files
+lint: toolchain ## formatting, clippy for the native and the wasm build
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) $(NATIVE) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package pointsman-filter --target $(WASM_TARGET) -- -D warnings

@@ -1,5 +1,6 @@
 //! What `init`, `render`, `check` and `up` share: the file, and the machine that it is for.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -77,17 +78,42 @@ pub(super) fn control_secrets(gateway: &Gateway) -> Result<Option<ControlSecrets
     Ok(Some(ControlSecrets { key, token }))
 }
 
-/// Replaces a file by another with this content, in one step, readable by nobody else.
+/// Replaces a file by another with this content, in one step, readable by nobody else. Its folder is
+/// made where it is missing.
 pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = || {
+        std::fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.persist(path)?;
         std::io::Result::Ok(())
     };
     written().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The module: the one that was named; the one inside this program, written into `folder`; or one that
+/// was built here.
+pub(super) fn module(folder: &Path, named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = named {
+        let found = path.canonicalize();
+        return Ok(found.map_err(|error| {
+            BadInput::new(format!("{}: {error}", path.display())).hint("build it with `make build`")
+        })?);
+    }
+    if let Some(bytes) = bundled() {
+        let path = folder.join("pointsman.wasm");
+        if !std::fs::read(&path).is_ok_and(|old| old == bytes) {
+            std::fs::write(&path, bytes)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        return Ok(path);
+    }
+    let found = built_module().and_then(|path| path.canonicalize().ok());
+    Ok(found.ok_or_else(|| {
+        BadInput::new("this program was built without the filter's module")
+            .hint("build it with `make build`, or name one: --wasm dist/pointsman.wasm")
+    })?)
 }
 
 /// The module that is inside this program, if it was built with one.
@@ -98,14 +124,14 @@ pub(super) fn bundled() -> Option<&'static [u8]> {
     None
 }
 
-/// Where a module may be that nobody named: `dist/` here, or beside this program.
-pub(super) fn built_module() -> Option<PathBuf> {
+/// Where a module may be that nobody named: `dist/` here, or next to this program.
+fn built_module() -> Option<PathBuf> {
     let here = PathBuf::from("dist/pointsman.wasm");
-    let beside = std::env::current_exe().ok().and_then(|program| {
+    let next = std::env::current_exe().ok().and_then(|program| {
         let folder = program.parent()?;
         [folder.join("pointsman.wasm"), folder.join("../../dist/pointsman.wasm")]
             .into_iter()
             .find(|path| path.exists())
     });
-    Some(here).filter(|path| path.exists()).or(beside)
+    Some(here).filter(|path| path.exists()).or(next)
 }

@@ -1,4 +1,4 @@
-//! `pointsman completions` and `pointsman man`: what packages install beside the program.
+//! `pointsman completions` and `pointsman man`: what packages install along with the program.
 
 use std::path::PathBuf;
 

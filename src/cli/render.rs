@@ -67,10 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         What::Envoy => render::envoy(&gateway, &place)?,
         What::Xds => render::xds(&gateway, &place)?,
         What::Fragment => render::fragment(&gateway, &place)?,
-        What::Compose => {
-            let newest = envoy::VERSIONS.lines().next().unwrap_or_default();
-            render::compose(&gateway, &place, newest)?
-        }
+        What::Compose => render::compose(&gateway, &place, envoy::newest())?,
         What::Istio => render::istio(&gateway, &place)?,
         What::EnvoyGateway => render::envoy_gateway(&gateway, &place)?,
     };
@@ -100,11 +97,10 @@ fn write_module(out: &Path, named: &Path) -> anyhow::Result<()> {
 }
 
 fn write(out: &Path, files: &Files) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out)
+        .map_err(|error| BadInput::new(format!("{}: {error}", out.display())))?;
     for (name, text) in files {
         let path = out.join(name);
-        let folder = path.parent().unwrap_or(out);
-        std::fs::create_dir_all(folder)
-            .map_err(|error| BadInput::new(format!("{}: {error}", folder.display())))?;
         if std::fs::read_to_string(&path).is_ok_and(|old| old == *text) {
             continue;
         }

@@ -51,7 +51,7 @@ fn configuration() -> Value {
     })
 }
 
-/// Routes beside the documented ones: five tenants.
+/// Routes next to the documented ones: five tenants.
 fn routes() -> Vec<Value> {
     let to_strong = json!({"cluster": "strong", "timeout": "0s"});
     let metadata = |value: Value| json!({"filter_metadata": {"pointsman": value}});

@@ -64,7 +64,7 @@ impl Stage {
         let mut deployment = Deployment::documented(&wasm_module()?)?;
         deployment.set_upstream("cheap-cache", cheap.address)?;
         deployment.set_upstream("strong-cache", strong.address)?;
-        // What stands beside the APIs passes by the caches.
+        // Side endpoints pass by the caches.
         deployment.set_upstream("strong-model", strong.address)?;
         deployment.enable_http1_trailers()?;
         change(&mut deployment)?;

@@ -44,8 +44,8 @@ pub struct Facts {
     /// The environment variable that its own SDK reads the key from; `None` where none is needed.
     pub variable: Option<&'static str>,
     pub apis: &'static [ApiFormat],
-    /// Paths below `/v1/` that are beside the APIs, as a regular expression without anchors.
-    pub beside: &'static str,
+    /// Paths below `/v1/` that are side endpoints, as a regular expression without anchors.
+    pub side_endpoints: &'static str,
     /// Headers that every request must have, unless the client says otherwise.
     pub headers: &'static [(&'static str, &'static str)],
     /// What is asked, below the URL, to see whether a key is right and costs nothing; `None` where
@@ -61,7 +61,7 @@ const OPENAI: Facts = Facts {
     authentication: BEARER,
     variable: Some("OPENAI_API_KEY"),
     apis: &[ChatCompletions, Completions, Responses],
-    beside: r"models(?:/.+)?|embeddings|moderations|images/.+|audio/.+|files(?:/.+)?|uploads(?:/.+)?|batches(?:/.+)?|vector_stores(?:/.+)?|conversations(?:/.+)?|chat/completions/.+|responses/.+",
+    side_endpoints: r"models(?:/.+)?|embeddings|moderations|images/.+|audio/.+|files(?:/.+)?|uploads(?:/.+)?|batches(?:/.+)?|vector_stores(?:/.+)?|conversations(?:/.+)?|chat/completions/.+|responses/.+",
     headers: &[],
     probe: Some("models"),
 };
@@ -73,7 +73,7 @@ const fn hosted(name: &'static str, url: &'static str, variable: &'static str) -
         url: Some(url),
         variable: Some(variable),
         apis: &[ChatCompletions],
-        beside: MODELS,
+        side_endpoints: MODELS,
         ..OPENAI
     }
 }
@@ -117,7 +117,7 @@ impl Kind {
                 authentication: Authentication::Key { header: "x-api-key", prefix: "" },
                 variable: Some("ANTHROPIC_API_KEY"),
                 apis: &[Messages],
-                beside: r"models(?:/.+)?|files(?:/.+)?|skills(?:/.+)?|messages/count_tokens|messages/batches(?:/.+)?",
+                side_endpoints: r"models(?:/.+)?|files(?:/.+)?|skills(?:/.+)?|messages/count_tokens|messages/batches(?:/.+)?",
                 headers: &[("anthropic-version", "2023-06-01")],
                 probe: Some("models"),
             },
@@ -127,24 +127,24 @@ impl Kind {
                 authentication: Authentication::Key { header: "api-key", prefix: "" },
                 variable: Some("AZURE_OPENAI_API_KEY"),
                 apis: &[ChatCompletions, Completions],
-                beside: r"embeddings|audio/.+|images/.+",
+                side_endpoints: r"embeddings|audio/.+|images/.+",
                 headers: &[],
                 probe: Some("openai/models"),
             },
             Kind::OpenRouter => Facts {
-                beside: r"models(?:/.+)?|embeddings|audio/.+",
+                side_endpoints: r"models(?:/.+)?|embeddings|audio/.+",
                 apis: &[ChatCompletions, Completions, Messages],
                 // Its list of models is public; this says whose key it is.
                 probe: Some("key"),
                 ..hosted("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY")
             },
             Kind::Groq => Facts {
-                beside: r"models(?:/.+)?|audio/.+|files(?:/.+)?|batches(?:/.+)?",
+                side_endpoints: r"models(?:/.+)?|audio/.+|files(?:/.+)?|batches(?:/.+)?",
                 apis: &[ChatCompletions, Responses],
                 ..hosted("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY")
             },
             Kind::Mistral => Facts {
-                beside: r"models(?:/.+)?|embeddings|moderations|files(?:/.+)?|audio/.+|ocr|fim/completions",
+                side_endpoints: r"models(?:/.+)?|embeddings|moderations|files(?:/.+)?|audio/.+|ocr|fim/completions",
                 ..hosted("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY")
             },
             Kind::DeepSeek => Facts {
@@ -152,12 +152,12 @@ impl Kind {
                 ..hosted("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY")
             },
             Kind::Together => Facts {
-                beside: r"models(?:/.+)?|embeddings|images/.+|audio/.+|files(?:/.+)?|batches(?:/.+)?",
+                side_endpoints: r"models(?:/.+)?|embeddings|images/.+|audio/.+|files(?:/.+)?|batches(?:/.+)?",
                 apis: &[ChatCompletions, Completions],
                 ..hosted("together", "https://api.together.ai/v1", "TOGETHER_API_KEY")
             },
             Kind::Gemini => Facts {
-                beside: r"models(?:/.+)?|embeddings|images/.+|videos(?:/.+)?|batches(?:/.+)?",
+                side_endpoints: r"models(?:/.+)?|embeddings|images/.+|videos(?:/.+)?|batches(?:/.+)?",
                 ..hosted(
                     "gemini",
                     "https://generativelanguage.googleapis.com/v1beta/openai",
@@ -170,7 +170,7 @@ impl Kind {
                 authentication: Authentication::Signature { service: "bedrock" },
                 variable: None,
                 apis: &[ChatCompletions],
-                beside: "",
+                side_endpoints: "",
                 headers: &[],
                 probe: None,
             },
@@ -179,7 +179,7 @@ impl Kind {
                 url: Some("http://127.0.0.1:8000/v1"),
                 variable: None,
                 apis: &[ChatCompletions, Completions, Responses, Messages],
-                beside: r"models(?:/.+)?|embeddings|audio/.+|responses/.+|messages/count_tokens",
+                side_endpoints: r"models(?:/.+)?|embeddings|audio/.+|responses/.+|messages/count_tokens",
                 ..OPENAI
             },
             Kind::Ollama => Facts {
@@ -187,7 +187,7 @@ impl Kind {
                 url: Some("http://127.0.0.1:11434/v1"),
                 variable: None,
                 apis: &[ChatCompletions, Completions, Responses, Messages],
-                beside: r"models(?:/.+)?|embeddings|audio/.+",
+                side_endpoints: r"models(?:/.+)?|embeddings|audio/.+",
                 ..OPENAI
             },
             Kind::OpenAiCompatible => {

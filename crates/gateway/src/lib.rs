@@ -15,4 +15,4 @@ mod models;
 pub mod render;
 
 pub use kind::Kind;
-pub use models::{Known, date as models_date, known};
+pub use models::{date as models_date, known};

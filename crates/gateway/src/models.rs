@@ -24,20 +24,14 @@ struct Row {
 static TABLE: LazyLock<Option<Table>> =
     LazyLock::new(|| serde_json::from_str(include_str!("models.json")).ok());
 
-/// A model of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    /// Fields of a target in the filter's configuration: `price`, `context_tokens`, `images` …
-    pub facts: &'static Map<String, Value>,
-}
-
-/// What the table has on a model; a deployment of Azure's counts as the OpenAI model of its name.
-pub fn known(kind: Kind, model: &str) -> Option<Known> {
+/// What the table has on a model: fields of a target in the filter's configuration, `price`,
+/// `context_tokens`, `images` … A deployment of Azure's counts as the OpenAI model of its name.
+pub fn known(kind: Kind, model: &str) -> Option<&'static Map<String, Value>> {
     let kind = if kind == Kind::Azure { Kind::OpenAi } else { kind };
     let name = kind.facts().name;
     let mut rows = TABLE.as_ref()?.models.iter();
     let row = rows.find(|row| row.kind == name && row.model == model)?;
-    Some(Known { facts: &row.facts })
+    Some(&row.facts)
 }
 
 /// The day that the table's facts are of.
@@ -62,7 +56,7 @@ mod tests {
                 "{} twice",
                 row.model
             );
-            let mut target = known(kind, &row.model).unwrap().facts.clone();
+            let mut target = known(kind, &row.model).unwrap().clone();
             target.insert("name".to_owned(), "cheap".into());
             target.insert("cluster".to_owned(), "cheap".into());
             let config = serde_json::json!({"targets": [target, {"name": "s", "cluster": "s"}]});

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::gateway::{self, FILE};
 use super::up::envoy::{self, Admin};
 use super::up::warnings;
 use super::{BadInput, open_error, print};
-use serde_json::Value;
-
 use pointsman_gateway::Kind;
 use pointsman_gateway::examine::{Finding, Severity, examine};
 use pointsman_gateway::file::{Gateway, Provider};
@@ -228,17 +228,7 @@ fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
     };
     let validated = || -> anyhow::Result<Result<(), String>> {
         let directory = tempfile::tempdir()?;
-        let module = directory.path().join("pointsman.wasm");
-        let module = match (&args.wasm, gateway::bundled()) {
-            (Some(path), _) => path.canonicalize()?,
-            (None, Some(bytes)) => {
-                std::fs::write(&module, bytes)?;
-                module
-            }
-            (None, None) => gateway::built_module()
-                .and_then(|path| path.canonicalize().ok())
-                .ok_or_else(|| BadInput::new("there is no module: --wasm names one"))?,
-        };
+        let module = gateway::module(directory.path(), args.wasm.as_deref())?;
         let (wasm, folder) = (module.display().to_string(), directory.path().display().to_string());
         let ca = gateway::ca_file();
         // What is missing has been said.
@@ -246,9 +236,7 @@ fn check_envoy(args: &Args, gateway: &Gateway) -> Check {
         let place =
             Place { wasm: &wasm, directory: &folder, ca: &ca, keys: None, unique: false, control };
         for (name, text) in render::envoy(gateway, &place)? {
-            let path = directory.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap_or(directory.path()))?;
-            std::fs::write(path, text)?;
+            gateway::replace(&directory.path().join(name), &text)?;
         }
         envoy::validate(&found, &directory.path().join("envoy.yaml"), &[])
     };

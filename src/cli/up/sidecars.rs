@@ -1,15 +1,15 @@
-//! What stands beside Envoy: caches and the control plane, as children of this program.
+//! What stands next to Envoy: caches and the control plane, as children of this program.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::super::gateway;
+use super::super::{BadInput, gateway};
 use super::deployment::Directory;
 use super::process::Process;
 use pointsman_gateway::arguments;
-use pointsman_gateway::file::{Control, Gateway, Key};
+use pointsman_gateway::file::{Control, Gateway};
 
 const LISTENING_WITHIN: Duration = Duration::from_secs(30);
 
@@ -67,15 +67,8 @@ type Variables = Vec<(String, String)>;
 
 fn variables(control: &Control) -> anyhow::Result<Variables> {
     let mut variables = vec![("POINTSMAN_STORE".to_owned(), control.store.clone())];
-    let secrets = [
-        ("POINTSMAN_KEY", Some(&control.key)),
-        ("POINTSMAN_DECIDE_TOKEN", Some(&control.token)),
-        ("POINTSMAN_REWARD_TOKEN", control.reward_token.as_ref()),
-        ("POINTSMAN_ADMIN_TOKEN", control.admin_token.as_ref()),
-    ];
-    for (variable, key) in secrets {
-        let Some(key): Option<&Key> = key else { continue };
-        let secret = gateway::key(key).map_err(super::super::BadInput::new)?;
+    for (variable, key) in control.secrets() {
+        let secret = gateway::key(key).map_err(BadInput::new)?;
         variables.push((variable.to_owned(), secret));
     }
     Ok(variables)

@@ -13,7 +13,7 @@ use pointsman_testkit::client::{self, Response};
 pub const CASES: &[Case] = &[
     ("a_target_gets_no_request_of_an_api_that_it_does_not_serve", by_api),
     ("paths_that_no_provider_takes_are_refused_with_an_error_in_json", refused),
-    ("what_is_beside_the_apis_goes_to_the_provider_that_has_it", beside),
+    ("side_endpoints_go_to_the_provider_that_has_them", side_endpoints),
 ];
 
 /// Chat only, messages only, and chat with responses, which is the default. Nobody serves text
@@ -94,7 +94,7 @@ fn refused(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn beside(stage: &Stage) -> Result<()> {
+fn side_endpoints(stage: &Stage) -> Result<()> {
     let (site, targets) = site()?;
     let running = site.start(stage, targets)?;
     let file = Value::from("not JSON at all");

@@ -4,17 +4,13 @@ use crate::render::{CA_FILES, Place, envoy, xds};
 
 const TWO: &str = "targets:\n- {name: cheap, model: openai/a}\n- {name: strong, model: openai/b}\n";
 
+fn place() -> Place<'static> {
+    Place { wasm: "w", directory: "d", ca: CA_FILES[0], keys: None, unique: false, control: None }
+}
+
 fn rendered() -> Value {
     let gateway = Gateway::read(TWO).unwrap();
-    let place = Place {
-        wasm: "w",
-        directory: "d",
-        ca: CA_FILES[0],
-        keys: None,
-        unique: false,
-        control: None,
-    };
-    serde_saphyr::from_str(&envoy(&gateway, &place).unwrap()["envoy.yaml"]).unwrap()
+    serde_saphyr::from_str(&envoy(&gateway, &place()).unwrap()["envoy.yaml"]).unwrap()
 }
 
 fn listener(tree: &mut Value) -> &mut Value {
@@ -87,15 +83,7 @@ fn each_thing_that_is_missing_is_named_once() {
 #[test]
 fn files_for_discovery_are_looked_at_as_well() {
     let gateway = Gateway::read(TWO).unwrap();
-    let place = Place {
-        wasm: "w",
-        directory: "d",
-        ca: CA_FILES[0],
-        keys: None,
-        unique: false,
-        control: None,
-    };
-    let files = xds(&gateway, &place).unwrap();
+    let files = xds(&gateway, &place()).unwrap();
     let read = |name: &str| -> Value { serde_saphyr::from_str(&files[name]).unwrap() };
     assert_eq!(faults(&read("clusters.yaml")).len(), 1, "only the filter is not there");
     // The filter is in a file of its own: nothing is wrong, and not everything is known.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use pointsman_core::api::ApiFormat;
 use pointsman_core::config::node::{Errors, Fields, Node};
-use pointsman_core::config::{Config, ConfigError, ConfigErrors};
+use pointsman_core::config::{Config, ConfigError, ConfigErrors, FIELDS};
 use pointsman_core::router::Router;
 
 mod parts;
@@ -19,21 +19,8 @@ pub use provider::{Key, Provider, Url};
 pub use schema::json_schema;
 pub use target::{Endpoint, Target};
 
-/// Fields that are the filter's own, with the filter's own meaning.
-const FILTER_FIELDS: [&str; 12] = [
-    "default",
-    "policy",
-    "policies",
-    "canary",
-    "sticky",
-    "override",
-    "health",
-    "tenant_header",
-    "prompt",
-    "body",
-    "response_headers",
-    "mode",
-];
+/// Fields of the filter that this file has its own for, or that the listener decides.
+const NOT_THE_FILTERS: [&str; 4] = ["targets", "control", "path_prefixes", "$schema"];
 const OWN_FIELDS: [&str; 10] = [
     "providers",
     "targets",
@@ -48,12 +35,16 @@ const OWN_FIELDS: [&str; 10] = [
 ];
 
 /// Where clients connect unless the file says otherwise.
-pub const LISTEN: &str = "127.0.0.1:10000";
+const LISTEN: SocketAddr = parts::loopback(10000);
+/// Envoy's admin interface unless the file says otherwise.
+const ADMIN: SocketAddr = parts::loopback(9901);
 /// Most that the rendered listener can hold back of a body for the filter.
 const HELD_BYTES: u64 = 3 << 20;
 
-/// Envoy's admin interface unless the file says otherwise.
-pub const ADMIN: &str = "127.0.0.1:9901";
+/// Fields that are the filter's own, with the filter's own meaning.
+fn filter_fields() -> impl Iterator<Item = &'static str> {
+    FIELDS.into_iter().filter(|name| !NOT_THE_FILTERS.contains(name))
+}
 
 /// What a file says, checked.
 #[derive(Clone, Debug)]
@@ -151,7 +142,7 @@ impl ControlSecrets {
 }
 
 fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
-    let known: Vec<&str> = OWN_FIELDS.into_iter().chain(FILTER_FIELDS).collect();
+    let known: Vec<&str> = OWN_FIELDS.into_iter().chain(filter_fields()).collect();
     let root = Node { path: String::new(), value }.object(&known, errors)?;
     let mut providers = provider::read_all(root.field("providers"), errors);
     let mut targets = match root.field("targets") {
@@ -163,9 +154,9 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
     };
     provider::check_all(&providers, errors);
     let unused = keep_used(&mut providers, &mut targets);
-    let listen = parts::address(root.field("listen"), LISTEN, errors);
-    let admin = parts::address(root.field("admin"), ADMIN, errors);
-    let metrics = root.field("metrics").and_then(|node| parts::address(Some(node), ADMIN, errors));
+    let listen = parts::address_or(root.field("listen"), LISTEN, errors);
+    let admin = parts::address_or(root.field("admin"), ADMIN, errors);
+    let metrics = root.field("metrics").and_then(|node| parts::address(&node, errors));
     let tls = root.field("tls").and_then(|node| parts::read_tls(&node, errors));
     let access_log = root.field("access_log").and_then(|node| AccessLog::read(&node, errors));
     let cache = root.field("cache").and_then(|node| {
@@ -275,7 +266,7 @@ fn filter(root: &Fields, targets: &[Target], cache: Option<&Cache>) -> Map<Strin
     if let Some(Tenant::Header(header)) = cache.map(|cache| &cache.tenant) {
         filter.insert("tenant_header".to_owned(), header.as_str().into());
     }
-    for name in FILTER_FIELDS {
+    for name in filter_fields() {
         if let Some(value) = root.map.get(name) {
             filter.insert(name.to_owned(), value.clone());
         }

@@ -1,6 +1,6 @@
 //! Everything around providers and targets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::{Map, Value};
 
@@ -117,7 +117,7 @@ impl Cache {
         let store = fields.field("store").and_then(|node| node.text(errors)).map(str::to_owned);
         let exact_only = fields.field("exact_only").and_then(|node| node.boolean(errors));
         let host = fields.field("host").and_then(|node| read_host(&node, errors));
-        let listen = address(fields.field("listen"), "127.0.0.1:9001", errors)?;
+        let listen = address_or(fields.field("listen"), loopback(9001), errors)?;
         if listen.port() > u16::MAX - 3 * WAY_BACK
             && let Some(node) = fields.field("listen")
         {
@@ -146,6 +146,17 @@ impl Control {
     /// The cluster by which the filter finds it.
     pub const CLUSTER: &str = "pointsman-control";
 
+    /// The variables in which `pointsman serve` reads its secrets, and where each of them is.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &Key)> {
+        let required = [("POINTSMAN_KEY", &self.key), ("POINTSMAN_DECIDE_TOKEN", &self.token)];
+        let other = [
+            ("POINTSMAN_REWARD_TOKEN", &self.reward_token),
+            ("POINTSMAN_ADMIN_TOKEN", &self.admin_token),
+        ];
+        let other = other.into_iter().filter_map(|(name, key)| Some((name, key.as_ref()?)));
+        required.into_iter().chain(other)
+    }
+
     /// The filter's `control`.
     pub(super) fn filter(&self, secrets: &ControlSecrets) -> Value {
         let mut fields = self.filter.clone();
@@ -160,7 +171,7 @@ impl Control {
         let filter = ["interval_ms", "buffer_bytes", "implicit"];
         let known: Vec<&str> = own.into_iter().chain(filter).collect();
         let fields = node.object(&known, errors)?;
-        let listen = address(fields.field("listen"), "127.0.0.1:8088", errors);
+        let listen = address_or(fields.field("listen"), loopback(8088), errors);
         let host = fields.field("host").and_then(|node| read_host(&node, errors));
         let store = fields.field("store").and_then(|node| node.text(errors));
         let mut key = |name: &str, usual: &str| match fields.field(name) {
@@ -215,8 +226,20 @@ fn read_host(node: &Node, errors: &mut Errors) -> Option<String> {
     node.checked(valid.then(|| text.to_owned()), "must be the name of a host", errors)
 }
 
-pub(super) fn address(node: Option<Node>, usual: &str, errors: &mut Errors) -> Option<SocketAddr> {
-    let Some(node) = node else { return usual.parse().ok() };
+/// A port that only this machine reaches.
+pub(super) const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+pub(super) fn address_or(
+    node: Option<Node>,
+    usual: SocketAddr,
+    errors: &mut Errors,
+) -> Option<SocketAddr> {
+    node.map_or(Some(usual), |node| address(&node, errors))
+}
+
+pub(super) fn address(node: &Node, errors: &mut Errors) -> Option<SocketAddr> {
     let text = node.text(errors)?;
     let rule = "must be an IP address and a port, such as 127.0.0.1:10000 or 0.0.0.0:10000";
     node.checked(text.parse().ok(), rule, errors)

@@ -147,7 +147,7 @@ fn read(name: &str, node: &Node, errors: &mut Errors) -> Option<Provider> {
             let kind = Kind::named(name);
             if kind.is_none() {
                 let names = kinds.map(|(name, _)| name).join(", ");
-                let rule = format!("is required, because \"{name}\" is no kind: one of {names}");
+                let rule = format!("is required, because \"{name}\" is not a kind: one of {names}");
                 errors.add(&fields.path_of("kind"), "", rule);
             }
             kind

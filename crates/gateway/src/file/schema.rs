@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use pointsman_core::config::json_schema as filter_schema;
 
-use super::FILTER_FIELDS;
+use super::filter_fields;
 use crate::Kind;
 
 fn object(required: &[&str], fields: Value) -> Value {
@@ -66,7 +66,7 @@ pub fn json_schema() -> Value {
                                   {"enum": ["credentials", "shared"]}]});
     let count = json!({"type": "integer", "minimum": 1});
     let mut fields = Map::new();
-    for name in FILTER_FIELDS {
+    for name in filter_fields() {
         fields.insert(name.to_owned(), part(&format!("/properties/{name}")));
     }
     for (name, schema) in [

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use pointsman_core::api::ApiFormat;
+use pointsman_core::config::TARGET_FIELDS;
 use pointsman_core::config::node::{Errors, Fields, Node};
 
 use super::provider::{Provider, implied};
@@ -11,26 +12,18 @@ use crate::models::known;
 
 /// Fields that are not the filter's.
 const OWN: [&str; 2] = ["model", "endpoints"];
-/// Fields of the filter's targets, but for `cluster` and `model`.
-const FILTER: [&str; 12] = [
-    "name",
-    "threshold",
-    "price",
-    "context_tokens",
-    "apis",
-    "images",
-    "audio",
-    "files",
-    "video",
-    "tools",
-    "response_format",
-    "parameters",
-];
+/// Fields of the filter's targets that follow from those.
+const DERIVED: [&str; 2] = ["cluster", "model"];
 /// What a request may need and a model may lack.
 const ABILITIES: [&str; 6] = ["images", "audio", "files", "video", "tools", "response_format"];
 /// Most endpoints of a target.
 const ENDPOINTS: usize = 8;
 const WEIGHTS: std::ops::RangeInclusive<u64> = 1..=100;
+
+/// Fields of the filter's targets, with the filter's own meaning.
+fn filter_fields() -> impl Iterator<Item = &'static str> {
+    TARGET_FIELDS.into_iter().filter(|name| !DERIVED.contains(name))
+}
 
 /// A model at a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +74,7 @@ fn is_cluster_of(name: &str, target: &str) -> bool {
     let own = name.strip_prefix(target).and_then(|rest| rest.strip_prefix('-'));
     own.is_some_and(|rest| {
         let number = |rest: &str| rest.strip_suffix("-only").unwrap_or(rest).parse::<u8>().is_ok();
-        ["cache", "endpoints", "alone", "model", "model-only"].contains(&rest)
+        ["cache", "endpoints", "alone", "instead", "model", "model-only"].contains(&rest)
             || rest.strip_prefix("model-").is_some_and(number)
     })
 }
@@ -93,7 +86,7 @@ fn read(node: &Node, providers: &mut Vec<Provider>, errors: &mut Errors) -> Targ
         apis: Vec::new(),
         filter: Map::from_iter([("cluster".to_owned(), "-".into())]),
     };
-    let known: Vec<&str> = OWN.into_iter().chain(FILTER).collect();
+    let known: Vec<&str> = OWN.into_iter().chain(filter_fields()).collect();
     let Some(fields) = node.object(&known, errors) else { return nothing() };
     let endpoints = read_endpoints(&fields, providers, errors);
     let mut filter = facts(&endpoints, providers);
@@ -107,7 +100,7 @@ fn read(node: &Node, providers: &mut Vec<Provider>, errors: &mut Errors) -> Targ
         errors.add(&fields.path_of("endpoints"), "", "must have an API in common");
     }
     filter.insert("apis".to_owned(), names(&apis));
-    for name in FILTER {
+    for name in filter_fields() {
         if let Some(value) = fields.map.get(name) {
             filter.insert(name.to_owned(), value.clone());
         }
@@ -209,15 +202,15 @@ fn facts(endpoints: &[Endpoint], providers: &[Provider]) -> Map<String, Value> {
         return Map::new();
     };
     let Some(first) = all.first() else { return Map::new() };
-    let mut facts = first.facts.clone();
+    let mut facts = (*first).clone();
     for other in &all {
         for name in ABILITIES {
-            if let Some(lacks @ Value::Bool(false)) = other.facts.get(name) {
+            if let Some(lacks @ Value::Bool(false)) = other.get(name) {
                 facts.insert(name.to_owned(), lacks.clone());
             }
         }
         let window = |facts: &Map<String, Value>| facts.get("context_tokens")?.as_u64();
-        if let Some(least) = window(other.facts).filter(|it| Some(*it) < window(&facts)) {
+        if let Some(least) = window(other).filter(|it| Some(*it) < window(&facts)) {
             facts.insert("context_tokens".to_owned(), least.into());
         }
     }

@@ -19,7 +19,7 @@ fn two_model_names_are_enough() {
     assert_eq!(provider.kind, Kind::OpenAi);
     assert_eq!(provider.url.text(), "https://api.openai.com/v1");
     assert_eq!(provider.key, Some(Key::Env("OPENAI_API_KEY".to_owned())));
-    assert_eq!(gateway.listen.to_string(), LISTEN);
+    assert_eq!(gateway.listen.to_string(), "127.0.0.1:10000");
     assert_eq!(gateway.default, 1);
     let filter = gateway.filter(None);
     // The table knows both.
@@ -253,7 +253,14 @@ fn names_ports_and_sizes_that_collide_are_mistakes() {
     let named = |name: &str| {
         format!("targets:\n- {{name: cheap, model: groq/x}}\n- {{name: {name}, model: groq/y}}\n")
     };
-    for name in ["cheap-cache", "cheap-model", "cheap-model-2", "cheap-model-2-only", "admin"] {
+    for name in [
+        "cheap-cache",
+        "cheap-model",
+        "cheap-model-2",
+        "cheap-model-2-only",
+        "cheap-instead",
+        "admin",
+    ] {
         let [error] = errors(&named(name)).try_into().unwrap();
         assert!(
             error.starts_with(&format!("targets[1].name = \"{name}\": must be another")),

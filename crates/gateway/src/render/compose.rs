@@ -73,14 +73,8 @@ pub fn compose(gateway: &Gateway, place: &Place, envoy: &str) -> Result<Files, R
     }
     if let Some(control) = &inside.control {
         let mut environment = json!({"POINTSMAN_STORE": control.store});
-        let secrets = [
-            ("POINTSMAN_KEY", Some(&control.key)),
-            ("POINTSMAN_DECIDE_TOKEN", Some(&control.token)),
-            ("POINTSMAN_REWARD_TOKEN", control.reward_token.as_ref()),
-            ("POINTSMAN_ADMIN_TOKEN", control.admin_token.as_ref()),
-        ];
-        for (name, key) in secrets {
-            if let Some(Key::Env(variable)) = key {
+        for (name, key) in control.secrets() {
+            if let Key::Env(variable) = key {
                 environment[name] = format!("${{{variable}:?is not set}}").into();
             }
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Files, Place, RenderError};
+use super::{Files, NOTE, Place, RenderError};
 use crate::file::Gateway;
 
 /// What is added to an Envoy.
@@ -32,9 +32,6 @@ impl Parts {
     }
 }
 
-const NOTE: &str =
-    "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.\n";
-
 /// The same without what stands in front of Envoy's admin interface: gateways have their own.
 fn own_admin(gateway: &Gateway) -> Gateway {
     let mut gateway = gateway.clone();
@@ -44,7 +41,7 @@ fn own_admin(gateway: &Gateway) -> Gateway {
 
 /// Resources as YAML documents.
 pub(super) fn documents(about: &str, resources: &[Value]) -> Result<String, RenderError> {
-    let mut text = format!("{NOTE}{about}");
+    let mut text = format!("{NOTE}\n{about}");
     for (at, resource) in resources.iter().enumerate() {
         if at > 0 {
             text.push_str("---\n");

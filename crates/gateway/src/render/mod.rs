@@ -29,13 +29,17 @@ pub struct Place<'p> {
     pub control: Option<ControlSecrets>,
 }
 
-/// Where Debian has its certificate authorities; other systems in [`CA_FILES`].
+/// Where systems have their certificate authorities, Debian first.
 pub const CA_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// How every rendered file begins.
+const NOTE: &str =
+    "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.";
 
 /// Files by their names below the output's directory.
 pub type Files = BTreeMap<String, String>;
@@ -49,7 +53,7 @@ pub use kubernetes::{envoy_gateway, istio};
 pub enum RenderError {
     #[error("template: {0}")]
     Template(#[from] minijinja::Error),
-    #[error("what was rendered is no YAML: {0}")]
+    #[error("what was rendered cannot be read as YAML: {0}")]
     Tree(String),
 }
 
@@ -124,7 +128,7 @@ const FRAGMENTS: [(&str, &str, &str); 7] = [
         "5-routes.yaml",
         "routes",
         "# The routes of your virtual host. The first with cluster_header must stand before any other\n\
-         # that could match. Beside them: request_headers_to_remove: [x-pointsman-cluster,\n\
+         # that could match. The virtual host also needs request_headers_to_remove: [x-pointsman-cluster,\n\
          # x-pointsman-target, accept-encoding].\n",
     ),
     (

@@ -6,7 +6,8 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-const SOURCES: [(&str, &str); 13] = [
+const SOURCES: [(&str, &str); 14] = [
+    ("macros.yaml", include_str!("../templates/macros.yaml")),
     ("head.yaml", include_str!("../templates/head.yaml")),
     ("stats.yaml", include_str!("../templates/stats.yaml")),
     ("filter.yaml", include_str!("../templates/filter.yaml")),

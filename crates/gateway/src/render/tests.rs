@@ -221,7 +221,7 @@ fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
     let manager =
         &named(&tree["static_resources"]["listeners"], "llm")["filter_chains"][0]["filters"][0];
     let routes = &manager["typed_config"]["route_config"]["virtual_hosts"][0]["routes"];
-    let beside: Vec<(&str, bool)> = routes
+    let side: Vec<(&str, bool)> = routes
         .as_array()
         .unwrap()
         .iter()
@@ -233,7 +233,7 @@ fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
             (route["route"]["cluster"].as_str().unwrap(), route["match"].get("headers").is_some())
         })
         .collect();
-    assert_eq!(beside, [("b-endpoints", true), ("a-endpoints", false), ("b-endpoints", false)]);
+    assert_eq!(side, [("b-endpoints", true), ("a-endpoints", false), ("b-endpoints", false)]);
 }
 
 #[test]

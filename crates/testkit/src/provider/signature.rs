@@ -27,7 +27,7 @@ impl Account {
             return Some("authorization is missing".to_owned());
         };
         let Some(fields) = given.strip_prefix(ALGORITHM) else {
-            return Some("authorization is no signature".to_owned());
+            return Some("authorization is not a signature".to_owned());
         };
         let field =
             |name: &str| fields.split(',').find_map(|field| field.trim().strip_prefix(name));

@@ -1,5 +1,6 @@
 //! An endpoint of a target: everything that a request to its provider needs.
 
+use pointsman_core::api::percent_encoded;
 use serde::Serialize;
 
 use super::super::{Place, secret_name};
@@ -149,20 +150,8 @@ pub(super) fn routes(target: &Target, endpoint: &Endpoint, provider: &Provider) 
     let rewritten = format!("{prefix}/\\1");
     let apis = APIS.into_iter().filter(|(_, api)| target.apis.contains(api));
     let apis = apis.map(|(_, api)| path_of(api).to_owned());
-    let beside = provider.kind.facts().beside;
-    let beside = (!beside.is_empty()).then(|| format!(".*/v1/({beside})/*"));
-    let all = apis.chain(beside);
+    let side = provider.kind.facts().side_endpoints;
+    let side = (!side.is_empty()).then(|| format!(".*/v1/({side})/*"));
+    let all = apis.chain(side);
     all.map(|path| Route { path, rewritten: rewritten.clone() }).collect()
-}
-
-pub(super) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

@@ -4,19 +4,19 @@ use minijinja::Error;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Place;
 use super::templates::render;
+use super::{NOTE, Place};
 use crate::file::{AccessLog, Control, Gateway, Key, Target, Tls};
 
-mod beside;
 mod endpoint;
 mod lists;
+mod side_endpoints;
 
-use beside::{Beside, besides, counts};
 use endpoint::{CREDENTIALS, EndpointView, endpoint_view};
 use lists::{
     APIS, Api, Group, List, StandIn, Variant, api_view, group_of, groups, lists, retries, stand_ins,
 };
+use side_endpoints::{SideEndpoint, counts, side_endpoints};
 
 #[derive(Serialize)]
 pub(super) struct View {
@@ -35,8 +35,8 @@ pub(super) struct View {
     retries: usize,
     apis: Vec<Api>,
     variants: Vec<Variant>,
-    counts: Vec<Beside>,
-    besides: Vec<Beside>,
+    counts: Vec<SideEndpoint>,
+    side_endpoints: Vec<SideEndpoint>,
     lists: Vec<List>,
     groups: Vec<Group>,
     stand_ins: Vec<StandIn>,
@@ -156,7 +156,7 @@ impl View {
             apis: APIS.into_iter().map(|(name, api)| api_view(gateway, name, api)).collect(),
             variants,
             counts: counts(gateway),
-            besides: besides(gateway),
+            side_endpoints: side_endpoints(gateway),
             lists,
             groups: targets.iter().flat_map(groups).collect(),
             stand_ins: stand_ins(gateway),
@@ -225,9 +225,6 @@ impl View {
         Ok(values)
     }
 }
-
-const NOTE: &str =
-    "# Made from pointsman.yaml by `pointsman render`: edit that file, and render again.";
 
 fn caches(gateway: &Gateway) -> Vec<CacheView> {
     let Some(cache) = &gateway.cache else { return Vec::new() };
