@@ -99,12 +99,14 @@ class Deployment:
         """Waits until every service is healthy, or has ended well if it is one that ends."""
         deadline = time.monotonic() + seconds
         while True:
-            waiting = {name: state for name, it in self.containers().items()
+            found = self.containers()
+            waiting = {name: state for name, it in found.items()
                        if (state := condition(name, it["State"])) is not None}
-            if not waiting:
+            # An engine that does not answer has no container that waits.
+            if found and not waiting:
                 return
             if time.monotonic() > deadline:
-                raise Failure(f"after {seconds} s not healthy: {waiting}",
+                raise Failure(f"after {seconds} s not healthy: {waiting or 'there is no container'}",
                               f"docker compose -f envoy/docker-compose.yaml logs {' '.join(waiting)}")
             time.sleep(0.5)
 
