@@ -39,3 +39,4 @@ mod skim;
 pub mod stats;
 pub mod target;
 pub mod telemetry;
+pub mod verdict;

@@ -6,7 +6,7 @@ const DATA: &str = "data:";
 
 /// A piece of an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece<'b> {
+pub(crate) enum Piece<'b> {
     /// Of the `data` of an event; a line may come in several.
     Data(&'b [u8]),
     /// An empty line ends the event.
@@ -25,17 +25,17 @@ enum Place {
 
 /// Finds the data of a stream that comes in pieces, and keeps nothing of it.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     place: Place,
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Reader { place: Place::Start(0) }
     }
 
     /// Reads the next bytes.
-    pub(super) fn read(&mut self, mut bytes: &[u8], mut found: impl FnMut(Piece)) {
+    pub(crate) fn read(&mut self, mut bytes: &[u8], mut found: impl FnMut(Piece)) {
         while !bytes.is_empty() {
             let end = memchr(b'\n', bytes).unwrap_or(bytes.len());
             let (text, rest) = bytes.split_at(end);
