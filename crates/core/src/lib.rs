@@ -18,6 +18,7 @@ pub mod classifier;
 pub mod config;
 pub mod control_plane;
 pub mod decision;
+pub mod escalation;
 pub mod exchange;
 pub mod features;
 pub mod header;

@@ -6,7 +6,8 @@
 use serde::Serialize;
 
 use crate::scope::Pass;
-use crate::target::{Billed, Target};
+use crate::target::{Billed, Target, Usage};
+use crate::verdict::Sign;
 
 /// One decision, for people and for learning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,6 +79,29 @@ pub fn of_usage(target: &Target, billed: &Billed, cached: bool) -> String {
         cached,
     };
     serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// What the router is told of an answer that was not sent on: its sign, and what it cost if it
+/// said so.
+pub fn of_escalation(sign: Sign, usage: Option<Usage>) -> String {
+    match usage {
+        Some(Usage { input, output }) => format!("{}; {input}; {output}", sign.name()),
+        None => sign.name().to_owned(),
+    }
+}
+
+/// Reads what [`of_escalation`] has written.
+pub(crate) fn escalation(value: &[u8]) -> Option<(&str, Option<Usage>)> {
+    let mut parts = str::from_utf8(value).ok()?.split("; ");
+    let sign = parts.next()?;
+    let mut count = || parts.next()?.parse().ok();
+    Some((sign, count().zip(count()).map(|(input, output)| Usage { input, output })))
+}
+
+/// A decision record with one more field, a text without quotation marks.
+pub(crate) fn with_field(record: &str, name: &str, value: &str) -> String {
+    let fields = record.strip_suffix('}').unwrap_or(record);
+    format!(r#"{fields},"{name}":"{value}"}}"#)
 }
 
 /// What is recorded of a request that passes untouched.

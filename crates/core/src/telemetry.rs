@@ -5,11 +5,13 @@
 
 use crate::answer::Fault;
 use crate::config::Config;
+use crate::escalation::{KeptFor, Outcome};
 use crate::names::names;
 use crate::reason::FallbackReason;
 use crate::reason::Reason;
 use crate::scope::Pass;
-use crate::target::Billed;
+use crate::target::{Billed, Usage};
+use crate::verdict::Sign;
 
 /// What is counted, as it happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +44,13 @@ pub enum Sample {
     TookOver { target: usize },
     /// A target's answer has a good status and is none.
     Faulty { target: usize, fault: Fault },
+    /// An answer of a target was not sent on, and is paid for nevertheless.
+    Wasted { target: usize, usage: Usage },
+    /// An answer was held, or was to be. `sign` of a bad one; `wasted` is what one cost that was
+    /// not sent on.
+    Inspected { outcome: Outcome, sign: Option<Sign>, held_ms: u64, wasted: Option<Usage> },
+    /// A bad answer was sent on.
+    BadAnswerKept(KeptFor),
     /// A decision or a reward found no room in the buffer for the control plane.
     EventDropped,
     /// A call to the control plane failed.
@@ -73,6 +82,34 @@ pub const CONTROL_CALLS_FAILED: &str = "pointsman_control_calls_failed";
 pub const SNAPSHOTS_LOADED: &str = "pointsman_snapshots_loaded";
 /// Counter: policy snapshots refused: too large, for another context, no numbers.
 pub const SNAPSHOTS_REFUSED: &str = "pointsman_snapshots_refused";
+
+/// Histogram: time for which answers of a target were held, in milliseconds.
+pub const HELD_TIME: &str = "pointsman_held_ms";
+
+/// Counter: answers of a target that were held, or were to be.
+pub fn inspected(target: &str, outcome: Outcome) -> String {
+    format!("pointsman_inspected.target.{target}.outcome.{}", outcome.name())
+}
+
+/// Counter: answers of a target in the place of which another target was asked.
+pub fn escalations(target: &str, sign: Sign) -> String {
+    format!("pointsman_escalations.target.{target}.sign.{}", sign.name())
+}
+
+/// Counter: bad answers of a target that were sent on.
+pub fn bad_answers_kept(target: &str, why: KeptFor) -> String {
+    format!("pointsman_bad_answers_kept.target.{target}.reason.{}", why.name())
+}
+
+/// Counter: tokens of a target's answers that were not sent on, as far as they were reported.
+pub fn wasted_tokens(target: &str, direction: Direction) -> String {
+    format!("pointsman_wasted_tokens.target.{target}.direction.{}", direction.name())
+}
+
+/// Counter: what those answers cost, in billionths of the currency of the prices.
+pub fn wasted(target: &str) -> String {
+    format!("pointsman_wasted_nano.target.{target}")
+}
 
 /// Counter: requests that passed untouched.
 pub fn passed(why: Pass) -> String {

@@ -10,6 +10,7 @@ use pointsman_core::telemetry::Sample;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
+use super::inspector_metrics::InspectorMetrics;
 use super::metrics::Metrics;
 
 /// Filter state that access logs read as `%FILTER_STATE(wasm.pointsman:PLAIN)%`.
@@ -21,24 +22,36 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The host of one configuration and worker. Its calls act on whatever stream Envoy has made
 /// current.
 pub(super) struct Proxy {
-    /// `None` where nothing is counted.
-    metrics: Option<Metrics>,
+    metrics: Counted,
     seed: RandomState,
     draws: Cell<u64>,
 }
 
+/// Where an instance of the filter counts.
+pub(super) enum Counted {
+    Nowhere,
+    Router(Metrics),
+    Inspector(InspectorMetrics),
+}
+
 impl Proxy {
-    pub(super) fn new(metrics: Option<Metrics>) -> Self {
+    pub(super) fn new(metrics: Counted) -> Self {
         Proxy { metrics, seed: RandomState::new(), draws: Cell::new(0) }
     }
 
     /// A request comes.
     pub(super) fn serves(&self) {
-        self.metrics.iter().for_each(Metrics::serves);
+        if let Counted::Router(metrics) = &self.metrics {
+            metrics.serves();
+        }
     }
 
     fn count(&self, sample: Sample) {
-        self.metrics.iter().for_each(|metrics| metrics.count(sample));
+        match &self.metrics {
+            Counted::Nowhere => {}
+            Counted::Router(metrics) => metrics.count(sample),
+            Counted::Inspector(metrics) => metrics.count(sample),
+        }
     }
 }
 
@@ -105,12 +118,22 @@ impl Host for Proxy {
         header(MapType::HttpResponseHeaders, name)
     }
 
-    fn set_response_header(&self, name: &str, value: &str) {
-        let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, Some(value));
+    fn set_response_header(&self, name: &str, value: Option<&str>) {
+        let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, value);
     }
 
-    fn response_body(&self, size: usize) -> Option<Vec<u8>> {
-        hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size).ok().flatten()
+    fn response_body(&self, start: usize, size: usize) -> Option<Vec<u8>> {
+        hostcalls::get_buffer(BufferType::HttpResponseBody, start, size).ok().flatten()
+    }
+
+    fn replace_response_body(&self, length: usize, bytes: &[u8]) {
+        let _ = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, length, bytes);
+    }
+
+    fn reply(&self, status: u16, content_type: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let mut all = vec![("content-type", content_type)];
+        all.extend(headers);
+        let _ = hostcalls::send_http_response(u32::from(status), all, Some(body));
     }
 
     fn upstream_target(&self) -> Option<Vec<u8>> {

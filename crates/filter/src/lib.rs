@@ -5,6 +5,8 @@
 #![cfg(target_arch = "wasm32")]
 
 mod host;
+mod inspect;
+mod inspector_metrics;
 mod metrics;
 mod request;
 mod root;

@@ -8,7 +8,7 @@ use pointsman_core::config::Config;
 use pointsman_core::reason::FallbackReason;
 use pointsman_core::reason::Reason;
 use pointsman_core::scope::Pass;
-use pointsman_core::target::{Billed, Price};
+use pointsman_core::target::{Billed, Price, Usage};
 use pointsman_core::telemetry::{self, Direction, Sample};
 use proxy_wasm::hostcalls::{define_metric, increment_metric, record_metric};
 use proxy_wasm::types::{MetricType, Status};
@@ -55,6 +55,7 @@ struct Spending {
     always_strongest: u32,
     cached: u32,
     saved: u32,
+    wasted: u32,
 }
 
 impl Metrics {
@@ -126,6 +127,11 @@ impl Metrics {
             Sample::Saved { target, usage } => {
                 self.spending.get(target).iter().for_each(|spending| spending.save(usage));
             }
+            Sample::Wasted { target, usage } => {
+                self.spending.get(target).iter().for_each(|spending| spending.waste(usage));
+            }
+            // Others count these.
+            Sample::Inspected { .. } | Sample::BadAnswerKept(_) => {}
             Sample::TookOver { target } => {
                 self.took_over.get(target).iter().for_each(|id| increment(**id, 1));
             }
@@ -188,6 +194,14 @@ impl Spending {
         increment(self.always_strongest, self.strongest.nanodollars(&billed));
     }
 
+    /// The target's answer was not sent on.
+    fn waste(&self, usage: Usage) {
+        let billed = Billed { usage, ..Billed::default() };
+        let cost = self.price.nanodollars(&billed);
+        increment(self.wasted, cost);
+        increment(self.spend, cost);
+    }
+
     /// A cache had the target's answer.
     fn save(&self, billed: Option<Billed>) {
         increment(self.cached, 1);
@@ -210,6 +224,7 @@ fn spending(config: &Config) -> Result<Vec<Spending>, Status> {
             always_strongest: counter(&telemetry::spend_always_strongest(name))?,
             cached: counter(&telemetry::cached_answers(name))?,
             saved: counter(&telemetry::saved_by_cache(name))?,
+            wasted: counter(&telemetry::wasted(name))?,
         })
     };
     config.targets.iter().zip(&prices).map(define).collect()
@@ -235,21 +250,21 @@ fn fallbacks(config: &Config) -> Result<Vec<(FallbackReason, u32)>, Status> {
     possible.iter().map(define).collect()
 }
 
-fn counter(name: &str) -> Result<u32, Status> {
+pub(super) fn counter(name: &str) -> Result<u32, Status> {
     define_metric(MetricType::Counter, name)
 }
 
-fn increment_named<T: PartialEq>(all: &[(T, u32)], name: T) {
+pub(super) fn increment_named<T: PartialEq>(all: &[(T, u32)], name: T) {
     if let Some((_, id)) = all.iter().find(|(known, _)| *known == name) {
         increment(*id, 1);
     }
 }
 
 /// A metric that cannot be written must not cost a request: the loss shows in the metric itself.
-fn increment(id: u32, amount: u64) {
+pub(super) fn increment(id: u32, amount: u64) {
     let _ = increment_metric(id, i64::try_from(amount).unwrap_or(i64::MAX));
 }
 
-fn record(id: u32, value: u64) {
+pub(super) fn record(id: u32, value: u64) {
     let _ = record_metric(id, value);
 }

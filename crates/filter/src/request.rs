@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 
 use super::root::{Rewriter, Service};
 
-fn action(flow: Flow) -> Action {
+pub(super) fn action(flow: Flow) -> Action {
     match flow {
         Flow::Continue => Action::Continue,
         Flow::Pause => Action::Pause,

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
-use pointsman_core::config::{self, Config, plugin_json};
+use pointsman_core::config::{self, Config, ConfigErrors, Inspect, plugin_json};
 use pointsman_core::control_plane::{Answered, Client, paths};
+use pointsman_core::escalation::Inspector;
 use pointsman_core::exchange::{Host, Worker, uniform};
 use pointsman_core::target::Edit;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{ContextType, Status};
 
-use super::host::Proxy;
+use super::host::{Counted, Proxy};
+use super::inspect::{Endpoint, Inspected, Replaced, Replacement};
+use super::inspector_metrics::InspectorMetrics;
 use super::metrics::Metrics;
 use super::request::{Request, Rewrite};
 
@@ -25,10 +28,13 @@ impl Service {
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let worker = Worker::new(config).map_err(|error| vec![error.to_string()])?;
         let model_version = &worker.router.classifier().manifest().version;
-        let metrics = Metrics::define(worker.config(), model_version)
-            .map_err(|status| vec![format!("metrics cannot be defined: {status:?}")])?;
-        Ok(Service { worker, proxy: Proxy::new(Some(metrics)) })
+        let metrics = Metrics::define(worker.config(), model_version).map_err(undefined)?;
+        Ok(Service { worker, proxy: Proxy::new(Counted::Router(metrics)) })
     }
+}
+
+fn undefined(status: Status) -> Vec<String> {
+    vec![format!("metrics cannot be defined: {status:?}")]
 }
 
 /// What the requests of one configuration share on the way to a target that takes over.
@@ -43,17 +49,42 @@ enum Role {
     Router(Rc<Service>),
     /// On the way to another target: names the model.
     Rewrite(Rc<Rewriter>),
+    /// In front of an endpoint: holds answers.
+    Hold(Rc<Endpoint>),
+    /// In front of a target that is asked in another's place.
+    StandIn(Rc<Replacement>),
 }
 
 impl Role {
     fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
+        let told = |errors: ConfigErrors| -> Vec<String> {
+            errors.0.iter().map(ToString::to_string).collect()
+        };
+        if let Some(inspect) = Inspect::from_json(json) {
+            return Role::inspect(inspect.map_err(told)?);
+        }
         match config::Rewrite::from_json(json) {
-            Some(Ok(config::Rewrite { model })) => {
-                Ok(Role::Rewrite(Rc::new(Rewriter { model, proxy: Proxy::new(None) })))
+            Some(rewrite) => {
+                let config::Rewrite { model } = rewrite.map_err(told)?;
+                let proxy = Proxy::new(Counted::Nowhere);
+                Ok(Role::Rewrite(Rc::new(Rewriter { model, proxy })))
             }
-            Some(Err(errors)) => Err(errors.0.iter().map(ToString::to_string).collect()),
             None => Service::configure(json).map(|service| Role::Router(Rc::new(service))),
         }
+    }
+
+    fn inspect(inspect: Inspect) -> Result<Self, Vec<String>> {
+        Ok(match inspect {
+            Inspect::Hold { target, escalate } => {
+                let metrics = InspectorMetrics::define(&target).map_err(undefined)?;
+                let proxy = Proxy::new(Counted::Inspector(metrics));
+                Role::Hold(Rc::new(Endpoint::new(Inspector::new(target, escalate), proxy)))
+            }
+            Inspect::StandIn { target } => {
+                let proxy = Proxy::new(Counted::Nowhere);
+                Role::StandIn(Rc::new(Replacement { target, proxy }))
+            }
+        })
     }
 }
 
@@ -130,6 +161,9 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        if let Some(Role::Hold(endpoint)) = &self.role {
+            self.set_tick_period(endpoint.tick().unwrap_or_default());
+        }
         if let Some((client, proxy)) = self.control_plane() {
             client.tick(proxy);
         }
@@ -140,13 +174,15 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
             Role::Router(service) => {
                 service.proxy.serves();
                 Box::new(Request::new(Rc::clone(service)))
             }
             Role::Rewrite(rewriter) => Box::new(Rewrite::new(Rc::clone(rewriter))),
+            Role::Hold(endpoint) => Box::new(Inspected::new(Rc::clone(endpoint), context_id)),
+            Role::StandIn(it) => Box::new(Replaced::new(Rc::clone(it))),
         })
     }
 }

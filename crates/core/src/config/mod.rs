@@ -9,6 +9,8 @@ use crate::reason::Reason;
 use crate::target::{Price, Target};
 
 mod control_plane;
+mod escalate;
+mod inspect;
 pub mod node;
 mod parameters;
 mod plugin;
@@ -20,6 +22,7 @@ mod schema;
 mod targets;
 
 pub use control_plane::{Bandit, ControlPlane};
+pub use inspect::Inspect;
 pub use node::{ConfigError, ConfigErrors, NAME_RULE, is_name, is_secret};
 pub use plugin::plugin_json;
 pub use read::FIELDS;
@@ -104,6 +107,8 @@ pub struct ResponseHeaders {
     pub reason: bool,
     pub score: bool,
     pub decision_id: bool,
+    /// Of an answer that was found bad: the sign, and why it was sent on if it was.
+    pub escalated: bool,
 }
 
 impl Default for ResponseHeaders {
@@ -115,6 +120,7 @@ impl Default for ResponseHeaders {
             reason: true,
             score: false,
             decision_id: true,
+            escalated: true,
         }
     }
 }

@@ -255,7 +255,7 @@ fn read_envelopes(node: Node, errors: &mut Errors) -> Option<Envelopes> {
 
 fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
     let mut headers = ResponseHeaders::default();
-    let names = ["target", "source", "reason", "score", "decision_id"];
+    let names = ["target", "source", "reason", "score", "decision_id", "escalated"];
     let Some(fields) = node.object(&names, errors) else {
         return headers;
     };
@@ -265,6 +265,7 @@ fn read_response_headers(node: Node, errors: &mut Errors) -> ResponseHeaders {
         ("reason", &mut headers.reason),
         ("score", &mut headers.score),
         ("decision_id", &mut headers.decision_id),
+        ("escalated", &mut headers.escalated),
     ] {
         if let Some(value) = fields.field(name).and_then(|node| node.boolean(errors)) {
             *header = value;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::control_plane::{
     AGAIN_SECONDS, BUFFER_BYTES, COSTLY, INTERVAL_MS, MAX_AGE_S, SIGNS, SLOW_MS,
 };
+use super::escalate;
 use super::node::RULE_NAME;
 use super::parameters::{MAX_PARAMETERS, NOT_PARAMETERS};
 use super::policies::{
@@ -24,6 +25,8 @@ use crate::api::ApiFormat;
 use crate::classifier::Objective;
 use crate::features::SCHEMA;
 use crate::policy::Preset;
+use crate::target::{Hold, OnTimeout};
+use crate::verdict::Sign;
 
 /// An object with these fields and no others.
 fn object(required: &[&str], fields: Value) -> Value {
@@ -63,6 +66,7 @@ pub fn json_schema() -> Value {
             "context_tokens": integer(CONTEXT_TOKENS),
             "apis": apis, "images": flag, "audio": flag, "files": flag, "video": flag,
             "tools": flag, "response_format": flag, "parameters": parameters,
+            "escalate": escalation(&name, &apis),
         }),
     );
     let rules = json!({"oneOf": [{"const": "default"}, list(rule(&name), MAX_RULES)]});
@@ -85,7 +89,7 @@ pub fn json_schema() -> Value {
     let novelty_limit = json!({"oneOf": [novelty_limit, {"const": OFF}]});
     let switch_cost =
         json!({"type": "number", "minimum": SWITCH_COST.start(), "maximum": SWITCH_COST.end()});
-    let shown = ["target", "source", "reason", "score", "decision_id"];
+    let shown = ["target", "source", "reason", "score", "decision_id", "escalated"];
     let shown: Map<String, Value> =
         shown.iter().map(|name| ((*name).to_owned(), flag.clone())).collect();
     let mut main = policy((
@@ -163,6 +167,24 @@ fn implicit(share: &Value) -> Value {
         fields.insert(name.to_owned(), object(&[bound, "reward"], Value::Object(both)));
     }
     object(&[], Value::Object(fields))
+}
+
+fn escalation(name: &Value, apis: &Value) -> Value {
+    let share = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let signs = json!({"enum": Sign::ALL.map(Sign::name)});
+    object(
+        &[],
+        json!({
+            "to": name, "apis": apis, "hold_below": share, "max_share": share,
+            "signs": {"type": "array", "items": signs, "minItems": 1,
+                      "maxItems": Sign::ALL.len()},
+            "hold": {"enum": Hold::ALL.map(Hold::name)},
+            "hold_bytes": integer(escalate::HOLD_BYTES),
+            "hold_tokens": integer(escalate::HOLD_TOKENS),
+            "hold_ms": integer(escalate::HOLD_MS),
+            "on_timeout": {"enum": OnTimeout::ALL.map(OnTimeout::name)},
+        }),
+    )
 }
 
 fn rule(name: &Value) -> Value {

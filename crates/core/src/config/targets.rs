@@ -2,12 +2,12 @@
 
 use super::node::{Errors, Fields, Node};
 use super::parameters::read_edits;
-use super::{TARGETS, Target};
+use super::{TARGETS, Target, escalate};
 use crate::api::ApiFormat;
 use crate::target::{Need, Needs, Price};
 
 /// The fields of a target.
-pub const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 15] = [
     "name",
     "cluster",
     "threshold",
@@ -22,6 +22,7 @@ pub const FIELDS: [&str; 14] = [
     "tools",
     "response_format",
     "parameters",
+    "escalate",
 ];
 /// The fields of a price.
 pub(super) const PRICES: [&str; 4] = ["input", "output", "cached_input", "cache_write"];
@@ -41,12 +42,18 @@ pub(super) fn read_targets(node: Node, rewrite: bool, errors: &mut Errors) -> Ve
         );
     }
     let last = nodes.len().saturating_sub(1);
+    let names: Vec<&str> =
+        nodes.iter().filter_map(|node| node.value.get("name")?.as_str()).collect();
     let mut targets: Vec<Target> = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
         let Some(fields) = node.object(&FIELDS, errors) else {
             continue;
         };
-        let target = read_target(&fields, rewrite, errors);
+        let mut target = read_target(&fields, rewrite, errors);
+        target.escalate = fields.field("escalate").and_then(|node| {
+            let stronger = names.get(index + 1..).unwrap_or_default();
+            escalate::read(&node, stronger, errors)
+        });
         if index == last
             && let Some(node) = fields.field("threshold")
         {
@@ -87,6 +94,7 @@ fn read_target(fields: &Fields, rewrite: bool, errors: &mut Errors) -> Target {
         lacks,
         apis,
         edits,
+        escalate: None,
     }
 }
 
@@ -111,7 +119,7 @@ fn read_needs(fields: &Fields, errors: &mut Errors) -> Needs {
     media.into_iter().chain(others).filter(|(_, able)| !able).map(|(need, _)| need).collect()
 }
 
-fn read_apis(node: &Node, errors: &mut Errors) -> Vec<ApiFormat> {
+pub(super) fn read_apis(node: &Node, errors: &mut Errors) -> Vec<ApiFormat> {
     let nodes = node.list(ApiFormat::NAMES.len(), errors);
     if nodes.is_empty() {
         node.refuse("must name at least one API", errors);

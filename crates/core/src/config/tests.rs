@@ -64,7 +64,7 @@ fn each_rule_names_path_value_and_what_is_expected() {
         ),
         (
             r#""response_headers": {"scores": true}"#,
-            "response_headers.scores = true: unknown field; known are target, source, reason, score, decision_id",
+            "response_headers.scores = true: unknown field; known are target, source, reason, score, decision_id, escalated",
         ),
         (
             r#""policy": {"classifier": {"model": {"onnx": "?", "manifest": {}}}}"#,

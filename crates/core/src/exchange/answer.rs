@@ -22,11 +22,6 @@ pub(super) struct Answer {
     ended: bool,
 }
 
-/// The HTTP status of the answer.
-pub(super) fn status(host: &impl Host) -> Option<u16> {
-    str::from_utf8(&host.response_header(":status")?).ok()?.parse().ok()
-}
-
 impl Answer {
     /// The head of a target's answer to a question in this format is here, and perhaps all of it.
     pub(super) fn begin(
@@ -52,7 +47,7 @@ impl Answer {
     pub(super) fn pass(&mut self, host: &impl Host, size: usize, end_of_stream: bool) {
         self.ended |= end_of_stream;
         let Some(reader) = &mut self.reader else { return };
-        if let Some(bytes) = host.response_body(size) {
+        if let Some(bytes) = host.response_body(0, size) {
             reader.read(&bytes);
         }
     }

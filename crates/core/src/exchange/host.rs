@@ -34,10 +34,19 @@ pub trait Host {
 
     /// A response header by its lower-case name; the status is `:status`.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
-    /// Sets a response header.
-    fn set_response_header(&self, name: &str, value: &str);
-    /// The next `size` bytes of the response body, which pass by.
-    fn response_body(&self, size: usize) -> Option<Vec<u8>>;
+    /// Sets a response header; `None` removes it.
+    fn set_response_header(&self, name: &str, value: Option<&str>);
+    /// At most `size` bytes of what is here of the response body, from `start` on: of one that
+    /// passes by the next piece, of one that is held all of it.
+    fn response_body(&self, start: usize, size: usize) -> Option<Vec<u8>>;
+    /// Puts `bytes` in the place of the first `length` bytes of what is here of the response body.
+    fn replace_response_body(&self, length: usize, bytes: &[u8]);
+    /// Answers in the place of the upstream, with further headers.
+    fn reply(&self, status: u16, content_type: &str, headers: &[(&str, &str)], body: &[u8]);
+    /// The HTTP status of the answer.
+    fn status(&self) -> Option<u16> {
+        str::from_utf8(&self.response_header(":status")?).ok()?.parse().ok()
+    }
     /// The name of the target that the answering endpoint belongs to, where its metadata says so.
     fn upstream_target(&self) -> Option<Vec<u8>>;
     /// The name of the cluster that was chosen.

@@ -25,6 +25,7 @@ use crate::telemetry::Sample;
 mod answer;
 mod beside;
 mod body;
+mod held;
 mod host;
 pub mod memory;
 mod offline;
@@ -72,6 +73,8 @@ pub struct Decided {
     pub mode: Mode,
     pub bandit: BanditRecord,
     at: Instant,
+    /// The decision record, when the answer may be held back on its way.
+    held: Option<String>,
 }
 
 /// One request with its answer.
@@ -123,6 +126,9 @@ impl Exchange {
         if host.request_header(header::CLUSTER).is_some() {
             host.set_request_header(header::CLUSTER, None);
         }
+        if worker.escalates && host.request_header(header::HOLD).is_some() {
+            host.set_request_header(header::HOLD, None);
+        }
         let header = |name: &str| host.request_header(name);
         let route = |name: &str| host.route_metadata(name);
         if self.follow_path(worker, host) {
@@ -167,7 +173,7 @@ impl Exchange {
         let started = host.instant();
         let decision = worker.router.follow(StateOwner::Target(owner), None);
         let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
-        let decided = Decided { decision, id, mode, bandit, at: host.instant() };
+        let decided = Decided { decision, id, mode, bandit, at: host.instant(), held: None };
         self.settle(worker, host, decided, Read::default(), started);
         true
     }
@@ -247,7 +253,7 @@ impl Exchange {
         }
         let read = Read { bytes, cut, not_rewritten };
         let at = host.instant();
-        let decided = Decided { decision, id, mode: scope.mode, bandit, at };
+        let decided = Decided { decision, id, mode: scope.mode, bandit, at, held: None };
         self.settle(worker, host, decided, read, started);
     }
 
@@ -256,12 +262,12 @@ impl Exchange {
         &mut self,
         worker: &Worker,
         host: &impl Host,
-        decided: Decided,
+        mut decided: Decided,
         read: Read,
         started: Instant,
     ) {
         let config = worker.config();
-        let Decided { decision, id, mode, bandit, at } = &decided;
+        let Decided { decision, id, mode, bandit, at, .. } = &decided;
         let Some(target) = worker.router.target(decision) else {
             return;
         };
@@ -270,6 +276,7 @@ impl Exchange {
         if !config.client.targets.is_empty() {
             host.set_request_header(header::TARGET, None);
         }
+        let hold = held::token(host, target, &decided, self.asked, read);
         if *mode == Mode::Route {
             // What only this gateway's clients know is none of the provider's business.
             if let Some(own) = config.sticky.as_ref().and_then(|sticky| sticky.header.as_deref()) {
@@ -277,6 +284,9 @@ impl Exchange {
             }
             if let Some(model) = target.model.as_deref().filter(|_| config.rewrite_model) {
                 body::name_deployment(host, model);
+            }
+            if let Some(token) = &hold {
+                host.set_request_header(header::HOLD, Some(&token.to_string()));
             }
             host.set_request_header(header::CLUSTER, Some(&target.cluster));
             host.reroute();
@@ -321,6 +331,7 @@ impl Exchange {
             latency_us,
         });
         read.samples().for_each(|sample| host.measure(sample));
+        decided.held = hold.map(|_| record);
         self.stage = Stage::Decided(decided);
     }
 }

@@ -22,6 +22,8 @@ pub struct OfflineHost {
     pub response_headers: RefCell<BTreeMap<String, Vec<u8>>>,
     /// The piece of the answer that passes by.
     pub response_body: RefCell<Vec<u8>>,
+    /// How often the host itself answered.
+    pub replies: Cell<u32>,
     pub upstream_target: Option<String>,
     pub upstream_cluster: Option<String>,
     /// What all workers share: value and version.
@@ -61,6 +63,7 @@ impl OfflineHost {
             route_metadata: BTreeMap::new(),
             response_headers: RefCell::default(),
             response_body: RefCell::default(),
+            replies: Cell::default(),
             upstream_target: None,
             upstream_cluster: None,
             shared: RefCell::default(),
@@ -129,12 +132,32 @@ impl Host for OfflineHost {
         self.response_headers.borrow().get(name).cloned()
     }
 
-    fn set_response_header(&self, name: &str, value: &str) {
-        self.response_headers.borrow_mut().insert(name.to_owned(), value.as_bytes().to_vec());
+    fn set_response_header(&self, name: &str, value: Option<&str>) {
+        let mut headers = self.response_headers.borrow_mut();
+        match value {
+            Some(value) => headers.insert(name.to_owned(), value.as_bytes().to_vec()),
+            None => headers.remove(name),
+        };
     }
 
-    fn response_body(&self, size: usize) -> Option<Vec<u8>> {
-        Some(self.response_body.borrow().iter().take(size).copied().collect())
+    fn response_body(&self, start: usize, size: usize) -> Option<Vec<u8>> {
+        Some(self.response_body.borrow().iter().skip(start).take(size).copied().collect())
+    }
+
+    fn replace_response_body(&self, length: usize, bytes: &[u8]) {
+        let mut body = self.response_body.borrow_mut();
+        let rest = body.get(length..).unwrap_or_default().to_vec();
+        *body = [bytes, &rest].concat();
+    }
+
+    fn reply(&self, status: u16, content_type: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let status = status.to_string();
+        let own = [(":status", status.as_str()), ("content-type", content_type)];
+        let all = own.iter().chain(headers);
+        *self.response_headers.borrow_mut() =
+            all.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        *self.response_body.borrow_mut() = body.to_vec();
+        self.replies.set(self.replies.get() + 1);
     }
 
     fn upstream_target(&self) -> Option<Vec<u8>> {

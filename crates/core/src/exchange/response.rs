@@ -4,24 +4,35 @@ use crate::answer::FinishedAnswer;
 use crate::config::Mode;
 use crate::header;
 use crate::record;
+use crate::target::Usage;
 use crate::telemetry::Sample;
 
 use super::answer::{self, Answer};
+use super::held::{self, Event};
 use super::{Decided, Exchange, Host, Stage, Worker, memory};
 
 impl Exchange {
     /// Response headers are here; `ended` says that no body follows.
     pub fn on_response_headers(&mut self, worker: &Worker, host: &impl Host, ended: bool) {
-        let Stage::Decided(Decided { decision, id, mode, .. }) = &self.stage else {
+        let Stage::Decided(Decided { decision, id, mode, held, .. }) = &self.stage else {
             return;
         };
         let config = worker.config();
-        if let Some((asked, status)) = self.asked.zip(answer::status(host)) {
+        let event = held
+            .as_ref()
+            .and_then(|record| held::event(host, record, config.response_headers.escalated));
+        if let Some(Event::Escalated { wasted }) = event {
+            escalated(worker, host, decision.target, id, wasted);
+        }
+        if let Some((asked, status)) = self.asked.zip(host.status()) {
             // Where only Envoy routes, the target decided on has most likely not answered.
             let routed = (*mode == Mode::Route).then_some(decision.target);
-            let target = answer::answering(host, &config.targets).or(routed);
+            let given_back = matches!(event, Some(Event::Kept { given_back: true }));
+            let answering = answer::answering(host, &config.targets).filter(|_| !given_back);
+            let target = answering.or(routed);
             if let (Some(decided), Some(target)) = (routed, target)
                 && decided != target
+                && event.is_none()
             {
                 host.measure(Sample::TookOver { target });
             }
@@ -46,7 +57,7 @@ impl Exchange {
             (shown.decision_id, header::DECISION_ID, Some(id.as_str())),
         ] {
             if let Some(value) = value.filter(|_| show) {
-                host.set_response_header(name, value);
+                host.set_response_header(name, Some(value));
             }
         }
     }
@@ -111,6 +122,18 @@ impl Exchange {
         if !client.judge(&decided.id, &finished) {
             host.measure(Sample::EventDropped);
         }
+    }
+}
+
+/// The target decided on gave a bad answer: it is paid for, and worth nothing.
+fn escalated(worker: &Worker, host: &impl Host, target: usize, id: &str, wasted: Option<Usage>) {
+    if let Some(usage) = wasted.filter(|_| worker.counts_spending) {
+        host.measure(Sample::Wasted { target, usage });
+    }
+    if let Some(client) = &worker.control_plane
+        && !client.reward(id, 0.0, "implicit")
+    {
+        host.measure(Sample::EventDropped);
     }
 }
 

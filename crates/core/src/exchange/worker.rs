@@ -20,6 +20,8 @@ pub struct Worker {
     schema_hash: String,
     /// Whether answers are read for what they cost.
     pub(super) counts_spending: bool,
+    /// Whether answers of a target may be held back.
+    pub(super) escalates: bool,
 }
 
 impl Worker {
@@ -40,6 +42,7 @@ impl Worker {
             health: Watch::new(config.targets.len()),
             schema_hash: features::schema_hash(),
             counts_spending: config.prices().is_some(),
+            escalates: config.targets.iter().any(|target| target.escalate.is_some()),
             router,
         })
     }

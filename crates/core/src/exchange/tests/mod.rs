@@ -62,7 +62,7 @@ fn request(worker: &Worker, host: &OfflineHost) -> Exchange {
 fn answer(worker: &Worker, host: &OfflineHost, exchange: &mut Exchange, status: &str, body: &str) {
     let headers = [(":status", status), ("content-type", "application/json")];
     for (name, value) in headers {
-        host.set_response_header(name, value);
+        host.set_response_header(name, Some(value));
     }
     *host.response_body.borrow_mut() = body.into();
     exchange.on_response_headers(worker, host, body.is_empty());

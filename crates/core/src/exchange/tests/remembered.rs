@@ -205,7 +205,7 @@ fn nobody_is_paid_for_what_a_cache_had() {
     ] {
         let host = host(CHAT);
         let mut exchange = request(&worker, &host);
-        host.set_response_header(header::CACHE, outcome);
+        host.set_response_header(header::CACHE, Some(outcome));
         answer(&worker, &host, &mut exchange, "200", body);
         let is_paid = |it: &&Sample| matches!(it, Sample::Saved { .. } | Sample::Answered { .. });
         assert_eq!(host.samples.borrow().iter().find(is_paid), Some(&expected), "{outcome}");

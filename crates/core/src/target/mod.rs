@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::ApiFormat;
 
+mod escalate;
+
+pub use escalate::{Escalate, Hold, OnTimeout};
+
 /// What a request can be routed to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -25,6 +29,8 @@ pub struct Target {
     pub apis: Vec<ApiFormat>,
     /// Changes to the bodies of requests that go there, by API; none unless bodies are rewritten.
     pub edits: Edits,
+    /// When its answer is held back, and another target asked.
+    pub escalate: Option<Escalate>,
 }
 
 impl Target {
@@ -40,6 +46,7 @@ impl Target {
             lacks: Needs::default(),
             apis: Vec::new(),
             edits: Edits::default(),
+            escalate: None,
         }
     }
 

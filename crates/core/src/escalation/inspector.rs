@@ -1,0 +1,37 @@
+//! What the requests to one endpoint share in a worker.
+
+use std::cell::Cell;
+
+use crate::target::Escalate;
+
+use super::budget::Budget;
+
+/// Most bytes of answers that a worker holds for one endpoint.
+const HELD_BYTES: usize = 64 << 20;
+
+/// Holds and judges the answers of one endpoint.
+#[derive(Debug)]
+pub struct Inspector {
+    /// The target that the endpoint belongs to.
+    pub target: String,
+    pub escalate: Escalate,
+    pub(super) budget: Budget,
+    held: Cell<usize>,
+}
+
+impl Inspector {
+    pub fn new(target: String, escalate: Escalate) -> Self {
+        let budget = Budget::new(escalate.max_share);
+        Inspector { target, escalate, budget, held: Cell::new(0) }
+    }
+
+    /// Whether there is room for one more answer.
+    pub(super) fn has_room(&self) -> bool {
+        self.held.get().saturating_add(self.escalate.hold_bytes) <= HELD_BYTES
+    }
+
+    /// An answer of which `before` bytes were held is now held with `now` bytes.
+    pub(super) fn hold(&self, before: usize, now: usize) {
+        self.held.set(self.held.get().saturating_sub(before).saturating_add(now));
+    }
+}

@@ -1,0 +1,135 @@
+//! What all workers know of answers that were found bad and not sent on, until the other target was
+//! asked: a table of fixed size that the host shares.
+
+use crate::exchange::Host;
+use crate::target::Usage;
+use crate::verdict::Sign;
+
+use super::Token;
+
+/// How many escalations can be between two targets at once.
+const PLACES: usize = 512;
+/// In how many places an entry may stand.
+const WAYS: usize = 8;
+/// After so many seconds an entry that nobody took makes room: the retry never came.
+const SECONDS: u32 = 60;
+/// Bytes of an entry: token, time, sign, whether usage is known, input, output, kind of answer.
+const BYTES: usize = 16 + 4 + 1 + 1 + 8 + 8 + 1;
+
+/// An answer that was not sent on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) sign: Sign,
+    /// What it cost, as far as it said so.
+    pub(super) usage: Option<Usage>,
+    /// All of it, when all of it was held.
+    pub(super) answer: Option<Answer>,
+}
+
+/// A whole answer with status 200.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    /// A stream of events, and not one JSON text.
+    pub(super) events: bool,
+    pub(super) body: Vec<u8>,
+}
+
+/// Enters an answer; false when there is no room.
+pub(super) fn put(host: &impl Host, token: Token, entry: &Entry) -> bool {
+    let now = seconds(host);
+    let encoded = encode(token, now, entry);
+    let free = |place: &[u8]| {
+        let entered = place.get(16..20).and_then(|bytes| bytes.try_into().ok());
+        let entered = entered.map(u32::from_be_bytes);
+        entered.is_none_or(|entered| now.saturating_sub(entered) > SECONDS)
+    };
+    places(token).any(|at| {
+        let name = name(at);
+        let Some((place, version)) = host.shared(&name) else { return false };
+        if !free(&place.unwrap_or_default()) || !host.swap_shared(&name, &encoded, version) {
+            return false;
+        }
+        let body = entry.answer.as_ref().map_or(&[][..], |answer| &answer.body);
+        set(host, &body_name(at), body);
+        true
+    })
+}
+
+/// Whether an answer to this request has been entered.
+pub(super) fn contains(host: &impl Host, token: Token) -> bool {
+    find(host, token).is_some()
+}
+
+/// Takes an answer out.
+pub(super) fn take(host: &impl Host, token: Token) -> Option<Entry> {
+    let (at, place, version) = find(host, token)?;
+    let body = host.shared(&body_name(at)).and_then(|(body, _)| body).unwrap_or_default();
+    let entry = decode(&place, body)?;
+    // Without the body's bytes it makes no difference whether another worker was faster.
+    set(host, &body_name(at), &[]);
+    host.swap_shared(&name(at), &[], version);
+    Some(entry)
+}
+
+fn find(host: &impl Host, token: Token) -> Option<(usize, Vec<u8>, Option<u32>)> {
+    places(token).find_map(|at| {
+        let (place, version) = host.shared(&name(at))?;
+        let place = place.filter(|place| place.starts_with(&token.0))?;
+        Some((at, place, version))
+    })
+}
+
+fn places(token: Token) -> impl Iterator<Item = usize> {
+    let first = token.place(PLACES);
+    (0..WAYS).map(move |way| (first + way) % PLACES)
+}
+
+fn name(at: usize) -> String {
+    format!("pointsman.escalated.{at}")
+}
+
+fn body_name(at: usize) -> String {
+    format!("pointsman.escalated.{at}.answer")
+}
+
+/// Writes whatever was there before: whoever has the place has this, too.
+fn set(host: &impl Host, name: &str, value: &[u8]) {
+    if let Some((old, version)) = host.shared(name)
+        && !(value.is_empty() && old.is_none_or(|old| old.is_empty()))
+    {
+        host.swap_shared(name, value, version);
+    }
+}
+
+fn seconds(host: &impl Host) -> u32 {
+    u32::try_from(host.since_epoch().as_secs()).unwrap_or(0)
+}
+
+fn encode(token: Token, now: u32, entry: &Entry) -> Vec<u8> {
+    let sign = Sign::ALL.iter().position(|sign| *sign == entry.sign).unwrap_or(0);
+    let usage = entry.usage.unwrap_or(Usage { input: 0, output: 0 });
+    let kind = entry.answer.as_ref().map_or(0, |answer| 1 + u8::from(answer.events));
+    let mut bytes = Vec::with_capacity(BYTES);
+    bytes.extend(token.0);
+    bytes.extend(now.to_be_bytes());
+    bytes.push(u8::try_from(sign).unwrap_or(0));
+    bytes.push(u8::from(entry.usage.is_some()));
+    bytes.extend(usage.input.to_be_bytes());
+    bytes.extend(usage.output.to_be_bytes());
+    bytes.push(kind);
+    bytes
+}
+
+fn decode(place: &[u8], body: Vec<u8>) -> Option<Entry> {
+    let (_, rest) = place.split_at_checked(20)?;
+    let (&[sign, known], rest) = rest.split_first_chunk()?;
+    let (input, rest) = rest.split_first_chunk()?;
+    let (output, rest) = rest.split_first_chunk()?;
+    let [kind] = rest else { return None };
+    let usage = Usage { input: u64::from_be_bytes(*input), output: u64::from_be_bytes(*output) };
+    Some(Entry {
+        sign: *Sign::ALL.get(usize::from(sign))?,
+        usage: (known != 0).then_some(usage),
+        answer: (*kind != 0).then_some(Answer { events: *kind == 2, body }),
+    })
+}

@@ -1,0 +1,68 @@
+//! How a target's answers are held back, and judged before the client sees them.
+
+use crate::api::ApiFormat;
+use crate::names::names;
+use crate::verdict::Sign;
+
+names! {
+    /// How much of an answer is held back before its first byte leaves.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Hold {
+        /// All of it, unless it is longer than what may be held.
+        Whole = "whole",
+        /// Of a stream the beginning.
+        Head = "head",
+    }
+}
+
+names! {
+    /// What happens to an answer that takes too long while it is held back.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum OnTimeout {
+        /// What is there goes to the client, and the rest follows.
+        Release = "release",
+        /// The next target is asked.
+        Escalate = "escalate",
+    }
+}
+
+/// How the answers of a target are held back and judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Escalate {
+    /// Name of the target that is asked instead.
+    pub to: String,
+    /// Signs of a bad answer that count.
+    pub signs: Vec<Sign>,
+    /// The APIs whose answers are held.
+    pub apis: Vec<ApiFormat>,
+    pub hold: Hold,
+    /// Most bytes of one answer that are held.
+    pub hold_bytes: usize,
+    /// Tokens of a stream after which its head is over, estimated.
+    pub hold_tokens: usize,
+    /// Longest time for which an answer is held, in milliseconds.
+    pub hold_ms: u32,
+    pub on_timeout: OnTimeout,
+    /// Answers to requests with this score or a higher one are not held.
+    pub hold_below: Option<f32>,
+    /// Largest share of the answers of a minute that are not sent on, for each worker.
+    pub max_share: f32,
+}
+
+impl Escalate {
+    /// Everything as it is unless something else is said.
+    pub fn to(target: String) -> Self {
+        Escalate {
+            to: target,
+            signs: Sign::ALL.to_vec(),
+            apis: ApiFormat::NAMES.map(|(_, api)| api).to_vec(),
+            hold: Hold::Whole,
+            hold_bytes: 256 * 1024,
+            hold_tokens: 64,
+            hold_ms: 30_000,
+            on_timeout: OnTimeout::Release,
+            hold_below: None,
+            max_share: 0.5,
+        }
+    }
+}
