@@ -117,12 +117,34 @@ impl Gateway {
     }
 
     /// The targets that serve an API, in the order in which they replace `target`, itself first: the
-    /// stronger ones, because a request that was found too hard for a target stays hard, then the
-    /// cheaper ones from the strongest on.
+    /// one to which its bad answers go; the stronger ones, because a request that was found too hard
+    /// for a target stays hard; then the cheaper ones from the strongest on.
     pub fn order(&self, target: usize, api: ApiFormat) -> Vec<usize> {
         let stronger = target..self.targets.len();
         let serves = |at: &usize| self.targets.get(*at).is_some_and(|it| it.apis.contains(&api));
-        stronger.chain((0..target).rev()).filter(serves).collect()
+        let mut order: Vec<usize> = stronger.chain((0..target).rev()).filter(serves).collect();
+        let to = self.escalates_to(target);
+        if let Some(place) = order.iter().position(|at| Some(*at) == to).filter(|it| *it > 1)
+            && let Some(to) = order.get(..=place).and_then(|it| it.last().copied())
+        {
+            order.remove(place);
+            order.insert(1, to);
+        }
+        order
+    }
+
+    /// The target that is asked when this one's answer is bad.
+    pub fn escalates_to(&self, target: usize) -> Option<usize> {
+        let escalate = self.targets.get(target)?.escalate()?;
+        match escalate.get("to").and_then(Value::as_str) {
+            Some(name) => self.targets.iter().position(|it| it.name == name),
+            None => Some(target + 1).filter(|it| *it < self.targets.len()),
+        }
+    }
+
+    /// Whether bad answers of any target are not sent on.
+    pub fn escalates(&self) -> bool {
+        self.targets.iter().any(|target| target.escalate().is_some())
     }
 }
 

@@ -48,6 +48,13 @@ pub struct Target {
     pub filter: Map<String, Value>,
 }
 
+impl Target {
+    /// What the filter does with this target's answers, as it stands in the file.
+    pub fn escalate(&self) -> Option<&Map<String, Value>> {
+        self.filter.get("escalate")?.as_object()
+    }
+}
+
 pub(super) fn read_all(
     node: &Node,
     providers: &mut Vec<Provider>,

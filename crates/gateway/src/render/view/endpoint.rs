@@ -19,6 +19,8 @@ pub(super) struct EndpointView {
     pub(super) target: String,
     pub(super) provider: String,
     pub(super) model: String,
+    /// How its answers are held, as the filter reads it.
+    pub(super) hold: Option<String>,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) discovery: &'static str,
@@ -117,6 +119,7 @@ pub(super) fn endpoint_view(
         target: target.name.clone(),
         provider: provider.name.clone(),
         model: endpoint.model.clone(),
+        hold: None,
         host: url.host.clone(),
         port: url.port,
         discovery: discovery(ip.is_some()),

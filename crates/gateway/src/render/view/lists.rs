@@ -40,6 +40,8 @@ pub(super) struct StandIn {
     cluster: String,
     retries: usize,
     remove: &'static [&'static str],
+    /// Whether a bad answer may have to be given back here, because this target fails.
+    gives_back: bool,
 }
 
 /// Endpoints that share a target's requests.
@@ -100,10 +102,14 @@ pub(super) fn instead(target: &Target) -> String {
     format!("{}-instead", target.name)
 }
 
-/// Targets that can take over through their caches.
+/// Whether the way to a target that takes over leads through a listener of its own.
+fn has_stand_ins(gateway: &Gateway) -> bool {
+    gateway.cache.is_some() || gateway.escalates()
+}
+
+/// Targets that can take over through their caches, or are asked when an answer is bad.
 pub(super) fn stand_ins(gateway: &Gateway) -> Vec<StandIn> {
-    let caches = gateway.cache.is_some();
-    let targets = gateway.targets.iter().filter(|_| caches);
+    let targets = gateway.targets.iter().filter(|_| has_stand_ins(gateway));
     let passes = |target: &Target| {
         let mut providers =
             target.endpoints.iter().filter_map(|it| gateway.providers.get(it.provider));
@@ -114,7 +120,8 @@ pub(super) fn stand_ins(gateway: &Gateway) -> Vec<StandIn> {
         id: instead(target),
         cluster: alone(target),
         retries: retries(&own(gateway, target)),
-        remove: if passes(target) { &[] } else { &CREDENTIALS },
+        remove: if passes(target) || gateway.cache.is_none() { &[] } else { &CREDENTIALS },
+        gives_back: gateway.escalates(),
     };
     targets.map(stand_in).collect()
 }
@@ -130,7 +137,7 @@ pub(super) fn chain(gateway: &Gateway, at: usize, api: ApiFormat) -> Vec<String>
     let targets = order.into_iter().filter_map(|at| gateway.targets.get(at)).enumerate();
     let clusters = |(place, target): (usize, &Target)| match place {
         // In front of another target's cache, the client's credentials are taken away first.
-        1.. if gateway.cache.is_some() => vec![instead(target)],
+        1.. if has_stand_ins(gateway) => vec![instead(target)],
         _ => own(gateway, target),
     };
     targets.flat_map(clusters).collect()

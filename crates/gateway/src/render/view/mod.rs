@@ -33,6 +33,8 @@ pub(super) struct View {
     failures: Option<Log>,
     /// Attempts after the first, at most.
     retries: usize,
+    /// Whether bad answers of any target are not sent on.
+    escalates: bool,
     apis: Vec<Api>,
     variants: Vec<Variant>,
     counts: Vec<SideEndpoint>,
@@ -153,6 +155,7 @@ impl View {
             failures: log.clone(),
             log,
             retries,
+            escalates: gateway.escalates(),
             apis: APIS.into_iter().map(|(name, api)| api_view(gateway, name, api)).collect(),
             variants,
             counts: counts(gateway),
@@ -162,10 +165,12 @@ impl View {
             stand_ins: stand_ins(gateway),
             endpoints: targets
                 .iter()
-                .flat_map(|target| {
-                    target.endpoints.iter().enumerate().filter_map(|(at, endpoint)| {
+                .enumerate()
+                .flat_map(|(number, target)| {
+                    target.endpoints.iter().enumerate().filter_map(move |(at, endpoint)| {
                         let provider = gateway.providers.get(endpoint.provider)?;
-                        Some(endpoint_view(target, at, endpoint, provider, place))
+                        let view = endpoint_view(target, at, endpoint, provider, place);
+                        Some(EndpointView { hold: hold(gateway, number), ..view })
                     })
                 })
                 .collect(),
@@ -224,6 +229,15 @@ impl View {
         }
         Ok(values)
     }
+}
+
+/// What the filter in front of a target's endpoints reads, when it holds answers.
+fn hold(gateway: &Gateway, target: usize) -> Option<String> {
+    let at = gateway.targets.get(target)?;
+    let mut escalate = at.escalate()?.clone();
+    let to = gateway.targets.get(gateway.escalates_to(target)?)?;
+    escalate.insert("to".to_owned(), to.name.as_str().into());
+    Some(json!({"hold": {"target": at.name, "escalate": escalate}}).to_string())
 }
 
 fn caches(gateway: &Gateway) -> Vec<CacheView> {
