@@ -42,6 +42,13 @@ demo-cache: ## the same with a cache in front of each model; every prompt is ask
 	@$(MAKE) --no-print-directory cli >/dev/null
 	@python3 scripts/demo.py --cache
 
+.PHONY: demo-net
+demo-net: ## play a small model's recorded answers through real Envoy: the bad ones are caught, and what that costs
+	@[ -f $(WASM) ] || echo "compiling the filter for $(WASM_TARGET): about 5 minutes the first time" \
+		"on two cores; cargo's progress follows" >&2
+	@$(MAKE) --no-print-directory wasm >/dev/null
+	@python3 scripts/demo_net.py
+
 .PHONY: demo-bandit
 demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Envoy, with a drift in the middle
 	cargo build $(CARGO_FLAGS) --bins --examples
@@ -157,8 +164,9 @@ compose-test: stripped ## run the compose file, restart and kill its containers 
 	python3 tests/compose/test.py
 
 .PHONY: render
-render: cli ## write envoy/envoy.yaml and what is in deploy/ from their pointsman.yaml
+render: cli ## write envoy/envoy.yaml, envoy/net/envoy.yaml and what is in deploy/ from their pointsman.yaml
 	@target/release/pointsman render envoy --file envoy/pointsman.yaml --out envoy
+	@target/release/pointsman render envoy --file envoy/net/pointsman.yaml --out envoy/net
 	@target/release/pointsman render xds --file envoy/pointsman.yaml --out deploy/xds
 	@target/release/pointsman render istio --file deploy/pointsman.yaml --out deploy/istio --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm
 	@target/release/pointsman render envoy-gateway --file deploy/pointsman.yaml --out deploy/envoy-gateway --directory /etc/pointsman --wasm /etc/pointsman/plugin.wasm

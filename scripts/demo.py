@@ -100,7 +100,7 @@ class Process:
         where = self.stderr.relative_to(ROOT)
         log = "".join(f"\n  {line}" for line in [f"{where} ends:", *lines[-12:]] if lines)
         if any("cannot bind" in line for line in lines):
-            hint = "stop what uses that port, or write another one into envoy/envoy.yaml"
+            hint = "stop what uses that port, or write another one into Envoy's configuration"
         elif lines and self.ended() is not None:
             hint = f"the lines above say why; all of them are in {where}"
         return Failure(problem + log, hint)
