@@ -8,7 +8,8 @@
 The model is Gemma 3 270M (Google, under the Gemma terms, which claim nothing of what it writes), 4 bits a
 weight; llama.cpp runs it. It is a base model: it goes on with a text. So the server that is recorded shows it
 a conversation with worked examples (EXAMPLES below; none of them is among the requests) and lets it go on to
-the next turn. Temperature 0; whatever the client allows, an answer has at most 200 tokens.
+the next turn. Temperature 0, so it says the same when it is asked again; whatever the client allows, an answer has
+at most 200 tokens.
 
 The schema of a `response_format` does not reach the model, and no grammar forces a form: not every server does.
 Offered tools are written into the prompt, and a text that is nothing but a call becomes `tool_calls`, as in
