@@ -18,6 +18,7 @@ mod body;
 mod configuration;
 mod demo;
 mod edge;
+mod escalation;
 mod failover;
 mod fallback;
 mod gateway;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         failover::CASES,
         edge::CASES,
         providers::cases().as_slice(),
+        escalation::cases().as_slice(),
     ]
     .concat();
     // What tests another program's view of Envoy, or the default one, needs no more than one version.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +18,8 @@ use pointsman_testkit::envoy::{Envoy, decision_of};
 use pointsman_testkit::recorder::{Record, Recorder};
 use pointsman_testkit::{installed_envoy, root, wasm_module};
 
+use crate::escalation::Net;
+
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
 /// A running deployment.
@@ -31,6 +33,8 @@ pub struct Stage {
     _directory: TempDir,
     /// Other deployments with the same Envoy, started when the first case asks.
     variants: Variants,
+    /// An Envoy that holds answers, started when the first case asks.
+    net: OnceLock<Result<Arc<Net>, String>>,
 }
 
 type Variants = Mutex<HashMap<&'static str, Result<Arc<Stage>, String>>>;
@@ -53,6 +57,12 @@ impl Stage {
             stage.map(Arc::new).map_err(|error| format!("{error:?}"))
         };
         variants.entry(name).or_insert_with(start).clone().map_err(anyhow::Error::msg)
+    }
+
+    /// The Envoy that holds answers; it is stopped with this one.
+    pub fn net(&self) -> Result<Arc<Net>> {
+        let start = || Net::start(&self.binary).map(Arc::new).map_err(|error| format!("{error:?}"));
+        self.net.get_or_init(start).clone().map_err(anyhow::Error::msg)
     }
 
     fn start_with(
@@ -80,6 +90,7 @@ impl Stage {
             requests,
             _directory: directory,
             variants: Variants::default(),
+            net: OnceLock::new(),
         })
     }
 
