@@ -10,6 +10,7 @@
 //! command line. Training calls the same parser and the same `extract`, so what is trained on is
 //! what is served.
 
+pub mod acceptance;
 pub mod answer;
 pub mod api;
 mod api_field;

@@ -20,12 +20,17 @@ use super::{MAX_NUMBERS, ModelError};
 /// The name of the output that a second question is answered in.
 pub const GAIN: &str = "gain";
 
-/// Decodes and wires a model with `targets` scores. `gain` asks for its output of that name in the
-/// place of its first one.
-pub(super) fn plan(onnx: &[u8], targets: usize, gain: bool) -> Result<Plan, ModelError> {
+/// Decodes and wires a model that takes `width` features and gives `targets` scores. `gain` asks for
+/// its output of that name in the place of its first one.
+pub(crate) fn plan(
+    onnx: &[u8],
+    width: usize,
+    targets: usize,
+    gain: bool,
+) -> Result<Plan, ModelError> {
     let proto = ModelProto::decode(onnx).map_err(|error| ModelError::NotOnnx(error.to_string()))?;
     let graph = proto.graph.ok_or_else(|| ModelError::NotOnnx("no graph".to_owned()))?;
-    let mut wiring = Wiring::new(&graph)?;
+    let mut wiring = Wiring::new(&graph, width)?;
     let mut forests = forest::find(&graph, &wiring.constants);
     let within: HashSet<&str> =
         forests.values().flat_map(|found| found.within.iter().copied()).collect();

@@ -30,10 +30,11 @@ mod wiring;
 
 pub use error::{ModelError, ScoreError};
 pub use graph::GAIN;
+pub(crate) use graph::plan as plan_of;
 pub use manifest::{Manifest, ManifestTarget};
 pub use novelty::{Novelty, NoveltyLimit};
 pub use objective::Objective;
-use plan::Plan;
+pub(crate) use plan::{Input, Plan};
 
 /// Largest ONNX file that is looked at, in bytes: it is held in every worker's memory.
 pub const MAX_MODEL_BYTES: usize = 4 * 1024 * 1024;
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Classifier {
 }
 
 /// A version that looks like a digest must be that of the file: logs and records name models by it.
-fn check_version(onnx: &[u8], version: &str) -> Result<(), ModelError> {
+pub(crate) fn check_version(onnx: &[u8], version: &str) -> Result<(), ModelError> {
     const DIGITS: usize = 12;
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let digest = hex::encode(&Sha256::digest(onnx));
@@ -122,7 +123,7 @@ impl Classifier {
         }
         check_version(onnx, &manifest.version)?;
         let gain = manifest.output(objective)?;
-        let plan = graph::plan(onnx, manifest.targets.len(), gain)?;
+        let plan = graph::plan(onnx, features::LEN, manifest.targets.len(), gain)?;
         let threshold = |target: &ManifestTarget| match target.gain_threshold {
             Some(of_gain) if gain => of_gain,
             _ => target.threshold,
@@ -157,7 +158,7 @@ impl Classifier {
     /// When the graph fails or gives something that is not a probability.
     pub fn scores(&self, features: &Features) -> Result<Vec<f32>, ScoreError> {
         let graph_error = |error: TractError| ScoreError::Graph(error.to_string());
-        let scores = self.plan.run(features).map_err(graph_error)?;
+        let scores = self.plan.run(features.into()).map_err(graph_error)?;
         match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
             Some(&score) => Err(ScoreError::NoProbability(score)),
             None => Ok(scores),

@@ -10,14 +10,28 @@ use tract_core::prelude::{
 };
 
 use super::kernel::{Kernel, KernelOp};
-use crate::features::{self, Features};
+use crate::features::Features;
+
+/// The vector that a model takes, `f32[1, values]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'i> {
+    pub(crate) values: &'i [f32],
+    /// A bit for each position that may be other than zero, the first ones in the lowest bits.
+    pub(crate) occupied: &'i [u64],
+}
+
+impl<'i> From<&'i Features> for Input<'i> {
+    fn from(features: &'i Features) -> Self {
+        Input { values: features.as_slice(), occupied: features.occupied() }
+    }
+}
 
 /// Most inputs that a kernel has.
 const KERNEL_INPUTS: usize = 2;
 
 /// A model, ready to run.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     steps: Vec<Step>,
     output: Source,
     /// Numbers that all steps together leave.
@@ -99,8 +113,8 @@ impl Plan {
         Ok(Plan { steps, output: find(&sources, outlet)?, scratch, values })
     }
 
-    /// The output for these features.
-    pub(super) fn run(&self, features: &Features) -> TractResult<Vec<f32>> {
+    /// The output for these features, which are as many as the model takes.
+    pub(crate) fn run(&self, features: Input) -> TractResult<Vec<f32>> {
         let mut scratch = vec![0.0; self.scratch];
         let mut values: Vec<Option<TValue>> = vec![None; self.values];
         for (number, step) in self.steps.iter().enumerate() {
@@ -114,9 +128,9 @@ impl Plan {
                     }
                     let inputs = inputs.get(..step.inputs.len());
                     let output = after.get_mut(..place.len());
-                    let done = inputs.zip(output).and_then(|(inputs, output)| {
-                        kernel.run(inputs, features.occupied(), output)
-                    });
+                    let done = inputs
+                        .zip(output)
+                        .and_then(|(inputs, output)| kernel.run(inputs, features.occupied, output));
                     done.ok_or_else(|| TractError::msg("an operator's inputs do not fit"))?;
                 }
                 Operator::Tract(op, output) => {
@@ -158,9 +172,9 @@ fn missing() -> TractError {
 }
 
 impl Source {
-    fn numbers<'s>(&'s self, features: &'s Features, scratch: &'s [f32]) -> TractResult<&'s [f32]> {
+    fn numbers<'s>(&'s self, features: Input<'s>, scratch: &'s [f32]) -> TractResult<&'s [f32]> {
         match self {
-            Source::Features => Ok(features.as_slice()),
+            Source::Features => Ok(features.values),
             Source::Constant(constant) => constant.as_slice::<f32>(),
             Source::Scratch(range, _) => scratch.get(range.clone()).ok_or_else(missing),
             Source::Value(_) => Err(TractError::msg("numbers are expected")),
@@ -169,13 +183,13 @@ impl Source {
 
     fn value(
         &self,
-        features: &Features,
+        features: Input,
         scratch: &[f32],
         values: &[Option<TValue>],
     ) -> TractResult<TValue> {
         match self {
             Source::Features => {
-                let tensor = Tensor::from_shape(&[1, features::LEN], features.as_slice())?;
+                let tensor = Tensor::from_shape(&[1, features.values.len()], features.values)?;
                 Ok(TValue::Const(Arc::new(tensor)))
             }
             Source::Constant(constant) => Ok(TValue::Const(Arc::clone(constant))),

@@ -8,7 +8,6 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::{ModelError, tensor};
-use crate::features;
 
 /// Why a node cannot be wired.
 pub(super) enum Refusal {
@@ -35,7 +34,8 @@ pub(super) struct Wiring {
 }
 
 impl Wiring {
-    pub(super) fn new(graph: &GraphProto) -> Result<Self, ModelError> {
+    /// Of a graph that takes so many features.
+    pub(super) fn new(graph: &GraphProto, width: usize) -> Result<Self, ModelError> {
         let mut constants = HashMap::new();
         for initializer in &graph.initializer {
             let tensor = tensor::read(initializer).map_err(|problem| {
@@ -58,8 +58,7 @@ impl Wiring {
             return Err(graph_error("expected one input, f32[1, features]"));
         };
         let mut model = TypedModel::default();
-        let features =
-            model.add_source(&input.name, f32::fact([1, features::LEN])).map_err(graph_error)?;
+        let features = model.add_source(&input.name, f32::fact([1, width])).map_err(graph_error)?;
         let wires = HashMap::from([(input.name.clone(), features)]);
         Ok(Wiring { model, constants, wires, features })
     }
