@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::args::{DataArgs, ObjectiveArg, Partition, amount, share};
 use super::evaluate::{self, Selection};
-use super::{BadInput, models, print};
+use super::{BadInput, accept, models, print};
 use pointsman_core::classifier::Objective;
 use pointsman_core::config::Config;
 use pointsman_core::router::Router;
+use pointsman_lab::evaluate::accept::JointGoal;
 use pointsman_lab::label::{Price, Usage, parse_price};
 use pointsman_lab::learn::calibrate::{Calibration, Goal, Prices, calibrate};
 use pointsman_lab::learn::scores::ScoredOutcome;
@@ -30,6 +31,14 @@ pub(super) struct Args {
     /// Directory with model.onnx and manifest.json; the built-in model when omitted
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Directory of a judge of answers: find its threshold together with that of routing, on rows with
+    /// `cheap_answer`
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["strong_share", "config", "with_model", "config_only"]
+    )]
+    accept: Option<PathBuf>,
     /// Question to answer, and of labels where rows record the quality of both answers [default:
     /// the model's]
     #[arg(long, value_enum)]
@@ -116,6 +125,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         (_, Some(share), _) => Goal::StrongShare(share),
         (.., budget) => Goal::Budget(budget.unwrap_or_default() / requests),
     };
+    if let Some(judge) = &args.accept {
+        return accept::calibrate(&accept::Asked {
+            judge,
+            router: args.model.as_deref(),
+            objective: args.objective,
+            data: &args.data.data,
+            strict: args.data.strictness.strict,
+            partition: args.split,
+            goal: match goal {
+                Goal::Quality(quality) => JointGoal::Quality(quality),
+                Goal::Budget(budget) | Goal::StrongShare(budget) => JointGoal::Budget(budget),
+            },
+            prices,
+            requests: args.requests,
+            json: args.json,
+        });
+    }
     let (classifier, objective) = models::load_for(args.model.as_deref(), args.objective)?;
     let mut outcomes: Vec<ScoredOutcome> = Vec::new();
     let selection = Selection {

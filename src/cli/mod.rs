@@ -24,6 +24,7 @@ macro_rules! report {
     }};
 }
 
+mod accept;
 mod args;
 mod cache;
 mod calibrate;

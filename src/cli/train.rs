@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::args::{AlgorithmArg, DataArgs, ObjectiveArg};
-use super::{BadInput, bytes_bar, dataset_error, models, print, report_problems, style};
+use super::{BadInput, accept, bytes_bar, dataset_error, models, print, report_problems, style};
 use pointsman_core::classifier::Objective;
 use pointsman_lab::files::{Problem, check_writable};
 use pointsman_lab::learn::scores::Metrics;
@@ -62,6 +62,18 @@ pub(super) struct Args {
     /// Markdown for the model's card: origin and licences of the data
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
+    /// Train a judge of answers instead, on rows with `cheap_answer`
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "objective", "algorithm", "init", "balance", "learning_curve", "targets", "strongest",
+            "gain_data"
+        ]
+    )]
+    accept: bool,
+    /// Measure the judge by N-fold cross-validation over all rows, next to the built-in routing model
+    #[arg(long, requires = "accept", value_name = "N", value_parser = clap::value_parser!(u8).range(2..=20))]
+    folds: Option<u8>,
     /// Print a summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -89,6 +101,17 @@ struct TargetSummary<'a> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.accept {
+        return accept::train(&accept::Wanted {
+            data: &args.data.data,
+            strict: args.data.strictness.strict,
+            out: &args.out,
+            seed: args.seed,
+            folds: args.folds.map(usize::from),
+            notes: args.notes.as_deref().map(read_text).transpose()?,
+            json: args.json,
+        });
+    }
     // Before spending time on fitting.
     check_writable(&args.out)
         .map_err(|error| BadInput::new(format!("--out {}: {error}", args.out.display())))?;
@@ -288,7 +311,7 @@ fn read_initial(directory: &Path) -> anyhow::Result<Initial> {
         .map_err(|error| BadInput::new(format!("--init {}: {error}", directory.display())))?)
 }
 
-fn train_error(error: TrainError) -> anyhow::Error {
+pub(super) fn train_error(error: TrainError) -> anyhow::Error {
     let hint = match &error {
         TrainError::NoRows(_) => {
             "give rows a `split` of train or val, or leave it out to have them split here"

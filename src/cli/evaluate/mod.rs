@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::args::{ObjectiveArg, Partition, Strictness};
-use super::{BadInput, print, print_with};
+use super::args::{ObjectiveArg, Partition, Strictness, amount};
+use super::{BadInput, accept, print, print_with};
 use pointsman_core::classifier::Classifier;
 use pointsman_lab::evaluate::figures::LearningStep;
 use pointsman_lab::evaluate::signal::{Signal, SignalReader};
@@ -48,6 +48,20 @@ pub(super) struct Args {
     /// The strongest target's name in the rows
     #[arg(long, requires = "target")]
     strongest: Option<String>,
+    /// Directory of a judge of answers: compare routing, judging and both at equal spending, on rows
+    /// with `cheap_answer`
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["target", "compare", "policy", "report", "plots", "rows", "scored"]
+    )]
+    accept: Option<PathBuf>,
+    /// Mean cost of a request to the cheap model [default: 0.06 of one to the strong model]
+    #[arg(long, requires_all = ["strong_cost", "accept"], value_name = "USD", value_parser = amount)]
+    cheap_cost: Option<f64>,
+    /// Mean cost of a request to the strong model
+    #[arg(long, requires = "cheap_cost", value_name = "USD", value_parser = amount)]
+    strong_cost: Option<f64>,
     /// Directory of another model to measure the gain over
     #[arg(long, value_name = "DIR")]
     compare: Option<PathBuf>,
@@ -96,6 +110,18 @@ struct Output<'a> {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.data == [Path::new("-")] && std::io::stdin().is_terminal() {
         return Err(BadInput::new("no rows: pass --data FILE, or pipe rows in").into());
+    }
+    if let Some(judge) = &args.accept {
+        return accept::evaluate(&accept::Measured {
+            judge,
+            router: args.model.as_deref(),
+            objective: args.objective,
+            data: &args.data,
+            strict: args.strictness.strict,
+            partition: args.split.unwrap_or(Partition::HeldOut),
+            costs: args.cheap_cost.zip(args.strong_cost),
+            json: args.json,
+        });
     }
     let target = args.target.as_deref();
     let mut model = Model::load(args.model.as_deref(), target, args.objective)?;

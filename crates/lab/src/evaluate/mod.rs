@@ -18,7 +18,9 @@ use serde::Serialize;
 
 use crate::learn::scores::{Metrics, ScoredOutcome, measure};
 
+pub mod accept;
 pub mod figures;
+
 mod page;
 mod plots;
 mod report;

@@ -138,7 +138,7 @@ impl Dataset {
     }
 }
 
-fn digest(path: &Path) -> std::io::Result<String> {
+pub(super) fn digest(path: &Path) -> std::io::Result<String> {
     if path == Path::new("-") {
         return Ok(String::new());
     }

@@ -158,7 +158,13 @@ const NEVER: f32 = 65504.0;
 /// The sum so far plus all trees at once, without their bias. Every depth of every tree is one
 /// column of comparisons, first the first split of all trees; per tree, the bits make a number, and
 /// the number finds the leaf.
-fn trees(graph: &mut Graph, name: &str, trees: &Trees, weight: f32, logit: &str) -> String {
+pub(super) fn trees(
+    graph: &mut Graph,
+    name: &str,
+    trees: &Trees,
+    weight: f32,
+    logit: &str,
+) -> String {
     let depth = trees.trees.iter().map(|tree| tree.splits.len()).max().unwrap_or(0).max(1);
     let (count, leaves) = (trees.trees.len(), 1_usize << depth);
     // A tree that ended early gets splits whose bit is never set.

@@ -13,6 +13,7 @@
     reason = "native only: numeric code over matrices of known shape, and no request is open"
 )]
 
+pub mod accept;
 mod bundle;
 pub mod calibrate;
 mod candidate;

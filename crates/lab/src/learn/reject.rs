@@ -10,6 +10,8 @@ pub enum Reject {
     NotUtf8,
     #[error("not a row: {0}")]
     Json(String),
+    #[error("no `{0}`")]
+    NoField(&'static str),
     #[error("neither `request` nor `prompt`")]
     NoText,
     #[error("`request` is not a {format} body: {error}", format = .format.name())]
@@ -33,7 +35,9 @@ impl Reject {
     pub fn problem(&self) -> Problem {
         match self {
             Reject::NotUtf8 | Reject::Json(_) => Problem::BrokenLine,
-            Reject::NoText | Reject::NoLabel | Reject::NoScore(_) => Problem::MissingField,
+            Reject::NoField(_) | Reject::NoText | Reject::NoLabel | Reject::NoScore(_) => {
+                Problem::MissingField
+            }
             Reject::Request { .. }
             | Reject::Path(_)
             | Reject::EmptyPrompt
