@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod accept;
 mod alerts;
 mod architecture;
 mod cache;
