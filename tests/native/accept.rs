@@ -92,7 +92,8 @@ fn both_thresholds_are_calibrated_together() {
 fn rows_that_cannot_be_used_are_named_with_line_field_and_rule() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("rows.jsonl");
-    fs::write(&data, "{\"prompt\":\"a\",\"cheap_answer\":\"b\",\"cheap\":7,\"strong\":1}\n").unwrap();
+    fs::write(&data, "{\"prompt\":\"a\",\"cheap_answer\":\"b\",\"cheap\":7,\"strong\":1}\n")
+        .unwrap();
     let (data, out) = (data.to_str().unwrap(), dir.path().join("out"));
     let run = ["train", "--accept", "--strict", "--data", data, "--out", out.to_str().unwrap()];
     let output = pointsman(&run).assert().code(2).get_output().stderr.clone();

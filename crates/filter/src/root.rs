@@ -78,7 +78,9 @@ impl Role {
             Inspect::Hold { target, escalate } => {
                 let metrics = InspectorMetrics::define(&target).map_err(undefined)?;
                 let proxy = Proxy::new(Counted::Inspector(metrics));
-                Role::Hold(Rc::new(Endpoint::new(Inspector::new(target, escalate), proxy)))
+                let inspector = Inspector::new(target, escalate);
+                let inspector = inspector.map_err(|error| vec![error.to_string()])?;
+                Role::Hold(Rc::new(Endpoint::new(inspector, proxy)))
             }
             Inspect::StandIn { target } => {
                 let proxy = Proxy::new(Counted::Nowhere);

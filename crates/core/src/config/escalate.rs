@@ -1,12 +1,14 @@
 //! When a target's answer is held back, and not sent on.
 
 use super::node::{Errors, Fields, Node};
+use super::read::read_model;
 use super::targets::read_apis;
-use crate::target::{Escalate, Hold, OnTimeout};
+use crate::acceptance::AcceptanceModel;
+use crate::target::{Escalate, Hold, Judge, OnTimeout};
 use crate::verdict::Sign;
 
 /// The fields of `escalate`.
-pub(super) const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 12] = [
     "to",
     "signs",
     "apis",
@@ -16,6 +18,8 @@ pub(super) const FIELDS: [&str; 10] = [
     "hold_ms",
     "on_timeout",
     "hold_below",
+    "judge",
+    "accept_below",
     "max_share",
 ];
 /// Bounds of `hold_bytes`. The listener in front of an endpoint buffers 8 MiB.
@@ -52,6 +56,11 @@ fn read_fields(fields: &Fields, to: &str, errors: &mut Errors) -> Escalate {
     let hold_ms = integer("hold_ms", HOLD_MS).and_then(|ms| u32::try_from(ms).ok());
     let mut share = |name| fields.field(name).and_then(|node: Node| node.share(errors));
     let (hold_below, max_share) = (share("hold_below"), share("max_share"));
+    let accept_below = share("accept_below");
+    let judge = fields.field("judge").and_then(|node| read_judge(node, errors));
+    if let (None, Some(node)) = (fields.field("judge"), fields.field("accept_below")) {
+        node.refuse("needs \"judge\": the model whose answers it is compared with", errors);
+    }
     Escalate {
         signs: fields.field("signs").map_or(default.signs, |node| read_signs(&node, errors)),
         apis: fields.field("apis").map_or(default.apis, |node| read_apis(&node, errors)),
@@ -63,9 +72,21 @@ fn read_fields(fields: &Fields, to: &str, errors: &mut Errors) -> Escalate {
         on_timeout: one_of(fields, "on_timeout", &OnTimeout::ALL.map(|it| (it.name(), it)), errors)
             .unwrap_or(default.on_timeout),
         hold_below,
+        judge,
+        accept_below,
         max_share: max_share.unwrap_or(default.max_share),
         to: default.to,
     }
+}
+
+fn read_judge(node: Node, errors: &mut Errors) -> Option<Judge> {
+    let path = node.path.clone();
+    let model = read_model(node, errors)?;
+    if let Err(error) = AcceptanceModel::load(&model.onnx, &model.manifest) {
+        errors.add(&path, "", format!("is refused: {error}"));
+        return None;
+    }
+    Some(Judge { onnx: model.onnx, manifest: model.manifest })
 }
 
 fn one_of<T: Copy>(

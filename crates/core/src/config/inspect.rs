@@ -86,7 +86,7 @@ mod tests {
                 "hold.target: is required",
                 "hold.escalate.to: is required",
                 "hold.escalate.x = 1: unknown field; known are to, signs, apis, hold, hold_bytes, \
-                 hold_tokens, hold_ms, on_timeout, hold_below, max_share",
+                 hold_tokens, hold_ms, on_timeout, hold_below, judge, accept_below, max_share",
                 "hold.escalate.hold_ms = 0: must be a whole number from 10 to 600000",
             ]
         );

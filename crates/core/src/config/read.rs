@@ -172,7 +172,7 @@ fn read_novelty_limit(node: &Node, errors: &mut Errors) -> Option<NoveltyLimit> 
     node.number(NOVELTY_LIMIT, errors).map(|limit| NoveltyLimit::At(limit as f32))
 }
 
-fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
+pub(super) fn read_model(node: Node, errors: &mut Errors) -> Option<Model> {
     let model = node.object(&["onnx", "manifest"], errors)?;
     let onnx = model.required("onnx", errors).and_then(|node| node.base64(errors));
     let manifest = model.required("manifest", errors).and_then(|node| {

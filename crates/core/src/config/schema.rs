@@ -58,6 +58,9 @@ pub fn json_schema() -> Value {
         "propertyNames": {"not": {"enum": NOT_PARAMETERS}}});
     let apis = json!({"type": "array", "items": one_of(&ApiFormat::NAMES), "minItems": 1,
                       "maxItems": ApiFormat::NAMES.len()});
+    let manifest = json!({"type": "object"});
+    let base64 = json!({"type": "string", "contentEncoding": "base64"});
+    let model = object(&["onnx", "manifest"], json!({"onnx": base64, "manifest": manifest}));
     let target = object(
         &["name", "cluster"],
         json!({
@@ -66,13 +69,10 @@ pub fn json_schema() -> Value {
             "context_tokens": integer(CONTEXT_TOKENS),
             "apis": apis, "images": flag, "audio": flag, "files": flag, "video": flag,
             "tools": flag, "response_format": flag, "parameters": parameters,
-            "escalate": escalation(&name, &apis),
+            "escalate": escalation(&name, &apis, &model),
         }),
     );
     let rules = json!({"oneOf": [{"const": "default"}, list(rule(&name), MAX_RULES)]});
-    let manifest = json!({"type": "object"});
-    let base64 = json!({"type": "string", "contentEncoding": "base64"});
-    let model = object(&["onnx", "manifest"], json!({"onnx": base64, "manifest": manifest}));
     let policy = |own: (&str, Value)| {
         let mut fields = Map::from_iter([
             ("order".to_owned(), one_of(&ORDERS)),
@@ -169,13 +169,14 @@ fn implicit(share: &Value) -> Value {
     object(&[], Value::Object(fields))
 }
 
-fn escalation(name: &Value, apis: &Value) -> Value {
+fn escalation(name: &Value, apis: &Value, model: &Value) -> Value {
     let share = json!({"type": "number", "minimum": 0, "maximum": 1});
     let signs = json!({"enum": Sign::ALL.map(Sign::name)});
     object(
         &[],
         json!({
             "to": name, "apis": apis, "hold_below": share, "max_share": share,
+            "judge": model, "accept_below": share,
             "signs": {"type": "array", "items": signs, "minItems": 1,
                       "maxItems": Sign::ALL.len()},
             "hold": {"enum": Hold::ALL.map(Hold::name)},

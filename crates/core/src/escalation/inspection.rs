@@ -1,16 +1,15 @@
 //! One answer of an endpoint: held back, judged, and sent on or not.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::ApiFormat;
 use crate::exchange::{Flow, Host};
 use crate::header;
-use crate::media_type::MediaType;
-use crate::target::{Hold, OnTimeout, Usage};
+use crate::target::{OnTimeout, Usage};
 use crate::telemetry::Sample;
-use crate::verdict::{Examiner, Expectation, Sign};
+use crate::verdict::{Examiner, Sign};
 
+use super::held::{Held, is_refusal};
 use super::{Inspector, KeptFor, Outcome, STATUS, Token, breaker, help, ledger};
 
 /// Longest body of a request whose answer is held: it is kept until the answer begins.
@@ -35,31 +34,25 @@ enum Stage {
     Asking(Question),
     /// The answer is held.
     Holding(Box<Held>),
+    /// It goes on since its time was over, piece by piece.
+    ///
+    /// Up to Envoy 1.37, a filter that goes on outside of a callback for the body loses the piece
+    /// that comes next: `Context::encodeData` puts it behind what was buffered, and nobody sends
+    /// that. So each piece is `paused` once more, until two of them come between two ticks of the
+    /// clock: then the callback of the second lets both go.
+    Trickling { paused: bool },
     /// It was not sent on: what still comes of it is dropped.
     Dropping,
 }
 
 /// A request on its way to the model.
 #[derive(Debug)]
-struct Question {
-    token: Token,
-    format: ApiFormat,
-    body: Vec<u8>,
+pub(super) struct Question {
+    pub(super) token: Token,
+    pub(super) format: ApiFormat,
+    pub(super) body: Vec<u8>,
     /// It has more bytes than are kept.
-    cut: bool,
-}
-
-/// An answer that is held.
-#[derive(Debug)]
-struct Held {
-    token: Token,
-    /// `None` when its status says enough.
-    examiner: Option<Examiner>,
-    status: u16,
-    events: bool,
-    /// Bytes of the body that are here.
-    bytes: usize,
-    since: Instant,
+    pub(super) cut: bool,
 }
 
 impl Inspection {
@@ -136,12 +129,23 @@ impl Inspection {
                 Flow::Continue
             }
             Stage::Holding(_) => self.judge(inspector, host, size, ended),
+            Stage::Trickling { paused: false } => {
+                self.stage = Stage::Trickling { paused: true };
+                Flow::Pause
+            }
+            Stage::Trickling { paused: true } => {
+                self.stage = Stage::Passing;
+                Flow::Continue
+            }
             Stage::Passing | Stage::Asking(_) => Flow::Continue,
         }
     }
 
     /// The answer ends with trailers.
     pub fn on_response_trailers(&mut self, inspector: &Inspector, host: &impl Host) -> Flow {
+        if let Stage::Trickling { .. } = self.stage {
+            self.stage = Stage::Passing;
+        }
         let Stage::Holding(held) = &self.stage else { return Flow::Continue };
         let bytes = held.bytes;
         self.judge(inspector, host, bytes, true)
@@ -149,14 +153,31 @@ impl Inspection {
 
     /// How long the answer may still be held; `None` when it is not.
     pub fn holds_for(&self, inspector: &Inspector, now: Instant) -> Option<Duration> {
-        let Stage::Holding(held) = &self.stage else { return None };
         let most = Duration::from_millis(u64::from(inspector.escalate.hold_ms));
-        Some(most.saturating_sub(now.saturating_duration_since(held.since)))
+        match &self.stage {
+            Stage::Holding(held) => {
+                Some(most.saturating_sub(now.saturating_duration_since(held.since)))
+            }
+            Stage::Trickling { paused: true } => Some(Duration::ZERO),
+            Stage::Trickling { paused: false } => Some(most),
+            _ => None,
+        }
     }
 
-    /// The answer was held for as long as it may be: it goes on after this.
+    /// What is here of the answer was held for as long as it may be: it goes on after this.
     pub fn on_timeout(&mut self, inspector: &Inspector, host: &impl Host) {
-        let Stage::Holding(held) = std::mem::take(&mut self.stage) else { return };
+        let held = match std::mem::take(&mut self.stage) {
+            Stage::Holding(held) => held,
+            Stage::Trickling { .. } => {
+                self.stage = Stage::Trickling { paused: false };
+                return;
+            }
+            stage => {
+                self.stage = stage;
+                return;
+            }
+        };
+        let body = held.bytes > 0;
         let stalled = match inspector.escalate.on_timeout {
             OnTimeout::Escalate => Some(Sign::Stalled),
             OnTimeout::Release => None,
@@ -167,6 +188,9 @@ impl Inspection {
             // further than the status.
             Some(sign) => self.condemn(inspector, host, *held, sign, None),
             None => release(inspector, host, &held, Outcome::TimedOut),
+        }
+        if body && let Stage::Passing = self.stage {
+            self.stage = Stage::Trickling { paused: false };
         }
     }
 
@@ -189,6 +213,10 @@ impl Inspection {
                     return Flow::Pause;
                 }
                 self.condemn(inspector, host, *held, sign, Some(ended));
+                return Flow::Continue;
+            }
+            None if ended && held.is_unlikely(inspector) => {
+                self.condemn(inspector, host, *held, Sign::Unlikely, Some(true));
                 return Flow::Continue;
             }
             _ if ended => Outcome::Passed,
@@ -243,6 +271,8 @@ impl Inspection {
             host.measure(Sample::BadAnswerKept(why));
             let value = format!("{}; {}", sign.name(), why.name());
             host.set_response_header(header::KEPT, Some(&value));
+            // No cache on the way is to give it to anybody else.
+            host.set_response_header("cache-control", Some("no-store"));
             return;
         }
         host.set_response_header(":status", Some(&STATUS.to_string()));
@@ -254,98 +284,6 @@ impl Inspection {
         }
         self.stage = Stage::Dropping;
     }
-}
-
-impl Held {
-    fn begin(
-        inspector: &Inspector,
-        host: &impl Host,
-        question: Question,
-        status: u16,
-    ) -> Result<Self, Outcome> {
-        if question.cut {
-            return Err(Outcome::LongRequest);
-        }
-        if !inspector.has_room() {
-            return Err(Outcome::NoRoom);
-        }
-        let content_type = host.response_header("content-type").unwrap_or_default();
-        let encoding = host.response_header("content-encoding");
-        let plain = encoding.is_none_or(|name| name.eq_ignore_ascii_case(b"identity"));
-        let examiner = match is_refusal(status) {
-            true => None,
-            false => {
-                let asked = Arc::new(Expectation::read(question.format, &question.body));
-                let examiner = Examiner::new(asked, question.format, &content_type);
-                Some(examiner.filter(|_| plain).ok_or(Outcome::Unreadable)?)
-            }
-        };
-        Ok(Held {
-            token: question.token,
-            examiner,
-            status,
-            events: MediaType::parse(&content_type) == MediaType::EventStream,
-            bytes: 0,
-            since: host.instant(),
-        })
-    }
-
-    /// Reads what has come since the last look.
-    fn read(&mut self, inspector: &Inspector, host: &impl Host, size: usize) {
-        let new = size.saturating_sub(self.bytes);
-        if new == 0 {
-            return;
-        }
-        if let (Some(examiner), Some(piece)) =
-            (&mut self.examiner, host.response_body(self.bytes, new))
-        {
-            examiner.read(&piece);
-        }
-        inspector.hold(self.bytes, size);
-        self.bytes = size;
-    }
-
-    fn sign(&self, ended: bool) -> Option<Sign> {
-        match &self.examiner {
-            None => Some(Sign::Status),
-            Some(examiner) => examiner.sign(ended),
-        }
-    }
-
-    /// Whether the rest of a bad answer is waited for: it may have to be given back. An error is
-    /// not worth that, and where only the head of a stream is held, it is not wanted.
-    fn is_to_be_whole(&self, inspector: &Inspector, sign: Sign) -> bool {
-        let wanted = inspector.escalate.hold == Hold::Whole && sign != Sign::Error;
-        (wanted || !self.events) && self.bytes < inspector.escalate.hold_bytes
-    }
-
-    /// Whether enough of a stream is here, where its beginning is enough.
-    fn head_is_over(&self, inspector: &Inspector) -> bool {
-        let (Some(examiner), Hold::Head) = (&self.examiner, inspector.escalate.hold) else {
-            return false;
-        };
-        self.events
-            && (examiner.text_tokens() >= inspector.escalate.hold_tokens
-                || examiner.first_call_complete())
-    }
-
-    fn entry(
-        &self,
-        host: &impl Host,
-        sign: Sign,
-        usage: Option<Usage>,
-        ended: bool,
-    ) -> ledger::Entry {
-        let whole = ended && self.status == 200;
-        let body = whole.then(|| host.response_body(0, self.bytes)).flatten();
-        let answer = body.map(|body| ledger::Answer { events: self.events, body });
-        ledger::Entry { sign, usage, answer }
-    }
-}
-
-/// A status by which a target says that it will not answer, and which Envoy does not try again.
-fn is_refusal(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 429 | STATUS)
 }
 
 /// The answer goes on as it is.

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::acceptance::AcceptanceModel;
+use crate::classifier::ModelError;
 use crate::target::Escalate;
 
 use super::budget::Budget;
@@ -16,13 +18,28 @@ pub struct Inspector {
     pub target: String,
     pub escalate: Escalate,
     pub(super) budget: Budget,
+    /// The model of answers, and the probability below which one is bad.
+    pub(super) judge: Option<(AcceptanceModel, f32)>,
     held: Cell<usize>,
 }
 
 impl Inspector {
-    pub fn new(target: String, escalate: Escalate) -> Self {
+    /// Loads the model of answers, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it does not load.
+    pub fn new(target: String, escalate: Escalate) -> Result<Self, ModelError> {
+        let judge = match &escalate.judge {
+            Some(judge) => {
+                let model = AcceptanceModel::load(&judge.onnx, &judge.manifest)?;
+                let below = escalate.accept_below.unwrap_or(model.accept_below());
+                Some((model, below))
+            }
+            None => None,
+        };
         let budget = Budget::new(escalate.max_share);
-        Inspector { target, escalate, budget, held: Cell::new(0) }
+        Ok(Inspector { target, escalate, budget, judge, held: Cell::new(0) })
     }
 
     /// Whether there is room for one more answer.

@@ -15,6 +15,7 @@
 
 mod breaker;
 mod budget;
+mod held;
 mod help;
 mod inspection;
 mod inspector;

@@ -70,7 +70,11 @@ impl StandIn {
         if let Some(answer) = entry.answer.take().filter(|_| failed) {
             let kept = format!("{}; {}", entry.sign.name(), KeptFor::Unavailable.name());
             let media = if answer.events { "text/event-stream" } else { "application/json" };
-            let headers = [(header::KEPT, kept.as_str()), (header::GIVEN_BACK, "yes")];
+            let headers = [
+                (header::KEPT, kept.as_str()),
+                (header::GIVEN_BACK, "yes"),
+                ("cache-control", "no-store"),
+            ];
             host.reply(200, media, &headers, &answer.body);
             self.escalated = None;
             return Flow::Pause;

@@ -15,7 +15,7 @@ fn inspector(more: &str) -> Inspector {
     let json =
         format!(r#"{{"hold": {{"target": "cheap", "escalate": {{"to": "strong"{more}}}}}}}"#);
     match Inspect::from_json(json.as_bytes()) {
-        Some(Ok(Inspect::Hold { target, escalate })) => Inspector::new(target, escalate),
+        Some(Ok(Inspect::Hold { target, escalate })) => Inspector::new(target, escalate).unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -179,6 +179,7 @@ fn a_share_of_nothing_switches_escalation_off() {
     let (inspector, host) = (inspector(r#", "max_share": 0"#), host());
     assert_eq!(answered(&inspector, &host, "200", FILTERED), (200, FILTERED.to_owned()));
     assert_eq!(kept(&host).as_deref(), Some("content_filter; max_share"));
+    assert_eq!(host.response_header("cache-control").unwrap(), b"no-store");
     assert_eq!(outcomes(&host), [Outcome::Kept]);
 }
 
@@ -263,6 +264,27 @@ fn after_its_time_an_answer_goes_on_or_the_other_target_is_asked() {
         assert_eq!(inspection.holds_for(&inspector, host.instant()), None);
         assert_eq!((host.status(), outcomes(&host)), (Some(status), vec![outcome]));
     }
+}
+
+#[test]
+fn what_comes_after_a_time_out_waits_for_a_tick_or_for_the_next_piece() {
+    let (inspector, host) = (inspector(r#", "hold_ms": 100"#), host());
+    let mut inspection = asked(&inspector, &host, "200", "text/event-stream");
+    inspection.on_response_headers(&inspector, &host, false);
+    *host.response_body.borrow_mut() = b"data: {}\n\n".to_vec();
+    assert_eq!(inspection.on_response_body(&inspector, &host, 10, false), Flow::Pause);
+    host.clock.set(Duration::from_millis(100));
+    inspection.on_timeout(&inspector, &host);
+    for _ in 0..3 {
+        assert!(inspection.holds_for(&inspector, host.instant()) > Some(Duration::ZERO));
+        assert_eq!(inspection.on_response_body(&inspector, &host, 10, false), Flow::Pause);
+        assert_eq!(inspection.holds_for(&inspector, host.instant()), Some(Duration::ZERO));
+        inspection.on_timeout(&inspector, &host);
+    }
+    assert_eq!(inspection.on_response_body(&inspector, &host, 10, false), Flow::Pause);
+    assert_eq!(inspection.on_response_body(&inspector, &host, 20, false), Flow::Continue);
+    assert_eq!(inspection.holds_for(&inspector, host.instant()), None);
+    assert_eq!(outcomes(&host), [Outcome::TimedOut]);
 }
 
 #[test]

@@ -26,6 +26,21 @@ names! {
     }
 }
 
+/// A model of answers, as `pointsman train --accept` writes it.
+#[derive(Clone, PartialEq)]
+pub struct Judge {
+    /// `model.onnx`.
+    pub onnx: Vec<u8>,
+    /// `manifest.json`.
+    pub manifest: Vec<u8>,
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(formatter, "Judge({} bytes)", self.onnx.len())
+    }
+}
+
 /// How the answers of a target are held back and judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Escalate {
@@ -45,6 +60,10 @@ pub struct Escalate {
     pub on_timeout: OnTimeout,
     /// Answers to requests with this score or a higher one are not held.
     pub hold_below: Option<f32>,
+    /// The model that says how likely an answer is good enough.
+    pub judge: Option<Judge>,
+    /// The probability below which it is not; the model's own unless given.
+    pub accept_below: Option<f32>,
     /// Largest share of the answers of a minute that are not sent on, for each worker.
     pub max_share: f32,
 }
@@ -62,6 +81,8 @@ impl Escalate {
             hold_ms: 30_000,
             on_timeout: OnTimeout::Release,
             hold_below: None,
+            judge: None,
+            accept_below: None,
             max_share: 0.5,
         }
     }
