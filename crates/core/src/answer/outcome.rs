@@ -98,15 +98,10 @@ impl OutcomeReader {
     pub(super) fn outcome(&self, events: bool) -> Outcome {
         Outcome {
             invalid_tool_call: self.calls.are_invalid(),
-            pending: self.is_pending(events),
+            pending: self.working && !events,
             fault: self.fault(events),
             ..self.found
         }
-    }
-
-    /// Whether the provider still works on it. A stream that is open says nothing of that.
-    pub(super) fn is_pending(&self, events: bool) -> bool {
-        self.working && !events
     }
 
     /// The same, but only why it is none: that takes no look into tool calls.

@@ -192,11 +192,6 @@ impl UsageReader {
         self.json.outcome.as_ref()?.fault(self.is_stream())
     }
 
-    /// Whether the provider still works on the answer.
-    pub(crate) fn is_pending(&self) -> bool {
-        self.json.outcome.as_ref().is_some_and(|outcome| outcome.is_pending(self.is_stream()))
-    }
-
     fn is_stream(&self) -> bool {
         matches!(self.framing, Framing::Events(_))
     }

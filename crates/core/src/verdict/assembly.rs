@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::call::Calls;
+use super::elements;
 use super::expectation::Expectation;
-use super::{elements, text};
 use crate::api::ApiFormat;
 
 /// Bytes of text that are kept of one choice.
@@ -223,9 +223,4 @@ impl Assembly {
 /// Whether a part of content, or an item, is what the model thinks.
 pub(super) fn is_thought(kind: &str) -> bool {
     matches!(kind, "thinking" | "redacted_thinking" | "reasoning" | "reasoning_text")
-}
-
-/// Whether a text says something.
-pub(super) fn says(value: &Value) -> bool {
-    !text(value).trim_ascii().is_empty()
 }

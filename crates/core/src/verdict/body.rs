@@ -17,7 +17,7 @@ enum Place {
     Between,
     InText,
     Escaped,
-    /// It is whole, too long, or none.
+    /// It is whole, or none.
     Over,
 }
 
@@ -27,6 +27,7 @@ pub(super) struct Body {
     place: Place,
     depth: u32,
     kept: Vec<u8>,
+    pub(super) closed: bool,
     pub(super) too_long: bool,
     /// It begins like nothing that is read here.
     pub(super) foreign: bool,
@@ -63,17 +64,18 @@ impl Body {
                 (Place::Escaped, _) => self.place = Place::InText,
             }
             let (run, rest) = bytes.split_at_checked(length)?;
-            if self.kept.len() + length > LONGEST {
-                self.too_long = true;
-                self.place = Place::Over;
+            self.too_long |= self.kept.len() + length > LONGEST;
+            if self.too_long {
+                // Only its end is looked for.
                 self.kept = Vec::new();
-                return None;
+            } else {
+                self.kept.extend_from_slice(run);
             }
-            self.kept.extend_from_slice(run);
             bytes = rest;
             if self.depth == 0 {
                 self.place = Place::Over;
-                return Some(std::mem::take(&mut self.kept));
+                self.closed = true;
+                return (!self.too_long).then(|| std::mem::take(&mut self.kept));
             }
         }
         None

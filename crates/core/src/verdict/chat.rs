@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::assembly::{Assembly, Choice, is_thought, says};
+use super::assembly::{Assembly, Choice, is_thought};
 use super::call::Piece;
-use super::{elements, text};
+use super::{elements, says, text};
 
 /// The number of a `function_call`, of which there is one and which has none.
 const FUNCTION_CALL: u64 = u64::MAX;

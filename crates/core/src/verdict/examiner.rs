@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::assembly::{Assembly, Choice, Finish, LogProbability};
 use super::body::{Body, LONGEST};
+use super::course::{self, Course};
 use super::expectation::{Expectation, Wanted};
 use super::{Sign, refusal, repetition, schema};
+use crate::answer::UsageReader;
 use crate::answer::sse::{Piece, Reader};
-use crate::answer::{Fault, UsageReader};
 use crate::api::ApiFormat;
 use crate::media_type::MediaType;
 use crate::target::Usage;
@@ -31,8 +32,8 @@ enum Framing {
 #[derive(Debug)]
 pub struct Examiner {
     expectation: Arc<Expectation>,
-    /// Counts, errors, and whether it came to its end.
-    reader: UsageReader,
+    counts: UsageReader,
+    course: Course,
     framing: Framing,
     assembly: Assembly,
     /// A part of it could not be read.
@@ -54,7 +55,8 @@ impl Examiner {
         };
         Some(Examiner {
             expectation,
-            reader: UsageReader::new(content_type)?.with_outcome(),
+            counts: UsageReader::new(content_type)?,
+            course: Course::default(),
             framing,
             assembly: Assembly::new(format),
             gap: false,
@@ -63,15 +65,18 @@ impl Examiner {
 
     /// Reads the next piece.
     pub fn read(&mut self, bytes: &[u8]) {
-        self.reader.read(bytes);
-        let Examiner { framing, assembly, gap, .. } = self;
+        self.counts.read(bytes);
+        let Examiner { framing, assembly, course, gap, .. } = self;
         match framing {
             Framing::Json(body) => {
                 let json = body.read(bytes);
                 *gap |= body.too_long;
                 if let Some(json) = json {
                     match serde_json::from_slice::<Value>(&json) {
-                        Ok(answer) => assembly.whole(&answer),
+                        Ok(answer) => {
+                            course.read(&answer);
+                            assembly.whole(&answer);
+                        }
                         Err(_) => *gap = true,
                     }
                 }
@@ -82,9 +87,13 @@ impl Examiner {
                 }
                 Piece::Data(_) => *too_long = true,
                 Piece::End => {
+                    course.ended |= is_done(data);
                     if !is_nothing(data) || *too_long {
                         match serde_json::from_slice::<Value>(data) {
-                            Ok(event) if !*too_long => assembly.event(&event),
+                            Ok(event) if !*too_long => {
+                                course.read(&event);
+                                assembly.event(&event);
+                            }
                             _ => *gap = true,
                         }
                     }
@@ -101,16 +110,19 @@ impl Examiner {
     /// stop. Of several choices, the client may take any: all must show a sign, and the first one's
     /// is given.
     pub fn sign(&self, ended: bool) -> Option<Sign> {
-        match self.reader.fault() {
-            Some(Fault::Error) => return Some(Sign::Error),
-            _ if !ended || self.is_foreign() => {}
-            Some(Fault::Unfinished) => return Some(Sign::Unfinished),
-            Some(Fault::NoAnswer) if !self.gap => return Some(Sign::Error),
-            _ => {}
+        if self.course.failed {
+            return Some(Sign::Error);
+        }
+        let foreign = matches!(&self.framing, Framing::Json(body) if body.foreign);
+        if foreign || self.course.pending && matches!(self.framing, Framing::Json(_)) {
+            return None;
+        }
+        if let Some(sign) = ended.then(|| self.sign_of_end()).flatten() {
+            return Some(sign);
         }
         let choices = self.assembly.choices();
         let awaited = choices.len() < self.expectation.n.max(1) && !ended;
-        if awaited || self.reader.is_pending() || self.is_foreign() {
+        if awaited {
             return None;
         }
         if choices.is_empty() {
@@ -122,6 +134,22 @@ impl Examiner {
             first.get_or_insert(sign);
         }
         first
+    }
+
+    /// The sign of what stops before its end, or is not an answer.
+    fn sign_of_end(&self) -> Option<Sign> {
+        match &self.framing {
+            Framing::Json(body) if !body.closed => return Some(Sign::Unfinished),
+            Framing::Events { data, .. } if !self.course.ended && !is_done(data) => {
+                // The last event may lack the empty line behind it. What it says is not looked for.
+                match serde_json::from_slice::<Value>(data) {
+                    Ok(event) => return course::is_error(&event).then_some(Sign::Error),
+                    Err(_) => return (!self.gap).then_some(Sign::Unfinished),
+                }
+            }
+            _ => {}
+        }
+        (!self.course.begun && !self.gap).then_some(Sign::Error)
     }
 
     fn sign_of(&self, choice: &Choice, ended: bool) -> Option<Sign> {
@@ -201,12 +229,7 @@ impl Examiner {
 
     /// It is JSON, and came to its end.
     fn is_whole_json(&self) -> bool {
-        matches!(self.framing, Framing::Json(_)) && self.reader.fault().is_none()
-    }
-
-    /// It is none of what the content type says.
-    fn is_foreign(&self) -> bool {
-        matches!(&self.framing, Framing::Json(body) if body.foreign)
+        matches!(&self.framing, Framing::Json(body) if body.closed)
     }
 
     /// What there is of the answer's text is not all that arrived: some may stand in an event that
@@ -247,7 +270,7 @@ impl Examiner {
 
     /// The token counts, when they were reported.
     pub fn usage(&self) -> Option<Usage> {
-        self.reader.usage()
+        self.counts.usage()
     }
 
     /// The log-probabilities of the first choice's tokens, when they were reported.
@@ -258,7 +281,11 @@ impl Examiner {
 
 /// The data of an event without any, or of the one that ends a stream of chat completions.
 fn is_nothing(data: &[u8]) -> bool {
-    matches!(data.trim_ascii(), b"" | b"[DONE]")
+    data.trim_ascii().is_empty() || is_done(data)
+}
+
+fn is_done(data: &[u8]) -> bool {
+    data.trim_ascii() == b"[DONE]"
 }
 
 /// Whether JSON can begin like this.

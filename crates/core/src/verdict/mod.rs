@@ -1,13 +1,14 @@
 //! Signs of form: what shows, without a judge, that an answer is bad.
 //!
 //! A request says what it asks of its answer ([`Expectation`]); an [`Examiner`] reads the answer in
-//! passing and holds it against that. Precision comes first: what could not be read, or is not known
+//! passing and compares it with that. Precision comes first: what could not be read, or is not known
 //! here, is never a sign, because a sign costs a second answer.
 
 mod assembly;
 mod body;
 mod call;
 mod chat;
+mod course;
 mod examiner;
 mod expectation;
 mod messages;
@@ -38,7 +39,7 @@ names! {
         Truncated = "truncated",
         /// The provider's filter took it, or a part of it, away.
         ContentFilter = "content_filter",
-        /// JSON was asked for, and the text is none.
+        /// JSON was asked for, and the text is not JSON.
         InvalidJson = "invalid_json",
         /// JSON that is not what was asked for.
         SchemaMismatch = "schema_mismatch",
@@ -67,4 +68,9 @@ fn elements(value: &serde_json::Value) -> &[serde_json::Value] {
 /// A text; empty for anything else.
 fn text(value: &serde_json::Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// Whether a text says something.
+fn says(value: &serde_json::Value) -> bool {
+    !text(value).trim_ascii().is_empty()
 }

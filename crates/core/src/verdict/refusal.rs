@@ -181,8 +181,8 @@ fn sentence(text: &str) -> &str {
 
 impl Language {
     fn declines(&self, sentence: &str) -> bool {
-        let begins = |with: &&str| sentence.starts_with(with);
-        if !self.starts.iter().any(|it| begins(&it)) && !self.nots.iter().any(|it| begins(&it)) {
+        let mut starts = self.starts.iter().chain(self.nots);
+        if !starts.any(|start| sentence.starts_with(start)) {
             return false;
         }
         self.nots.iter().any(|not| {

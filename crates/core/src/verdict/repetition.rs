@@ -17,16 +17,17 @@ pub(super) fn is_endless(text: &str, cut: bool) -> bool {
     }
     // Read backwards, a text that ends in a circle begins with one. The prefix function of Knuth,
     // Morris and Pratt (1977) gives the shortest period of every beginning.
-    let tail: Vec<u8> = text.bytes().rev().take(TAIL).collect();
-    let mut borders: Vec<usize> = Vec::with_capacity(tail.len());
+    let mut tail: Vec<u8> = Vec::new();
+    let mut borders: Vec<usize> = Vec::new();
     let mut border = 0;
-    for (at, byte) in tail.iter().enumerate() {
+    for (at, byte) in text.bytes().rev().take(TAIL).enumerate() {
         if at > 0 {
-            while border > 0 && tail.get(border) != Some(byte) {
+            while border > 0 && tail.get(border) != Some(&byte) {
                 border = borders.get(border - 1).copied().unwrap_or(0);
             }
-            border += usize::from(tail.get(border) == Some(byte));
+            border += usize::from(tail.get(border) == Some(&byte));
         }
+        tail.push(byte);
         borders.push(border);
         let length = at + 1;
         let period = length - border;

@@ -23,11 +23,8 @@ impl Assembly {
             "response.refusal.delta" | "response.refusal.done" => choice.refused = true,
             "response.output_item.added" => self.item(index, item, false),
             // Its text has come before, unless the server sends no deltas.
-            "response.output_item.done" if text(&item["type"]) == "message" => {
-                if choice.text.is_empty() {
-                    self.parts(item);
-                }
-            }
+            "response.output_item.done"
+                if text(&item["type"]) == "message" && !choice.text.is_empty() => {}
             "response.output_item.done" => self.item(index, item, true),
             "response.completed" | "response.incomplete" => self.response(&event["response"]),
             _ => {}
@@ -47,7 +44,7 @@ impl Assembly {
         let Some(choice) = self.choice(0) else { return };
         match text(&response["status"]) {
             "incomplete" => {
-                let reason = text(&response["incomplete_details"]["reason"]);
+                let reason = response.pointer("/incomplete_details/reason").map_or("", text);
                 choice.end(if reason.is_empty() { "incomplete" } else { reason });
             }
             status => choice.end(status),

@@ -186,3 +186,35 @@ fn beyond_its_bounds_it_knows_only_what_it_needs_no_text_for() {
     let read = examined(ApiFormat::ChatCompletions, &request, JSON, &[huge.as_bytes()]);
     assert!(read.is_cut() && read.sign(true).is_none());
 }
+
+#[test]
+fn of_several_choices_all_must_be_bad() {
+    let mut request = request(ApiFormat::ChatCompletions, None, None);
+    request["n"] = json!(2);
+    for (texts, expected) in [
+        (["", ""], Some(Sign::Empty)),
+        (["I'm sorry, but I can't help with that.", ""], Some(Sign::Refusal)),
+        (["", "4"], None),
+        (["4", ""], None),
+    ] {
+        let choice = |index: usize, text: &str, name: &str| json!({"index": index, name: {"content": text}, "finish_reason": "stop"});
+        let both: Vec<Value> =
+            texts.iter().enumerate().map(|(index, text)| choice(index, text, "message")).collect();
+        let body = json!({"choices": both}).to_string();
+        assert_eq!(sign(ApiFormat::ChatCompletions, &request, JSON, &body), expected, "{texts:?}");
+        let events: Vec<Value> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| json!({"choices": [choice(index, text, "delta")]}))
+            .collect();
+        let body = stream(&events);
+        assert_eq!(
+            sign(ApiFormat::ChatCompletions, &request, EVENTS, &body),
+            expected,
+            "{texts:?}"
+        );
+        let first = stream(&events[..1]);
+        let early = examined(ApiFormat::ChatCompletions, &request, EVENTS, &[first.as_bytes()]);
+        assert_eq!(early.sign(false), None);
+    }
+}
