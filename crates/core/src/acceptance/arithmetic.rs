@@ -8,7 +8,7 @@ use super::number::{Number, same};
 use super::tokens::{Token, Word};
 
 /// Most operands and operators of an expression that wait for others.
-const DEPTH: usize = 12;
+const DEPTH: usize = 8;
 /// Words between two numbers of one expression, at most.
 const UNIT_WORDS: usize = 3;
 

@@ -53,12 +53,14 @@ pub(super) struct Sentences {
     words: usize,
     seen: [u32; 64],
     count: usize,
+    /// A bit for the first six bits of each hash: most sentences are new, and need no search.
+    hint: u64,
     pub(super) repeated: usize,
 }
 
 impl Default for Sentences {
     fn default() -> Self {
-        Sentences { hash: 0, words: 0, seen: [0; 64], count: 0, repeated: 0 }
+        Sentences { hash: 0, words: 0, seen: [0; 64], count: 0, hint: 0, repeated: 0 }
     }
 }
 
@@ -77,7 +79,10 @@ impl Sentences {
         if words < LEAST {
             return;
         }
-        if self.seen.iter().take(self.count).any(|seen| *seen == hash) {
+        let bit = 1 << (hash >> 26);
+        let known = self.hint & bit != 0;
+        self.hint |= bit;
+        if known && self.seen.iter().take(self.count).any(|seen| *seen == hash) {
             self.repeated += 1;
         } else if let Some(place) = self.seen.get_mut(self.count) {
             *place = hash;
