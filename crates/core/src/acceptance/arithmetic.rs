@@ -175,8 +175,7 @@ pub(super) struct Arithmetic {
 }
 
 impl Arithmetic {
-    /// Takes the next token; `opens_line` where nothing came before it in its line. Returns whether a
-    /// number that it is stands behind an equals sign, and so is a result.
+    /// Takes the next token; `opens_line` where nothing came before it in its line.
     pub(super) fn take(&mut self, token: &Token, opens_line: bool) {
         match token {
             Token::Number(number) => self.number(number),

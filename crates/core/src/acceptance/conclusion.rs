@@ -11,7 +11,7 @@ const REACH: usize = 8;
 pub(super) struct Conclusion {
     /// Tokens that a mark still reaches.
     reach: usize,
-    /// The mark is of the kind that ends with its line or quotation: `"answer": "…"`.
+    /// There was a mark.
     pub(super) marked: bool,
     /// The last number behind a mark; the last of all where there is no mark.
     pub(super) number: Option<Number>,
@@ -34,7 +34,7 @@ impl Conclusion {
         self.mark_end = left;
     }
 
-    /// Takes the next token. Returns whether it was a number behind a mark.
+    /// Takes the next token.
     pub(super) fn take(&mut self, token: &Token) {
         let minus = std::mem::take(&mut self.minus);
         match token {
