@@ -25,7 +25,7 @@ fn rows(n: usize) -> String {
         let product = a * b + usize::from(slips);
         json!({"source": "sums", "id": i, "split": if i % 5 < 3 { "train" } else { "val" },
             "prompt": format!("Case {i}: {a} boxes hold {b} pens each. How many pens are there?"),
-            "cheap_model": if i % 2 == 0 { "small" } else { "tiny" }, "strong_model": "large",
+            "cheap_model": if i % 8 < 4 { "small" } else { "tiny" }, "strong_model": "large",
             "cheap_answer": format!("{a} * {b} = {product}\n#### {product}"),
             "strong_answer": format!("#### {}", a * b),
             "cheap": u8::from(right), "strong": u8::from(i % 50 != 1)})
