@@ -87,9 +87,16 @@ fn dashboard_queries() -> Result<Vec<String>> {
     targets.map(expression).collect()
 }
 
-/// Whether a query asks for what only a control plane, a bandit or a cache has. Prometheus must
-/// understand it, but there is nothing to answer here.
+/// Whether a query asks for what only a control plane, a bandit, a cache or a target that escalates
+/// has. Prometheus must understand it, but there is nothing to answer here.
 fn needs_more_than_a_filter(query: &str) -> bool {
+    let escalation = [
+        "pointsman_inspected",
+        "pointsman_escalations",
+        "pointsman_held_ms",
+        "pointsman_wasted_",
+        "pointsman_bad_answers_kept",
+    ];
     let with_control = [
         "pointsman_bandit_fallback",
         "pointsman_control_calls_failed",
@@ -100,6 +107,7 @@ fn needs_more_than_a_filter(query: &str) -> bool {
     ["pointsman_serve_", "pointsman_cache_"]
         .iter()
         .chain(&with_control)
+        .chain(&escalation)
         .any(|part| query.contains(part))
 }
 

@@ -21,6 +21,7 @@ use pointsman_core::reason::Reason;
 use pointsman_core::scope::Scope;
 use pointsman_core::target::{Target, TargetSet};
 
+mod answer;
 mod contributions;
 
 use contributions::{Contribution, GroupContribution};
@@ -50,6 +51,9 @@ pub(super) struct Args {
     /// Target that the conversation went to before, as `sticky` remembers it
     #[arg(long, value_name = "TARGET")]
     previous: Option<String>,
+    /// Recorded answer of the target, JSON or events, to judge as the filter does when it escalates
+    #[arg(long, value_name = "FILE")]
+    answer: Option<PathBuf>,
     /// Print the contribution of single features, too
     #[arg(long)]
     features: bool,
@@ -93,6 +97,9 @@ struct Explanation<'a> {
     /// What speaks for the first target and against it, the strongest first.
     groups: Vec<GroupContribution>,
     contributions: Vec<Contribution>,
+    /// Of the answer of `--answer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<answer::Judgement>,
 }
 
 /// How a target stands.
@@ -126,8 +133,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         BadInput::new(lines.join("\n       "))
     })?;
     let worker = Worker::new(config).map_err(BadInput::new)?;
-    let host = OfflineHost::new(headers(args), read(&args.body)?);
-    let explanation = explain(&worker, host, args)?;
+    let body = read(&args.body)?;
+    let host = OfflineHost::new(headers(args), body.clone());
+    let mut explanation = explain(&worker, host, args)?;
+    if let Some(path) = &args.answer {
+        let (config, target) = (worker.config(), explanation.target);
+        let judged = answer::judge(config, target, &args.path, &body, &read(path)?)?;
+        explanation.answer = Some(judged);
+    }
     if args.json {
         print(serde_json::to_string(&explanation)?)
     } else {
@@ -351,6 +364,9 @@ fn table(out: &mut dyn Write, explanation: &Explanation, features: bool) -> std:
     for RuleHit { rule, target, matches } in &explanation.rules {
         let matches = if *matches { "matches" } else { "does not match" };
         writeln!(out, "{:9} {rule} (to {target}): {matches}", "rule")?;
+    }
+    if let Some(answer) = &explanation.answer {
+        writeln!(out, "answer    {answer}")?;
     }
     contributions::write_groups(out, &explanation.groups)?;
     if features {
