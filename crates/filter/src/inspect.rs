@@ -68,8 +68,14 @@ impl HttpContext for Inspected {
         action(self.inspection.borrow_mut().on_request_headers(inspector, proxy, ended))
     }
 
-    fn on_http_request_body(&mut self, size: usize, _ended: bool) -> Action {
-        self.inspection.borrow_mut().on_request_body(&self.endpoint.proxy, size);
+    fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
+        let Endpoint { inspector, proxy, .. } = &*self.endpoint;
+        self.inspection.borrow_mut().on_request_body(inspector, proxy, size, ended);
+        Action::Continue
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.inspection.borrow_mut().on_request_trailers(&self.endpoint.inspector);
         Action::Continue
     }
 
@@ -128,8 +134,8 @@ impl HttpContext for Replaced {
         Action::Continue
     }
 
-    fn on_http_request_body(&mut self, size: usize, _ended: bool) -> Action {
-        self.stand_in.on_request_body(&self.replacement.proxy, size);
+    fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
+        self.stand_in.on_request_body(&self.replacement.proxy, size, ended);
         Action::Continue
     }
 

@@ -43,7 +43,7 @@ pub(super) fn judge(
     let host = OfflineHost::new(headers, request.to_vec());
     let mut inspection = Inspection::default();
     inspection.on_request_headers(&inspector, &host, false);
-    inspection.on_request_body(&host, request.len());
+    inspection.on_request_body(&inspector, &host, request.len(), true);
     let content_type = if json { "application/json" } else { "text/event-stream" };
     for (name, value) in [(":status", "200"), ("content-type", content_type)] {
         host.response_headers.borrow_mut().insert(name.to_owned(), value.as_bytes().to_vec());

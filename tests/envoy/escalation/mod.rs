@@ -83,8 +83,8 @@ pub const HOLD_BELOW: f64 = 0.5;
 
 /// The targets; each is decided on where a client asks for it, and `scored` otherwise.
 fn targets() -> Value {
-    json!([
-        {"name": "scored", "model": "one/scored", "threshold": 0,
+    let mut targets = json!([
+        {"name": "scored", "model": "one/scored",
             "escalate": {"to": "strong", "max_share": 1, "hold_below": HOLD_BELOW}},
         {"name": "cheapest", "model": "one/cheapest", "escalate": {"to": "cheap", "max_share": 1}},
         {"name": "weak", "model": "one/weak", "escalate": {"max_share": 1}},
@@ -104,7 +104,14 @@ fn targets() -> Value {
         {"name": "fast", "model": "fast/fast", "escalate": {"to": "strong", "max_share": 1}},
         {"name": "cheap", "model": "one/cheap", "escalate": {"max_share": 1}},
         {"name": "strong", "model": "strong/strong"},
-    ])
+    ]);
+    // Targets of one score need thresholds that fall; nearly every request has the first one's.
+    let mut threshold = 0.02;
+    for target in targets.as_array_mut().into_iter().flatten().filter(|it| it["name"] != "strong") {
+        target["threshold"] = json!(threshold);
+        threshold -= 0.001;
+    }
+    targets
 }
 
 /// What a model says when nothing else was chosen.

@@ -238,19 +238,19 @@ fn tools_ran(stage: &Stage) -> Result<()> {
     })
 }
 
-/// A refusal in its own field is certain at once: the rest is not waited for.
+/// An error is certain at once, and not worth giving back: the rest is not waited for.
 fn early(stage: &Stage) -> Result<()> {
     on_net(stage, |net| {
-        let delta = json!({"choices": [{"index": 0, "delta": {"refusal": "No."}}]});
-        let script = Script::events([said::event(&delta)]).then(Step::Silence);
+        let error = json!({"error": {"message": "overloaded"}});
+        let script = Script::events([said::event(&error)]).then(Step::Silence);
         let question = net.chat("cheap", true).answered_with(script);
-        question.assert_escalated(&question.send()?, "refusal");
+        question.assert_escalated(&question.send()?, "error");
         net.cheap.wait_until_left(question.id)?;
         // More of a condemned answer than anybody holds is dropped all the same.
         let more = said::delta(&"a".repeat(NARROW));
-        let script = Script::events([said::event(&delta)]).then(Step::Repeat(more.into(), 2000));
+        let script = Script::events([said::event(&error)]).then(Step::Repeat(more.into(), 2000));
         let question = net.chat("cheap", true).answered_with(script);
-        question.assert_escalated(&question.send()?, "refusal");
+        question.assert_escalated(&question.send()?, "error");
         Ok(())
     })
 }

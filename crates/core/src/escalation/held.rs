@@ -1,15 +1,12 @@
 //! An answer that is held, and what is known of it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use crate::acceptance::{self, LogProbabilities};
-use crate::api::ApiFormat;
+use crate::acceptance::LogProbabilities;
 use crate::exchange::Host;
 use crate::media_type::MediaType;
-use crate::prompt::{Envelopes, Prompt};
 use crate::target::{Hold, Usage};
-use crate::verdict::{Examiner, Expectation, Sign};
+use crate::verdict::{Examiner, Sign};
 
 use super::inspection::Question;
 use super::{Inspector, Outcome, STATUS, Token, ledger};
@@ -36,28 +33,24 @@ impl Held {
         question: Question,
         status: u16,
     ) -> Result<Self, Outcome> {
-        if question.cut {
-            return Err(Outcome::LongRequest);
-        }
+        // Envoy sends no request again that is too long for it, or not here as a whole.
+        let Some(expectation) = question.expectation else { return Err(Outcome::LongRequest) };
         if !inspector.has_room() {
             return Err(Outcome::NoRoom);
         }
         let content_type = host.response_header("content-type").unwrap_or_default();
         let encoding = host.response_header("content-encoding");
         let plain = encoding.is_none_or(|name| name.eq_ignore_ascii_case(b"identity"));
-        let mut judged = false;
         let examiner = match is_refusal(status) {
             true => None,
             false => {
-                let asked = Arc::new(Expectation::read(question.format, &question.body));
-                judged = inspector.judge.is_some() && !asked.in_tool_loop;
-                let examiner = Examiner::new(asked, question.format, &content_type);
+                let examiner = Examiner::new(expectation, question.format, &content_type);
                 Some(examiner.filter(|_| plain).ok_or(Outcome::Unreadable)?)
             }
         };
         Ok(Held {
             token: question.token,
-            asked: if judged { asked(question.format, question.body) } else { None },
+            asked: question.asked,
             examiner,
             status,
             events: MediaType::parse(&content_type) == MediaType::EventStream,
@@ -110,7 +103,7 @@ impl Held {
     /// not worth that, and where only the head of a stream is held, it is not wanted.
     pub(super) fn is_to_be_whole(&self, inspector: &Inspector, sign: Sign) -> bool {
         let wanted = inspector.escalate.hold == Hold::Whole && sign != Sign::Error;
-        (wanted || !self.events) && self.bytes < inspector.escalate.hold_bytes
+        self.status == 200 && (wanted || !self.events) && self.bytes < inspector.escalate.hold_bytes
     }
 
     /// Whether enough of a stream is here, where its beginning is enough.
@@ -137,13 +130,8 @@ impl Held {
     }
 }
 
-/// The text that an answer is judged against; `None` where the request is not understood.
-fn asked(format: ApiFormat, mut body: Vec<u8>) -> Option<String> {
-    let prompt = Prompt::parse_with(format, &mut body, false, &Envelopes::default()).ok()?;
-    Some(acceptance::asked(&prompt).to_owned())
-}
-
-/// A status by which a target says that it will not answer, and which Envoy does not try again.
+/// A status by which a target says that it will not answer, and which Envoy does not try again. A
+/// wrong key is the client's business, or the operator's, and no reason to pay with another.
 pub(super) fn is_refusal(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 429 | STATUS)
+    (400..500).contains(&status) && !matches!(status, 401..=403 | 407 | 429 | STATUS)
 }

@@ -1,15 +1,19 @@
 //! One answer of an endpoint: held back, judged, and sent on or not.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::acceptance;
 use crate::api::ApiFormat;
 use crate::exchange::{Flow, Host};
 use crate::header;
+use crate::prompt::{Envelopes, Prompt};
 use crate::target::{OnTimeout, Usage};
 use crate::telemetry::Sample;
-use crate::verdict::{Examiner, Sign};
+use crate::verdict::{Examiner, Expectation, Sign};
 
 use super::held::{Held, is_refusal};
+use super::ledger::Known;
 use super::{Inspector, KeptFor, Outcome, STATUS, Token, breaker, help, ledger};
 
 /// Longest body of a request whose answer is held: it is kept until the answer begins.
@@ -50,9 +54,36 @@ enum Stage {
 pub(super) struct Question {
     pub(super) token: Token,
     pub(super) format: ApiFormat,
-    pub(super) body: Vec<u8>,
+    /// What is here of it; empty once it is read.
+    body: Vec<u8>,
     /// It has more bytes than are kept.
-    pub(super) cut: bool,
+    cut: bool,
+    /// What it asks of its answer, once all of it is here.
+    pub(super) expectation: Option<Arc<Expectation>>,
+    /// The text that a model judges the answer against.
+    pub(super) asked: Option<String>,
+}
+
+impl Question {
+    fn new(token: Token, format: ApiFormat) -> Self {
+        Question { token, format, body: Vec::new(), cut: false, expectation: None, asked: None }
+    }
+
+    /// All of the body is here: what counts of it is read, and the rest not kept while the model
+    /// thinks.
+    fn read(&mut self, inspector: &Inspector) {
+        if self.cut {
+            return;
+        }
+        let mut body = std::mem::take(&mut self.body);
+        let expectation = Expectation::read(self.format, &body);
+        if inspector.judge.is_some() && !expectation.in_tool_loop {
+            let envelopes = Envelopes::default();
+            let prompt = Prompt::parse_with(self.format, &mut body, false, &envelopes).ok();
+            self.asked = prompt.map(|prompt| acceptance::asked(&prompt).to_owned());
+        }
+        self.expectation = Some(Arc::new(expectation));
+    }
 }
 
 impl Inspection {
@@ -67,25 +98,46 @@ impl Inspection {
         let path = host.request_header(":path");
         let format = path.and_then(|path| ApiFormat::of_path(&path));
         let Some((token, format)) = token.zip(format) else { return Flow::Continue };
-        if ledger::contains(host, token) {
+        match ledger::find(host, token) {
             // Another way to the same target: asking it again would give as bad an answer.
-            host.reply(STATUS, "application/json", &[], NOT_SENT_ON);
-            return Flow::Pause;
+            Some(Known::Waiting) => {
+                host.reply(STATUS, "application/json", &[], NOT_SENT_ON);
+                return Flow::Pause;
+            }
+            // The other target has failed, and nothing else is left.
+            Some(Known::Taken) => return Flow::Continue,
+            None => {}
         }
         if !ended && inspector.escalate.apis.contains(&format) {
-            self.stage = Stage::Asking(Question { token, format, body: Vec::new(), cut: false });
+            self.stage = Stage::Asking(Question::new(token, format));
         }
         Flow::Continue
     }
 
     /// The next `size` bytes of the request body pass by.
-    pub fn on_request_body(&mut self, host: &impl Host, size: usize) {
+    pub fn on_request_body(
+        &mut self,
+        inspector: &Inspector,
+        host: &impl Host,
+        size: usize,
+        ended: bool,
+    ) {
         let Stage::Asking(question) = &mut self.stage else { return };
         question.cut |= question.body.len() + size > REQUEST_BYTES;
         if question.cut {
             question.body = Vec::new();
         } else {
             question.body.extend(host.request_body(size));
+        }
+        if ended {
+            question.read(inspector);
+        }
+    }
+
+    /// The request ends with trailers.
+    pub fn on_request_trailers(&mut self, inspector: &Inspector) {
+        if let Stage::Asking(question) = &mut self.stage {
+            question.read(inspector);
         }
     }
 
@@ -222,6 +274,7 @@ impl Inspection {
             _ if ended => Outcome::Passed,
             _ if held.head_is_over(inspector) => Outcome::Passed,
             _ if held.bytes >= inspector.escalate.hold_bytes => Outcome::TooLong,
+            _ if !inspector.has_room() => Outcome::NoRoom,
             _ => {
                 self.stage = Stage::Holding(held);
                 return Flow::Pause;

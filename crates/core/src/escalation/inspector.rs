@@ -42,9 +42,9 @@ impl Inspector {
         Ok(Inspector { target, escalate, budget, judge, held: Cell::new(0) })
     }
 
-    /// Whether there is room for one more answer.
+    /// Whether more may be held.
     pub(super) fn has_room(&self) -> bool {
-        self.held.get().saturating_add(self.escalate.hold_bytes) <= HELD_BYTES
+        self.held.get() <= HELD_BYTES
     }
 
     /// An answer of which `before` bytes were held is now held with `now` bytes.

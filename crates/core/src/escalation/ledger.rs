@@ -8,13 +8,26 @@ use crate::verdict::Sign;
 use super::Token;
 
 /// How many escalations can be between two targets at once.
-const PLACES: usize = 512;
+const PLACES: usize = 4096;
 /// In how many places an entry may stand.
 const WAYS: usize = 8;
 /// After so many seconds an entry that nobody took makes room: the retry never came.
 const SECONDS: u32 = 60;
+/// The same for one that was taken. Until then it says that the request had its second chance.
+const TAKEN_SECONDS: u32 = 1;
 /// Bytes of an entry: token, time, sign, whether usage is known, input, output, kind of answer.
 const BYTES: usize = 16 + 4 + 1 + 1 + 8 + 8 + 1;
+/// The kind of an answer that was taken.
+const TAKEN: u8 = 3;
+
+/// What is known of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Its answer was bad, and the other target has not been asked.
+    Waiting,
+    /// The other target was asked.
+    Taken,
+}
 
 /// An answer that was not sent on.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,40 +51,47 @@ pub(super) struct Answer {
 pub(super) fn put(host: &impl Host, token: Token, entry: &Entry) -> bool {
     let now = seconds(host);
     let encoded = encode(token, now, entry);
-    let free = |place: &[u8]| {
-        let entered = place.get(16..20).and_then(|bytes| bytes.try_into().ok());
-        let entered = entered.map(u32::from_be_bytes);
-        entered.is_none_or(|entered| now.saturating_sub(entered) > SECONDS)
-    };
     places(token).any(|at| {
         let name = name(at);
         let Some((place, version)) = host.shared(&name) else { return false };
-        if !free(&place.unwrap_or_default()) || !host.swap_shared(&name, &encoded, version) {
+        if !is_free(&place.unwrap_or_default(), now) {
             return false;
         }
-        let body = entry.answer.as_ref().map_or(&[][..], |answer| &answer.body);
-        set(host, &body_name(at), body);
-        true
+        // The body first, and with its token: a worker that is as fast as this one may write
+        // another's place, but never give away another's answer.
+        let body = entry.answer.as_ref().map(|answer| [&token.0[..], &answer.body].concat());
+        set(host, &body_name(at), &body.unwrap_or_default());
+        host.swap_shared(&name, &encoded, version)
     })
 }
 
-/// Whether an answer to this request has been entered.
-pub(super) fn contains(host: &impl Host, token: Token) -> bool {
-    find(host, token).is_some()
+/// What is known of a request.
+pub(super) fn find(host: &impl Host, token: Token) -> Option<Known> {
+    let (_, place, _) = entered(host, token)?;
+    Some(if place.last() == Some(&TAKEN) { Known::Taken } else { Known::Waiting })
 }
 
-/// Takes an answer out.
+/// Takes an answer out. Whoever comes next learns of it without its bytes.
 pub(super) fn take(host: &impl Host, token: Token) -> Option<Entry> {
-    let (at, place, version) = find(host, token)?;
+    let (at, mut place, version) = entered(host, token)?;
     let body = host.shared(&body_name(at)).and_then(|(body, _)| body).unwrap_or_default();
+    let body = body.strip_prefix(&token.0).map(<[u8]>::to_vec);
     let entry = decode(&place, body)?;
-    // Without the body's bytes it makes no difference whether another worker was faster.
-    set(host, &body_name(at), &[]);
-    host.swap_shared(&name(at), &[], version);
+    if let Some(kind) = place.last_mut().filter(|kind| **kind != TAKEN) {
+        *kind = TAKEN;
+        set(host, &body_name(at), &[]);
+        host.swap_shared(&name(at), &place, version);
+    }
     Some(entry)
 }
 
-fn find(host: &impl Host, token: Token) -> Option<(usize, Vec<u8>, Option<u32>)> {
+fn is_free(place: &[u8], now: u32) -> bool {
+    let entered = place.get(16..20).and_then(|bytes| bytes.try_into().ok());
+    let seconds = if place.last() == Some(&TAKEN) { TAKEN_SECONDS } else { SECONDS };
+    entered.map(u32::from_be_bytes).is_none_or(|entered| now.saturating_sub(entered) > seconds)
+}
+
+fn entered(host: &impl Host, token: Token) -> Option<(usize, Vec<u8>, Option<u32>)> {
     places(token).find_map(|at| {
         let (place, version) = host.shared(&name(at))?;
         let place = place.filter(|place| place.starts_with(&token.0))?;
@@ -120,7 +140,7 @@ fn encode(token: Token, now: u32, entry: &Entry) -> Vec<u8> {
     bytes
 }
 
-fn decode(place: &[u8], body: Vec<u8>) -> Option<Entry> {
+fn decode(place: &[u8], body: Option<Vec<u8>>) -> Option<Entry> {
     let (_, rest) = place.split_at_checked(20)?;
     let (&[sign, known], rest) = rest.split_first_chunk()?;
     let (input, rest) = rest.split_first_chunk()?;
@@ -130,6 +150,8 @@ fn decode(place: &[u8], body: Vec<u8>) -> Option<Entry> {
     Some(Entry {
         sign: *Sign::ALL.get(usize::from(sign))?,
         usage: (known != 0).then_some(usage),
-        answer: (*kind != 0).then_some(Answer { events: *kind == 2, body }),
+        answer: body
+            .filter(|_| matches!(kind, 1 | 2))
+            .map(|body| Answer { events: *kind == 2, body }),
     })
 }

@@ -25,6 +25,7 @@ struct Escalated {
     entry: ledger::Entry,
     format: Option<ApiFormat>,
     body: Vec<u8>,
+    expectation: Option<Arc<Expectation>>,
     /// Reads the answer in passing, to see whether it is better.
     examiner: Option<Examiner>,
 }
@@ -35,6 +36,7 @@ impl StandIn {
         let Some(value) = host.request_header(header::HOLD) else { return };
         // Nothing is escalated twice.
         host.set_request_header(header::HOLD, None);
+        host.set_request_header(header::HELD_EVENTS, None);
         let entry = Token::parse(&value).and_then(|token| ledger::take(host, token));
         // By it the listener knows how to write its own reply, if the answer is given back.
         let events = |entry: &ledger::Entry| entry.answer.as_ref().is_some_and(|it| it.events);
@@ -43,15 +45,25 @@ impl StandIn {
         }
         let path = host.request_header(":path").unwrap_or_default();
         let format = ApiFormat::of_path(&path);
-        let begin = |entry| Escalated { entry, format, body: Vec::new(), examiner: None };
+        let begin = |entry| Escalated {
+            entry,
+            format,
+            body: Vec::new(),
+            expectation: None,
+            examiner: None,
+        };
         self.escalated = entry.map(begin);
     }
 
     /// The next `size` bytes of the request body pass by.
-    pub fn on_request_body(&mut self, host: &impl Host, size: usize) {
+    pub fn on_request_body(&mut self, host: &impl Host, size: usize, ended: bool) {
         let Some(escalated) = &mut self.escalated else { return };
         if escalated.body.len() + size <= REQUEST_BYTES {
             escalated.body.extend(host.request_body(size));
+        }
+        if let Some(format) = escalated.format.filter(|_| ended) {
+            let body = std::mem::take(&mut escalated.body);
+            escalated.expectation = Some(Arc::new(Expectation::read(format, &body)));
         }
     }
 
@@ -81,10 +93,10 @@ impl StandIn {
         }
         let value = record::of_escalation(entry.sign, entry.usage);
         host.set_response_header(header::ESCALATED, Some(&value));
-        if let Some(format) = escalated.format.filter(|_| !failed) {
-            let asked = Arc::new(Expectation::read(format, &std::mem::take(&mut escalated.body)));
+        let asked = escalated.format.zip(escalated.expectation.take()).filter(|_| !failed);
+        if let Some((format, expectation)) = asked {
             let content_type = host.response_header("content-type").unwrap_or_default();
-            escalated.examiner = Examiner::new(asked, format, &content_type);
+            escalated.examiner = Examiner::new(expectation, format, &content_type);
         }
         Flow::Continue
     }

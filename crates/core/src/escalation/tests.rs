@@ -1,5 +1,7 @@
+use std::cell::Cell;
 use std::time::Duration;
 
+use super::ledger::Known;
 use super::*;
 use crate::config::Inspect;
 use crate::exchange::{Flow, Host, OfflineHost};
@@ -20,8 +22,13 @@ fn inspector(more: &str) -> Inspector {
     }
 }
 
+thread_local! {
+    /// Of the request at hand: each has its own.
+    static NUMBER: Cell<u64> = const { Cell::new(8) };
+}
+
 fn token() -> Token {
-    Token::new([7, 8])
+    Token::new([7, NUMBER.get()])
 }
 
 fn host() -> OfflineHost {
@@ -35,14 +42,28 @@ fn host() -> OfflineHost {
 fn asked(inspector: &Inspector, host: &OfflineHost, status: &str, media: &str) -> Inspection {
     let mut inspection = Inspection::default();
     assert_eq!(inspection.on_request_headers(inspector, host, false), Flow::Continue);
-    inspection.on_request_body(host, BODY.len());
+    inspection.on_request_body(inspector, host, BODY.len(), true);
     host.set_response_header(":status", Some(status));
     host.set_response_header("content-type", Some(media));
     inspection
 }
 
-/// What becomes of a whole answer: its status and its bytes.
+/// What becomes of a whole answer to a new request: its status and its bytes.
 fn answered(inspector: &Inspector, host: &OfflineHost, status: &str, body: &str) -> (u16, String) {
+    if host.request_header(header::HOLD).is_some() {
+        NUMBER.set(NUMBER.get() + 1);
+        host.set_request_header(header::HOLD, Some(&token().to_string()));
+    }
+    answered_again(inspector, host, status, body)
+}
+
+/// The same for a request that comes once more.
+fn answered_again(
+    inspector: &Inspector,
+    host: &OfflineHost,
+    status: &str,
+    body: &str,
+) -> (u16, String) {
     let mut inspection = asked(inspector, host, status, "application/json");
     inspection.on_response_headers(inspector, host, false);
     *host.response_body.borrow_mut() = body.into();
@@ -112,6 +133,28 @@ fn a_target_that_gave_a_bad_answer_is_not_asked_again_by_another_way() {
 }
 
 #[test]
+fn a_request_that_had_its_second_chance_is_not_held_again() {
+    let (inspector, host) = (inspector(""), host());
+    answered(&inspector, &host, "404", "{}");
+    assert_eq!(stands_in(&host, "503"), Flow::Continue);
+    assert_eq!(host.response_header(header::ESCALATED).unwrap(), b"status");
+    // Envoy begins its list once more.
+    host.set_request_header(header::HOLD, Some(&token().to_string()));
+    assert_eq!(answered_again(&inspector, &host, "404", "{}"), (404, "{}".to_owned()));
+}
+
+#[test]
+fn a_request_that_is_answered_before_its_end_is_not_held() {
+    let (inspector, host) = (inspector(""), host());
+    let mut inspection = Inspection::default();
+    inspection.on_request_headers(&inspector, &host, false);
+    inspection.on_request_body(&inspector, &host, 10, false);
+    host.set_response_header(":status", Some("400"));
+    assert_eq!(inspection.on_response_headers(&inspector, &host, false), Flow::Continue);
+    assert_eq!((outcomes(&host), host.status()), (vec![Outcome::LongRequest], Some(400)));
+}
+
+#[test]
 fn when_the_other_target_fails_the_held_answer_is_given_back() {
     let (inspector, host) = (inspector(""), host());
     answered(&inspector, &host, "200", FILTERED);
@@ -156,7 +199,7 @@ fn where_another_target_shows_the_same_sign_each_time_bad_answers_are_kept() {
         host.set_request_header(header::HOLD, Some(&token().to_string()));
         let mut stand_in = StandIn::default();
         stand_in.on_request_headers(&host);
-        stand_in.on_request_body(&host, BODY.len());
+        stand_in.on_request_body(&host, BODY.len(), true);
         host.set_response_header(":status", Some("200"));
         host.set_response_header("content-type", Some("application/json"));
         stand_in.on_response_headers(&host, "strong");
@@ -197,7 +240,7 @@ fn a_target_that_refuses_a_request_by_its_status_is_left() {
     let (status, _) = answered(&inspector, &host, "404", r#"{"error": {"message": "no model"}}"#);
     assert_eq!(status, STATUS);
     assert_eq!(stands_in(&host, "503"), Flow::Continue, "an error is nothing to give back");
-    for status in ["429", "500", "503", "302"] {
+    for status in ["401", "402", "403", "407", "429", "500", "503", "302"] {
         let mut inspection = asked(&inspector, &host, status, "application/json");
         let flow = inspection.on_response_headers(&inspector, &host, false);
         assert_eq!((flow, host.status()), (Flow::Continue, status.parse().ok()));
@@ -241,7 +284,7 @@ fn a_request_that_is_too_long_to_be_kept_is_not_held() {
     let (inspector, host) = (inspector(""), host());
     let mut inspection = Inspection::default();
     inspection.on_request_headers(&inspector, &host, false);
-    inspection.on_request_body(&host, 2 << 20);
+    inspection.on_request_body(&inspector, &host, 2 << 20, true);
     host.set_response_header(":status", Some("200"));
     assert_eq!(inspection.on_response_headers(&inspector, &host, false), Flow::Continue);
     assert_eq!(outcomes(&host), [Outcome::LongRequest]);
@@ -338,15 +381,19 @@ fn the_ledger_keeps_many_apart_and_forgets_in_time() {
     let host = host();
     let entry = |sign| ledger::Entry { sign, usage: None, answer: None };
     // Tokens that all want the same place.
-    let token = |number: u64| Token::new([0, number * 512]);
+    let token = |number: u64| Token::new([0, number * 4096]);
     for number in 0..8 {
         assert!(ledger::put(&host, token(number), &entry(Sign::Empty)));
     }
     assert!(!ledger::put(&host, token(8), &entry(Sign::Empty)), "there is no room");
+    assert_eq!(ledger::find(&host, token(3)), Some(Known::Waiting));
     assert_eq!(ledger::take(&host, token(3)), Some(entry(Sign::Empty)));
-    assert_eq!(ledger::take(&host, token(3)), None);
+    assert_eq!(ledger::find(&host, token(3)), Some(Known::Taken));
+    assert!(!ledger::put(&host, token(8), &entry(Sign::Error)), "its retries may still come");
+    host.clock.set(Duration::from_secs(2));
     assert!(ledger::put(&host, token(8), &entry(Sign::Error)));
-    assert!(ledger::contains(&host, token(8)) && ledger::contains(&host, token(7)));
+    assert_eq!(ledger::find(&host, token(3)), None);
+    assert_eq!(ledger::find(&host, token(8)), Some(Known::Waiting));
     host.clock.set(Duration::from_secs(100));
     assert!(ledger::put(&host, token(9), &entry(Sign::Refusal)));
 }

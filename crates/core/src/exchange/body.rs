@@ -17,6 +17,8 @@ pub(super) struct Read {
     pub(super) cut: bool,
     /// The target's model should stand in the body, and could not be written there.
     pub(super) not_rewritten: bool,
+    /// All of it was understood, and the target to which a bad answer would go can serve it.
+    pub(super) can_escalate: bool,
 }
 
 impl Read {

@@ -1,34 +1,59 @@
 //! Answers that may be held back on their way: which, and what is learnt of what happened to them.
 
 use crate::config::Mode;
-use crate::escalation::Token;
+use crate::decision::Decision;
+use crate::escalation::{KeptFor, Token};
 use crate::header;
+use crate::policy::gates::obstacles;
+use crate::prompt::Prompt;
 use crate::reason::{Reason, Source};
 use crate::record;
+use crate::scope::InScope;
 use crate::target::{Target, Usage};
+use crate::verdict::Sign;
 
 use super::body::Read;
-use super::{Asked, Decided, Host};
+use super::{Decided, Host, Worker};
 
 /// The key of the route's metadata, and its value, by which nothing is escalated.
 const ESCALATE: &str = "escalate";
 const OFF: &str = "off";
 
-/// By what the answer to a request is known that may be held back. Not every answer may: another
-/// target would have to be able to give one, and be allowed to.
+/// Whether the answer of the target decided on may be held back: another target must be able to
+/// answer the same request, and be allowed to.
+pub(super) fn can_escalate(
+    worker: &Worker,
+    host: &impl Host,
+    decision: &Decision,
+    prompt: &Prompt,
+    scope: InScope,
+) -> bool {
+    let config = worker.config();
+    let target = worker.router.target(decision);
+    let Some(escalate) = target.and_then(|target| target.escalate.as_ref()) else { return false };
+    let forced = decision.source() == Source::Gate
+        || matches!(decision.reason, Reason::ProviderState | Reason::UnknownState);
+    if forced || !escalate.apis.contains(&scope.format) {
+        return false;
+    }
+    let unavailable = worker.health.unavailable(host.since_epoch().as_secs());
+    let mut candidates = config.targets.iter().zip(obstacles(&config.targets, prompt, unavailable));
+    candidates.any(|(target, obstacle)| {
+        target.name == escalate.to && obstacle.is_none() && target.serves(scope.format)
+    })
+}
+
+/// By what the answer to a request is known that may be held back.
 pub(super) fn token(
     host: &impl Host,
     target: &Target,
     decided: &Decided,
-    asked: Option<Asked>,
     read: Read,
 ) -> Option<Token> {
     let escalate = target.escalate.as_ref()?;
-    let decision = &decided.decision;
-    let forced = decision.source() == Source::Gate || decision.reason == Reason::ProviderState;
-    let served = asked.is_some_and(|asked| escalate.apis.contains(&asked.format));
-    let sure = decision.score.zip(escalate.hold_below).is_some_and(|(score, below)| score >= below);
-    if decided.mode != Mode::Route || forced || !served || sure || read.cut {
+    let score = decided.decision.score;
+    let sure = score.zip(escalate.hold_below).is_some_and(|(score, below)| score >= below);
+    if decided.mode != Mode::Route || !read.can_escalate || sure {
         return None;
     }
     let off = host.route_metadata(ESCALATE).is_some_and(|value| value == OFF);
@@ -50,21 +75,28 @@ pub(super) enum Event {
 }
 
 /// Reads what other instances of the filter say of an answer, shows it to the client if it is to be
-/// shown, and puts it into the record.
+/// shown, and puts it into the record. What none of them can have said is taken away.
 pub(super) fn event(host: &impl Host, record: &str, shown: bool) -> Option<Event> {
-    let show = |name: &str, value: &str| {
-        host.set_response_header(name, Some(value).filter(|_| shown));
+    let named = |name: &str| Sign::ALL.iter().any(|sign| sign.name() == name);
+    let show = |name: &str, value: Option<&str>| {
+        host.set_response_header(name, value.filter(|_| shown));
     };
     if let Some(value) = host.response_header(header::ESCALATED) {
-        let (sign, wasted) = record::escalation(&value)?;
-        show(header::ESCALATED, sign);
+        let read = record::escalation(&value).filter(|(sign, _)| named(sign));
+        show(header::ESCALATED, read.map(|(sign, _)| sign));
+        let (sign, wasted) = read?;
         host.set_record(&record::with_field(record, "escalated", sign));
         return Some(Event::Escalated { wasted });
     }
     let value = host.response_header(header::KEPT)?;
-    let value = str::from_utf8(&value).ok()?;
+    let known = |value: &&str| {
+        value.split_once("; ").is_some_and(|(sign, why)| {
+            named(sign) && KeptFor::ALL.iter().any(|it| it.name() == why)
+        })
+    };
+    let value = str::from_utf8(&value).ok().filter(known);
     show(header::KEPT, value);
-    host.set_record(&record::with_field(record, "kept", value));
+    host.set_record(&record::with_field(record, "kept", value?));
     let given_back = host.response_header(header::GIVEN_BACK).is_some();
     if given_back {
         host.set_response_header(header::GIVEN_BACK, None);

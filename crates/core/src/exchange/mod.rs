@@ -88,6 +88,8 @@ pub struct Exchange {
     /// It passes to the default target, and waits for its body.
     beside: bool,
     answer: Option<Answer>,
+    /// The target decided on gave a bad answer: its worth is known.
+    bad: bool,
 }
 
 /// Of a question that was decided on.
@@ -105,6 +107,7 @@ impl Default for Exchange {
             stream: None,
             beside: false,
             answer: None,
+            bad: false,
         }
     }
 }
@@ -233,6 +236,7 @@ impl Exchange {
         let id = worker.decision_id(host);
         let origin = Origin::of(config, host, &buffer);
         self.asked = Some(Asked { format: scope.format, caller: origin.identity.caller });
+        let mut can_escalate = false;
         let (decision, bandit) = match router.read(scope.format, &mut buffer, cut) {
             Err(error) => {
                 let decision = unread::decide(worker, host, scope, origin, error.into());
@@ -242,7 +246,9 @@ impl Exchange {
                 if cut {
                     prompt.unread_bytes = body::length(host).unwrap_or(size).saturating_sub(bytes);
                 }
-                decide(worker, host, &prompt, origin, scope.policy, &id)
+                let decided = decide(worker, host, &prompt, origin, scope.policy, &id);
+                can_escalate = !cut && held::can_escalate(worker, host, &decided.0, &prompt, scope);
+                decided
             }
         };
         let target = router.target(&decision);
@@ -251,7 +257,7 @@ impl Exchange {
         if let Some(Written::Beginning(stream)) = written {
             self.stream = Some(stream);
         }
-        let read = Read { bytes, cut, not_rewritten };
+        let read = Read { bytes, cut, not_rewritten, can_escalate };
         let at = host.instant();
         let decided = Decided { decision, id, mode: scope.mode, bandit, at, held: None };
         self.settle(worker, host, decided, read, started);
@@ -276,7 +282,7 @@ impl Exchange {
         if !config.client.targets.is_empty() {
             host.set_request_header(header::TARGET, None);
         }
-        let hold = held::token(host, target, &decided, self.asked, read);
+        let hold = held::token(host, target, &decided, read);
         if *mode == Mode::Route {
             // What only this gateway's clients know is none of the provider's business.
             if let Some(own) = config.sticky.as_ref().and_then(|sticky| sticky.header.as_deref()) {

@@ -4,7 +4,6 @@ use crate::answer::FinishedAnswer;
 use crate::config::Mode;
 use crate::header;
 use crate::record;
-use crate::target::Usage;
 use crate::telemetry::Sample;
 
 use super::answer::{self, Answer};
@@ -21,8 +20,9 @@ impl Exchange {
         let event = held
             .as_ref()
             .and_then(|record| held::event(host, record, config.response_headers.escalated));
-        if let Some(Event::Escalated { wasted }) = event {
-            escalated(worker, host, decision.target, id, wasted);
+        if let Some(event) = &event {
+            self.bad = true;
+            bad_answer(worker, host, decision.target, id, event);
         }
         if let Some((asked, status)) = self.asked.zip(host.status()) {
             // Where only Envoy routes, the target decided on has most likely not answered.
@@ -102,7 +102,9 @@ impl Exchange {
                 host.measure(Sample::Faulty { target, fault });
             }
         }
-        self.judge(worker, host, &answer);
+        if !self.bad {
+            self.judge(worker, host, &answer);
+        }
     }
 
     /// Tells the control plane what a complete answer is worth by its own signs.
@@ -125,10 +127,13 @@ impl Exchange {
     }
 }
 
-/// The target decided on gave a bad answer: it is paid for, and worth nothing.
-fn escalated(worker: &Worker, host: &impl Host, target: usize, id: &str, wasted: Option<Usage>) {
-    if let Some(usage) = wasted.filter(|_| worker.counts_spending) {
-        host.measure(Sample::Wasted { target, usage });
+/// The target decided on gave a bad answer: it is worth nothing, and paid for even if it was not
+/// sent on.
+fn bad_answer(worker: &Worker, host: &impl Host, target: usize, id: &str, event: &Event) {
+    if let Event::Escalated { wasted: Some(usage) } = event
+        && worker.counts_spending
+    {
+        host.measure(Sample::Wasted { target, usage: *usage });
     }
     if let Some(client) = &worker.control_plane
         && !client.reward(id, 0.0, "implicit")
