@@ -154,7 +154,8 @@ fn bad_head(stage: &Stage) -> Result<()> {
 
 fn not_streamed(stage: &Stage) -> Result<()> {
     on_net(stage, |net| {
-        let long = says("Once upon a time there was a king. ".repeat(40)).ended_by("length", 400);
+        let kings = (1..40).map(|number| format!("King number {number} had {} sons. ", 3 * number));
+        let long = says(kings.collect::<String>()).ended_by("length", 400);
         let script = Script::of(&long, CHAT, false).in_pieces(&[500], Duration::from_millis(5));
         let question = net.chat("head", false).answered_with(script);
         question.assert_escalated(&question.send()?, "truncated");

@@ -155,7 +155,7 @@ fn other_apis(stage: &Stage) -> Result<()> {
 fn statuses(stage: &Stage) -> Result<()> {
     on_net(stage, |net| {
         let body = r#"{"error":{"message":"no such model","type":"invalid_request_error"}}"#;
-        for status in [400, 401, 403, 404, 413, 422] {
+        for status in [400, 404, 408, 409, 413, 422] {
             for streamed in [false, true] {
                 let script = Script::json(body).status(status).header("retry-after", "60");
                 let question = net.chat("cheap", streamed).answered_with(script);

@@ -15,7 +15,9 @@ use super::{Inspector, Outcome, STATUS, Token, ledger};
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) token: Token,
-    /// `None` when its status says enough.
+    /// What its headers say: enough, without a look at the body.
+    said: Option<Sign>,
+    /// `None` then.
     pub(super) examiner: Option<Examiner>,
     /// What was asked, where a model is to judge the answer to it.
     asked: Option<String>,
@@ -32,6 +34,7 @@ impl Held {
         host: &impl Host,
         question: Question,
         status: u16,
+        ended: bool,
     ) -> Result<Self, Outcome> {
         // Envoy sends no request again that is too long for it, or not here as a whole.
         let Some(expectation) = question.expectation else { return Err(Outcome::LongRequest) };
@@ -41,15 +44,20 @@ impl Held {
         let content_type = host.response_header("content-type").unwrap_or_default();
         let encoding = host.response_header("content-encoding");
         let plain = encoding.is_none_or(|name| name.eq_ignore_ascii_case(b"identity"));
-        let examiner = match is_refusal(status) {
-            true => None,
-            false => {
+        let said = match is_refusal(status) {
+            true => Some(Sign::Status),
+            false => ended.then_some(Sign::Empty),
+        };
+        let examiner = match said {
+            Some(_) => None,
+            None => {
                 let examiner = Examiner::new(expectation, question.format, &content_type);
                 Some(examiner.filter(|_| plain).ok_or(Outcome::Unreadable)?)
             }
         };
         Ok(Held {
             token: question.token,
+            said,
             asked: question.asked,
             examiner,
             status,
@@ -75,10 +83,7 @@ impl Held {
     }
 
     pub(super) fn sign(&self, ended: bool) -> Option<Sign> {
-        match &self.examiner {
-            None => Some(Sign::Status),
-            Some(examiner) => examiner.sign(ended),
-        }
+        self.said.or_else(|| self.examiner.as_ref()?.sign(ended))
     }
 
     /// Whether the model of answers finds that a whole answer is not good enough. It knows texts: an

@@ -156,7 +156,7 @@ impl Inspection {
         if !(200..300).contains(&status) && !is_refusal(status) {
             return Flow::Continue;
         }
-        let held = match Held::begin(inspector, host, question, status) {
+        let held = match Held::begin(inspector, host, question, status, ended) {
             Ok(held) => held,
             Err(outcome) => {
                 measure(host, outcome, None, Duration::ZERO, None);

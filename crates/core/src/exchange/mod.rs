@@ -73,8 +73,6 @@ pub struct Decided {
     pub mode: Mode,
     pub bandit: BanditRecord,
     at: Instant,
-    /// The decision record, when the answer may be held back on its way.
-    held: Option<String>,
 }
 
 /// One request with its answer.
@@ -88,6 +86,8 @@ pub struct Exchange {
     /// It passes to the default target, and waits for its body.
     beside: bool,
     answer: Option<Answer>,
+    /// The decision record, when the answer may be held back on its way.
+    held: Option<String>,
     /// The target decided on gave a bad answer: its worth is known.
     bad: bool,
 }
@@ -107,6 +107,7 @@ impl Default for Exchange {
             stream: None,
             beside: false,
             answer: None,
+            held: None,
             bad: false,
         }
     }
@@ -176,7 +177,7 @@ impl Exchange {
         let started = host.instant();
         let decision = worker.router.follow(StateOwner::Target(owner), None);
         let (id, bandit) = (worker.decision_id(host), BanditRecord::default());
-        let decided = Decided { decision, id, mode, bandit, at: host.instant(), held: None };
+        let decided = Decided { decision, id, mode, bandit, at: host.instant() };
         self.settle(worker, host, decided, Read::default(), started);
         true
     }
@@ -259,7 +260,7 @@ impl Exchange {
         }
         let read = Read { bytes, cut, not_rewritten, can_escalate };
         let at = host.instant();
-        let decided = Decided { decision, id, mode: scope.mode, bandit, at, held: None };
+        let decided = Decided { decision, id, mode: scope.mode, bandit, at };
         self.settle(worker, host, decided, read, started);
     }
 
@@ -268,12 +269,12 @@ impl Exchange {
         &mut self,
         worker: &Worker,
         host: &impl Host,
-        mut decided: Decided,
+        decided: Decided,
         read: Read,
         started: Instant,
     ) {
         let config = worker.config();
-        let Decided { decision, id, mode, bandit, at, .. } = &decided;
+        let Decided { decision, id, mode, bandit, at } = &decided;
         let Some(target) = worker.router.target(decision) else {
             return;
         };
@@ -337,7 +338,7 @@ impl Exchange {
             latency_us,
         });
         read.samples().for_each(|sample| host.measure(sample));
-        decided.held = hold.map(|_| record);
+        self.held = hold.map(|_| record);
         self.stage = Stage::Decided(decided);
     }
 }

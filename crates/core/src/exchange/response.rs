@@ -13,11 +13,12 @@ use super::{Decided, Exchange, Host, Stage, Worker, memory};
 impl Exchange {
     /// Response headers are here; `ended` says that no body follows.
     pub fn on_response_headers(&mut self, worker: &Worker, host: &impl Host, ended: bool) {
-        let Stage::Decided(Decided { decision, id, mode, held, .. }) = &self.stage else {
+        let Stage::Decided(Decided { decision, id, mode, .. }) = &self.stage else {
             return;
         };
         let config = worker.config();
-        let event = held
+        let event = self
+            .held
             .as_ref()
             .and_then(|record| held::event(host, record, config.response_headers.escalated));
         if let Some(event) = &event {

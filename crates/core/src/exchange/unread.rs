@@ -60,7 +60,7 @@ impl Exchange {
         let target = worker.router.target(&decision);
         let not_rewritten = target.is_some_and(|it| body::keeps_model(host, scope, it));
         let at = host.instant();
-        let decided = Decided { decision, id, mode: scope.mode, bandit, at, held: None };
+        let decided = Decided { decision, id, mode: scope.mode, bandit, at };
         let read = Read { not_rewritten, ..Read::default() };
         self.settle(worker, host, decided, read, started);
     }

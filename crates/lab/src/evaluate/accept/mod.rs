@@ -23,8 +23,7 @@ mod spending;
 mod tests;
 
 pub use joint::{JointCalibration, JointGoal, JointWay, calibrate_jointly};
-pub use spending::SpendingPoint;
-use spending::{Path, ROUTES, paths};
+use spending::{ROUTES, paths};
 
 /// Mean cost of a cheap request as a share of that of a strong one, where nothing else is said: the
 /// list prices of gpt-4o-mini and gpt-4o, 0.15/0.60 and 2.50/10 USD per million tokens.
@@ -171,11 +170,4 @@ fn estimate(value: f64, samples: impl Iterator<Item = f64>) -> Option<Estimate> 
     let mut samples: Vec<f64> = samples.filter(|sample| !sample.is_nan()).collect();
     let ci95 = percentile95(&mut samples).unwrap_or([value; 2]);
     (!value.is_nan()).then_some(Estimate { value, ci95 })
-}
-
-/// Quality by spending of the three ways, for a plot.
-pub fn spending_curves(rows: &[JudgedRow], cheap_share: f64) -> [Vec<SpendingPoint>; ROUTES] {
-    let rows: Vec<&JudgedRow> = rows.iter().collect();
-    let ones = vec![1; rows.len()];
-    paths(&rows, cheap_share).each_ref().map(|path: &Path| path.points(&rows, &ones))
 }

@@ -5,13 +5,6 @@ use super::JudgedRow;
 /// Router, net, both.
 pub(super) const ROUTES: usize = 3;
 
-/// What was spent and what it gave: spending in mean costs of a strong request, mean quality.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SpendingPoint {
-    pub spent: f64,
-    pub quality: f64,
-}
-
 /// One row changes hands while a threshold rises.
 #[derive(Clone, Copy, Debug)]
 struct Change {
@@ -190,15 +183,5 @@ impl Path {
         let recovered = |quality: f64| (quality - cheap) / (strong - cheap);
         let steps = quality.windows(2).map(|pair| recovered((pair[0] + pair[1]) / 2.0));
         Some(steps.sum::<f64>() / 10.0)
-    }
-
-    /// The curve, a point for every place where the threshold can stand.
-    pub(super) fn points(&self, rows: &[&JudgedRow], counts: &[u32]) -> Vec<SpendingPoint> {
-        let total = f64::from(counts.iter().sum::<u32>().max(1));
-        let mut points = Vec::new();
-        self.walk(rows, counts, |spent, quality| {
-            points.push(SpendingPoint { spent: spent / total, quality: quality / total });
-        });
-        points
     }
 }
