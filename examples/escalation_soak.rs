@@ -58,6 +58,7 @@ fn main() -> Result<()> {
 /// What Envoy's heap holds, in MiB.
 fn allocated(memory: &str) -> Result<u64> {
     let memory: serde_json::Value = serde_json::from_str(memory)?;
-    let bytes: u64 = memory["allocated"].as_str().context("no number")?.parse()?;
+    let bytes: u64 =
+        memory.get("allocated").and_then(|bytes| bytes.as_str()).context("no number")?.parse()?;
     Ok(bytes >> 20)
 }

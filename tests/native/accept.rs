@@ -20,8 +20,8 @@ fn object(args: &[&str]) -> Value {
 fn rows(n: usize) -> String {
     let row = |i: usize| {
         let (a, b) = (3 + i % 17, 2 + i % 11);
-        let right = i % 4 != 0;
-        let slips = if i % 9 == 0 { right } else { !right };
+        let right = !i.is_multiple_of(4);
+        let slips = if i.is_multiple_of(9) { right } else { !right };
         let product = a * b + usize::from(slips);
         json!({"source": "sums", "id": i, "split": if i % 5 < 3 { "train" } else { "val" },
             "prompt": format!("Case {i}: {a} boxes hold {b} pens each. How many pens are there?"),

@@ -36,7 +36,7 @@ impl Kind {
         let api = ApiFormat::ALL[(id / 3 % 4) as usize];
         let signs = ["empty", "refusal", "truncated", "error", "status", "unfinished"];
         let sign = (id % BAD == 1).then(|| signs[(id / BAD % 6) as usize]);
-        Kind { api, streamed: id % 2 == 0, sign }
+        Kind { api, streamed: id.is_multiple_of(2), sign }
     }
 
     /// The text of the prompt.
