@@ -37,6 +37,7 @@ pub mod record;
 pub mod rewrite;
 pub mod router;
 pub mod scope;
+pub mod sign;
 mod skim;
 pub mod stats;
 pub mod target;

@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use crate::scope::Pass;
+use crate::sign::Sign;
 use crate::target::{Billed, Target, Usage};
-use crate::verdict::Sign;
 
 /// One decision, for people and for learning.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -5,13 +5,12 @@
 
 use crate::answer::Fault;
 use crate::config::Config;
-use crate::escalation::{KeptFor, Outcome};
 use crate::names::names;
 use crate::reason::FallbackReason;
 use crate::reason::Reason;
 use crate::scope::Pass;
+use crate::sign::{KeptFor, Outcome, Sign};
 use crate::target::{Billed, Usage};
-use crate::verdict::Sign;
 
 /// What is counted, as it happens.
 #[derive(Clone, Copy, Debug, PartialEq)]

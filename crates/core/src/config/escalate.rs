@@ -4,8 +4,8 @@ use super::node::{Errors, Fields, Node};
 use super::read::read_model;
 use super::targets::read_apis;
 use crate::acceptance::AcceptanceModel;
+use crate::sign::Sign;
 use crate::target::{Escalate, Hold, Judge, OnTimeout};
-use crate::verdict::Sign;
 
 /// The fields of `escalate`.
 pub(super) const FIELDS: [&str; 12] = [

@@ -25,8 +25,8 @@ use crate::api::ApiFormat;
 use crate::classifier::Objective;
 use crate::features::SCHEMA;
 use crate::policy::Preset;
+use crate::sign::Sign;
 use crate::target::{Hold, OnTimeout};
-use crate::verdict::Sign;
 
 /// An object with these fields and no others.
 fn object(required: &[&str], fields: Value) -> Value {

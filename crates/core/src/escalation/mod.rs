@@ -25,55 +25,13 @@ mod stand_in;
 mod tests;
 mod token;
 
-use crate::names::names;
-
 pub use inspection::Inspection;
 pub use inspector::Inspector;
 pub use stand_in::StandIn;
 pub use token::Token;
 
+pub use crate::sign::{KeptFor, Outcome};
+
 /// What a bad answer's status becomes: one that Envoy's route tries again, and that outlier
 /// detection, which counts 5xx, does not hold against the endpoint.
 pub const STATUS: u16 = 449;
-
-names! {
-    /// What happened to an answer that was to be held.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Outcome {
-        /// No sign of a bad answer was found in what was held.
-        Passed = "passed",
-        /// It was bad, and another target was asked.
-        Escalated = "escalated",
-        /// It was bad, and nevertheless sent on.
-        Kept = "kept",
-        /// It was longer than what may be held: what was seen of it has no sign.
-        TooLong = "too_long",
-        /// It took longer than it may be held: what was seen of it has no sign.
-        TimedOut = "timed_out",
-        /// It is compressed, or of a media type that is not known here.
-        Unreadable = "unreadable",
-        /// The worker holds as much as it may.
-        NoRoom = "no_room",
-        /// Its request is too long to be sent again.
-        LongRequest = "long_request",
-        /// The client or the upstream left before there was a verdict.
-        Aborted = "aborted",
-    }
-}
-
-names! {
-    /// Why a bad answer was sent on.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum KeptFor {
-        /// The provider ran tools for it, which may have had effects.
-        ToolsRan = "tools_ran",
-        /// `max_share` of this minute's answers have been escalated.
-        MaxShare = "max_share",
-        /// The other target's answers have shown the same sign.
-        NoHelp = "no_help",
-        /// The other target does not answer.
-        Unavailable = "unavailable",
-        /// Too many escalations are under way.
-        NoRoom = "no_room",
-    }
-}

@@ -2,7 +2,7 @@
 
 use crate::api::ApiFormat;
 use crate::names::names;
-use crate::verdict::Sign;
+use crate::sign::Sign;
 
 names! {
     /// How much of an answer is held back before its first byte leaves.

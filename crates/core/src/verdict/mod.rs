@@ -23,42 +23,7 @@ pub use assembly::LogProbability;
 pub use examiner::Examiner;
 pub use expectation::{Expectation, Tool, Wanted};
 
-use crate::names::names;
-
-names! {
-    /// What shows that an answer is bad.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum Sign {
-        /// The status is an error's. Left to the caller, who sees the headers.
-        Status = "status",
-        /// Complete, and neither text nor a call, an image or a sound.
-        Empty = "empty",
-        /// The model declined, in a field made for it or in a stock phrase.
-        Refusal = "refusal",
-        /// Cut by a token limit that was not the client's.
-        Truncated = "truncated",
-        /// The provider's filter took it, or a part of it, away.
-        ContentFilter = "content_filter",
-        /// JSON was asked for, and the text is not JSON.
-        InvalidJson = "invalid_json",
-        /// JSON that is not what was asked for.
-        SchemaMismatch = "schema_mismatch",
-        /// A call of a function that was not offered.
-        UnknownTool = "unknown_tool",
-        /// The arguments of a call are not an object, or not what the function takes.
-        InvalidArguments = "invalid_arguments",
-        /// An error, or something else than an answer, with a good status.
-        Error = "error",
-        /// It stops before its end.
-        Unfinished = "unfinished",
-        /// The same over and over, to the end.
-        Repetition = "repetition",
-        /// A learnt judge's doubt. Never found here.
-        Unlikely = "unlikely",
-        /// Nothing more arrives. Left to the caller, who has the clock.
-        Stalled = "stalled",
-    }
-}
+pub use crate::sign::Sign;
 
 /// The elements of an array; none of anything else.
 fn elements(value: &serde_json::Value) -> &[serde_json::Value] {
