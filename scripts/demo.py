@@ -387,23 +387,19 @@ def run(arguments, running):
     return sum(row["target"] != row["reached"] for row in rows)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--envoy", metavar="PATH", type=Path, help="the Envoy binary (default: what "
-                        "scripts/get-envoy.sh finds or installs)")
-    parser.add_argument("--cache", action="store_true", help="put a cache in front of each model, and "
-                        "ask every prompt twice")
-    arguments = parser.parse_args()
+def finish(arguments, run, wrong):
+    """The exit status of a demo: `run` gives how many of its results are `wrong`."""
     # A terminal that cannot show a character shows another in its place.
     sys.stdout.reconfigure(errors="replace")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
+    folder = LOGS.relative_to(ROOT)
     try:
         with contextlib.ExitStack() as running:
             lost = run(arguments, running)
         if lost:
-            raise Failure(f"{lost} requests did not land where the filter decided",
-                          "what Envoy did with them is in target/demo/envoy.out")
+            raise Failure(f"{lost} {wrong}",
+                          f"what Envoy did is in {folder}")
     except Failure as failure:
         say(f"error: {failure}\nhint: {failure.hint}")
         return failure.status
@@ -412,7 +408,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        say(f"error: {error}\nhint: the demo writes to target/demo and needs a complete checkout")
+        say(f"error: {error}\nhint: the demo writes to {folder} and needs a complete checkout")
         return 1
     except KeyboardInterrupt:
         say("\nstopped")
@@ -420,5 +416,15 @@ def main():
     return 0
 
 
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--envoy", metavar="PATH", type=Path, help="the Envoy binary (default: what "
+                        "scripts/get-envoy.sh finds or installs)")
+    parser.add_argument("--cache", action="store_true", help="put a cache in front of each model, and "
+                        "ask every prompt twice")
+    arguments = parser.parse_args()
+    sys.exit(finish(arguments, run, "requests did not land where the filter decided"))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,11 +13,8 @@ failed, 2 when the call itself was wrong.
 
 import argparse
 import collections
-import contextlib
 import json
-import os
 import re
-import signal
 import statistics
 import sys
 import threading
@@ -185,7 +182,6 @@ def run(arguments, running):
         raise Failure("dist/pointsman.wasm is missing", "run `make wasm` first, or just `make demo-net`")
     if arguments.envoy and not arguments.envoy.is_file():
         raise Failure(f"{arguments.envoy}: there is no such file", "--envoy names an Envoy", 2)
-    demo.LOGS = demo.ROOT / "target/demo-net"
     demo.LOGS.mkdir(parents=True, exist_ok=True)
     rows = replay.load()
     binary = arguments.envoy.resolve() if arguments.envoy else demo.find_envoy()
@@ -225,31 +221,9 @@ def main():
                         "scripts/get-envoy.sh finds or installs)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     arguments = parser.parse_args()
-    # A terminal that cannot show a character shows another in its place.
-    sys.stdout.reconfigure(errors="replace")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    try:
-        with contextlib.ExitStack() as running:
-            lost = run(arguments, running)
-        if lost:
-            raise Failure(f"{lost} answers are not what they should be",
-                          "what Envoy did is in target/demo-net/envoy.out and target/demo-net/envoy.err")
-    except Failure as failure:
-        say(f"error: {failure}\nhint: {failure.hint}")
-        return failure.status
-    except BrokenPipeError:
-        # Whoever read the table has seen enough; Python would complain once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        say(f"error: {error}\nhint: the demo writes to target/demo-net and needs a complete checkout")
-        return 1
-    except KeyboardInterrupt:
-        say("\nstopped")
-        return 128 + signal.SIGINT
-    return 0
+    demo.LOGS = demo.ROOT / "target/demo-net"
+    sys.exit(demo.finish(arguments, run, "answers are not what they should be"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::scope::Pass;
-use crate::sign::Sign;
+use crate::sign::{KeptFor, Sign};
 use crate::target::{Billed, Target, Usage};
 
 /// One decision, for people and for learning.
@@ -90,12 +90,24 @@ pub fn of_escalation(sign: Sign, usage: Option<Usage>) -> String {
     }
 }
 
-/// Reads what [`of_escalation`] has written.
-pub(crate) fn escalation(value: &[u8]) -> Option<(&str, Option<Usage>)> {
+/// Reads what [`of_escalation`] has written; `None` for anything else.
+pub(crate) fn escalation(value: &[u8]) -> Option<(Sign, Option<Usage>)> {
     let mut parts = str::from_utf8(value).ok()?.split("; ");
-    let sign = parts.next()?;
+    let sign = Sign::named(parts.next()?)?;
     let mut count = || parts.next()?.parse().ok();
     Some((sign, count().zip(count()).map(|(input, output)| Usage { input, output })))
+}
+
+/// What the router is told of a bad answer that was sent on.
+pub fn of_kept(sign: Sign, why: KeptFor) -> String {
+    format!("{}; {}", sign.name(), why.name())
+}
+
+/// The sign in what [`of_kept`] has written; `None` when it can't have written this.
+pub(crate) fn kept(value: &str) -> Option<Sign> {
+    let (name, why) = value.split_once("; ")?;
+    let known = KeptFor::ALL.into_iter().any(|reason| reason.name() == why);
+    Sign::named(name).filter(|_| known)
 }
 
 /// A decision record with one more field, a text without quotation marks.

@@ -38,6 +38,13 @@ names! {
     }
 }
 
+impl Sign {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sign| sign.name() == name)
+    }
+}
+
 names! {
     /// What happened to an answer that was to be held.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use pointsman_core::verdict::Sign;
 use proxy_wasm::hostcalls::define_metric;
 use proxy_wasm::types::{MetricType, Status};
 
-use super::metrics::{counter, increment, increment_named, record};
+use super::metrics::{counter, counters, increment, increment_named, record};
 
 /// Identifiers of the metrics that Envoy gave out.
 pub(super) struct InspectorMetrics {
@@ -20,16 +20,10 @@ pub(super) struct InspectorMetrics {
 impl InspectorMetrics {
     pub(super) fn define(target: &str) -> Result<Self, Status> {
         let wasted = |direction| counter(&telemetry::wasted_tokens(target, direction));
-        let outcomes = Outcome::ALL.iter();
-        let outcomes = outcomes.map(|&it| Ok((it, counter(&telemetry::inspected(target, it))?)));
-        let signs = Sign::ALL.iter();
-        let signs = signs.map(|&it| Ok((it, counter(&telemetry::escalations(target, it))?)));
-        let kept = KeptFor::ALL.iter();
-        let kept = kept.map(|&it| Ok((it, counter(&telemetry::bad_answers_kept(target, it))?)));
         Ok(InspectorMetrics {
-            outcomes: outcomes.collect::<Result<_, Status>>()?,
-            escalations: signs.collect::<Result<_, Status>>()?,
-            kept: kept.collect::<Result<_, Status>>()?,
+            outcomes: counters(&Outcome::ALL, |outcome| telemetry::inspected(target, outcome))?,
+            escalations: counters(&Sign::ALL, |sign| telemetry::escalations(target, sign))?,
+            kept: counters(&KeptFor::ALL, |why| telemetry::bad_answers_kept(target, why))?,
             wasted: [wasted(Direction::Input)?, wasted(Direction::Output)?],
             held_ms: define_metric(MetricType::Histogram, telemetry::HELD_TIME)?,
         })

@@ -68,17 +68,15 @@ impl Metrics {
                 decisions.insert((target, reason), id);
             }
         }
-        let faults = config.targets.iter().map(|target| {
-            let define =
-                |&fault: &Fault| Ok((fault, counter(&telemetry::faults(&target.name, fault))?));
-            Fault::ALL.iter().map(define).collect::<Result<Vec<_>, Status>>()
-        });
+        let faults = config
+            .targets
+            .iter()
+            .map(|target| counters(&Fault::ALL, |fault| telemetry::faults(&target.name, fault)));
         let took_over =
             config.targets.iter().map(|target| counter(&telemetry::fallbacks(&target.name)));
-        let passed = Pass::ALL.iter().map(|&why| Ok((why, counter(&telemetry::passed(why))?)));
         let configuration = telemetry::configuration(model_version, &config.version);
         Ok(Metrics {
-            passed: passed.collect::<Result<_, _>>()?,
+            passed: counters(&Pass::ALL, telemetry::passed)?,
             misdirected: counter(telemetry::MISDIRECTED)?,
             decision_time: define_metric(MetricType::Histogram, telemetry::DECISION_TIME)?,
             body_bytes: define_metric(MetricType::Histogram, telemetry::BODY_BYTES)?,
@@ -246,8 +244,15 @@ fn fallbacks(config: &Config) -> Result<Vec<(FallbackReason, u32)>, Status> {
         (None, Some(_)) => &[FallbackReason::NoSnapshot],
         (None, None) => &[],
     };
-    let define = |&reason| Ok((reason, counter(&telemetry::bandit_fallback(reason))?));
-    possible.iter().map(define).collect()
+    counters(possible, telemetry::bandit_fallback)
+}
+
+/// One for each of these, by its name.
+pub(super) fn counters<T: Copy>(
+    all: &[T],
+    name: impl Fn(T) -> String,
+) -> Result<Vec<(T, u32)>, Status> {
+    all.iter().map(|&one| Ok((one, counter(&name(one))?))).collect()
 }
 
 pub(super) fn counter(name: &str) -> Result<u32, Status> {

@@ -1,8 +1,9 @@
 //! A configuration, shared by all requests of a worker.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use pointsman_core::config::{self, Config, ConfigErrors, Inspect, plugin_json};
+use pointsman_core::config::{Config, ConfigErrors, Role, plugin_json};
 use pointsman_core::control_plane::{Answered, Client, paths};
 use pointsman_core::escalation::Inspector;
 use pointsman_core::exchange::{Host, Worker, uniform};
@@ -11,7 +12,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
 use super::host::{Counted, Proxy};
-use super::inspect::{Endpoint, Inspected, Replaced, Replacement};
+use super::inspect::{Endpoint, Inspected, Pairs, Replaced, Replacement};
 use super::inspector_metrics::InspectorMetrics;
 use super::metrics::Metrics;
 use super::request::{Request, Rewrite};
@@ -24,13 +25,16 @@ pub(super) struct Service {
 
 impl Service {
     fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
-        let config = Config::from_json(json)
-            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let config = Config::from_json(json).map_err(lines)?;
         let worker = Worker::new(config).map_err(|error| vec![error.to_string()])?;
         let model_version = &worker.router.classifier().manifest().version;
         let metrics = Metrics::define(worker.config(), model_version).map_err(undefined)?;
         Ok(Service { worker, proxy: Proxy::new(Counted::Router(metrics)) })
     }
+}
+
+fn lines(errors: ConfigErrors) -> Vec<String> {
+    errors.0.iter().map(ToString::to_string).collect()
 }
 
 fn undefined(status: Status) -> Vec<String> {
@@ -44,10 +48,10 @@ pub(super) struct Rewriter {
 }
 
 /// What a configuration makes of the filter.
-enum Role {
+enum Instance {
     /// At the listener: decides.
     Router(Rc<Service>),
-    /// On the way to another target: names the model.
+    /// On the way to a model: names it.
     Rewrite(Rc<Rewriter>),
     /// In front of an endpoint: holds answers.
     Hold(Rc<Endpoint>),
@@ -55,36 +59,27 @@ enum Role {
     StandIn(Rc<Replacement>),
 }
 
-impl Role {
+impl Instance {
     fn configure(json: &[u8]) -> Result<Self, Vec<String>> {
-        let told = |errors: ConfigErrors| -> Vec<String> {
-            errors.0.iter().map(ToString::to_string).collect()
+        let Some(role) = Role::from_json(json) else {
+            return Service::configure(json).map(|service| Instance::Router(Rc::new(service)));
         };
-        if let Some(inspect) = Inspect::from_json(json) {
-            return Role::inspect(inspect.map_err(told)?);
-        }
-        match config::Rewrite::from_json(json) {
-            Some(rewrite) => {
-                let config::Rewrite { model } = rewrite.map_err(told)?;
+        Ok(match role.map_err(lines)? {
+            Role::Rewrite { model } => {
                 let proxy = Proxy::new(Counted::Nowhere);
-                Ok(Role::Rewrite(Rc::new(Rewriter { model, proxy })))
+                Instance::Rewrite(Rc::new(Rewriter { model, proxy }))
             }
-            None => Service::configure(json).map(|service| Role::Router(Rc::new(service))),
-        }
-    }
-
-    fn inspect(inspect: Inspect) -> Result<Self, Vec<String>> {
-        Ok(match inspect {
-            Inspect::Hold { target, escalate } => {
+            Role::Hold { target, escalate } => {
                 let metrics = InspectorMetrics::define(&target).map_err(undefined)?;
                 let proxy = Proxy::new(Counted::Inspector(metrics));
                 let inspector = Inspector::new(target, escalate);
                 let inspector = inspector.map_err(|error| vec![error.to_string()])?;
-                Role::Hold(Rc::new(Endpoint::new(inspector, proxy)))
+                Instance::Hold(Rc::new(Endpoint::new(inspector, proxy)))
             }
-            Inspect::StandIn { target } => {
+            Role::StandIn { target, capture } => {
                 let proxy = Proxy::new(Counted::Nowhere);
-                Role::StandIn(Rc::new(Replacement { target, proxy }))
+                let pairs = capture.map(Pairs::new);
+                Instance::StandIn(Rc::new(Replacement { target, proxy, pairs }))
             }
         })
     }
@@ -93,14 +88,20 @@ impl Role {
 /// The root context: one per configuration and worker.
 #[derive(Default)]
 pub(super) struct Root {
-    role: Option<Role>,
+    instance: Option<Instance>,
 }
 
 impl Root {
     /// The control plane's client, where there is one, and its host.
     fn control_plane(&self) -> Option<(&Client, &Proxy)> {
-        let Some(Role::Router(service)) = &self.role else { return None };
+        let Some(Instance::Router(service)) = &self.instance else { return None };
         Some((service.worker.control_plane.as_ref()?, &service.proxy))
+    }
+
+    /// What is to be captured, where it is, and its host.
+    fn pairs(&self) -> Option<(&Pairs, &Proxy)> {
+        let Some(Instance::StandIn(replacement)) = &self.instance else { return None };
+        Some((replacement.pairs.as_ref()?, &replacement.proxy))
     }
 
     fn tick_again(&self) {
@@ -112,6 +113,9 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        if let Some((pairs, proxy)) = self.pairs() {
+            return pairs.on_response(proxy);
+        }
         let Some((client, proxy)) = self.control_plane() else { return };
         match client.on_response(proxy, token, body_size) {
             Answered::Done => {}
@@ -137,9 +141,9 @@ impl RootContext for Root {
     /// Refusing keeps Envoy from starting, or keeps the configuration before over xDS.
     fn on_configure(&mut self, _size: usize) -> bool {
         let json = plugin_json(self.get_plugin_configuration().unwrap_or_default());
-        match Role::configure(&json) {
-            Ok(role) => {
-                if let Role::Router(service) = &role {
+        match Instance::configure(&json) {
+            Ok(instance) => {
+                if let Instance::Router(service) = &instance {
                     let worker = &service.worker;
                     log::info!(
                         "pointsman {} ready: model {}, schema {}, configuration {}",
@@ -149,7 +153,7 @@ impl RootContext for Root {
                         worker.config().version
                     );
                 }
-                self.role = Some(role);
+                self.instance = Some(instance);
                 self.tick_again();
                 true
             }
@@ -163,8 +167,12 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(Role::Hold(endpoint)) = &self.role {
+        if let Some(Instance::Hold(endpoint)) = &self.instance {
             self.set_tick_period(endpoint.tick().unwrap_or_default());
+        }
+        if let Some((pairs, proxy)) = self.pairs() {
+            self.set_tick_period(Duration::ZERO);
+            pairs.send(proxy);
         }
         if let Some((client, proxy)) = self.control_plane() {
             client.tick(proxy);
@@ -177,14 +185,14 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match self.role.as_ref()? {
-            Role::Router(service) => {
+        Some(match self.instance.as_ref()? {
+            Instance::Router(service) => {
                 service.proxy.serves();
                 Box::new(Request::new(Rc::clone(service)))
             }
-            Role::Rewrite(rewriter) => Box::new(Rewrite::new(Rc::clone(rewriter))),
-            Role::Hold(endpoint) => Box::new(Inspected::new(Rc::clone(endpoint), context_id)),
-            Role::StandIn(it) => Box::new(Replaced::new(Rc::clone(it))),
+            Instance::Rewrite(rewriter) => Box::new(Rewrite::new(Rc::clone(rewriter))),
+            Instance::Hold(endpoint) => Box::new(Inspected::new(Rc::clone(endpoint), context_id)),
+            Instance::StandIn(it) => Box::new(Replaced::new(Rc::clone(it))),
         })
     }
 }

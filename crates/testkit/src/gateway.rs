@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use pointsman_gateway::file::Gateway;
 use pointsman_gateway::render::{self, CA_FILES, Place};
-use serde_json::Value;
 
 use super::deployment::Deployment;
 use super::wasm_module;
 
-/// What `pointsman render` makes of a file, written below `directory`.
-pub fn rendered(file: &Value, directory: &Path) -> Result<(Gateway, Deployment)> {
+/// What `pointsman render` makes of a file, written below `directory`: `envoy.yaml`, or with another
+/// name of `start`, the files that Envoy watches, which begin with it.
+pub fn rendered(text: &str, directory: &Path, start: &str) -> Result<(Gateway, Deployment)> {
     let wasm = wasm_module()?;
     let place = Place {
         wasm: wasm.to_str().context("a path in UTF-8")?,
@@ -21,8 +21,11 @@ pub fn rendered(file: &Value, directory: &Path) -> Result<(Gateway, Deployment)>
         control: None,
         unique: false,
     };
-    let gateway = Gateway::read(&file.to_string())?;
-    let files = render::envoy(&gateway, &place)?;
-    let deployment = Deployment::rendered(&files, directory, "envoy.yaml")?;
+    let gateway = Gateway::read(text)?;
+    let files = match start {
+        "envoy.yaml" => render::envoy(&gateway, &place)?,
+        _ => render::xds(&gateway, &place)?,
+    };
+    let deployment = Deployment::rendered(&files, directory, start)?;
     Ok((gateway, deployment))
 }

@@ -12,19 +12,33 @@ pub type Labels = BTreeMap<String, BTreeSet<String>>;
 
 /// The heading of those that exist only with a control plane.
 const WITH_CONTROL: &str = "\n## With a control plane\n";
-const WITH_ESCALATION: &str = "## With escalation";
+/// The heading of those that exist only where a target's answers are held.
+const WITH_ESCALATION: &str = "\n## With escalation\n";
 
-/// Metrics that the reference lists: those of every filter, and those with a control plane.
+/// Metrics that the reference lists.
+pub struct Documented {
+    /// Of every filter.
+    pub always: Labels,
+    /// Where a target's answers are held.
+    pub with_escalation: Labels,
+    /// With a control plane.
+    pub with_control: Labels,
+}
+
+/// What docs/metrics.md lists.
 ///
 /// # Errors
 ///
 /// The reference has no such sections.
-pub fn documented() -> Result<(Labels, Labels)> {
+pub fn documented() -> Result<Documented> {
     let text = std::fs::read_to_string(root().join("docs/metrics.md"))?;
     let (always, with_control) = text.split_once(WITH_CONTROL).context(WITH_CONTROL)?;
-    // Of targets that the documented deployment does not have.
-    let (always, _) = always.split_once(WITH_ESCALATION).context(WITH_ESCALATION)?;
-    Ok((listed(always), listed(with_control)))
+    let (always, with_escalation) = always.split_once(WITH_ESCALATION).context(WITH_ESCALATION)?;
+    Ok(Documented {
+        always: listed(always),
+        with_escalation: listed(with_escalation),
+        with_control: listed(with_control),
+    })
 }
 
 /// The first column of tables whose rows begin with a metric: `name{label,label}`.

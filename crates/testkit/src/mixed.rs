@@ -110,7 +110,7 @@ impl Mixed {
             ],
             "override": {"targets": ["cheap"]},
         });
-        let (_, mut deployment) = rendered(&file, directory)?;
+        let (_, mut deployment) = rendered(&file.to_string(), directory, "envoy.yaml")?;
         deployment.remove_access_logs()?;
         let envoy = Envoy::start_with(binary, &deployment, directory, 1)?;
         Ok(Mixed { envoy, cheap, strong, next: AtomicU64::new(1) })

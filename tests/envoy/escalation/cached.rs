@@ -65,7 +65,7 @@ impl Cached {
             "cache": {"tenant": "shared", "listen": format!("127.0.0.1:{}", free_ports()?),
                 "exact_only": true},
         });
-        let (gateway, deployment) = rendered(&file, directory.path())?;
+        let (gateway, deployment) = rendered(&file.to_string(), directory.path(), "envoy.yaml")?;
         let cache = gateway.cache.as_ref().context("there are caches")?;
         let arguments = arguments::cache(&gateway, cache, None);
         let caches = Process::start(&program()?, &arguments, &root(), directory.path(), "cache")?;

@@ -3,7 +3,6 @@
 use super::node::{Errors, Fields, Node};
 use super::read::read_model;
 use super::targets::read_apis;
-use crate::acceptance::AcceptanceModel;
 use crate::sign::Sign;
 use crate::target::{Escalate, Hold, Judge, OnTimeout};
 
@@ -57,7 +56,8 @@ fn read_fields(fields: &Fields, to: &str, errors: &mut Errors) -> Escalate {
     let mut share = |name| fields.field(name).and_then(|node: Node| node.share(errors));
     let (hold_below, max_share) = (share("hold_below"), share("max_share"));
     let accept_below = share("accept_below");
-    let judge = fields.field("judge").and_then(|node| read_judge(node, errors));
+    let judge = fields.field("judge").and_then(|node| read_model(node, errors));
+    let judge = judge.map(|model| Judge { onnx: model.onnx, manifest: model.manifest });
     if let (None, Some(node)) = (fields.field("judge"), fields.field("accept_below")) {
         node.refuse("needs \"judge\": the model whose answers it is compared with", errors);
     }
@@ -77,16 +77,6 @@ fn read_fields(fields: &Fields, to: &str, errors: &mut Errors) -> Escalate {
         max_share: max_share.unwrap_or(default.max_share),
         to: default.to,
     }
-}
-
-fn read_judge(node: Node, errors: &mut Errors) -> Option<Judge> {
-    let path = node.path.clone();
-    let model = read_model(node, errors)?;
-    if let Err(error) = AcceptanceModel::load(&model.onnx, &model.manifest) {
-        errors.add(&path, "", format!("is refused: {error}"));
-        return None;
-    }
-    Some(Judge { onnx: model.onnx, manifest: model.manifest })
 }
 
 fn one_of<T: Copy>(

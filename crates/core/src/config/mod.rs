@@ -10,23 +10,21 @@ use crate::target::{Price, Target};
 
 mod control_plane;
 mod escalate;
-mod inspect;
 pub mod node;
 mod parameters;
 mod plugin;
 mod policies;
 mod read;
-mod rewrite;
+mod role;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 mod targets;
 
 pub use control_plane::{Bandit, ControlPlane};
-pub use inspect::Inspect;
 pub use node::{ConfigError, ConfigErrors, NAME_RULE, is_name, is_secret};
 pub use plugin::plugin_json;
 pub use read::FIELDS;
-pub use rewrite::Rewrite;
+pub use role::{CAPTURE_BYTES, Role};
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::json_schema;
 pub use targets::FIELDS as TARGET_FIELDS;

@@ -207,7 +207,7 @@ fn what_is_not_json_is_refused() {
     assert!(errors("{")[0].starts_with("configuration: not JSON: "));
     assert_eq!(errors("[]"), ["configuration = []: must be an object"]);
     let rewrite = br#"{"rewrite": {"model": "a"}, "rewrite": {"model": "b"}}"#;
-    assert!(Rewrite::from_json(rewrite).is_none() && Config::from_json(rewrite).is_err());
+    assert!(Role::from_json(rewrite).is_none() && Config::from_json(rewrite).is_err());
     let twice = errors(r#"{"mode": "observe", "mode": "route"}"#);
     assert_eq!(twice, ["configuration: duplicate field \"mode\" at line 1 column 36"]);
 }

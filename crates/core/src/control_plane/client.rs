@@ -15,6 +15,7 @@ use crate::policy::bandit::{
 };
 use crate::prompt::Prompt;
 use crate::reason::FallbackReason;
+use crate::sign::Sign;
 use crate::telemetry::Sample;
 
 /// A reward is a ninth as long as a decision.
@@ -162,6 +163,16 @@ impl Client {
     pub fn reward(&self, decision_id: &str, reward: f32, source: &str) -> bool {
         let line =
             format!(r#"{{"decision_id":"{decision_id}","reward":{reward},"source":"{source}"}}"#);
+        self.rewards.borrow_mut().push(line.as_bytes())
+    }
+
+    /// Keeps the reward of a bad answer, which is nothing, with its sign as the record has it: `what`
+    /// is `escalated` or `kept`. False when there is no room.
+    pub fn bad_answer(&self, decision_id: &str, what: &str, sign: Sign) -> bool {
+        let sign = sign.name();
+        let line = format!(
+            r#"{{"decision_id":"{decision_id}","reward":0,"source":"implicit","{what}":"{sign}"}}"#
+        );
         self.rewards.borrow_mut().push(line.as_bytes())
     }
 

@@ -11,6 +11,9 @@ pub const ROLLBACK: &str = "/pointsman/v1/rollback";
 /// A cache has feedback under the same path, and this.
 pub const PURGE: &str = "/pointsman/v1/purge";
 
+/// Where `pointsman capture` takes escalated requests with their answers.
+pub const CAPTURES: &str = "/pointsman/v1/captures";
+
 /// All of the control plane's. The version before had each without the first segment.
 pub const ALL: [&str; 6] = [DECISIONS, FEEDBACK, POLICY, STATUS, PROMOTE, ROLLBACK];
 /// The segment that they begin with.
@@ -25,7 +28,7 @@ mod tests {
 
     #[test]
     fn no_path_is_one_of_a_provider() {
-        for path in ALL.into_iter().chain([PURGE]) {
+        for path in ALL.into_iter().chain([PURGE, CAPTURES]) {
             let rest = path.strip_prefix(PREFIX).unwrap();
             assert!(rest.starts_with("/v1/") && rest.matches('/').count() == 2, "{path}");
         }

@@ -8,7 +8,7 @@ use crate::media_type::MediaType;
 use crate::target::{Hold, Usage};
 use crate::verdict::{Examiner, Sign};
 
-use super::inspection::Question;
+use super::question::Question;
 use super::{Inspector, Outcome, STATUS, Token, ledger};
 
 /// An answer that is held.
@@ -32,7 +32,7 @@ impl Held {
     pub(super) fn begin(
         inspector: &Inspector,
         host: &impl Host,
-        question: Question,
+        (token, question): (Token, Question),
         status: u16,
         ended: bool,
     ) -> Result<Self, Outcome> {
@@ -56,7 +56,7 @@ impl Held {
             }
         };
         Ok(Held {
-            token: question.token,
+            token,
             said,
             asked: question.asked,
             examiner,

@@ -1,23 +1,20 @@
 //! One answer of an endpoint: held back, judged, and sent on or not.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::acceptance;
 use crate::api::ApiFormat;
 use crate::exchange::{Flow, Host};
 use crate::header;
-use crate::prompt::{Envelopes, Prompt};
+use crate::record;
 use crate::target::{OnTimeout, Usage};
 use crate::telemetry::Sample;
-use crate::verdict::{Examiner, Expectation, Sign};
+use crate::verdict::{Examiner, Sign};
 
 use super::held::{Held, is_refusal};
 use super::ledger::Known;
+use super::question::Question;
 use super::{Inspector, KeptFor, Outcome, STATUS, Token, breaker, help, ledger};
 
-/// Longest body of a request whose answer is held: it is kept until the answer begins.
-const REQUEST_BYTES: usize = 1 << 20;
 /// What stands in the place of an answer that is not sent on. Nobody sees it, unless Envoy's limits
 /// on retries are reached.
 const NOT_SENT_ON: &[u8] =
@@ -35,7 +32,7 @@ enum Stage {
     #[default]
     Passing,
     /// The request goes by.
-    Asking(Question),
+    Asking(Token, Question),
     /// The answer is held.
     Holding(Box<Held>),
     /// It goes on since its time was over, piece by piece.
@@ -47,43 +44,6 @@ enum Stage {
     Trickling { paused: bool },
     /// It was not sent on: what still comes of it is dropped.
     Dropping,
-}
-
-/// A request on its way to the model.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub(super) token: Token,
-    pub(super) format: ApiFormat,
-    /// What is here of it; empty once it is read.
-    body: Vec<u8>,
-    /// It has more bytes than are kept.
-    cut: bool,
-    /// What it asks of its answer, once all of it is here.
-    pub(super) expectation: Option<Arc<Expectation>>,
-    /// The text that a model judges the answer against.
-    pub(super) asked: Option<String>,
-}
-
-impl Question {
-    fn new(token: Token, format: ApiFormat) -> Self {
-        Question { token, format, body: Vec::new(), cut: false, expectation: None, asked: None }
-    }
-
-    /// All of the body is here: what counts of it is read, and the rest not kept while the model
-    /// thinks.
-    fn read(&mut self, inspector: &Inspector) {
-        if self.cut {
-            return;
-        }
-        let mut body = std::mem::take(&mut self.body);
-        let expectation = Expectation::read(self.format, &body);
-        if inspector.judge.is_some() && !expectation.in_tool_loop {
-            let envelopes = Envelopes::default();
-            let prompt = Prompt::parse_with(self.format, &mut body, false, &envelopes).ok();
-            self.asked = prompt.map(|prompt| acceptance::asked(&prompt).to_owned());
-        }
-        self.expectation = Some(Arc::new(expectation));
-    }
 }
 
 impl Inspection {
@@ -109,7 +69,7 @@ impl Inspection {
             None => {}
         }
         if !ended && inspector.escalate.apis.contains(&format) {
-            self.stage = Stage::Asking(Question::new(token, format));
+            self.stage = Stage::Asking(token, Question::new(format));
         }
         Flow::Continue
     }
@@ -122,22 +82,15 @@ impl Inspection {
         size: usize,
         ended: bool,
     ) {
-        let Stage::Asking(question) = &mut self.stage else { return };
-        question.cut |= question.body.len() + size > REQUEST_BYTES;
-        if question.cut {
-            question.body = Vec::new();
-        } else {
-            question.body.extend(host.request_body(size));
-        }
-        if ended {
-            question.read(inspector);
+        if let Stage::Asking(_, question) = &mut self.stage {
+            question.pass(host, size, ended, inspector.judge.is_some());
         }
     }
 
     /// The request ends with trailers.
     pub fn on_request_trailers(&mut self, inspector: &Inspector) {
-        if let Stage::Asking(question) = &mut self.stage {
-            question.read(inspector);
+        if let Stage::Asking(_, question) = &mut self.stage {
+            question.read(inspector.judge.is_some());
         }
     }
 
@@ -149,14 +102,14 @@ impl Inspection {
         ended: bool,
     ) -> Flow {
         let stage = std::mem::take(&mut self.stage);
-        let (Stage::Asking(question), Some(status)) = (stage, host.status()) else {
+        let (Stage::Asking(token, question), Some(status)) = (stage, host.status()) else {
             return Flow::Continue;
         };
         // What Envoy tries again by itself, and what is no answer.
         if !(200..300).contains(&status) && !is_refusal(status) {
             return Flow::Continue;
         }
-        let held = match Held::begin(inspector, host, question, status, ended) {
+        let held = match Held::begin(inspector, host, (token, question), status, ended) {
             Ok(held) => held,
             Err(outcome) => {
                 measure(host, outcome, None, Duration::ZERO, None);
@@ -189,7 +142,7 @@ impl Inspection {
                 self.stage = Stage::Passing;
                 Flow::Continue
             }
-            Stage::Passing | Stage::Asking(_) => Flow::Continue,
+            Stage::Passing | Stage::Asking(..) => Flow::Continue,
         }
     }
 
@@ -218,17 +171,12 @@ impl Inspection {
 
     /// What is here of the answer was held for as long as it may be: it goes on after this.
     pub fn on_timeout(&mut self, inspector: &Inspector, host: &impl Host) {
-        let held = match std::mem::take(&mut self.stage) {
-            Stage::Holding(held) => held,
-            Stage::Trickling { .. } => {
-                self.stage = Stage::Trickling { paused: false };
-                return;
-            }
-            stage => {
-                self.stage = stage;
-                return;
-            }
-        };
+        match &mut self.stage {
+            Stage::Trickling { paused } => return *paused = false,
+            Stage::Holding(_) => {}
+            _ => return,
+        }
+        let Stage::Holding(held) = std::mem::take(&mut self.stage) else { return };
         let body = held.bytes > 0;
         let stalled = match inspector.escalate.on_timeout {
             OnTimeout::Escalate => Some(Sign::Stalled),
@@ -322,8 +270,7 @@ impl Inspection {
         measure(host, outcome, Some(sign), took, usage.filter(|_| kept.is_none()));
         if let Some(why) = kept {
             host.measure(Sample::BadAnswerKept(why));
-            let value = format!("{}; {}", sign.name(), why.name());
-            host.set_response_header(header::KEPT, Some(&value));
+            host.set_response_header(header::KEPT, Some(&record::of_kept(sign, why)));
             // No cache on the way is to give it to anybody else.
             host.set_response_header("cache-control", Some("no-store"));
             return;

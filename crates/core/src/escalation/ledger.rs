@@ -1,7 +1,7 @@
 //! What all workers know of answers that were found bad and not sent on, until the other target was
 //! asked: a table of fixed size that the host shares.
 
-use crate::exchange::Host;
+use crate::exchange::{Host, memory};
 use crate::target::Usage;
 use crate::verdict::Sign;
 
@@ -49,7 +49,7 @@ pub(super) struct Answer {
 
 /// Enters an answer; false when there is no room.
 pub(super) fn put(host: &impl Host, token: Token, entry: &Entry) -> bool {
-    let now = seconds(host);
+    let now = memory::seconds(host);
     let encoded = encode(token, now, entry);
     places(token).any(|at| {
         let name = name(at);
@@ -112,17 +112,13 @@ fn body_name(at: usize) -> String {
     format!("pointsman.escalated.{at}.answer")
 }
 
-/// Writes whatever was there before: whoever has the place has this, too.
+/// Writes whatever was there before: whoever has the place has this, too. Nothing is not written
+/// where there is nothing: the host would keep the name forever.
 fn set(host: &impl Host, name: &str, value: &[u8]) {
-    if let Some((old, version)) = host.shared(name)
-        && !(value.is_empty() && old.is_none_or(|old| old.is_empty()))
-    {
-        host.swap_shared(name, value, version);
+    let is_empty = || host.shared(name).is_none_or(|(old, _)| old.is_none_or(|it| it.is_empty()));
+    if !value.is_empty() || !is_empty() {
+        memory::swap(host, name, |_| ((), value.to_vec()));
     }
-}
-
-fn seconds(host: &impl Host) -> u32 {
-    u32::try_from(host.since_epoch().as_secs()).unwrap_or(0)
 }
 
 fn encode(token: Token, now: u32, entry: &Entry) -> Vec<u8> {

@@ -20,6 +20,8 @@ mod help;
 mod inspection;
 mod inspector;
 mod ledger;
+mod pair;
+mod question;
 mod stand_in;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,16 @@
 //! A request on its way to the target that is asked in another's place.
 
-use std::sync::Arc;
-
 use crate::api::ApiFormat;
 use crate::exchange::{Flow, Host};
 use crate::header;
+use crate::media_type::MediaType;
 use crate::record;
-use crate::verdict::{Examiner, Expectation};
+use crate::target::Capture;
+use crate::verdict::Examiner;
 
+use super::pair::Pair;
+use super::question::Question;
 use super::{KeptFor, Token, breaker, help, ledger};
-
-/// Longest body of a request whose answer is compared with the one that was held.
-const REQUEST_BYTES: usize = 1 << 20;
 
 /// One request and its answer, in front of the target `to`.
 #[derive(Debug, Default)]
@@ -23,16 +22,16 @@ pub struct StandIn {
 #[derive(Debug)]
 struct Escalated {
     entry: ledger::Entry,
-    format: Option<ApiFormat>,
-    body: Vec<u8>,
-    expectation: Option<Arc<Expectation>>,
+    question: Option<Question>,
     /// Reads the answer in passing, to see whether it is better.
     examiner: Option<Examiner>,
+    /// What is kept for those who label.
+    pair: Option<Pair>,
 }
 
 impl StandIn {
     /// Request headers are here.
-    pub fn on_request_headers(&mut self, host: &impl Host) {
+    pub fn on_request_headers(&mut self, host: &impl Host, capture: Option<&Capture>) {
         let Some(value) = host.request_header(header::HOLD) else { return };
         // Nothing is escalated twice.
         host.set_request_header(header::HOLD, None);
@@ -44,27 +43,22 @@ impl StandIn {
             host.set_request_header(header::HELD_EVENTS, Some("yes"));
         }
         let path = host.request_header(":path").unwrap_or_default();
-        let format = ApiFormat::of_path(&path);
-        let begin = |entry| Escalated {
-            entry,
-            format,
-            body: Vec::new(),
-            expectation: None,
-            examiner: None,
-        };
-        self.escalated = entry.map(begin);
+        let question = ApiFormat::of_path(&path).map(Question::new);
+        self.escalated = entry.map(|entry| {
+            let pair = capture.zip(entry.answer.as_ref()).and_then(|(capture, answer)| {
+                Pair::begin(capture, host, &value, (entry.sign, answer))
+            });
+            Escalated { entry, question, examiner: None, pair }
+        });
     }
 
     /// The next `size` bytes of the request body pass by.
     pub fn on_request_body(&mut self, host: &impl Host, size: usize, ended: bool) {
         let Some(escalated) = &mut self.escalated else { return };
-        if escalated.body.len() + size <= REQUEST_BYTES {
-            escalated.body.extend(host.request_body(size));
+        if let Some(question) = &mut escalated.question {
+            question.pass(host, size, ended, false);
         }
-        if let Some(format) = escalated.format.filter(|_| ended) {
-            let body = std::mem::take(&mut escalated.body);
-            escalated.expectation = Some(Arc::new(Expectation::read(format, &body)));
-        }
+        keep(&mut escalated.pair, |pair| pair.ask(&host.request_body(size)));
     }
 
     /// Response headers are here: what was escalated is marked; when this target fails, too, the
@@ -80,7 +74,7 @@ impl StandIn {
             breaker::answered(host, to, !failed);
         }
         if let Some(answer) = entry.answer.take().filter(|_| failed) {
-            let kept = format!("{}; {}", entry.sign.name(), KeptFor::Unavailable.name());
+            let kept = record::of_kept(entry.sign, KeptFor::Unavailable);
             let media = if answer.events { "text/event-stream" } else { "application/json" };
             let headers = [
                 (header::KEPT, kept.as_str()),
@@ -93,25 +87,53 @@ impl StandIn {
         }
         let value = record::of_escalation(entry.sign, entry.usage);
         host.set_response_header(header::ESCALATED, Some(&value));
-        let asked = escalated.format.zip(escalated.expectation.take()).filter(|_| !failed);
-        if let Some((format, expectation)) = asked {
-            let content_type = host.response_header("content-type").unwrap_or_default();
+        let content_type = host.response_header("content-type").unwrap_or_default();
+        let plain = host.response_header("content-encoding").is_none();
+        keep(&mut escalated.pair, |pair| {
+            pair.answers(MediaType::parse(&content_type) == MediaType::EventStream);
+            plain && !failed
+        });
+        let question = escalated.question.take().filter(|_| !failed);
+        if let Some(Question { format, expectation: Some(expectation), .. }) = question {
             escalated.examiner = Examiner::new(expectation, format, &content_type);
         }
         Flow::Continue
     }
 
-    /// The next `size` bytes of the response body pass by.
-    pub fn on_response_body(&mut self, host: &impl Host, to: &str, size: usize, ended: bool) {
-        let Some(Escalated { entry, examiner: Some(examiner), .. }) = &mut self.escalated else {
-            return;
-        };
-        if let Some(piece) = host.response_body(0, size) {
-            examiner.read(&piece);
+    /// The next `size` bytes of the response body pass by. With the last of them, what is to be sent
+    /// to `pointsman capture`, if anything is.
+    pub fn on_response_body(
+        &mut self,
+        host: &impl Host,
+        to: &str,
+        size: usize,
+        ended: bool,
+    ) -> Option<String> {
+        let Escalated { entry, examiner, pair, .. } = self.escalated.as_mut()?;
+        let read = size > 0 && (examiner.is_some() || pair.is_some());
+        if read && let Some(piece) = host.response_body(0, size) {
+            if let Some(examiner) = examiner {
+                examiner.read(&piece);
+            }
+            keep(pair, |pair| pair.answer(&piece));
         }
-        if ended {
+        if !ended {
+            return None;
+        }
+        if let Some(examiner) = examiner {
             help::learn(host, to, entry.sign, examiner.sign(true) != Some(entry.sign));
-            self.escalated = None;
         }
+        let pair = pair.take();
+        self.escalated = None;
+        pair?.json(to)
+    }
+}
+
+/// Does something to a pair, which is dropped when that is in vain.
+fn keep(pair: &mut Option<Pair>, change: impl FnOnce(&mut Pair) -> bool) {
+    if let Some(inner) = pair
+        && !change(inner)
+    {
+        *pair = None;
     }
 }

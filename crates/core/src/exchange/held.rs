@@ -2,18 +2,18 @@
 
 use crate::config::Mode;
 use crate::decision::Decision;
-use crate::escalation::{KeptFor, Token};
+use crate::escalation::Token;
 use crate::header;
 use crate::policy::gates::obstacles;
 use crate::prompt::Prompt;
 use crate::reason::{Reason, Source};
 use crate::record;
 use crate::scope::InScope;
-use crate::target::{Target, Usage};
-use crate::verdict::Sign;
+use crate::sign::Sign;
+use crate::target::Usage;
 
 use super::body::Read;
-use super::{Decided, Host, Worker};
+use super::{Host, Worker};
 
 /// The key of the route's metadata, and its value, by which nothing is escalated.
 const ESCALATE: &str = "escalate";
@@ -33,7 +33,10 @@ pub(super) fn can_escalate(
     let Some(escalate) = target.and_then(|target| target.escalate.as_ref()) else { return false };
     let forced = decision.source() == Source::Gate
         || matches!(decision.reason, Reason::ProviderState | Reason::UnknownState);
-    if forced || !escalate.apis.contains(&scope.format) {
+    let score = decision.score.zip(escalate.hold_below);
+    let sure = score.is_some_and(|(score, below)| score >= below);
+    let served = escalate.apis.contains(&scope.format);
+    if scope.mode != Mode::Route || forced || sure || !served {
         return false;
     }
     let unavailable = worker.health.unavailable(host.since_epoch().as_secs());
@@ -43,21 +46,10 @@ pub(super) fn can_escalate(
     })
 }
 
-/// By what the answer to a request is known that may be held back.
-pub(super) fn token(
-    host: &impl Host,
-    target: &Target,
-    decided: &Decided,
-    read: Read,
-) -> Option<Token> {
-    let escalate = target.escalate.as_ref()?;
-    let score = decided.decision.score;
-    let sure = score.zip(escalate.hold_below).is_some_and(|(score, below)| score >= below);
-    if decided.mode != Mode::Route || !read.can_escalate || sure {
-        return None;
-    }
-    let off = host.route_metadata(ESCALATE).is_some_and(|value| value == OFF);
-    (!off).then(|| Token::new([host.random(), host.random()]))
+/// By what the answer to a request is known that may be held back, unless its route says otherwise.
+pub(super) fn token(host: &impl Host, read: Read) -> Option<Token> {
+    let off = || host.route_metadata(ESCALATE).is_some_and(|value| value == OFF);
+    (read.can_escalate && !off()).then(|| Token::new([host.random(), host.random()]))
 }
 
 /// What happened to an answer that could be held back.
@@ -76,30 +68,25 @@ pub(super) enum Event {
 
 /// Reads what other instances of the filter say of an answer, shows it to the client if it is to be
 /// shown, and puts it into the record. What none of them can have said is taken away.
-pub(super) fn event(host: &impl Host, record: &str, shown: bool) -> Option<Event> {
-    let named = |name: &str| Sign::ALL.iter().any(|sign| sign.name() == name);
+pub(super) fn event(host: &impl Host, record: &str, shown: bool) -> Option<(Sign, Event)> {
     let show = |name: &str, value: Option<&str>| {
         host.set_response_header(name, value.filter(|_| shown));
     };
     if let Some(value) = host.response_header(header::ESCALATED) {
-        let read = record::escalation(&value).filter(|(sign, _)| named(sign));
-        show(header::ESCALATED, read.map(|(sign, _)| sign));
+        let read = record::escalation(&value);
+        show(header::ESCALATED, read.map(|(sign, _)| sign.name()));
         let (sign, wasted) = read?;
-        host.set_record(&record::with_field(record, "escalated", sign));
-        return Some(Event::Escalated { wasted });
+        host.set_record(&record::with_field(record, "escalated", sign.name()));
+        return Some((sign, Event::Escalated { wasted }));
     }
     let value = host.response_header(header::KEPT)?;
-    let known = |value: &&str| {
-        value.split_once("; ").is_some_and(|(sign, why)| {
-            named(sign) && KeptFor::ALL.iter().any(|it| it.name() == why)
-        })
-    };
-    let value = str::from_utf8(&value).ok().filter(known);
-    show(header::KEPT, value);
-    host.set_record(&record::with_field(record, "kept", value?));
+    let read = str::from_utf8(&value).ok().and_then(|value| Some((value, record::kept(value)?)));
+    show(header::KEPT, read.map(|(value, _)| value));
+    let (value, sign) = read?;
+    host.set_record(&record::with_field(record, "kept", value));
     let given_back = host.response_header(header::GIVEN_BACK).is_some();
     if given_back {
         host.set_response_header(header::GIVEN_BACK, None);
     }
-    Some(Event::Kept { given_back })
+    Some((sign, Event::Kept { given_back }))
 }

@@ -85,7 +85,11 @@ pub(super) fn asked(
 }
 
 /// Changes a shared value; gives what the change that counted returned.
-fn swap<T>(host: &impl Host, name: &str, change: impl Fn(&[u8]) -> (T, Vec<u8>)) -> Option<T> {
+pub(crate) fn swap<T>(
+    host: &impl Host,
+    name: &str,
+    change: impl Fn(&[u8]) -> (T, Vec<u8>),
+) -> Option<T> {
     for _ in 0..ATTEMPTS {
         let (place, version) = host.shared(name)?;
         let (result, place) = change(&place.unwrap_or_default());
@@ -96,6 +100,7 @@ fn swap<T>(host: &impl Host, name: &str, change: impl Fn(&[u8]) -> (T, Vec<u8>))
     None
 }
 
-fn seconds(host: &impl Host) -> u32 {
+/// Now, in seconds since the Unix epoch.
+pub(crate) fn seconds(host: &impl Host) -> u32 {
     u32::try_from(host.since_epoch().as_secs()).unwrap_or(0)
 }

@@ -283,7 +283,7 @@ impl Exchange {
         if !config.client.targets.is_empty() {
             host.set_request_header(header::TARGET, None);
         }
-        let hold = held::token(host, target, &decided, read);
+        let hold = held::token(host, read);
         if *mode == Mode::Route {
             // What only this gateway's clients know is none of the provider's business.
             if let Some(own) = config.sticky.as_ref().and_then(|sticky| sticky.header.as_deref()) {

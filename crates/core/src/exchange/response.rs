@@ -4,6 +4,7 @@ use crate::answer::FinishedAnswer;
 use crate::config::Mode;
 use crate::header;
 use crate::record;
+use crate::sign::Sign;
 use crate::telemetry::Sample;
 
 use super::answer::{self, Answer};
@@ -21,14 +22,14 @@ impl Exchange {
             .held
             .as_ref()
             .and_then(|record| held::event(host, record, config.response_headers.escalated));
-        if let Some(event) = &event {
+        if let Some((sign, event)) = &event {
             self.bad = true;
-            bad_answer(worker, host, decision.target, id, event);
+            bad_answer(worker, host, (decision.target, id), *sign, event);
         }
         if let Some((asked, status)) = self.asked.zip(host.status()) {
             // Where only Envoy routes, the target decided on has most likely not answered.
             let routed = (*mode == Mode::Route).then_some(decision.target);
-            let given_back = matches!(event, Some(Event::Kept { given_back: true }));
+            let given_back = matches!(event, Some((_, Event::Kept { given_back: true })));
             let answering = answer::answering(host, &config.targets).filter(|_| !given_back);
             let target = answering.or(routed);
             if let (Some(decided), Some(target)) = (routed, target)
@@ -130,14 +131,24 @@ impl Exchange {
 
 /// The target decided on gave a bad answer: it is worth nothing, and paid for even if it was not
 /// sent on.
-fn bad_answer(worker: &Worker, host: &impl Host, target: usize, id: &str, event: &Event) {
+fn bad_answer(
+    worker: &Worker,
+    host: &impl Host,
+    (target, id): (usize, &str),
+    sign: Sign,
+    event: &Event,
+) {
     if let Event::Escalated { wasted: Some(usage) } = event
         && worker.counts_spending
     {
         host.measure(Sample::Wasted { target, usage: *usage });
     }
+    let what = match event {
+        Event::Escalated { .. } => "escalated",
+        Event::Kept { .. } => "kept",
+    };
     if let Some(client) = &worker.control_plane
-        && !client.reward(id, 0.0, "implicit")
+        && !client.bad_answer(id, what, sign)
     {
         host.measure(Sample::EventDropped);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::acceptance::AcceptanceModel;
 use crate::classifier::{Classifier, ModelError, NoveltyLimit};
 use crate::config::Config;
 use crate::decision::Decision;
@@ -37,6 +38,9 @@ pub enum RouterError {
     /// The embedded or the configured model does not load.
     #[error("policy.classifier.model: {0}")]
     Model(ModelError),
+    /// A target's judge does not load.
+    #[error("targets \"{target}\": escalate.judge: {error}")]
+    Judge { target: String, error: ModelError },
     /// The model scores another number of targets than the configuration has.
     #[error(
         "targets = {config} targets: must be {expected}, because the model scores {model} in \
@@ -71,6 +75,14 @@ impl Router {
             None => Classifier::embedded_for(config.objective),
         }
         .map_err(RouterError::Model)?;
+        // Who holds the answers loads it again; what is wrong with it shows here, before.
+        for target in &config.targets {
+            let judge = target.escalate.as_ref().and_then(|escalate| escalate.judge.as_ref());
+            let loaded = judge.map(|it| AcceptanceModel::load(&it.onnx, &it.manifest));
+            if let Some(Err(error)) = loaded {
+                return Err(RouterError::Judge { target: target.name.clone(), error });
+            }
+        }
         let scored = classifier.thresholds();
         let scoring = Scoring::of(scored.len(), &config)?;
         if matches!(config.novelty_limit, NoveltyLimit::At(_))

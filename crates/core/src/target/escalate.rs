@@ -68,6 +68,17 @@ pub struct Escalate {
     pub max_share: f32,
 }
 
+/// Escalated requests with both their answers, for those who label: prompts leave Envoy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capture {
+    /// The cluster of `pointsman capture`.
+    pub cluster: String,
+    /// Share of the escalated requests.
+    pub share: f32,
+    /// Most bytes of a request or an answer; one that has a longer part is left out.
+    pub max_bytes: usize,
+}
+
 impl Escalate {
     /// Everything as it is unless something else is said.
     pub fn to(target: String) -> Self {

@@ -6,7 +6,7 @@ use crate::api::ApiFormat;
 
 mod escalate;
 
-pub use escalate::{Escalate, Hold, Judge, OnTimeout};
+pub use escalate::{Capture, Escalate, Hold, Judge, OnTimeout};
 
 /// What a request can be routed to.
 #[derive(Clone, Debug, PartialEq)]

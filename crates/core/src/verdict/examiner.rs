@@ -1,7 +1,5 @@
 //! Reads an answer in passing and says by what signs it is bad.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::assembly::{Assembly, Choice, Finish, LogProbability};
@@ -31,7 +29,7 @@ enum Framing {
 /// text of at most 512 KiB. The body must be plain: encoded ones (`content-encoding`) are not for it.
 #[derive(Debug)]
 pub struct Examiner {
-    expectation: Arc<Expectation>,
+    expectation: Expectation,
     counts: UsageReader,
     course: Course,
     framing: Framing,
@@ -42,11 +40,7 @@ pub struct Examiner {
 
 impl Examiner {
     /// An examiner for an answer of this `content-type`; `None` for one that it cannot read.
-    pub fn new(
-        expectation: Arc<Expectation>,
-        format: ApiFormat,
-        content_type: &[u8],
-    ) -> Option<Self> {
+    pub fn new(expectation: Expectation, format: ApiFormat, content_type: &[u8]) -> Option<Self> {
         let framing = match MediaType::parse(content_type) {
             MediaType::EventStream => {
                 Framing::Events { lines: Reader::new(), data: Vec::new(), too_long: false }

@@ -125,12 +125,12 @@ fn pointsman_of<'v>(configuration: &'v Value, manager: &'v Value) -> Option<Filt
 
 fn is_pointsman(plugin: &Value) -> bool {
     let is = |name: &str| plugin.get(name).and_then(Value::as_str) == Some("pointsman");
-    (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| renames(&it))
+    (is("root_id") || is("name")) && !text_of(plugin).is_some_and(|it| routes_nothing(&it))
 }
 
-/// Whether a configuration is one that only renames a model.
-fn renames(text: &str) -> bool {
-    pointsman_core::config::Rewrite::from_json(text.as_bytes()).is_some()
+/// Whether a configuration is one of an instance between the router and the models.
+fn routes_nothing(text: &str) -> bool {
+    pointsman_core::config::Role::from_json(text.as_bytes()).is_some()
 }
 
 /// The filter's own configuration as JSON text.

@@ -9,7 +9,11 @@ fn place() -> Place<'static> {
 }
 
 fn rendered() -> Value {
-    let gateway = Gateway::read(TWO).unwrap();
+    rendered_of(TWO)
+}
+
+fn rendered_of(file: &str) -> Value {
+    let gateway = Gateway::read(file).unwrap();
     serde_saphyr::from_str(&envoy(&gateway, &place()).unwrap()["envoy.yaml"]).unwrap()
 }
 
@@ -29,6 +33,13 @@ fn faults(tree: &Value) -> Vec<String> {
 #[test]
 fn what_we_render_has_all_that_it_needs() {
     assert_eq!(examine(&rendered()), []);
+}
+
+#[test]
+fn what_holds_answers_is_not_taken_for_the_router() {
+    let file = TWO.replace("openai/a}", "openai/a, escalate: {}}");
+    assert_ne!(rendered_of(&file), rendered());
+    assert_eq!(examine(&rendered_of(&file)), []);
 }
 
 #[test]

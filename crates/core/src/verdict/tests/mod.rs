@@ -3,18 +3,18 @@
 mod early;
 mod expectations;
 mod properties;
+#[allow(dead_code, reason = "real Envoy is tested with more of it")]
+#[path = "../../../../testkit/src/said.rs"]
 mod said;
 mod schemas;
 mod signs;
 mod sound;
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::api::ApiFormat;
-use said::{Said, calls, says, stream};
+use said::{Said, calls, says};
 
 const JSON: &[u8] = b"application/json";
 const EVENTS: &[u8] = b"text/event-stream; charset=utf-8";
@@ -73,10 +73,25 @@ fn with_tools(format: ApiFormat) -> Value {
     request
 }
 
+/// Events as they are sent.
+fn stream(events: &[Value]) -> String {
+    events.iter().map(said::event).collect()
+}
+
+impl Said {
+    /// The answer in a format: its content type and its body.
+    fn answer(&self, format: ApiFormat, streamed: bool) -> (&'static [u8], String) {
+        match streamed {
+            true => (EVENTS, self.events(format).concat()),
+            false => (JSON, self.whole(format)),
+        }
+    }
+}
+
 /// An examiner that has read all of an answer.
 fn examined(format: ApiFormat, request: &Value, content_type: &[u8], pieces: &[&[u8]]) -> Examiner {
     let expectation = Expectation::read(format, request.to_string().as_bytes());
-    let mut examiner = Examiner::new(Arc::new(expectation), format, content_type).unwrap();
+    let mut examiner = Examiner::new(expectation, format, content_type).unwrap();
     pieces.iter().for_each(|piece| examiner.read(piece));
     examiner
 }

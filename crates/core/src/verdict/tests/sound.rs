@@ -184,8 +184,7 @@ fn bodies_of_many_shapes_show_none() {
         assert_eq!(read.sign(true), None, "{body}");
     }
     let request = Value::Null;
-    let expectation =
-        Arc::new(Expectation::read(ApiFormat::Messages, request.to_string().as_bytes()));
+    let expectation = Expectation::read(ApiFormat::Messages, request.to_string().as_bytes());
     assert!(Examiner::new(expectation, ApiFormat::Messages, b"text/html").is_none());
 }
 

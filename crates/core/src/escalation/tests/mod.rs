@@ -1,9 +1,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+mod pairs;
+
 use super::ledger::Known;
 use super::*;
-use crate::config::Inspect;
+use crate::config::Role;
 use crate::exchange::{Flow, Host, OfflineHost};
 use crate::header;
 use crate::telemetry::Sample;
@@ -16,8 +18,8 @@ const FILTERED: &str = r#"{"choices":[{"index":0,"message":{"role":"assistant","
 fn inspector(more: &str) -> Inspector {
     let json =
         format!(r#"{{"hold": {{"target": "cheap", "escalate": {{"to": "strong"{more}}}}}}}"#);
-    match Inspect::from_json(json.as_bytes()) {
-        Some(Ok(Inspect::Hold { target, escalate })) => Inspector::new(target, escalate).unwrap(),
+    match Role::from_json(json.as_bytes()) {
+        Some(Ok(Role::Hold { target, escalate })) => Inspector::new(target, escalate).unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -48,7 +50,7 @@ fn asked(inspector: &Inspector, host: &OfflineHost, status: &str, media: &str) -
     inspection
 }
 
-/// What becomes of a whole answer to a new request: its status and its bytes.
+/// What happens to a whole answer to a new request: its status and its bytes.
 fn answered(inspector: &Inspector, host: &OfflineHost, status: &str, body: &str) -> (u16, String) {
     if host.request_header(header::HOLD).is_some() {
         NUMBER.set(NUMBER.get() + 1);
@@ -89,7 +91,7 @@ fn kept(host: &OfflineHost) -> Option<String> {
 fn stands_in(host: &OfflineHost, status: &str) -> Flow {
     host.set_request_header(header::HOLD, Some(&token().to_string()));
     let mut stand_in = StandIn::default();
-    stand_in.on_request_headers(host);
+    stand_in.on_request_headers(host, None);
     host.response_headers.borrow_mut().clear();
     host.set_response_header(":status", Some(status));
     stand_in.on_response_headers(host, "strong")
@@ -198,7 +200,7 @@ fn where_another_target_shows_the_same_sign_each_time_bad_answers_are_kept() {
         assert_eq!(answered(&inspector, &host, "200", FILTERED).0, STATUS);
         host.set_request_header(header::HOLD, Some(&token().to_string()));
         let mut stand_in = StandIn::default();
-        stand_in.on_request_headers(&host);
+        stand_in.on_request_headers(&host, None);
         stand_in.on_request_body(&host, BODY.len(), true);
         host.set_response_header(":status", Some("200"));
         host.set_response_header("content-type", Some("application/json"));
@@ -368,7 +370,7 @@ fn the_head_of_a_stream_is_enough_where_it_is_to_be() {
     assert_eq!(
         inspection.on_response_body(&inspector, &host, first.len(), false),
         Flow::Pause,
-        "one token is no head"
+        "one token is not a head"
     );
     let more = [first, event(" two three four five six")].concat();
     *host.response_body.borrow_mut() = more.clone().into();
