@@ -6,7 +6,7 @@
 use pointsman_core::config::Config;
 use pointsman_core::router::Router;
 
-use crate::file::{Cache, Control, Gateway, Tenant};
+use crate::file::{Cache, Capture, Control, Gateway, Tenant};
 
 /// Of the caches; `envoy` is the name by which they find Envoy, where that is not their own address.
 pub fn cache(gateway: &Gateway, cache: &Cache, envoy: Option<&str>) -> Vec<String> {
@@ -55,6 +55,17 @@ pub fn serve(gateway: &Gateway, control: &Control) -> Vec<String> {
     }
     if let Some(thresholds) = thresholds(filter) {
         arguments.extend(["--thresholds".to_owned(), thresholds]);
+    }
+    arguments
+}
+
+/// Of what keeps escalated requests.
+pub fn capture(capture: &Capture) -> Vec<String> {
+    let mut arguments = vec!["capture".to_owned()];
+    arguments.extend(["--listen".to_owned(), capture.listen.to_string()]);
+    arguments.extend(["--out".to_owned(), capture.out.clone()]);
+    for pattern in &capture.redact {
+        arguments.extend(["--redact".to_owned(), pattern.clone()]);
     }
     arguments
 }

@@ -1,4 +1,5 @@
-//! What stands next to Envoy: caches and the control plane, as children of this program.
+//! What stands next to Envoy: caches, the control plane, and what keeps escalated requests, as
+//! children of this program.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -29,6 +30,9 @@ pub(super) async fn start(
         started.push(
             child("cache", &arguments::cache(gateway, cache, None), &store, directory).await?,
         );
+    }
+    if let Some(capture) = &gateway.capture {
+        started.push(child("capture", &arguments::capture(capture), &[], directory).await?);
     }
     Ok(started)
 }

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod cached;
+mod captured;
 mod circles;
 mod failing;
 mod faults;
@@ -48,6 +49,7 @@ pub fn cases() -> Vec<Case> {
         circles::CASES,
         switches::CASES,
         cached::CASES,
+        captured::CASES,
         &[("of_thousands_of_mixed_requests_none_is_lost_or_answered_twice", mixed)],
     ]
     .concat()
@@ -151,7 +153,7 @@ impl Net {
             "override": {"targets": names},
             "response_headers": {"score": true},
         });
-        let (_, mut deployment) = rendered(&file, directory.path())?;
+        let (_, mut deployment) = rendered(&file.to_string(), directory.path(), "envoy.yaml")?;
         let mut silent = deployment.filter_configuration()?;
         silent["response_headers"]["escalated"] = json!(false);
         deployment.add_listener("silent", &silent.to_string())?;

@@ -4,6 +4,7 @@ mod failover;
 mod gates;
 mod kinds;
 mod requests;
+mod rollout;
 mod secrets;
 mod tls;
 pub mod up;
@@ -16,21 +17,26 @@ use http::Request;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use pointsman_gateway::file::Gateway;
-use pointsman_gateway::render::{self, CA_FILES, Place};
 use pointsman_testkit::client::{self, Protocol, Response};
-use pointsman_testkit::deployment::Deployment;
 use pointsman_testkit::envoy::Envoy;
+use pointsman_testkit::gateway::rendered;
 use pointsman_testkit::process::tail;
 use pointsman_testkit::provider::{Account, Authority, Credential, Identity, Provider, documented};
-use pointsman_testkit::wasm_module;
 
 use crate::Case;
 use crate::stage::{Stage, post};
 
 pub fn cases() -> Vec<Case> {
-    [kinds::CASES, requests::CASES, tls::CASES, secrets::CASES, failover::CASES, gates::CASES]
-        .concat()
+    [
+        kinds::CASES,
+        requests::CASES,
+        rollout::CASES,
+        tls::CASES,
+        secrets::CASES,
+        failover::CASES,
+        gates::CASES,
+    ]
+    .concat()
 }
 
 /// What clients bring, and no provider but one is to see.
@@ -128,21 +134,7 @@ impl Site {
     fn start_with(&self, binary: &Path, text: &str, start: &str) -> Result<Running> {
         let directory = self.path("envoy");
         std::fs::create_dir_all(&directory)?;
-        let wasm = wasm_module()?;
-        let place = Place {
-            wasm: wasm.to_str().context("a path in UTF-8")?,
-            directory: directory.to_str().context("a path in UTF-8")?,
-            ca: CA_FILES[0],
-            keys: None,
-            control: None,
-            unique: false,
-        };
-        let gateway = Gateway::read(text)?;
-        let files = match start {
-            "envoy.yaml" => render::envoy(&gateway, &place)?,
-            _ => render::xds(&gateway, &place)?,
-        };
-        let mut deployment = Deployment::rendered(&files, &directory, start)?;
+        let (_, mut deployment) = rendered(text, &directory, start)?;
         for (name, value) in [
             ("AWS_ACCESS_KEY_ID", account().id.as_str()),
             ("AWS_SECRET_ACCESS_KEY", account().secret.as_str()),

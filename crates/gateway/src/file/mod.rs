@@ -14,18 +14,19 @@ mod provider;
 mod schema;
 mod target;
 
-pub use parts::{AccessLog, Cache, Control, Tenant, Tls};
+pub use parts::{AccessLog, Cache, Capture, Control, Tenant, Tls};
 pub use provider::{Key, Provider, Url};
 pub use schema::json_schema;
 pub use target::{Endpoint, Target};
 
 /// Fields of the filter that this file has its own for, or that the listener decides.
 const NOT_THE_FILTERS: [&str; 4] = ["targets", "control", "path_prefixes", "$schema"];
-const OWN_FIELDS: [&str; 10] = [
+const OWN_FIELDS: [&str; 11] = [
     "providers",
     "targets",
     "cache",
     "control",
+    "capture",
     "listen",
     "tls",
     "admin",
@@ -65,6 +66,7 @@ pub struct Gateway {
     pub access_log: AccessLog,
     pub cache: Option<Cache>,
     pub control: Option<Control>,
+    pub capture: Option<Capture>,
     /// The filter's configuration, but for what [`Control`] adds to it.
     filter: Map<String, Value>,
 }
@@ -106,6 +108,7 @@ impl Gateway {
         let mut addresses = vec![("listen", self.listen), ("admin", self.admin)];
         addresses.extend(self.metrics.map(|address| ("metrics", address)));
         addresses.extend(self.control.as_ref().map(|it| ("control.listen", it.listen)));
+        addresses.extend(self.capture.as_ref().map(|it| ("capture.listen", it.listen)));
         if let Some(cache) = &self.cache {
             for target in 0..self.targets.len() {
                 addresses.push(("cache.listen", cache.address(target)));
@@ -189,6 +192,12 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
         Cache::read(&node, passthrough, errors)
     });
     let control = root.field("control").and_then(|node| Control::read(&node, errors));
+    let capture = root.field("capture").and_then(|node| {
+        if targets.iter().all(|target| target.escalate().is_none()) {
+            node.refuse("needs a target with \"escalate\": what is captured is escalated", errors);
+        }
+        Capture::read(&node, errors)
+    });
     let filter = filter(&root, &targets, cache.as_ref());
     check_filter(&filter, control.as_ref(), errors);
     let default = root.field("default").and_then(|node| node.value.as_str());
@@ -205,6 +214,7 @@ fn read(value: &Value, errors: &mut Errors) -> Option<Gateway> {
         access_log: access_log.unwrap_or_default(),
         cache,
         control,
+        capture,
         filter,
         targets,
     };

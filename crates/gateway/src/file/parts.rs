@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::{Map, Value};
 
+use pointsman_core::config::CAPTURE_BYTES;
 use pointsman_core::config::node::{Errors, Node};
 
 use super::ControlSecrets;
@@ -69,6 +70,64 @@ pub struct Control {
     pub admin_token: Option<Key>,
     /// The filter's own fields of `control`.
     filter: Map<String, Value>,
+}
+
+/// Escalated requests that are kept with both their answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capture {
+    pub listen: SocketAddr,
+    /// The file that they are written to.
+    pub out: String,
+    /// Regular expressions of what is not written.
+    pub redact: Vec<String>,
+    /// The filter's own fields.
+    filter: Map<String, Value>,
+}
+
+/// Most patterns of what is not written.
+pub(super) const PATTERNS: usize = 64;
+
+impl Capture {
+    /// The cluster by which the filter finds it.
+    pub const CLUSTER: &str = "pointsman-capture";
+
+    /// What the filter knows of it.
+    pub fn filter(&self) -> Value {
+        let mut fields = self.filter.clone();
+        fields.insert("cluster".to_owned(), Self::CLUSTER.into());
+        Value::Object(fields)
+    }
+
+    pub(super) fn read(node: &Node, errors: &mut Errors) -> Option<Self> {
+        let filter = ["share", "max_bytes"];
+        let known: Vec<&str> = ["listen", "out", "redact"].into_iter().chain(filter).collect();
+        let fields = node.object(&known, errors)?;
+        let listen = address_or(fields.field("listen"), loopback(8090), errors).filter(|listen| {
+            let local = listen.ip().is_loopback();
+            if let Some(node) = fields.field("listen").filter(|_| !local) {
+                node.refuse("must be a loopback address: prompts go there", errors);
+            }
+            local
+        });
+        let out = fields.required("out", errors).and_then(|node| node.text(errors));
+        if let Some(node) = fields.field("share") {
+            node.share(errors);
+        }
+        if let Some(node) = fields.field("max_bytes") {
+            node.integer(CAPTURE_BYTES, errors);
+        }
+        let patterns = fields.field("redact").map(|node| node.list(PATTERNS, errors));
+        let patterns = patterns.unwrap_or_default();
+        let redact = patterns.iter().filter_map(|node| node.text(errors)).map(str::to_owned);
+        let redact = redact.collect();
+        let kept = fields.map.iter().filter(|(name, _)| filter.contains(&name.as_str()));
+        Some(Capture {
+            listen: listen?,
+            out: out?.to_owned(),
+            redact,
+            filter: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        })
+    }
 }
 
 /// Addresses that a cache and its way back to Envoy are apart.

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use pointsman_core::config::json_schema as filter_schema;
+use pointsman_core::config::{CAPTURE_BYTES, json_schema as filter_schema};
 
 use super::filter_fields;
+use super::parts::PATTERNS;
 use crate::Kind;
 
 fn object(required: &[&str], fields: Value) -> Value {
@@ -82,6 +83,17 @@ pub fn json_schema() -> Value {
             ),
         ),
         ("control", control),
+        (
+            "capture",
+            object(
+                &["out"],
+                json!({"listen": address, "out": text,
+                       "share": {"type": "number", "minimum": 0, "maximum": 1},
+                       "max_bytes": {"type": "integer", "minimum": CAPTURE_BYTES.start(),
+                                     "maximum": CAPTURE_BYTES.end()},
+                       "redact": {"type": "array", "items": text, "maxItems": PATTERNS}}),
+            ),
+        ),
         ("listen", address.clone()),
         ("admin", address.clone()),
         ("metrics", address.clone()),

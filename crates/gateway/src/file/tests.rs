@@ -282,3 +282,33 @@ fn names_ports_and_sizes_that_collide_are_mistakes() {
         assert!(errors(&text)[0].starts_with("providers.groq.url"), "{url}");
     }
 }
+
+const NET: &str =
+    "targets: [{name: cheap, model: openai/a, escalate: {}}, {name: strong, model: openai/b}]\n";
+
+#[test]
+fn what_is_captured_goes_to_a_loopback_address_and_a_file_of_its_own() {
+    let gateway =
+        Gateway::read(&format!("{NET}capture: {{out: pairs.jsonl, share: 0.1}}")).unwrap();
+    let capture = gateway.capture.as_ref().unwrap();
+    assert_eq!(capture.listen.to_string(), "127.0.0.1:8090");
+    assert_eq!(capture.filter(), json!({"cluster": "pointsman-capture", "share": 0.1}));
+    let arguments = crate::arguments::capture(capture);
+    assert_eq!(arguments, ["capture", "--listen", "127.0.0.1:8090", "--out", "pairs.jsonl"]);
+    let bad = errors(&format!(
+        "{NET}capture: {{listen: '0.0.0.0:8090', share: 2, max_bytes: 1, redact: [1], x: 1}}"
+    ));
+    assert_eq!(
+        bad,
+        [
+            "capture.x = 1: unknown field; known are listen, out, redact, share, max_bytes",
+            "capture.listen = \"0.0.0.0:8090\": must be a loopback address: prompts go there",
+            "capture.out: is required",
+            "capture.share = 2: must be a number from 0 to 1",
+            "capture.max_bytes = 1: must be a whole number from 256 to 1048576",
+            "capture.redact[0] = 1: must be a string",
+        ]
+    );
+    let bad = errors("targets: [{name: a, model: openai/a}]\ncapture: {out: f}");
+    assert!(bad[0].starts_with("capture = "), "{bad:?}");
+}

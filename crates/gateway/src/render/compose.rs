@@ -84,6 +84,14 @@ pub fn compose(gateway: &Gateway, place: &Place, envoy: &str) -> Result<Files, R
         }));
         kept["control"] = json!({});
     }
+    if let Some(capture) = &inside.capture {
+        // Prompts go there, so it listens to nobody but Envoy: on the loopback interface of both.
+        services["capture"] = service(json!({
+            "image": own, "command": arguments::capture(capture), "network_mode": "service:envoy",
+            "working_dir": "/var/lib/pointsman", "volumes": ["capture:/var/lib/pointsman"],
+        }));
+        kept["capture"] = json!({});
+    }
     let compose = json!({"services": services, "volumes": kept});
     files.insert("docker-compose.yaml".to_owned(), documents(ABOUT, &[compose])?);
     Ok(files)

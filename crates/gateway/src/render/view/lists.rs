@@ -1,6 +1,7 @@
 //! Targets as lists of clusters, by API.
 
 use serde::Serialize;
+use serde_json::json;
 
 use pointsman_core::api::ApiFormat;
 
@@ -40,8 +41,9 @@ pub(super) struct StandIn {
     cluster: String,
     retries: usize,
     remove: &'static [&'static str],
-    /// Whether a bad answer may have to be given back here, because this target fails.
-    gives_back: bool,
+    /// The filter's configuration here, where a bad answer may have to be given back because this
+    /// target fails.
+    stand_in: Option<String>,
 }
 
 /// Endpoints that share a target's requests.
@@ -121,7 +123,13 @@ pub(super) fn stand_ins(gateway: &Gateway) -> Vec<StandIn> {
         cluster: alone(target),
         retries: retries(&own(gateway, target)),
         remove: if passes(target) || gateway.cache.is_none() { &[] } else { &CREDENTIALS },
-        gives_back: gateway.escalates(),
+        stand_in: gateway.escalates().then(|| {
+            let mut role = json!({"target": target.name});
+            if let Some(capture) = &gateway.capture {
+                role["capture"] = capture.filter();
+            }
+            json!({"stand_in": role}).to_string()
+        }),
     };
     targets.map(stand_in).collect()
 }

@@ -45,6 +45,7 @@ pub(super) struct View {
     endpoints: Vec<EndpointView>,
     caches: Vec<CacheView>,
     control: Option<Process>,
+    capture: Option<Address>,
 }
 
 #[derive(Serialize)]
@@ -180,6 +181,7 @@ impl View {
                 discovery: discovery(control.host.is_none()),
                 port: control.listen.port(),
             }),
+            capture: gateway.capture.as_ref().map(|it| it.listen.into()),
         };
         let tenant = filter.get("tenant_header").and_then(Value::as_str);
         let view = view.without(tenant);
