@@ -28,6 +28,7 @@ mod accept;
 mod args;
 mod cache;
 mod calibrate;
+mod capture;
 mod check;
 mod estimate;
 mod evaluate;
@@ -41,6 +42,7 @@ mod manual;
 mod models;
 mod render;
 mod report;
+mod rollout;
 mod schema;
 mod serve;
 mod shutdown;
@@ -67,10 +69,12 @@ enum Command {
     Explain(explain::Args),
     Features(features::Args),
     Label(Box<label::Args>),
+    Capture(capture::Args),
     Import(import::Args),
     Serve(Box<serve::Args>),
     Estimate(estimate::Args),
     Render(render::Args),
+    Rollout(rollout::Args),
     Report(report::Args),
     Simulate(Box<simulate::Args>),
     Cache(Box<cache::Args>),
@@ -98,6 +102,14 @@ impl BadInput {
     }
 }
 
+/// What the user can do something about, and no fault of the input: exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Failed {
+    message: String,
+    hint: String,
+}
+
 /// Runs the program. Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -110,9 +122,11 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Features(args) => features::run(&args),
         Command::Label(args) => label::run(*args),
+        Command::Capture(args) => capture::run(args),
         Command::Import(args) => import::run(&args),
         Command::Estimate(args) => estimate::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Rollout(args) => rollout::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Simulate(args) => simulate::run(&args),
@@ -131,8 +145,8 @@ pub fn main() -> ExitCode {
     let bad_input = error.downcast_ref::<BadInput>();
     let labelling = error.downcast_ref::<LabelError>();
     let hint = bad_input.and_then(|error| error.hint.as_deref());
-    let missing = error.downcast_ref::<up::Missing>().map(|error| error.hint.as_str());
-    if let Some(hint) = hint.or(missing).or_else(|| labelling?.hint()) {
+    let failed = error.downcast_ref::<Failed>().map(|error| error.hint.as_str());
+    if let Some(hint) = hint.or(failed).or_else(|| labelling?.hint()) {
         report!("hint: {hint}");
     }
     match bad_input.is_some() || labelling.is_some_and(LabelError::is_bad_input) {

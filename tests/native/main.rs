@@ -15,6 +15,7 @@ mod accept;
 mod alerts;
 mod architecture;
 mod cache;
+mod capture;
 mod control;
 mod decisions;
 mod deploy;

@@ -1,4 +1,5 @@
-//! The control plane: what learns from rewards, and the server around it.
+//! The control plane: what learns from rewards, and the servers around it.
 
 pub mod bandit;
+pub mod capture;
 pub mod serve;

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::access::{Grants, guard, refuse};
 use super::journal::{Counts, Handle, Job, Post};
 use super::learning::{Command, Learner};
-use super::line::{self, Reject, Stored};
+use super::line::{self, BadAnswer, Reject, Stored};
 use super::moved;
 use super::options::{Options, Tokens};
 use super::rules::Rules;
@@ -137,6 +137,7 @@ impl Api {
             };
             return (status, json(&refused)).into_response();
         }
+        let bad: Vec<BadAnswer> = lines.iter().filter_map(Stored::bad_answer).collect();
         let (done, answer) = oneshot::channel();
         if !self.inner.writer.send(Job::Post(Post { lines, done })) {
             return busy(StatusCode::SERVICE_UNAVAILABLE);
@@ -144,6 +145,7 @@ impl Api {
         match answer.await {
             Ok(mut counts) => {
                 counts += refused;
+                self.inner.shared.bad_answers.count(&bad);
                 json(&counts)
             }
             // The store is full or unavailable for now.

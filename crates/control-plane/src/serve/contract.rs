@@ -106,7 +106,7 @@ fn decision(id: u8) -> Stored {
 }
 
 fn reward(id: u8, reward: f32, rank: Rank) -> Stored {
-    Stored::Feedback { id: [id; 16], reward, rank, cache_id: None }
+    Stored::Feedback { id: [id; 16], reward, rank, cache_id: None, bad: None }
 }
 
 fn explicit(id: u8, of: f32) -> Stored {
@@ -235,7 +235,8 @@ fn any_line() -> impl Strategy<Value = Stored> {
             id,
             reward,
             rank,
-            cache_id: None
+            cache_id: None,
+            bad: None
         }),
     ]
 }

@@ -85,7 +85,7 @@ pub fn read_lines(bytes: &[u8]) -> Option<Vec<Stored>> {
             DECISION => Stored::Decision { id, decision: bytes.decision()? },
             FEEDBACK => {
                 let (reward, rank) = (bytes.float()?, Rank::from_byte(bytes.byte()?)?);
-                Stored::Feedback { id, reward, rank, cache_id: None }
+                Stored::Feedback { id, reward, rank, cache_id: None, bad: None }
             }
             _ => return None,
         });
@@ -171,7 +171,13 @@ mod tests {
     fn batches_survive_encoding() {
         let batch = vec![
             Stored::Decision { id: [1; 16], decision: decision() },
-            Stored::Feedback { id: [2; 16], reward: 0.75, rank: Rank::AskedAgain, cache_id: None },
+            Stored::Feedback {
+                id: [2; 16],
+                reward: 0.75,
+                rank: Rank::AskedAgain,
+                cache_id: None,
+                bad: None,
+            },
         ];
         let bytes = encode_lines(&batch);
         let rules = two_targets();
@@ -216,7 +222,13 @@ mod tests {
         let possible = |reward| {
             let lines = [
                 Stored::Decision { id: [1; 16], decision: decision() },
-                Stored::Feedback { id: [1; 16], reward, rank: Rank::Explicit, cache_id: None },
+                Stored::Feedback {
+                    id: [1; 16],
+                    reward,
+                    rank: Rank::Explicit,
+                    cache_id: None,
+                    bad: None,
+                },
             ];
             (
                 decode_lines(&encode_lines(&lines), &rules).is_some(),
@@ -321,7 +333,8 @@ mod tests {
         let rest = &decision[bounds("decision", "context and segment").0 - 1..];
         assert_eq!(rest.len(), 25 * 4 + 8);
         let rank = Rank::Explicit;
-        let line = encode_lines(&[Stored::Feedback { id, reward: 0.5, rank, cache_id: None }]);
+        let line =
+            encode_lines(&[Stored::Feedback { id, reward: 0.5, rank, cache_id: None, bad: None }]);
         let outcome = &line[bounds("line", "decision or outcome").0 - 1..];
         assert_eq!(field(outcome, "outcome", "reward"), 0.5_f32.to_le_bytes());
         assert_eq!(field(outcome, "outcome", "rank"), [rank as u8]);

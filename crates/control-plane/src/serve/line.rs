@@ -10,6 +10,7 @@ use pointsman_core::control_plane::{DecisionId, Signer};
 use pointsman_core::packed::unpack;
 use pointsman_core::policy::bandit::{SegmentId, segment_id};
 use pointsman_core::reason::{Reason, Source};
+use pointsman_core::sign::Sign;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +26,28 @@ pub enum Stored {
         rank: Rank,
         /// ID of the cache entry that answered. Nothing is learnt from it, so it is not kept.
         cache_id: Option<u64>,
+        /// The filter found the answer bad. Nothing is learnt from it that the reward does not say,
+        /// so it is not kept.
+        bad: Option<BadAnswer>,
     },
+}
+
+impl Stored {
+    /// What the filter found wrong with an answer.
+    pub fn bad_answer(&self) -> Option<BadAnswer> {
+        match self {
+            Stored::Feedback { bad, .. } => *bad,
+            Stored::Decision { .. } => None,
+        }
+    }
+}
+
+/// What was seen of an answer, and what happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadAnswer {
+    pub sign: Sign,
+    /// Another target was asked; otherwise it was sent on.
+    pub escalated: bool,
 }
 
 /// What is learnt from a decision once it has a reward.
@@ -123,6 +145,10 @@ struct FeedbackLine<'l> {
     source: Option<Cow<'l, str>>,
     #[serde(borrow)]
     cache_id: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    escalated: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    kept: Option<Cow<'l, str>>,
 }
 
 /// Reads a decision record.
@@ -174,7 +200,15 @@ pub fn feedback(line: &[u8], signer: &Signer) -> Result<Stored, Reject> {
         Some(digits) => Some(cache_id(digits).ok_or(Reject::Invalid)?),
         None => None,
     };
-    Ok(Stored::Feedback { id, reward: line.reward, rank, cache_id })
+    let sign = line.escalated.as_ref().or(line.kept.as_ref());
+    let bad = match sign {
+        Some(name) => {
+            let sign = Sign::named(name).ok_or(Reject::Invalid)?;
+            Some(BadAnswer { sign, escalated: line.escalated.is_some() })
+        }
+        None => None,
+    };
+    Ok(Stored::Feedback { id, reward: line.reward, rank, cache_id, bad })
 }
 
 /// Reads an `x-pointsman-cache-id`: 16 hexadecimal digits.
@@ -229,5 +263,23 @@ mod tests {
         assert!(reward("1").is_ok());
         assert_eq!(reward("1.01"), Err(Reject::Invalid));
         assert_eq!(reward("\"good\""), Err(Reject::Malformed));
+    }
+
+    #[test]
+    fn a_reward_says_for_which_sign_the_filter_gave_it() {
+        let signer = signer();
+        let id = signer.sign(&[7; 16]);
+        let bad = |field: &str| {
+            let line = format!(r#"{{"decision_id":"{id}","reward":0,"source":"implicit"{field}}}"#);
+            match feedback(line.as_bytes(), &signer) {
+                Ok(Stored::Feedback { bad, .. }) => Ok(bad),
+                other => Err(other),
+            }
+        };
+        let seen = |sign, escalated| Ok(Some(BadAnswer { sign, escalated }));
+        assert_eq!(bad(r#","escalated":"empty""#), seen(Sign::Empty, true));
+        assert_eq!(bad(r#","kept":"refusal""#), seen(Sign::Refusal, false));
+        assert_eq!(bad(""), Ok(None));
+        assert_eq!(bad(r#","kept":"ugly""#), Err(Err(Reject::Invalid)));
     }
 }

@@ -1,14 +1,42 @@
 //! The metrics page, in Prometheus' text format 0.0.4.
 
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::caches::Forwarded;
+use super::line::BadAnswer;
 use super::status::Status;
+use pointsman_core::sign::Sign;
+
+/// Bad answers that filters have reported, by sign.
+#[derive(Default)]
+pub struct BadAnswers {
+    escalated: [AtomicU64; Sign::ALL.len()],
+    kept: [AtomicU64; Sign::ALL.len()],
+}
+
+impl BadAnswers {
+    /// Counts those of one post.
+    pub fn count(&self, reported: &[BadAnswer]) {
+        for bad in reported {
+            let counters = if bad.escalated { &self.escalated } else { &self.kept };
+            let known = Sign::ALL.iter().zip(counters).find(|(sign, _)| **sign == bad.sign);
+            known.into_iter().for_each(|(_, counter)| {
+                counter.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+    }
+}
+
+/// Counters in the order of [`Sign::ALL`].
+fn by_sign(counters: &[AtomicU64]) -> impl Iterator<Item = (&'static str, u64)> {
+    let signs = Sign::ALL.iter().zip(counters);
+    signs.map(|(sign, count)| (sign.name(), count.load(Ordering::Relaxed)))
+}
 
 /// The present state as metrics.
-pub fn page(status: &Status, forwarded: &Forwarded) -> String {
-    let mut page = Page(String::new());
+pub fn page(status: &Status, forwarded: &Forwarded, bad_answers: &BadAnswers) -> String {
+    let mut page = Page::default();
     let decisions = status.targets.iter().zip(&status.totals.targets);
     page.counters(
         "pointsman_serve_decisions_total",
@@ -50,23 +78,44 @@ pub fn page(status: &Status, forwarded: &Forwarded) -> String {
         [("sent", sent), ("failed", failed), ("dropped", dropped)]
             .map(|(result, count)| (result, count.load(Ordering::Relaxed))),
     );
-    page.0
+    page.counters(
+        "pointsman_serve_escalated_total",
+        "Bad answers in whose place another target was asked, by sign.",
+        "sign",
+        by_sign(&bad_answers.escalated),
+    );
+    page.counters(
+        "pointsman_serve_bad_answers_kept_total",
+        "Bad answers that were sent on, by sign.",
+        "sign",
+        by_sign(&bad_answers.kept),
+    );
+    page.into_text()
 }
 
-struct Page(String);
+/// A page under construction.
+#[derive(Default)]
+pub struct Page(String);
 
 // Writing into a string cannot fail.
 impl Page {
+    /// All that was written.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
     fn head(&mut self, kind: &str, name: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn one(&mut self, kind: &str, name: &str, help: &str, value: f64) {
+    /// A metric without labels; `kind` is `counter` or `gauge`.
+    pub fn one(&mut self, kind: &str, name: &str, help: &str, value: f64) {
         self.head(kind, name, help);
         let _ = writeln!(self.0, "{name} {value}");
     }
 
-    fn counters<'l>(
+    /// Counters that differ in the value of one label.
+    pub fn counters<'l>(
         &mut self,
         name: &str,
         help: &str,

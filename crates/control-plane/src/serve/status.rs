@@ -9,7 +9,7 @@ use super::caches::Forwarded;
 use super::clock::now_ms;
 use super::journal::Counts;
 use super::line::Stored;
-use super::metrics;
+use super::metrics::{self, BadAnswers};
 use crate::bandit::{Event, Learners, Update};
 use pointsman_core::features::digest_of;
 use pointsman_core::policy::bandit::{Component, Snapshot};
@@ -104,6 +104,8 @@ pub struct Shared {
     refused: Mutex<Counts>,
     /// Of this process alone: each replica forwards the rewards that it took.
     pub forwarded: Forwarded,
+    /// The same.
+    pub bad_answers: BadAnswers,
     report: Report,
 }
 
@@ -133,6 +135,7 @@ impl Shared {
             }),
             refused: Mutex::default(),
             forwarded: Forwarded::default(),
+            bad_answers: BadAnswers::default(),
             report,
         };
         shared.publish(learners);
@@ -290,7 +293,7 @@ impl Shared {
 
     /// The present state in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        metrics::page(&self.lock(), &self.forwarded)
+        metrics::page(&self.lock(), &self.forwarded, &self.bad_answers)
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::answer::ModelAnswer;
+use super::capture::{self, Evidence};
 use super::error::LabelError;
 use super::evaluators::sandbox::Sandbox;
 use super::evaluators::{Choice, Evaluator};
@@ -159,12 +161,16 @@ fn score_record(
     record: &Record,
     sandbox: &Sandbox,
 ) -> Result<Scored, (Problem, String)> {
-    let Some(cheap) = &record.cheap else {
-        return Err((Problem::MissingField, options.layout.no_cheap_answer()));
+    let evidence = record.evidence();
+    let unread = ModelAnswer::default();
+    let cheap = match &record.cheap {
+        Some(cheap) => cheap,
+        None if evidence.is_some_and(Evidence::needs_no_answer) => &unread,
+        None => return Err((Problem::MissingField, options.layout.no_cheap_answer())),
     };
     let unscorable = |why: super::evaluators::Unscorable| (Problem::Unscorable, why.to_string());
-    let evaluator = Evaluator::select(options.evaluator, &record.request, &record.strong, false)
-        .map_err(unscorable)?;
+    let evaluator = capture::evaluator(evidence, options.evaluator, record, false);
+    let evaluator = evaluator.map_err(unscorable)?;
     let quality = score_pair(evaluator, record, cheap, sandbox).map_err(unscorable)?;
     let line = line(record, evaluator, quality, options.threshold, None, None);
     Ok(Scored { evaluator, quality, line })

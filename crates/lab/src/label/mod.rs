@@ -23,6 +23,7 @@
 mod answer;
 pub mod audit;
 mod calls;
+pub mod capture;
 mod client;
 mod counts;
 mod error;

@@ -6,10 +6,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::answer::ModelAnswer;
+use super::capture::{Evidence, sign_of};
 use super::error::LabelError;
 use super::request::Request;
 use super::source::{Layout, Source};
 use crate::files::{Problem, Problems, Records};
+use pointsman_core::sign::Sign;
 
 /// Where a record's fields are: JSON pointers (RFC 6901).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,8 @@ pub struct Record {
     pub strong: ModelAnswer,
     /// The cheap model's answer, when the log has it.
     pub cheap: Option<ModelAnswer>,
+    /// Why the cheap answer was not sent on, where it was captured; carried to the output.
+    pub sign: Option<Sign>,
     /// The record's own `source` field, carried to the output.
     pub source: Option<String>,
     /// Where the request was sent to, which gives its format; carried to the output.
@@ -149,12 +153,13 @@ impl Record {
         if strong.is_empty() && !matches!(answers, Answers::Unneeded) {
             return Err(RecordError::Empty("the strong answer is empty"));
         }
-        let cheap = match find(&value, &map.cheap) {
-            Some(response) => Some(
-                ModelAnswer::from_response(response)
-                    .map_err(|why| RecordError::Missing(format!("no cheap answer: {why}")))?,
-            ),
-            None => None,
+        let sign = sign_of(&value);
+        let cheap = match find(&value, &map.cheap).map(ModelAnswer::from_response) {
+            // What was wrong with it is what its sign says.
+            Some(Err(_)) if sign.map(Evidence::of).is_some_and(Evidence::needs_no_answer) => None,
+            cheap => cheap
+                .transpose()
+                .map_err(|why| RecordError::Missing(format!("no cheap answer: {why}")))?,
         };
         let source = value.get("source").and_then(Value::as_str).map(String::from);
         let sent_to = sent_to(&value);
@@ -172,8 +177,14 @@ impl Record {
             request,
             strong,
             cheap,
+            sign,
             source,
         })
+    }
+
+    /// What the sign says of the cheap answer, where there is one.
+    pub fn evidence(&self) -> Option<Evidence> {
+        self.sign.map(Evidence::of)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::capture::{self, Evidence};
 use super::error::LabelError;
 use super::evaluators::Evaluator;
 use super::observer::Observer;
@@ -73,7 +74,10 @@ pub fn scan(
                 problems.add(Problem::DuplicateId, &path, line, what)?;
                 continue;
             }
-            if options.cheap.is_none() && record.cheap.is_none() && !options.reads_requests() {
+            let recorded = options.cheap.is_none() && !options.reads_requests();
+            let evidence = record.evidence().filter(|_| recorded);
+            let needs_answer = recorded && !evidence.is_some_and(Evidence::needs_no_answer);
+            if needs_answer && record.cheap.is_none() {
                 problems.add(Problem::MissingField, &path, line, plan.layout.no_cheap_answer())?;
                 continue;
             }
@@ -85,15 +89,13 @@ pub fn scan(
                 continue;
             }
             let judged = options.judge.is_some();
-            let evaluator =
-                match Evaluator::select(options.evaluator, &record.request, &record.strong, judged)
-                {
-                    Ok(evaluator) => evaluator,
-                    Err(why) => {
-                        problems.add(Problem::Unscorable, &path, line, why.to_string())?;
-                        continue;
-                    }
-                };
+            let evaluator = match capture::evaluator(evidence, options.evaluator, &record, judged) {
+                Ok(evaluator) => evaluator,
+                Err(why) => {
+                    problems.add(Problem::Unscorable, &path, line, why.to_string())?;
+                    continue;
+                }
+            };
             let row = PlannedRow { file: file as u32, line, evaluator, weight: None };
             match options.sample {
                 None => plan.rows.push(row),

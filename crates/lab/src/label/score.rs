@@ -24,6 +24,7 @@ use super::record::Record;
 use super::row::{Label, Scores};
 use super::scan::Plan;
 use crate::files::{Problem, Problems, WholeFile};
+use pointsman_core::sign::Sign;
 
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 32;
@@ -40,6 +41,8 @@ struct LabelledRow<'a> {
     judged: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readings: Option<BTreeMap<&'a str, f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +69,7 @@ pub fn line(
         label: Label { cheap_ok: quality >= threshold, quality, evaluator },
         judged: reader.map(|_| percent(quality)),
         readings: reader.map(|reader| BTreeMap::from([(reader, percent(quality))])),
+        sign: record.sign.map(Sign::name),
         source: record.source.as_deref(),
         path: record.path.as_deref(),
         weight,
@@ -195,8 +199,13 @@ impl Scorer<'_> {
     /// The log or the journal cannot be read.
     pub fn pairs(&mut self) -> Result<Vec<HumanPair>, LabelError> {
         let mut pairs = Vec::new();
-        let mut reader = self.plan.reader();
-        while let Some((row, record)) = reader.next(|row| !self.made.skipped.contains(&row))? {
+        let plan = self.plan;
+        let mut reader = plan.reader();
+        // What a sign has decided needs nobody's opinion.
+        let open = |row: usize| plan.rows[row].evaluator != Evaluator::Sign;
+        while let Some((row, record)) =
+            reader.next(|row| open(row) && !self.made.skipped.contains(&row))?
+        {
             if let Some(answered) = self.answered(row, record)? {
                 pairs.push(HumanPair::new(&answered.record, &answered.cheap));
             }
@@ -215,6 +224,9 @@ impl Scorer<'_> {
         }
         let cheap = match replay_key(self.options, &record) {
             Some(key) => self.made.journal.get(key)?,
+            None if self.plan.rows[row].evaluator == Evaluator::Sign => {
+                Some(record.cheap.clone().unwrap_or_default())
+            }
             None => record.cheap.clone(),
         };
         let Some(cheap) = cheap else { return Ok(None) };

@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn feedback(id: u8, reward: f32, rank: Rank) -> Stored {
-        Stored::Feedback { id: [id; 16], reward, rank, cache_id: None }
+        Stored::Feedback { id: [id; 16], reward, rank, cache_id: None, bad: None }
     }
 
     fn attribution() -> Attribution {

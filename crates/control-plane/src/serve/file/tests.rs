@@ -43,7 +43,7 @@ fn pair(number: u8) -> [Stored; 2] {
     let (id, reward) = ([number; 16], f32::from(number % 5) / 4.0);
     [
         Stored::Decision { id, decision },
-        Stored::Feedback { id, reward, rank: Rank::Explicit, cache_id: None },
+        Stored::Feedback { id, reward, rank: Rank::Explicit, cache_id: None, bad: None },
     ]
 }
 
@@ -149,7 +149,7 @@ fn a_batch_that_cannot_be_is_refused_even_with_the_right_digest() {
     let mut store = open(&path).unwrap();
     let [decision, reward] = pair(1);
     let Stored::Feedback { id, rank, .. } = reward else { panic!("a reward") };
-    let reward = Stored::Feedback { id, reward: 6.8e37, rank, cache_id: None };
+    let reward = Stored::Feedback { id, reward: 6.8e37, rank, cache_id: None, bad: None };
     store.append(AT_MS, &[&[decision, reward]]).unwrap();
     drop(store);
     assert!(matches!(resumed(&path), Err(StoreError::Batch(1))));

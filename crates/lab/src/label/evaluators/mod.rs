@@ -57,6 +57,8 @@ pub enum Evaluator {
     Human,
     /// A model reads the request by a rubric; there are no answers.
     Judged,
+    /// The filter found the cheap answer bad, by a sign that leaves no doubt.
+    Sign,
 }
 
 /// What an evaluator compares.
@@ -141,6 +143,7 @@ impl Evaluator {
             Evaluator::Judge => Err(Unscorable("a judge is needed")),
             Evaluator::Human => Err(Unscorable("a person is needed")),
             Evaluator::Judged => Err(Unscorable("a reader is needed")),
+            Evaluator::Sign => Ok(0.0),
         }
     }
 
@@ -155,7 +158,8 @@ impl Evaluator {
         strong: &ModelAnswer,
         sandbox: &Sandbox,
     ) -> Result<(), Unscorable> {
-        if matches!(self, Evaluator::Judge | Evaluator::Human | Evaluator::Judged) {
+        if matches!(self, Evaluator::Judge | Evaluator::Human | Evaluator::Judged | Evaluator::Sign)
+        {
             return Ok(());
         }
         match self.score(&Pair { request, strong, cheap: strong }, sandbox)? {
