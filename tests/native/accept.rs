@@ -74,6 +74,15 @@ fn a_judge_is_trained_and_compared_with_routing_at_equal_spending() {
         assert_eq!(pair["n"], 80);
         interval(&pair["both"]["apgr"]);
     }
+
+    let page = dir.path().join("judge.html");
+    let plots = dir.path().join("plots");
+    let run = ["evaluate", "--accept", &out, "--data", &data, "--json", "--report"];
+    let written = [page.to_str().unwrap(), "--plots", plots.to_str().unwrap()];
+    assert_eq!(object(&[&run[..], &written].concat()), found, "the page changes no number");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("<svg") && page.contains("tiny"), "{page}");
+    assert!(plots.join("quality-over-spending.csv").is_file());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::super::args::{ObjectiveArg, Partition};
+use super::super::evaluate::write;
 use super::super::{BadInput, print};
 use super::{judge_rows, load, load_router, read, table, trained_on};
 use pointsman_lab::evaluate::accept::{AcceptEvaluation, CHEAP_SHARE, evaluate_accept};
@@ -22,6 +23,9 @@ pub(in crate::cli) struct Measured<'a> {
     pub(in crate::cli) partition: Partition,
     /// Mean costs of a cheap and of a strong request.
     pub(in crate::cli) costs: Option<(f64, f64)>,
+    /// Where a page, and a directory of its plots, are to be written.
+    pub(in crate::cli) report: Option<&'a Path>,
+    pub(in crate::cli) plots: Option<&'a Path>,
     pub(in crate::cli) json: bool,
 }
 
@@ -54,6 +58,10 @@ pub(in crate::cli) fn run(measured: &Measured) -> anyhow::Result<()> {
     let rows = judge_rows(&judge, &data, measured.partition)?;
     let evaluation = evaluate_accept(&rows, cheap_share, judge.accept_below())
         .ok_or_else(|| BadInput::new("no rows to measure"))?;
+    if measured.report.is_some() || measured.plots.is_some() {
+        let plots = evaluation.plots()?;
+        write(measured.report, measured.plots, &plots, || evaluation.html(&plots))?;
+    }
     if measured.json {
         let output = Output { evaluation: &evaluation, problems: data.problems.counts() };
         print(serde_json::to_string(&output)?)

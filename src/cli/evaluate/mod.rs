@@ -14,7 +14,7 @@ use pointsman_lab::evaluate::signal::{Signal, SignalReader};
 use pointsman_lab::evaluate::{Evaluation, EvaluationReport, ScoredRow, Scorer, evaluate};
 use pointsman_lab::files::{Problem, Problems, replace};
 use pointsman_lab::learn::{ScoredModels, body_of};
-use pointsman_lab::report::write_plots;
+use pointsman_lab::report::{Plot, write_plots};
 use pointsman_lab::rules::HAND_RULES_THRESHOLD;
 
 mod model;
@@ -53,7 +53,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["target", "compare", "policy", "report", "plots", "rows", "scored"]
+        conflicts_with_all = ["target", "compare", "policy", "rows", "scored"]
     )]
     accept: Option<PathBuf>,
     /// Mean cost of a request to the cheap model [default: 0.06 of one to the strong model]
@@ -120,6 +120,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             strict: args.strictness.strict,
             partition: args.split.unwrap_or(Partition::HeldOut),
             costs: args.cheap_cost.zip(args.strong_cost),
+            report: args.report.as_deref(),
+            plots: args.plots.as_deref(),
             json: args.json,
         });
     }
@@ -224,13 +226,22 @@ fn write_report(
     let learning_curve = learning_curve(args.model.as_deref())?;
     let report = EvaluationReport { evaluation, rows, signal, learning_curve: &learning_curve };
     let plots = report.plots()?;
+    write(args.report.as_deref(), args.plots.as_deref(), &plots, || report.html(&plots))
+}
+
+/// Writes page and plots where they are wanted.
+pub(super) fn write(
+    report: Option<&Path>,
+    directory: Option<&Path>,
+    plots: &[Plot],
+    page: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
     let cannot = |path: &Path, error| anyhow::anyhow!("{}: {error}", path.display());
-    if let Some(path) = &args.report {
-        let page = report.html(&plots);
-        replace(path, page.as_bytes()).map_err(|error| cannot(path, error))?;
+    if let Some(path) = report {
+        replace(path, page().as_bytes()).map_err(|error| cannot(path, error))?;
     }
-    if let Some(path) = &args.plots {
-        write_plots(path, &plots).map_err(|error| cannot(path, error))?;
+    if let Some(path) = directory {
+        write_plots(path, plots).map_err(|error| cannot(path, error))?;
     }
     Ok(())
 }

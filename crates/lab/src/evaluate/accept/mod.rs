@@ -18,6 +18,7 @@ use rand::{Rng, SeedableRng};
 use pointsman_core::stats::{Bootstrap, percentile95};
 
 pub mod joint;
+mod page;
 mod spending;
 #[cfg(test)]
 mod tests;
