@@ -146,6 +146,10 @@ fn too_large_to_retry(stage: &Stage) -> Result<()> {
     let path = format!("{}?three", stage.path());
     assert_eq!(send(3, &path)?.status, 200);
     assert_eq!(stage.landing(&path)?.0, "strong");
+    let old = stage
+        .binary
+        .components()
+        .any(|part| part.as_os_str().to_string_lossy().starts_with("1.36"));
     // What was sent of the body when the first one fails may be too much to keep for another try: then
     // the client is told to try again. Once Envoy knows that nobody is there, nothing needs to be kept.
     for number in 0..60 {
@@ -157,15 +161,12 @@ fn too_large_to_retry(stage: &Stage) -> Result<()> {
             assert_eq!(serde_json::from_slice::<Value>(&record.body)?["model"], "large-model");
             return Ok(());
         }
-        assert_eq!(response.status, 503);
+        // 1.36 may also refuse the backlog of a fast sender: docs/runbook.md, 413.
+        assert!(response.status == 503 || old && response.status == 413, "{}", response.status);
         error_of(&response)?;
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     // 1.36 keeps a body for the second list of clusters, too, and has no room for it.
-    let old = stage
-        .binary
-        .components()
-        .any(|part| part.as_os_str().to_string_lossy().starts_with("1.36"));
     anyhow::ensure!(old, "the other target is never asked");
     Ok(())
 }

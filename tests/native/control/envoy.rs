@@ -152,7 +152,8 @@ fn every_metric_with_a_control_plane_is_documented_and_every_documented_one_exis
     let plane = Plane::start(&directory.path().join("state"), &[]);
     let gateway = Gateway::start(plane.address, &json!({}));
     gateway.ask_until("bandit");
-    let (mut documented, with_control) = metrics::documented().unwrap();
+    let metrics::Documented { always: mut documented, with_control, .. } =
+        metrics::documented().unwrap();
     documented.extend(with_control);
     // Envoy shows a histogram after its first flush.
     let deadline = Instant::now() + Duration::from_secs(30);
