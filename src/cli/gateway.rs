@@ -1,4 +1,4 @@
-//! What `init`, `render`, `check` and `up` share: the file, and the machine that it is for.
+//! What `init`, `render`, `rollout`, `check` and `up` share: the file, and the machine that it is for.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ use crate::stage::{PROTOCOLS, Stage, chat_body, post};
 use pointsman_testkit::client::{self, Connection, Protocol};
 use pointsman_testkit::deployment::{Deployment, Watched};
 use pointsman_testkit::envoy::Envoy;
-use pointsman_testkit::{RUNTIME, root, wasm_module};
+use pointsman_testkit::{RUNTIME, program, root, wasm_module};
 
 pub const CASES: &[Case] = &[
     ("configuration_model_module_and_listener_are_replaced_without_losing_a_request", reload),
@@ -104,13 +104,9 @@ fn reload(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// `scripts/rollout.py`: its exit status and what it said.
+/// `pointsman rollout`: its exit status and what it said.
 fn roll_out(directory: &Path, arguments: &[&str]) -> Result<(i32, String)> {
-    let output = Command::new("python3")
-        .arg(root().join("scripts/rollout.py"))
-        .arg(directory)
-        .args(arguments)
-        .output()?;
+    let output = Command::new(program()?).arg("rollout").arg(directory).args(arguments).output()?;
     let said = [output.stdout, output.stderr].concat();
     Ok((output.status.code().context("killed")?, String::from_utf8(said)?))
 }
@@ -121,13 +117,9 @@ fn rolled_out(stage: &Stage) -> Result<()> {
     let upstreams = [("cheap-cache", stage.cheap.address), ("strong-cache", stage.strong.address)];
     let wasm = wasm_module()?;
     let (start, watched) = Deployment::watched(&wasm, folder, &upstreams)?;
-    // The filter's file as the program writes it, and nothing else, for the rest is there.
+    // The filter's file as it is rendered, and nothing else, for the rest is there.
     let file = folder.join("filter.yaml");
-    let listener = std::fs::read(folder.join("listeners.yaml"))?;
-    std::fs::remove_file(&file)?;
-    assert_eq!(roll_out(folder, &[])?, (0, String::new()));
-    assert_eq!(std::fs::read(folder.join("listeners.yaml"))?, listener);
-    let text = std::fs::read_to_string(&file)?;
+    let text = std::fs::read_to_string(root().join("deploy/xds/filter.yaml"))?;
     let module = wasm.to_str().context("a path in UTF-8")?;
     std::fs::write(&file, text.replace("dist/pointsman.wasm", module))?;
     let envoy = Envoy::start(&stage.binary, &start, folder)?;
@@ -174,7 +166,9 @@ fn rolled_out(stage: &Stage) -> Result<()> {
         let failures = stat(&envoy, CONFIG_FAIL)?;
         let (status, said) = roll_out(folder, &handed)?;
         assert_eq!(status, 1, "{said}");
-        for part in ["refused", "the old configuration serves on", "hint: "] {
+        // Why, too, which Envoy says in its log only.
+        let why = "targets[0].threshold = 7: ";
+        for part in ["refused", "the old configuration serves on", why, "hint: "] {
             assert!(said.contains(part), "{said}");
         }
         assert_eq!(stat(&envoy, CONFIG_FAIL)?, failures + 1);
@@ -189,14 +183,18 @@ fn rolled_out(stage: &Stage) -> Result<()> {
     // An Envoy that watches other files, none at all, and calls that are wrong.
     let serving = std::fs::read(&file)?;
     let other = tempfile::tempdir()?;
+    std::fs::copy(&file, other.path().join("filter.yaml"))?;
+    let empty = tempfile::tempdir()?;
     let waited = [&handed[..], &["--timeout", "1"]].concat();
     let dead = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let list = root().join("envoy/versions");
-    let cases: [(&Path, Vec<&str>, i32, &str); 4] = [
+    let cases: [(&Path, Vec<&str>, i32, &str); 6] = [
         (other.path(), waited, 1, "did not look at"),
         (folder, vec!["--config", named, "--admin", &dead], 1, "no answer"),
         (folder, vec!["--config", list.to_str().context("a path in UTF-8")?], 2, "versions"),
         (folder, vec!["--config", named, "--admin", "9901"], 2, "HOST:PORT"),
+        (empty.path(), handed.to_vec(), 2, "hint: `pointsman render xds"),
+        (empty.path(), vec!["--show"], 2, "hint: `pointsman render xds"),
     ];
     for (folder, arguments, expected, part) in cases {
         let (status, said) = roll_out(folder, &arguments)?;
@@ -204,7 +202,15 @@ fn rolled_out(stage: &Stage) -> Result<()> {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(std::fs::read(&file)?, serving);
-    assert_all(&envoy, "x-pointsman-target", "strong")
+    assert_eq!(std::fs::read(other.path().join("filter.yaml"))?, serving);
+    assert_all(&envoy, "x-pointsman-target", "strong")?;
+
+    // For an Envoy that starts later, nobody is asked.
+    let (status, said) = roll_out(other.path(), &["--config", named, "--no-wait"])?;
+    assert_eq!(status, 0, "{said}");
+    let (status, shown) = roll_out(other.path(), &["--show"])?;
+    assert_eq!((status, shown), (0, std::fs::read_to_string(&new)?));
+    Ok(())
 }
 
 const CONFIG_FAIL: &str = "extension_config_discovery.http_filter.pointsman.config_fail";

@@ -1,6 +1,6 @@
 //! A deployment on this machine: its directory, its keys, its files.
 
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,9 @@ use super::super::BadInput;
 use super::super::gateway::{self, replace};
 use pointsman_gateway::file::{Gateway, Key};
 use pointsman_gateway::render::{self, Files, Place};
+
+/// Held while a deployment runs.
+const LOCK: &str = "lock";
 
 /// The directory that a running deployment is in. Nobody else reads it.
 pub(super) struct Directory {
@@ -30,7 +33,7 @@ impl Directory {
         // Whoever made it, what is in it is nobody else's, and no repository's.
         std::fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(refused)?;
         std::fs::write(path.join(".gitignore"), "*\n").map_err(refused)?;
-        let lock = File::create(path.join("lock")).map_err(refused)?;
+        let lock = File::create(path.join(LOCK)).map_err(refused)?;
         if lock.try_lock().is_err() {
             let error = format!("another `pointsman up` runs in {}", path.display());
             return Err(BadInput::new(error).hint("stop it, or name another --dir"));
@@ -47,6 +50,12 @@ impl Directory {
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Whether a `pointsman up` runs in a directory.
+pub(in crate::cli) fn runs_in(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// What Envoy needs to run a file's deployment.

@@ -116,7 +116,7 @@ pub(crate) fn last_error(log: &str) -> String {
 /// Envoy's admin interface.
 #[derive(Clone)]
 pub(crate) struct Admin {
-    pub(super) address: String,
+    pub(crate) address: String,
     agent: ureq::Agent,
 }
 
@@ -145,7 +145,7 @@ impl Admin {
     }
 
     /// Counters by name, of those that match a regular expression.
-    pub(super) fn counters(&self, filter: &str) -> anyhow::Result<Vec<(String, u64)>> {
+    pub(crate) fn counters(&self, filter: &str) -> anyhow::Result<Vec<(String, u64)>> {
         let text = self.get(&format!("/stats?format=json&filter={filter}"))?;
         let stats: Value = serde_json::from_str(&text)?;
         let stats = stats.get("stats").and_then(Value::as_array);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::gateway::{self, FILE};
-use super::{BadInput, print, shutdown};
+use super::{BadInput, Failed, print, shutdown};
 use pointsman_core::api::ApiFormat;
 use pointsman_core::config::Config;
 use pointsman_gateway::file::{AccessLog, Gateway};
@@ -20,6 +20,7 @@ mod rollout;
 mod session;
 mod sidecars;
 
+pub(super) use deployment::runs_in;
 use deployment::{Deployment, Directory};
 use envoy::Found;
 use session::Session;
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         report!("warning: {warning}");
     }
     let found = envoy::find(args.envoy_binary.as_deref())
-        .map_err(|(problem, hint)| anyhow::Error::from(Missing { problem, hint }))?;
+        .map_err(|(message, hint)| Failed { message, hint })?;
     report!("Envoy {} ({}: {})", found.version, found.by, found.path.display());
     if !found.is_tested() {
         report!("warning: Pointsman is not tested with Envoy {}", found.version);
@@ -107,14 +108,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         };
         session.serve(args, asked).await
     })
-}
-
-/// What is not on this machine: exit status 1.
-#[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
-pub(super) struct Missing {
-    problem: String,
-    pub(super) hint: String,
 }
 
 /// The deployment that the arguments name.

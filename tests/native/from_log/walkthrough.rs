@@ -45,12 +45,13 @@ fn the_lines_of_the_readme_end_in_a_new_model_in_a_running_envoy() {
     script = replaced(&script, "target/release/pointsman", env!("CARGO_BIN_EXE_pointsman"));
     let start = format!("{} --use-dynamic-base-id", envoy.display());
     script = replaced(&script, "\"$(make -s envoy)\"", &start);
-    let mut ported = String::from("python3 scripts/rollout.py $W\nsed -i");
+    let rendered = "render xds --file envoy/pointsman.yaml --out $W\n";
+    let mut ported = format!("{rendered}sed -i");
     for (from, to) in documented.iter().zip(&ports) {
         script = replaced(&script, from, to);
         ported += &format!(" -e 's/port_value: {from}/port_value: {to}/'");
     }
-    script = replaced(&script, "python3 scripts/rollout.py $W\n", &format!("{ported} $W/*.yaml\n"));
+    script = replaced(&script, rendered, &format!("{ported} $W/*.yaml\n"));
     // Whatever goes wrong, nothing outlives the test, and nothing waits forever.
     let script = format!("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{script}");
     let output = Command::new("timeout")
