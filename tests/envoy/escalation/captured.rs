@@ -98,7 +98,7 @@ fn captured(stage: &Stage) -> Result<()> {
             (&json!("refusal"), &json!("/v1/chat/completions"))
         );
         let asked = row["request"]["messages"].to_string();
-        ensure!(asked.contains(&marked(id, "What is 2 + 2?")), "{asked}");
+        ensure!(asked.contains(&marked(id, "What is 2 + 2? [redacted]")), "{asked}");
         ensure!(row["cheap_response"].to_string().contains("can't help"), "{row}");
         ensure!(row["response"].to_string().contains("says the strong model"), "{row}");
     }
