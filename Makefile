@@ -56,10 +56,22 @@ demo-bandit: wasm envoy ## rules, classifier and bandit side by side in real Env
 
 .PHONY: test
 test: lint deny wasm venv clients-venv java envoy-versions prometheus debian-packages ## everything that CI runs
-	cargo test $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --lib --bins --tests --no-fail-fast
+	cargo test $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --lib --bins --tests --no-run
+	@$(MAKE) --no-print-directory test-run
 	$(STRIP)
 	python3 tests/release/test.py
 	python3 tests/compose/test.py
+
+# The cases in real Envoy wait most of the time, so the other tests run meanwhile. What they print
+# comes at the end.
+ENVOY_LOG := target/envoy-tests.log
+.PHONY: test-run
+test-run: ## run the tests that `make test` has built
+	@cargo test $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --test envoy > $(ENVOY_LOG) 2>&1 & envoy=$$!; \
+	echo "the tests in real Envoy write to $(ENVOY_LOG)"; others=0; in_envoy=0; \
+	cargo test $(CARGO_FLAGS) $(NATIVE) $(BUNDLED) --lib --bins --test native --test wasm \
+		--no-fail-fast || others=$$?; \
+	wait $$envoy || in_envoy=$$?; cat $(ENVOY_LOG); exit $$((others > in_envoy ? others : in_envoy))
 
 .PHONY: build
 build: wasm ## build dist/pointsman.wasm and target/release/pointsman, which has the module inside
