@@ -18,6 +18,7 @@ import threading
 import time
 from pathlib import Path
 
+from agent_bodies import agent_bodies
 from checks import OPENAI_FILE, PROGRAM, ROOT, SECRETS, WASM, check, faults, same
 from openai_checks import openai_checks
 from sdk_checks import anthropic_checks, framework_checks
@@ -88,6 +89,7 @@ def main():
         two = up("second", ["--envoy", envoy, "--file", work / "claude.json"], {"DEAR_KEY": opus.key})
         bases = ["http://127.0.0.1:10400", "http://127.0.0.1:10401"]
         refusals(work, envoy, keys)
+        agent_bodies()
         with check("up: ready, with caches as well"):
             one.wait_ready()
             two.wait_ready()

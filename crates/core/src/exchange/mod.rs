@@ -363,7 +363,9 @@ fn decide(
         unavailable: worker.health.unavailable(host.since_epoch().as_secs()),
         ..RequestContext::default()
     };
-    let sticky = config.sticky.as_ref();
+    // What an agent asks for itself has instructions of its own, so nothing of it is in a prefix cache;
+    // it comes under the session's name, often first, and must not choose the session's target.
+    let sticky = config.sticky.as_ref().filter(|_| !prompt.is_housekeeping());
     let conversation =
         sticky.and_then(|sticky| Some((sticky, router.conversation(prompt, &context)?)));
     context.previous =

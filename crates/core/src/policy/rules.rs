@@ -177,7 +177,9 @@ fn holds_for_role(prompt: &Prompt, role: Role, matcher: &Matcher) -> bool {
         }
         return texts.any(|turn| matcher.holds(Some(&turn.text)));
     }
-    matcher.holds(prompt.turns.iter().rev().find(spoken).map(|turn| &*turn.text))
+    let text = prompt.turns.iter().rev().find(spoken).map(|turn| &*turn.text);
+    // White space around a turn is nobody's, least of all where an envelope was.
+    matcher.holds(text) || matcher.equals.is_some() && matcher.holds(text.map(str::trim))
 }
 
 #[cfg(test)]

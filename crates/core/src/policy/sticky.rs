@@ -32,18 +32,19 @@ pub struct Sticky {
 }
 
 /// Headers in which agents and chat programs name their session: Claude Code, Codex, opencode,
-/// Open WebUI, LiteLLM, OpenRouter, and what many call it.
-pub const SESSION_HEADERS: [&str; 8] = [
+/// Mistral Vibe, Open WebUI, LiteLLM, OpenRouter, and what many call it.
+pub const SESSION_HEADERS: [&str; 9] = [
     "x-claude-code-session-id",
     "session-id",
     "session_id",
     "x-opencode-session",
+    "x-affinity",
     "x-openwebui-chat-id",
     "x-litellm-session-id",
     "x-session-id",
     "x-conversation-id",
 ];
-/// The same for fields of the body: Codex and opencode, OpenRouter.
+/// The same for fields of the body: Codex, OpenHands and opencode, OpenRouter.
 pub const SESSION_FIELDS: [&str; 2] = ["prompt_cache_key", "session_id"];
 
 impl Default for Sticky {

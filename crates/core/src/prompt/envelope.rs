@@ -14,12 +14,21 @@ pub struct Envelopes {
     tags: Vec<String>,
     /// Beginnings of paragraphs from which on nothing is a person's.
     markers: Vec<String>,
+    /// Turns of which nothing is a person's.
+    turns: Vec<String>,
+    /// How such turns begin.
+    beginnings: Vec<String>,
 }
 
 /// Those of all agents that are known.
 static KNOWN: LazyLock<Envelopes> = LazyLock::new(|| {
     let of = |part: fn(&Agent) -> &Vec<String>| AGENTS.iter().flat_map(part).cloned().collect();
-    Envelopes { tags: of(|agent| &agent.strip_tags), markers: of(|agent| &agent.strip_from) }
+    Envelopes {
+        tags: of(|agent| &agent.strip_tags),
+        markers: of(|agent| &agent.strip_from),
+        turns: of(|agent| &agent.strip_turns),
+        beginnings: of(|agent| &agent.strip_turns_from),
+    }
 });
 
 impl Default for Envelopes {
@@ -37,18 +46,22 @@ impl Envelopes {
     /// Elements with these names, as in `<name>` or `<name attribute="x">`.
     pub fn new<S: AsRef<str>>(tags: impl IntoIterator<Item = S>) -> Self {
         let tags = tags.into_iter().map(|tag| tag.as_ref().to_owned()).collect();
-        Envelopes { tags, markers: Vec::new() }
+        Envelopes { tags, markers: Vec::new(), turns: Vec::new(), beginnings: Vec::new() }
     }
 
     /// The same with these elements in place of the known ones.
     pub fn with_tags<S: AsRef<str>>(self, tags: impl IntoIterator<Item = S>) -> Self {
-        Envelopes { markers: self.markers, ..Envelopes::new(tags) }
+        Envelopes { tags: Envelopes::new(tags).tags, ..self }
     }
 
     /// Leaves what the person wrote: of a text with an element for it, what is in its last one;
     /// else what is in none of the elements to leave out, and in front of what an agent adds. An
     /// element that is not closed stays. Linear time for a given list of tags.
     pub(super) fn strip(&self, text: &mut Cow<str>) {
+        if self.is_the_agents(text) {
+            *text = Cow::Borrowed("");
+            return;
+        }
         narrow(text, question);
         let argument = argument(text).map(str::to_owned);
         self.remove_elements(text);
@@ -57,6 +70,13 @@ impl Envelopes {
         if let Some(argument) = argument.filter(|_| text.trim().is_empty()) {
             *text = Cow::Owned(argument);
         }
+    }
+
+    /// Whether all of a turn is an agent's.
+    fn is_the_agents(&self, text: &str) -> bool {
+        let text = text.trim();
+        self.turns.iter().any(|turn| turn == text)
+            || self.beginnings.iter().any(|beginning| text.starts_with(beginning.as_str()))
     }
 
     fn remove_elements(&self, text: &mut Cow<str>) {
@@ -242,6 +262,22 @@ mod tests {
                 assert_eq!(known(&text), "Why is it slow?\n\n", "{}", agent.name);
                 let quoted = format!("What does \"{marker}\" mean?");
                 assert_eq!(known(&quoted), quoted, "in the middle of a line it is a quote");
+            }
+        }
+    }
+
+    #[test]
+    fn turns_that_are_all_the_agents_are_left_out() {
+        for agent in AGENTS.iter() {
+            for turn in &agent.strip_turns {
+                assert_eq!(known(&format!("{turn}\n")), "", "{}", agent.name);
+                let more = format!("{turn} And why?");
+                assert_eq!(known(&more), more, "{}", agent.name);
+            }
+            for beginning in &agent.strip_turns_from {
+                assert_eq!(known(&format!("{beginning} a.rs\n\nfn a() {{}}")), "", "{beginning}");
+                let quoted = format!("What is \"{beginning}\"?");
+                assert_eq!(known(&quoted), quoted, "it is a quote");
             }
         }
     }

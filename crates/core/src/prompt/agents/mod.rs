@@ -17,6 +17,10 @@ pub struct Agent {
     pub strip_tags: Vec<String>,
     /// How a paragraph begins from which on a user turn is the agent's.
     pub strip_from: Vec<String>,
+    /// User turns that are the agent's as a whole: worked examples.
+    pub strip_turns: Vec<String>,
+    /// How a user turn begins that is the agent's as a whole.
+    pub strip_turns_from: Vec<String>,
     /// Elements that hold what the person wrote, where there is one.
     pub question_tags: Vec<String>,
     /// Elements to leave out that hold what the person wrote when there is nothing else.
@@ -40,6 +44,10 @@ pub static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
         include_str!("cline.json"),
         include_str!("aider.json"),
         include_str!("opencode.json"),
+        include_str!("gptme.json"),
+        include_str!("mini-swe-agent.json"),
+        include_str!("mistral-vibe.json"),
+        include_str!("openhands.json"),
     ]
     .into_iter()
     // They are tested; one that does not read would be missing.
@@ -61,6 +69,8 @@ impl Agent {
             run: text("run"),
             strip_tags: list("strip_tags"),
             strip_from: list("strip_from"),
+            strip_turns: list("strip_turns"),
+            strip_turns_from: list("strip_turns_from"),
             question_tags: list("question_tags"),
             argument_tags: list("argument_tags"),
             frame_tags: list("frame_tags"),
