@@ -116,7 +116,7 @@ bench-quick: wasm cli bench-programs ## the same in two to three minutes, for or
 # What cannot be installed is left out of the comparison, by name and with the reason.
 .PHONY: bench-programs
 bench-programs: toolchain
-	cd bench && cargo build --locked --release --package bench-harness --package bench-ext-proc
+	cd bench && cargo build --locked --release --package bench-harness --package bench-ext-proc --package bench-native
 	cd bench && cargo build --locked --profile wasm --target $(WASM_TARGET) --package bench-least
 	-@scripts/venv.sh bench/.venv-litellm bench/sidecars/litellm.txt
 	-@scripts/venv.sh bench/.venv-minilm bench/sidecars/minilm.txt --no-deps

@@ -147,6 +147,9 @@ impl<'t> Plan<'t> {
         let mut command = Command::new(&self.tools.envoy);
         command.args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warn"]);
         command.arg("--config-path").arg(&path);
+        if let Some(directory) = self.tools.native.parent() {
+            command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", directory);
+        }
         Process::start(&command, FRONT_CORE, &self.directory.join("envoy.log")).map(Some)
     }
 

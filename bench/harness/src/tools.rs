@@ -15,6 +15,8 @@ pub struct Tools {
     pub pointsman_wasm: PathBuf,
     pub least_wasm: PathBuf,
     pub ext_proc: PathBuf,
+    /// The dynamic module.
+    pub native: PathBuf,
     /// The command line, which is the control plane too.
     pub pointsman: PathBuf,
     pub minilm_python: PathBuf,
@@ -35,6 +37,7 @@ impl Tools {
             pointsman_wasm: root.join("dist/pointsman.wasm"),
             least_wasm: target.join("wasm32-wasip1/wasm/bench_least.wasm"),
             ext_proc: built.join("bench-ext-proc"),
+            native: built.join("libbench_native.so"),
             pointsman: root.join("target/release/pointsman"),
             minilm_python: bench.join(".venv-minilm/bin/python"),
             litellm: bench.join(".venv-litellm/bin/litellm"),
@@ -46,6 +49,7 @@ impl Tools {
     pub fn missing(&self, variant: &Variant) -> Option<String> {
         let filter = match variant.front {
             Front::Envoy { filters: "least", .. } => Some(&self.least_wasm),
+            Front::Envoy { filters: "native", .. } => Some(&self.native),
             Front::Envoy { configuration: Some(_), .. } => Some(&self.pointsman_wasm),
             _ => None,
         };

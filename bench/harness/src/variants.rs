@@ -127,6 +127,15 @@ pub const VARIANTS: &[Variant] = &[
         Sidecar::ExtProc("core"),
         Duty::Decides,
     ),
+    Variant {
+        front: Front::Envoy { filters: "native", configuration: Some("route") },
+        ..pointsman(
+            "native",
+            "**Pointsman** as a dynamic module (experiment)",
+            "route",
+            Duty::Decides,
+        )
+    },
     ext_proc("minilm", "ext_proc, MiniLM similarity", Sidecar::MiniLm, Duty::Decides),
     Variant {
         name: "litellm",
