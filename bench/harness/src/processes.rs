@@ -18,8 +18,10 @@ pub struct Process {
 impl Process {
     /// Starts `command` bound to `cores`, a list as `taskset -c` reads it; its output goes to `log`.
     pub fn start(command: &Command, cores: &str, log: &Path) -> Result<Self> {
-        let mut bound = Command::new("taskset");
-        bound.arg("-c").arg(cores).arg(command.get_program()).args(command.get_args());
+        // When the harness is killed, nothing of it stays behind to disturb the next measurement.
+        let mut bound = Command::new("setpriv");
+        bound.args(["--pdeathsig", "KILL", "taskset", "-c", cores]);
+        bound.arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => bound.env(name, value),
