@@ -29,6 +29,8 @@ use pointsman_core::rewrite::splice;
 use pointsman_core::router::Router;
 use pointsman_core::target::Edit;
 use pointsman_core::target::Target;
+use pointsman_core::verdict::{Examiner, Expectation};
+use pointsman_testkit::said;
 use pointsman_testkit::wasm::plugin;
 
 const SIZES: [(&str, usize); 4] =
@@ -181,6 +183,40 @@ fn bandit(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Looking for signs in an answer of 4 KiB that is held whole, in one piece.
+fn judging(criterion: &mut Criterion) {
+    let api = ApiFormat::ChatCompletions;
+    let asked = said::question(api, "What is 2 + 2?", true).to_string();
+    let answer = |bytes: usize, streamed: bool| {
+        let said = said::says("It is four, as two and two are always four. ".repeat(bytes / 44));
+        match streamed {
+            true => said.events(api).concat(),
+            false => said.whole(api),
+        }
+    };
+    let mut group = criterion.benchmark_group("judging");
+    for (label, media, body) in [
+        ("json 4KiB", "application/json", answer(3_800, false)),
+        // As many small events as fit.
+        ("events 4KiB", "text/event-stream", answer(350, true)),
+    ] {
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(label, |bencher| {
+            let expectation = || Expectation::read(api, asked.as_bytes());
+            bencher.iter_batched(
+                expectation,
+                |expectation| {
+                    let mut examiner = Examiner::new(expectation, api, media.as_bytes()).unwrap();
+                    examiner.read(black_box(body.as_bytes()));
+                    assert_eq!(examiner.sign(true), None);
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 /// The body callback alone: reading the buffer, deciding, setting the header, the record.
 fn wasm(criterion: &mut Criterion) {
     let mut plugin = plugin::Plugin::start(CONFIGURATION).unwrap();
@@ -205,5 +241,5 @@ fn wasm(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, native, gateway, bandit, wasm);
+criterion_group!(benches, native, gateway, bandit, judging, wasm);
 criterion_main!(benches);

@@ -506,7 +506,8 @@ class Handler(BaseHTTPRequestHandler):
         self.need(isinstance(turns, list) and turns, "messages is not a list")
         self.need(isinstance(body.get("max_tokens"), int), "max_tokens is required")
         roles = {turn["role"] for turn in turns}
-        self.need(roles <= {"user", "assistant"}, f"roles {roles}")
+        # Claude Code sends turns of the system between the others.
+        self.need(roles <= {"user", "assistant", "system"}, f"roles {roles}")
         text = last_text(turns)
         self.steer(text)
         parts = [part for turn in turns for part in turn["content"] if isinstance(part, dict)]

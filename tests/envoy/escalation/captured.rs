@@ -97,7 +97,10 @@ fn captured(stage: &Stage) -> Result<()> {
         let question = marked(id, "What is 2 + 2? [redacted]");
         let asks = |row: &&Value| row["request"]["messages"].to_string().contains(&question);
         let row = rows.iter().find(asks).with_context(|| format!("{question}: {rows:?}"))?;
-        assert_eq!((&row["sign"], &row["path"]), (&json!("refusal"), &json!("/v1/chat/completions")));
+        assert_eq!(
+            (&row["sign"], &row["path"]),
+            (&json!("refusal"), &json!("/v1/chat/completions"))
+        );
         ensure!(row["cheap_response"].to_string().contains("can't help"), "{row}");
         ensure!(row["response"].to_string().contains("says the strong model"), "{row}");
     }
