@@ -57,9 +57,13 @@ fn main() -> Result<()> {
     let mut added = Vec::with_capacity(arguments.pairs);
     let mut waited = Vec::with_capacity(arguments.pairs);
     for pair in 0..arguments.pairs {
-        let order = if pair.is_multiple_of(2) { ["held", "free"] } else { ["free", "held"] };
-        let [first, second] = [ask(order[0])?, ask(order[1])?];
-        let (held, free) = if order[0] == "held" { (first, second) } else { (second, first) };
+        let (held, free) = if pair.is_multiple_of(2) {
+            let held = ask("held")?;
+            (held, ask("free")?)
+        } else {
+            let free = ask("free")?;
+            (ask("held")?, free)
+        };
         let (at, bytes) = *held.first().context("an empty stream")?;
         let same = free.iter().find(|(_, here)| *here >= bytes).context("a shorter stream")?.0;
         added.push(at.as_secs_f64() * 1e3 - same.as_secs_f64() * 1e3);
@@ -67,7 +71,10 @@ fn main() -> Result<()> {
     }
     for (name, values) in [("held bytes come within", &mut waited), ("added to that", &mut added)] {
         values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[((values.len() - 1) as f64 * share) as usize];
+        let at = |share: f64| {
+            let place = (values.len().saturating_sub(1) as f64 * share) as usize;
+            values.get(place).copied().unwrap_or(f64::NAN)
+        };
         println!("{name:24} p50 {:8.3} ms   p99 {:8.3} ms", at(0.5), at(0.99));
     }
     Ok(())

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
-
 use crate::api::ApiFormat;
 use crate::config::{Config, Mode};
 use crate::header;
@@ -109,7 +107,7 @@ fn format(
 
 /// A path in which slashes that follow each other are one.
 fn merged(path: &[u8]) -> Cow<'_, [u8]> {
-    if memmem::find(path, b"//").is_none() {
+    if !path.windows(2).any(|pair| pair == b"//") {
         return Cow::Borrowed(path);
     }
     let mut merged = path.to_vec();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::agents::{AGENTS, Agent};
 
@@ -62,12 +62,16 @@ impl Envelopes {
             *text = Cow::Borrowed("");
             return;
         }
-        narrow(text, question);
-        let argument = argument(text).map(str::to_owned);
-        self.remove_elements(text);
+        // Most texts have no element: nothing is searched for in them.
+        let mut given = None;
+        if memchr(b'<', text.as_bytes()).is_some() {
+            narrow(text, question);
+            given = argument(text).map(str::to_owned);
+            self.remove_elements(text);
+        }
         narrow(text, |text| self.in_front_of_markers(text));
         narrow(text, framed);
-        if let Some(argument) = argument.filter(|_| text.trim().is_empty()) {
+        if let Some(argument) = given.filter(|_| text.trim().is_empty()) {
             *text = Cow::Owned(argument);
         }
     }
@@ -110,13 +114,16 @@ impl Envelopes {
 
     /// What stands in front of the first paragraph that an agent added.
     fn in_front_of_markers<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let mut end = None;
-        for marker in &self.markers {
-            let mut found = memmem::find_iter(text.as_bytes(), marker.as_bytes());
-            let paragraph = |at: &usize| text.get(..*at).is_some_and(|it| it.ends_with("\n\n"));
-            end = found.find(paragraph).into_iter().chain(end).min();
-        }
-        text.get(..end?)
+        // One pass for all of them, since searchers are dear to build.
+        let bytes = text.as_bytes();
+        let mut paragraphs = memchr_iter(b'\n', bytes)
+            .filter(|at| bytes.get(at + 1) == Some(&b'\n'))
+            .map(|at| at + 2);
+        let begins = |at: &usize| {
+            let rest = bytes.get(*at..).unwrap_or_default();
+            self.markers.iter().any(|marker| rest.starts_with(marker.as_bytes()))
+        };
+        text.get(..paragraphs.find(begins)?)
     }
 }
 

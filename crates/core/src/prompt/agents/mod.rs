@@ -80,10 +80,15 @@ impl Agent {
     }
 }
 
+/// Searchers are dear to build, and every request with a session is looked at.
+static HOUSEKEEPING: LazyLock<Vec<memmem::Finder>> = LazyLock::new(|| {
+    let phrases = AGENTS.iter().flat_map(|agent| &agent.housekeeping);
+    phrases.map(|phrase| memmem::Finder::new(phrase).into_owned()).collect()
+});
+
 /// Whether instructions are those of a request that an agent makes for itself.
 pub(super) fn is_housekeeping(instructions: &str) -> bool {
-    let said = |phrase: &String| memmem::find(instructions.as_bytes(), phrase.as_bytes()).is_some();
-    AGENTS.iter().any(|agent| agent.housekeeping.iter().any(said))
+    HOUSEKEEPING.iter().any(|phrase| phrase.find(instructions.as_bytes()).is_some())
 }
 
 #[cfg(test)]
