@@ -135,11 +135,15 @@ impl Examiner {
         match &self.framing {
             Framing::Json(body) if !body.closed => return Some(Sign::Unfinished),
             Framing::Events { data, .. } if !self.course.ended && !is_done(data) => {
-                // The last event may lack the empty line behind it. What it says is not looked for.
+                // The last event may lack the empty line behind it. Of what it says, only counts
+                // whether it is an error, or the end.
+                let mut last = Course::default();
                 match serde_json::from_slice::<Value>(data) {
-                    Ok(event) => return course::is_error(&event).then_some(Sign::Error),
-                    Err(_) => return (!self.gap).then_some(Sign::Unfinished),
+                    Ok(event) if course::is_error(&event) => return Some(Sign::Error),
+                    Ok(event) => last.read(&event),
+                    Err(_) => {}
                 }
+                return (!last.ended && !self.gap).then_some(Sign::Unfinished);
             }
             _ => {}
         }

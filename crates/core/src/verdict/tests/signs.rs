@@ -269,3 +269,23 @@ fn text_that_runs_in_a_circle_is_a_sign() {
         }
     }
 }
+
+#[test]
+fn a_stream_that_breaks_off_at_any_byte_before_its_end_is_unfinished() {
+    for format in ApiFormat::ALL {
+        let request = request(format, None, Some(1000));
+        let events = says("It is 4, and it will be 4 tomorrow.").events(format);
+        // Which one ends it is what the whole stream without it shows.
+        let end = (0..events.len())
+            .find(|last| sign(format, &request, EVENTS, &events[..=*last].concat()).is_none())
+            .unwrap();
+        let stream = events.concat();
+        // Behind the last brace of that event, all is there.
+        let whole = events[..=end].concat().trim_end().len();
+        for cut in 1..whole {
+            let found = sign(format, &request, EVENTS, &stream[..cut]);
+            assert_eq!(found, Some(Sign::Unfinished), "{format:?}: {}", &stream[..cut]);
+        }
+        assert_eq!(sign(format, &request, EVENTS, &stream[..whole]), None, "{format:?}");
+    }
+}
