@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::args::Strictness;
+use super::args::{self, Strictness};
 use super::{BadInput, open_error, print, report_problems, strict_error};
 use pointsman_lab::files::{Problem, Problems, WholeFile, open};
 use pointsman_lab::import::{Columns, ImportError, Imported, import};
@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "COLUMN")]
     source: Option<String>,
     /// Best possible score, by which scores are divided
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true, value_parser = scale)]
     scale: f64,
     /// File to write; standard output when omitted
     #[arg(long, short)]
@@ -61,6 +61,10 @@ pub(super) struct Args {
     /// go to standard output
     #[arg(long)]
     json: bool,
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    args::number(text, |scale| scale > 0.0, "must be a number above 0")
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use http::Uri;
 
 use super::{BadInput, args, models, shutdown};
@@ -11,6 +12,13 @@ use pointsman_control_plane::bandit::{ControllerOptions, Learners, Prior};
 use pointsman_control_plane::serve::{Event, Options, ServeError, State, Tokens, serve};
 use pointsman_core::config::{NAME_RULE, TARGETS, is_name, is_secret};
 use pointsman_core::policy::bandit::{Explorer, MAX_SEGMENTS, MAX_SNAPSHOT_BYTES};
+
+/// A hundred years: what a window of attribution is at most.
+const MOST_SECONDS: u64 = 100 * 365 * 86_400;
+/// Where the state is when nothing says where.
+const STORE: &str = "pointsman.state";
+/// Holds `--store`, whose URL may hold a password.
+const VARIABLE: &str = "POINTSMAN_STORE";
 
 /// Run the control plane: take decisions and rewards, learn, publish policies
 ///
@@ -27,15 +35,15 @@ pub(super) struct Args {
     /// number of processes: redis://[user:password@]host:port/database
     #[arg(
         long,
-        default_value = "pointsman.state",
+        default_value = STORE,
         value_name = "FILE|URL",
-        env = "POINTSMAN_STORE",
+        env = VARIABLE,
         hide_env_values = true
     )]
     store: String,
     /// The same, a file only: the name of --store before it took files
     #[arg(long, value_name = "FILE", conflicts_with = "store", hide = true)]
-    state: Option<PathBuf>,
+    state: Option<String>,
     /// Secret that decision IDs are signed with, as in the filter's `control.key`
     #[arg(long, env = "POINTSMAN_KEY", hide_env_values = true)]
     key: String,
@@ -49,13 +57,15 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', default_value = "cheap,strong")]
     targets: Vec<String>,
     /// Cost of an answer of each target, in any unit
-    #[arg(long, value_delimiter = ',', default_value = "0.04,1")]
+    #[arg(long, value_delimiter = ',', default_value = "0.04,1", allow_negative_numbers = true,
+          value_parser = args::narrow(args::amount))]
     costs: Vec<f32>,
     /// λ: reward that one unit of cost must buy
     #[arg(long, default_value_t = 0.2, allow_negative_numbers = true, value_parser = args::amount)]
     lambda: f64,
     /// Thresholds of all but the strongest target, as in the filter; the model's when omitted
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true,
+          value_parser = args::narrow(args::share))]
     thresholds: Option<Vec<f32>>,
     /// Explorer, as JSON: {"kind": "square_cb", "gamma": 1000}
     #[arg(long, value_parser = args::explorer)]
@@ -65,25 +75,28 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     segments: Vec<String>,
     /// Forgetting time in samples: a sample this old weighs 1/e
-    #[arg(long, default_value_t = 50_000.0)]
+    #[arg(long, default_value_t = 50_000.0, allow_negative_numbers = true, value_parser = memory)]
     memory: f64,
     /// Share of the traffic that tries a new policy first; 0 publishes it at once
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, allow_negative_numbers = true, value_parser = canary)]
     canary: f64,
     /// Reward that the lower bound of a new policy must gain over the current one
-    #[arg(long, default_value_t = 0.001)]
+    #[arg(long, default_value_t = 0.001, allow_negative_numbers = true,
+          value_parser = args::amount)]
     margin: f64,
     /// Publish only what a person promotes
     #[arg(long)]
     manual: bool,
     /// Seconds after its decision during which a reward counts
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS))]
     attribution: u64,
     /// Maximum decisions that wait for a reward
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pending: usize,
     /// Maximum lines per second
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Admin address of a cache that rewards for its answers are sent to: http://host:port; repeat
     /// for several
@@ -163,21 +176,24 @@ fn check_secret(name: &str, secret: &str) -> Result<(), BadInput> {
 }
 
 /// A file or a server, told apart as `pointsman cache` does.
-fn store(store: String) -> Result<State, BadInput> {
-    if store.starts_with("redis://") || store.starts_with("valkey://") {
-        return Ok(State::Redis(store));
-    }
-    if store.contains("://") {
-        // Not the value itself: it may hold a password.
-        let error = BadInput::new("--store: must be a file, or redis://host:port/database");
-        return Err(error.hint("TLS to Redis is not built in"));
-    }
-    let file = PathBuf::from(store);
+fn store(store: &str) -> Result<State, BadInput> {
+    let file = match args::store(store, "file")? {
+        args::Store::Redis(url) => return Ok(State::Redis(url)),
+        args::Store::Path(file) => file,
+    };
     if file.is_dir() {
         let error = BadInput::new(format!("--store: {}: must be a file", file.display()));
         return Err(error.hint("name a file in this directory, such as pointsman.state"));
     }
     Ok(State::File(file))
+}
+
+/// The same of the former option, which never named a server.
+fn state_file(text: &str) -> Result<State, BadInput> {
+    match store(text) {
+        Ok(State::File(file)) => Ok(State::File(file)),
+        _ => Err(BadInput::new("--state: must be a file").hint("use --store")),
+    }
 }
 
 fn check_targets(names: &[String]) -> Result<(), BadInput> {
@@ -201,9 +217,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     check_targets(&args.targets)?;
     check_secret("--key", &args.key)?;
     args.tokens.check()?;
-    let state = match args.state {
-        Some(file) => State::File(file),
-        None => store(args.store)?,
+    let state = match &args.state {
+        Some(file) => state_file(file)?,
+        None => store(args::given_store(Some(args.store), VARIABLE).as_deref().unwrap_or(STORE))?,
     };
     let classifier = models::load(args.model.as_deref())?;
     let scored = classifier.thresholds();
@@ -226,12 +242,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
             return Err(BadInput::new(message).hint(rule).into());
         }
     }
-    if !(0.0..=0.5).contains(&args.canary) || args.memory.is_nan() || args.memory < 100.0 {
-        return Err(
-            BadInput::new("--canary: must be 0 to 0.5; --memory: must be at least 100").into()
-        );
-    }
     let penalties: Vec<f32> = args.costs.iter().map(|cost| args.lambda as f32 * cost).collect();
+    if penalties.iter().any(|penalty| !penalty.is_finite()) {
+        let message = format!("--lambda: times --costs must be at most {}", f32::MAX);
+        return Err(BadInput::new(message).into());
+    }
     let prior = Prior::warm(&thresholds, &penalties);
     let mut controller = ControllerOptions::new(args.targets, penalties);
     controller.explorer = args.explorer.unwrap_or(controller.explorer);
@@ -264,6 +279,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         ServeError::Redis(_) | ServeError::Listen { .. } => BadInput::new(&error).into(),
         ServeError::Key | ServeError::Io(_) => error.into(),
     })
+}
+
+fn memory(text: &str) -> Result<f64, String> {
+    args::number(text, |samples| samples >= 100.0, "must be a number, 100 or more")
+}
+
+fn canary(text: &str) -> Result<f64, String> {
+    args::number(text, |share| (0.0..=0.5).contains(&share), "must be from 0 to 0.5")
 }
 
 fn cache(url: &str) -> Result<Uri, String> {

@@ -15,7 +15,7 @@ const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog
 /// Headers that neither tell callers apart nor change an answer: about the connection and the body,
 /// which are read before; about the way of the request; and what SDKs, agents and gateways number
 /// requests, sessions and traces with.
-const HARMLESS: [&str; 56] = [
+const HARMLESS: [&str; 60] = [
     "accept-encoding",
     "b3",
     "baggage",
@@ -40,6 +40,7 @@ const HARMLESS: [&str; 56] = [
     "session-id",
     "session_id",
     "te",
+    "thread-id",
     "traceparent",
     "tracestate",
     "trailer",
@@ -48,6 +49,7 @@ const HARMLESS: [&str; 56] = [
     "upgrade",
     "user-agent",
     "via",
+    "x-affinity",
     "x-amzn-trace-id",
     "x-b3-flags",
     "x-b3-parentspanid",
@@ -57,6 +59,8 @@ const HARMLESS: [&str; 56] = [
     "x-claude-code-session-id",
     "x-client-request-id",
     "x-cloud-trace-context",
+    "x-codex-turn-metadata",
+    "x-codex-window-id",
     "x-conversation-id",
     "x-correlation-id",
     "x-datadog-parent-id",

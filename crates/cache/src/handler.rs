@@ -12,7 +12,7 @@ use hyper::body::Body as _;
 
 use super::answer::{self, Framing};
 use super::body_tee::{BodyTee, CopiedBody};
-use super::cache_control::Directives;
+use super::cache_control::{Directives, Freshness};
 use super::cached_target::CachedTarget;
 use super::caller::{caller, is_varied_by_key};
 use super::deadline::is_late;
@@ -54,7 +54,7 @@ pub(super) async fn answer(
         return status(StatusCode::BAD_REQUEST, "the request's target is not a path");
     }
     hop_by_hop::strip_nominated(request.headers_mut());
-    let directives = Directives::read(request.headers());
+    let directives = Directives::of_request(request.headers());
     request.headers_mut().remove(OUTCOME_HEADER);
     let format = match readable(&request, target.options.max_body_bytes) {
         Ok(format) => format,
@@ -260,7 +260,7 @@ async fn miss(
 struct Keeping {
     content_type: Box<str>,
     framing: Framing,
-    max_age: Option<Duration>,
+    freshness: Freshness,
 }
 
 fn keepable(target: &CachedTarget, response: &Response<Body>) -> Result<Keeping, NoStoreReason> {
@@ -279,10 +279,12 @@ fn keepable(target: &CachedTarget, response: &Response<Body>) -> Result<Keeping,
     // Servers of events say `no-cache` so that nothing on the way holds events back.
     let no_cache = directives.refresh && framing == Framing::Json;
     let varies = !is_varied_by_key(&target.options, headers);
-    if directives.bypass || directives.private || no_cache || varies {
+    let freshness = Freshness::of(headers, &directives, Duration::from_millis(super::now_ms()));
+    let over = freshness.is_over(target.options.ttl);
+    if directives.bypass || directives.private || no_cache || varies || over {
         return Err(NoStoreReason::Forbidden);
     }
-    Ok(Keeping { content_type: content_type.into(), framing, max_age: directives.max_age })
+    Ok(Keeping { content_type: content_type.into(), framing, freshness })
 }
 
 fn keep(
@@ -292,8 +294,9 @@ fn keep(
     body: Bytes,
 ) -> Result<Arc<Entry>, NoStoreReason> {
     answer::check(wanted.format, keeping.framing, &body)?;
-    let lifetime = keeping.max_age.map_or(target.options.ttl, |age| age.min(target.options.ttl));
-    let now = super::now_ms();
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let created_ms = super::now_ms().saturating_sub(millis(keeping.freshness.age));
+    let lifetime = keeping.freshness.lifetime(target.options.ttl);
     let entry = Arc::new(Entry {
         exact: wanted.lookup.exact,
         partition: wanted.lookup.partition,
@@ -302,8 +305,8 @@ fn keep(
         usage: answer::usage(&keeping.content_type, &body),
         content_type: keeping.content_type,
         body,
-        created_ms: now,
-        expires_ms: now.saturating_add(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+        created_ms,
+        expires_ms: created_ms.saturating_add(millis(lifetime)),
     });
     target.keep(Arc::clone(&entry));
     Ok(entry)

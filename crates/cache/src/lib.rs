@@ -35,6 +35,7 @@ pub mod entry;
 pub mod guards;
 mod handler;
 mod hop_by_hop;
+mod http_date;
 pub mod index;
 pub mod key;
 pub mod matcher;

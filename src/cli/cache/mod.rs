@@ -10,8 +10,9 @@ use std::time::Duration;
 use http::HeaderName;
 
 use clap::Subcommand;
+use clap::builder::RangedU64ValueParser;
 
-use super::{BadInput, shutdown, with_causes};
+use super::{BadInput, args, shutdown, with_causes};
 use pointsman_cache::{
     Calibration, Embedder, Event, Limits, Matcher, Options, Server, ServerError, StoreLocation,
     TargetOptions, Trust, serve,
@@ -50,6 +51,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// Of KiB or MiB, so that their bytes can be counted.
+const MOST_UNITS: u64 = 1 << 40;
+/// Holds `--store`, whose URL may hold a password.
+const VARIABLE: &str = "POINTSMAN_CACHE_STORE";
+
 #[derive(clap::Args)]
 struct Serve {
     /// Name of the target
@@ -68,16 +74,19 @@ struct Serve {
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     ttl: u64,
     /// Memory for the entries of each target, in MiB; the least recently used are evicted
-    #[arg(long, default_value_t = 512, value_name = "MIB")]
+    #[arg(long, default_value_t = 512, value_name = "MIB",
+          value_parser = clap::value_parser!(u64).range(..=MOST_UNITS))]
     memory: u64,
     /// Largest request body to cache, in KiB; larger ones pass through
-    #[arg(long, default_value_t = 1024, value_name = "KIB")]
+    #[arg(long, default_value_t = 1024, value_name = "KIB",
+          value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_UNITS))]
     max_body: usize,
     /// Largest answer to cache, in KiB
-    #[arg(long, default_value_t = 1024, value_name = "KIB")]
+    #[arg(long, default_value_t = 1024, value_name = "KIB",
+          value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_UNITS))]
     max_answer: usize,
     /// Highest temperature to cache; requests without a temperature are cached
-    #[arg(long, default_value_t = 0.7)]
+    #[arg(long, default_value_t = 0.7, allow_negative_numbers = true, value_parser = args::amount)]
     max_temperature: f64,
     /// Also cache requests with tools
     #[arg(long)]
@@ -105,7 +114,7 @@ struct Serve {
     upstream_ca: Option<PathBuf>,
     /// Persist entries in a directory, one file per target, or in a Redis or Valkey that replicas
     /// share: redis://[user:password@]host:port/database
-    #[arg(long, value_name = "DIR|URL", env = "POINTSMAN_CACHE_STORE", hide_env_values = true)]
+    #[arg(long, value_name = "DIR|URL", env = VARIABLE, hide_env_values = true)]
     store: Option<String>,
     #[command(flatten)]
     embeddings: embeddings::Args,
@@ -129,12 +138,7 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         let error = BadInput::new(format!("invalid target name {name:?}"));
         return Err(error.hint("use letters, digits, '-', '_' and '.'").into());
     }
-    let shared = args.store.as_deref().filter(|store| Server::is_url(store)).map(Server::new);
-    let shared = shared.transpose().map_err(BadInput::new)?;
-    if let (Some(directory), None) = (&args.store, &shared) {
-        // A store that cannot be used is a warning, reported when it is opened.
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    }
+    let store = Store::read(args.store)?;
     let trust = trust(args.upstream_ca.as_deref())?;
     let targets = args.target.iter().zip(&args.upstream).zip(&args.listen);
     let targets = targets.map(|((name, upstream), listen)| {
@@ -150,13 +154,7 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
             tenant_header: args.tenant_header.clone(),
             anonymous: args.anonymous,
             ignored_headers: args.ignore_header.clone(),
-            store: match (&shared, &args.store) {
-                (Some(server), _) => Some(StoreLocation::Redis(server.clone())),
-                (None, Some(directory)) => {
-                    Some(StoreLocation::File(Path::new(directory).join(format!("{name}.sqlite"))))
-                }
-                (None, None) => None,
-            },
+            store: store.as_ref().map(|store| store.of(name)),
         };
         (*listen, options)
     });
@@ -178,6 +176,36 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         ServerError::Upstream(_) | ServerError::Listen { .. } => BadInput::new(error).into(),
         ServerError::Io(error) => error.into(),
     })
+}
+
+/// Where the entries of all targets are.
+enum Store {
+    Directory(PathBuf),
+    Redis(Server),
+}
+
+impl Store {
+    /// Reads the option, and makes the directory.
+    fn read(option: Option<String>) -> Result<Option<Self>, BadInput> {
+        let Some(store) = args::given_store(option, VARIABLE) else { return Ok(None) };
+        Ok(Some(match args::store(&store, "directory")? {
+            args::Store::Redis(url) => Store::Redis(Server::new(&url).map_err(BadInput::new)?),
+            args::Store::Path(directory) => {
+                // A store that cannot be used is a warning, reported when it is opened.
+                let _ = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+                Store::Directory(directory)
+            }
+        }))
+    }
+
+    fn of(&self, target: &str) -> StoreLocation {
+        match self {
+            Store::Redis(server) => StoreLocation::Redis(server.clone()),
+            Store::Directory(directory) => {
+                StoreLocation::File(directory.join(format!("{target}.sqlite")))
+            }
+        }
+    }
 }
 
 fn report(event: Event) {

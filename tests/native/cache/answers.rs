@@ -145,6 +145,14 @@ fn cache_control_is_honoured() -> Result<()> {
     let kept = ask("max-age=60")?;
     assert_eq!(outcome(&kept), "hit-exact");
     assert_eq!(kept.body, refreshed.body, "what no-cache brought is what is kept");
+    let old = proxy.post(&chat("What is love?"), &[("pragma", "no-cache")])?;
+    assert_eq!((outcome(&old), model.asked()), ("miss", 4));
+    let aged = || proxy.post(&chat("What is age?"), &[("x-reply", "with age: 100")]);
+    assert_eq!(outcome(&aged()?), "miss");
+    let aged = aged()?;
+    assert_eq!(outcome(&aged), "hit-exact");
+    let age: u64 = aged.header("age").unwrap_or_default().parse()?;
+    assert!((100..200).contains(&age), "{age}");
     Ok(())
 }
 

@@ -103,6 +103,9 @@ fn what_cannot_be_calibrated_is_refused_with_a_hint() -> Result<()> {
             &["--target", "../a", "--upstream", "http://x", "--listen", "127.0.0.1:0"],
             "invalid target name",
         ),
+        (&["--max-temperature", "nan"], "--max-temperature"),
+        (&["--max-temperature=-1"], "--max-temperature"),
+        (&["--memory", "18446744073709551615"], "--memory"),
         (&[], "--target"),
     ] {
         let output = pointsman(arguments).assert().code(2).get_output().clone();

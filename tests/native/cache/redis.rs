@@ -199,6 +199,32 @@ fn what_cannot_be_read_is_skipped_and_what_follows_is_heard() -> Result<()> {
 }
 
 #[test]
+fn a_store_that_looks_like_another_url_begins_no_directory() -> Result<()> {
+    let working = tempfile::tempdir()?;
+    for (store, named) in [
+        ("http://u:hunter2@x:1", "`http`"),
+        ("unix:///run/hunter2", "`unix`"),
+        ("FILE:/hunter2", "`file`"),
+        ("redis:/hunter2", "invalid Redis URL"),
+        ("Rediss://:hunter2@x", "invalid Redis URL"),
+        ("REDIS://:hunter2@x:port/0", "invalid Redis URL"),
+        ("", "empty"),
+    ] {
+        let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .args(["cache", "--target", "a", "--upstream", "http://a", "--listen", "127.0.0.1:0"])
+            .args(["--store", store])
+            .current_dir(&working)
+            .timeout(std::time::Duration::from_secs(20))
+            .output()?;
+        let said = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(2), "{store}: {said}");
+        assert!(said.contains(named) && !said.contains("hunter2"), "{store}: {said}");
+    }
+    assert!(std::fs::read_dir(&working)?.next().is_none());
+    Ok(())
+}
+
+#[test]
 fn a_url_of_no_server_is_refused_and_not_repeated() -> Result<()> {
     let arguments = ["cache", "--target", "a", "--upstream", "http://a", "--listen", "127.0.0.1:0"];
     let store = ["--store", "rediss://:secret@somewhere:1/0"];

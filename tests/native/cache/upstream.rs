@@ -92,6 +92,11 @@ fn what_an_answer_says_of_caches_is_honoured() -> Result<()> {
         ("content-type: text/plain", "miss"),
         ("content-encoding: br", "miss"),
         ("cache-control: public, max-age=60", "hit-exact"),
+        ("cache-control: s-maxage=0", "miss"),
+        ("cache-control: max-age=60, s-maxage=0", "miss"),
+        ("expires: 0", "miss"),
+        ("expires: Thu, 01 Jan 2015 00:00:00 GMT", "miss"),
+        ("expires: Fri, 01 Jan 2100 00:00:00 GMT", "hit-exact"),
         ("vary: Accept-Encoding, Cookie, Origin", "hit-exact"),
         ("set-cookie: a=b", "hit-exact"),
     ] {

@@ -210,12 +210,58 @@ fn targets_have_the_names_that_the_filter_allows() {
 }
 
 #[test]
+fn numbers_are_within_their_range() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let state = ["--key", KEY, "--decide-token", TOKEN, "--store", state.to_str().unwrap()];
+    for odd in [
+        "--costs=nan,1",
+        "--costs=inf,1",
+        "--costs=-1,1",
+        "--costs=1,1e39",
+        "--lambda=nan",
+        "--lambda=1e300",
+        "--margin=nan",
+        "--margin=-1",
+        "--margin=inf",
+        "--thresholds=2",
+        "--thresholds=nan",
+        "--thresholds=-0.1",
+        "--canary=0.6",
+        "--canary=nan",
+        "--canary=-0.1",
+        "--memory=99",
+        "--memory=nan",
+        "--memory=inf",
+        "--rate=0",
+        "--pending=0",
+        "--attribution=0",
+        "--attribution=18446744073709551615",
+    ] {
+        let said = refused(&[&state[..], &[odd]].concat());
+        let (flag, _) = odd.split_once('=').unwrap();
+        assert!(said.contains(flag), "{odd}: {said}");
+    }
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was begun");
+}
+
+#[test]
 fn a_store_is_a_file_or_a_redis_and_nothing_else() {
     for odd in ["http://user:hunter2@host/", "rediss://user:hunter2@host/0", "file:///tmp/state"] {
         let said = refused(&["--key", KEY, "--decide-token", TOKEN, "--store", odd]);
         assert!(said.contains("--store: must be a file") && said.contains("redis://"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+    for odd in ["", " ", "redis:/0", "REDISS://h", "unix:/run/redis", "Http://user:hunter2@host/"] {
+        let said = refused(&["--key", KEY, "--decide-token", TOKEN, "--store", odd]);
+        assert!(said.contains("--store: must be a file, or redis://"), "{odd:?}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let said = refused(&["--key", KEY, "--decide-token", TOKEN, "--state", ""]);
+    assert!(said.contains("--state: must be a file"), "{said}");
+    let said =
+        refused(&["--key", KEY, "--decide-token", TOKEN, "--store", "REDIS://127.0.0.1:1/0"]);
+    assert!(said.contains("Redis: "), "the scheme is known in any case: {said}");
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().to_str().unwrap();
     let said = refused(&["--key", KEY, "--decide-token", TOKEN, "--store", directory]);

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::call::Calls;
-use super::{Reading, elements, says};
+use super::end::End;
+use super::text::Text;
+use super::{Reading, elements, is_text};
 use crate::metrics::NoStoreReason;
 
 /// Finish reasons of whole answers: OpenAI's, those of Anthropic that gateways hand on, and those of
@@ -31,10 +33,11 @@ pub(super) struct Chat(BTreeMap<u64, Choice>);
 
 #[derive(Debug, Default)]
 struct Choice {
-    content: bool,
+    text: Text,
+    media: bool,
     refused: bool,
     calls: Calls,
-    finish: Option<String>,
+    finish: End,
 }
 
 impl Reading for Chat {
@@ -50,11 +53,8 @@ impl Reading for Chat {
             let read = self.0.entry(choice["index"].as_u64().unwrap_or(place)).or_default();
             read.message(&choice["message"]);
             read.message(&choice["delta"]);
-            read.content |= says(&choice["text"]);
-            // Empty in the events before the last, at some servers.
-            if let Some(reason) = choice["finish_reason"].as_str().filter(|it| !it.is_empty()) {
-                read.finish = Some(reason.to_owned());
-            }
+            read.text.add(&choice["text"]);
+            read.finish.add(&choice["finish_reason"], &WHOLE);
         }
         Ok(())
     }
@@ -74,14 +74,17 @@ impl Reading for Chat {
 impl Choice {
     /// A message, or the piece of one that an event adds.
     fn message(&mut self, message: &Value) {
-        self.refused |= says(&message["refusal"]);
-        self.content |= says(&message["content"])
-            || says(&message["audio"]["data"])
-            || !elements(&message["images"]).is_empty();
+        self.refused |= is_text(&message["refusal"]);
+        self.text.add(&message["content"]);
+        self.media |=
+            is_text(&message["audio"]["data"]) || !elements(&message["images"]).is_empty();
         for part in elements(&message["content"]) {
             let kind = part["type"].as_str().unwrap_or_default();
             self.refused |= kind == "refusal";
-            self.content |= MEDIA.contains(&kind) || kind == "text" && says(&part["text"]);
+            self.media |= MEDIA.contains(&kind);
+            if kind == "text" {
+                self.text.add(&part["text"]);
+            }
         }
         for (place, call) in (0..).zip(elements(&message["tool_calls"])) {
             let place = call["index"].as_u64().unwrap_or(place);
@@ -95,7 +98,7 @@ impl Choice {
     }
 
     fn verdict(&self) -> Result<(), NoStoreReason> {
-        let finish = self.finish.as_deref().ok_or(NoStoreReason::Incomplete)?;
+        let finish = self.finish.reason().ok_or(NoStoreReason::Incomplete)?;
         if self.refused || matches!(finish, "content_filter" | "refusal") {
             return Err(NoStoreReason::Refused);
         }
@@ -103,7 +106,7 @@ impl Choice {
             return Err(NoStoreReason::Failed);
         }
         let calls = matches!(finish, "tool_calls" | "function_call" | "tool_use");
-        let answered = !self.calls.is_empty() || self.content && !calls;
+        let answered = !self.calls.is_empty() || !calls && (self.media || self.text.says());
         if answered { Ok(()) } else { Err(NoStoreReason::NoAnswer) }
     }
 }

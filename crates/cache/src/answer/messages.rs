@@ -3,31 +3,30 @@
 use serde_json::Value;
 
 use super::call::Calls;
-use super::{Reading, elements, says};
+use super::end::End;
+use super::text::Text;
+use super::{Reading, elements};
 use crate::metrics::NoStoreReason;
+
+/// Stop reasons of whole messages.
+const WHOLE: [&str; 3] = ["end_turn", "stop_sequence", "tool_use"];
 
 #[derive(Debug, Default)]
 pub(super) struct Messages {
-    text: bool,
+    text: Text,
     calls: Calls,
-    stop: Option<String>,
+    stop: End,
     ended: bool,
 }
 
 impl Messages {
     fn block(&mut self, place: u64, block: &Value) {
         match block["type"].as_str() {
-            Some("text") => self.text |= says(&block["text"]),
+            Some("text") => self.text.add(&block["text"]),
             // In a stream its input follows in pieces.
             Some("tool_use") => self.calls.add(place, block["name"].as_str(), None),
             // Thinking, and what the provider did by itself on the way to an answer.
             _ => {}
-        }
-    }
-
-    fn stopped(&mut self, reason: &Value) {
-        if let Some(reason) = reason.as_str() {
-            self.stop = Some(reason.to_owned());
         }
     }
 }
@@ -37,7 +36,7 @@ impl Reading for Messages {
         for (place, block) in (0..).zip(elements(&answer["content"])) {
             self.block(place, block);
         }
-        self.stopped(&answer["stop_reason"]);
+        self.stop.add(&answer["stop_reason"], &WHOLE);
         Ok(())
     }
 
@@ -48,10 +47,12 @@ impl Reading for Messages {
             Some("message_start") => self.whole(&event["message"])?,
             Some("content_block_start") => self.block(place, &event["content_block"]),
             Some("content_block_delta") => {
-                self.text |= delta["type"] == "text_delta" && says(&delta["text"]);
+                if delta["type"] == "text_delta" {
+                    self.text.add(&delta["text"]);
+                }
                 self.calls.add_arguments(place, delta["partial_json"].as_str().unwrap_or_default());
             }
-            Some("message_delta") => self.stopped(&delta["stop_reason"]),
+            Some("message_delta") => self.stop.add(&delta["stop_reason"], &WHOLE),
             Some("message_stop") => self.ended = true,
             _ => {}
         }
@@ -63,8 +64,8 @@ impl Reading for Messages {
     }
 
     fn verdict(&self) -> Result<(), NoStoreReason> {
-        let answered = match self.stop.as_deref() {
-            Some("end_turn" | "stop_sequence") => self.text || !self.calls.is_empty(),
+        let answered = match self.stop.reason() {
+            Some("end_turn" | "stop_sequence") => !self.calls.is_empty() || self.text.says(),
             Some("tool_use") => !self.calls.is_empty(),
             Some("refusal") => return Err(NoStoreReason::Refused),
             // `max_tokens`, `pause_turn`, `model_context_window_exceeded`, and what is not known.

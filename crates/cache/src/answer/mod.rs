@@ -5,10 +5,12 @@
 
 mod call;
 mod chat;
+mod end;
 mod messages;
 mod responses;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use serde_json::Value;
 
@@ -30,14 +32,29 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    /// By content type; `None` for what is not stored.
+    /// By content type; `None` for what is not stored. JSON is UTF-8 (RFC 8259, 8.1), and so are
+    /// events: what says that it is something else is not read.
     pub(super) fn of(content_type: &str) -> Option<Self> {
+        if !is_utf8(content_type) {
+            return None;
+        }
         match MediaType::parse(content_type.as_bytes()) {
             MediaType::Json => Some(Framing::Json),
             MediaType::EventStream => Some(Framing::Events),
             MediaType::JsonSuffix | MediaType::Other => None,
         }
     }
+}
+
+/// Whether a content type names no encoding of text, or UTF-8, of which ASCII is a part.
+fn is_utf8(content_type: &str) -> bool {
+    const NAMES: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
+    let parameters = content_type.split(';').skip(1).filter_map(|it| it.split_once('='));
+    let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    named.all(|(_, value)| {
+        let value = value.trim().trim_matches('"');
+        NAMES.iter().any(|name| value.eq_ignore_ascii_case(name))
+    })
 }
 
 /// What an answer of one format says of itself.
@@ -114,8 +131,8 @@ fn parse(json: &[u8]) -> Result<Value, NoStoreReason> {
     Ok(value)
 }
 
-/// Whether a value is a text that says something.
-fn says(text: &Value) -> bool {
+/// Whether a value is a text that is not blank.
+fn is_text(text: &Value) -> bool {
     text.as_str().is_some_and(|text| !text.trim().is_empty())
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Reading, call, elements, says};
+use super::text::Text;
+use super::{Reading, call, elements};
 use crate::metrics::NoStoreReason;
 
 /// Items that are an answer by themselves: what the client is to do, and images. Other calls are
@@ -32,19 +33,24 @@ impl Responses {
         if unfinished || kind == "function_call" && !call::are_whole(arguments) {
             return Err(NoStoreReason::Failed);
         }
+        let mut text = Text::default();
         for part in elements(&item["content"]).iter().filter(|_| kind == "message") {
             self.refused |= part["type"] == "refusal";
-            self.content |= part["type"] == "output_text" && says(&part["text"]);
+            if part["type"] == "output_text" {
+                text.add(&part["text"]);
+            }
         }
-        self.content |= CALLS.contains(&kind);
+        self.content |= CALLS.contains(&kind) || text.says();
         Ok(())
     }
 }
 
 impl Reading for Responses {
     fn whole(&mut self, answer: &Value) -> Result<(), NoStoreReason> {
+        // Some say both, that it is completed and what it lacks.
+        let lacks = ["error", "incomplete_details"].iter().any(|name| !answer[*name].is_null());
         match answer["status"].as_str() {
-            Some("completed") => {
+            Some("completed") if !lacks => {
                 elements(&answer["output"]).iter().try_for_each(|it| self.item(it))
             }
             _ => Err(NoStoreReason::Failed),

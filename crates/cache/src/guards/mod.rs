@@ -12,6 +12,7 @@
 mod code;
 mod context;
 mod denial;
+mod direction;
 mod facts;
 mod language;
 mod names;

@@ -28,6 +28,10 @@ mod tests {
                 ("How fast do 2-year-old horses run?", "How fast do 3-year-old horses run?"),
                 ("Who was the first king?", "Who was the second king?"),
                 ("Who was the first king of the land?", "Who was the king of the land?"),
+                ("How do I install Python 3.1?", "How do I install Python 3.10?"),
+                ("What is new in version 2.0?", "What is new in version 2?"),
+                ("what changed in django 4.20", "what changed in django 4.2"),
+                ("Is it section 1.10 or 1.3?", "Is it section 1.1 or 1.3?"),
             ],
         );
     }
@@ -38,6 +42,11 @@ mod tests {
             ("How do I boil three eggs?", "What is the way to boil 3 eggs?"),
             ("1. Is water wet?", "Is water wet?"),
             ("How do 4-digit codes work?", "How do 4 digit codes work?"),
+            ("How far is 2.50 miles?", "How far is 2.5 miles?"),
+            ("Is $3.10 too much for milk?", "Is $3.1 too much for milk?"),
+            ("Is 3.10% a lot?", "Is 3.1 percent a lot?"),
+            ("What is 1,000.50 times two?", "What is 1000.5 times two?"),
+            ("How do I install Python 3.10?", "What is the way to install Python 3.10?"),
         ]);
     }
 }

@@ -1,11 +1,12 @@
 //! One question has a word whose opposite the other has.
 
 use super::denial::{denied, denies};
+use super::direction::turns_way;
 use super::facts::{QuestionFacts, opposites};
 use super::pair::Pair;
 
 pub(super) fn differs(pair: &Pair) -> bool {
-    pair.either_way(opposes)
+    pair.either_way(opposes) || pair.either_way(turns_way)
 }
 
 /// A word here whose opposite is there, neither of which both have; or a word there that is this
@@ -35,6 +36,8 @@ mod tests {
                 ("Is it legal to fish here?", "Is it unlawful or illegal to fish here?"),
                 ("Is the form mandatory?", "Is the form optional?"),
                 ("Is the form not mandatory?", "Is the form not optional?"),
+                ("How do I get into MIT?", "How do I get out of MIT?"),
+                ("How do I get a refund on eBay?", "How do I give a refund on eBay?"),
             ],
         );
     }

@@ -18,7 +18,7 @@ const SOURCES: [&str; 6] = [
     "data_sources",
     "enable_search",
 ];
-/// Tools that the client runs, so that their results are in the body. A tool without a type is one.
+/// Tools that the client runs, so that their results are in the body.
 const CLIENT_TOOLS: [&str; 5] = ["function", "custom", "local_shell", "apply_patch", "namespace"];
 /// The same with a version behind the name.
 const VERSIONED_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
@@ -50,10 +50,14 @@ pub(super) fn check(format: ApiFormat, body: &Node) -> Result<(), NoCacheReason>
     if stored || template || STATE.iter().any(is_set) {
         return Err(NoCacheReason::Stateful);
     }
-    let tools = body.get("tools").map_or(&[][..], Node::elements);
     let model = body.text("model").unwrap_or_default();
     let live = SOURCES.iter().any(is_set);
-    if live || searches(model) || !tools.iter().all(runs_at_the_client) {
+    let client = match body.get("tools") {
+        None | Some(Node::Null) => true,
+        Some(Node::List(tools)) => tools.iter().all(runs_at_the_client),
+        Some(_) => false,
+    };
+    if live || searches(model) || !client {
         return Err(NoCacheReason::Live);
     }
     for turns in ["messages", "input"].iter().filter_map(|name| body.get(name)) {
@@ -72,9 +76,15 @@ fn searches(model: &str) -> bool {
         || ["-search-preview", "-search-api", "-deep-research"].iter().any(|it| name.contains(it))
 }
 
+/// Whether the client runs a tool. One without a type is a function, or has a name and the schema
+/// of what the client takes; `{"google_search": {}}` is the provider's.
 fn runs_at_the_client(tool: &Node) -> bool {
+    let is_object = |name: &&str| matches!(tool.get(name), Some(Node::Object(_)));
+    let has_schema = ["input_schema", "parameters"].iter().any(is_object);
     match tool.get("type") {
-        None | Some(Node::Null) => true,
+        None | Some(Node::Null) => {
+            is_object(&"function") || tool.text("name").is_some() && has_schema
+        }
         Some(Node::Text(kind)) => {
             CLIENT_TOOLS.contains(&kind.as_str())
                 || VERSIONED_TOOLS.iter().any(|name| kind.starts_with(name))

@@ -24,7 +24,8 @@ pub(in crate::guards) const MEASURES: &[&str] =
 /// Verbs behind which "I" and "you" are anybody: "how do I", "how can you".
 const VERBS: &[&str] =
     &["do", "does", "can", "could", "should", "would", "will", "might", "may", "must", "to"];
-const ANYBODY: &[&str] = &["i", "you", "we", "one", "someone", "anyone", "people"];
+pub(in crate::guards) const ANYBODY: &[&str] =
+    &["i", "you", "we", "one", "someone", "anyone", "people"];
 /// Last words that ask for a purpose and not for a thing.
 const PURPOSES: &[&str] = &["do", "for"];
 /// Words that point at what is not in the text.

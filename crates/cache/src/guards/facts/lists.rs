@@ -8,6 +8,10 @@ use super::stem::stem;
 /// What "first" and "1st" are read as.
 pub(in crate::guards) const FIRST: &str = "1st";
 
+/// What may stand between those who do something and what they do.
+pub(in crate::guards) const HELPING: &str = "do does did can could will would shall should may might must have has had to not ever \
+    really actually also just need want am is are";
+
 type Set = LazyLock<HashSet<&'static str>>;
 type Table = LazyLock<HashMap<&'static str, &'static str>>;
 
@@ -83,6 +87,11 @@ pub(in crate::guards) fn is_connective(word: &str) -> bool {
 pub fn is_stopword(word: &str) -> bool {
     static SET: Set = LazyLock::new(|| entries!("stopwords.txt").collect());
     SET.contains(word)
+}
+
+/// Whether a list has this word.
+pub(in crate::guards) fn is_of(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|it| it == word)
 }
 
 /// Languages with their commonest words.

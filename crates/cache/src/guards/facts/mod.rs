@@ -10,10 +10,10 @@ mod tidy;
 mod word;
 mod words;
 
-pub(super) use frame::{Frame, MEASURES, WAYS};
+pub(super) use frame::{ANYBODY, Frame, MEASURES, WAYS};
 use language_detection::Language;
 pub use lists::is_stopword;
-pub(super) use lists::{FIRST, is_connective, is_negation, opposites};
+pub(super) use lists::{FIRST, HELPING, is_connective, is_negation, is_of, opposites};
 use marked::{quotes, take_code};
 pub(super) use word::{Kind, Word, sense};
 use words::words;

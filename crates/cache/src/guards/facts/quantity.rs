@@ -7,7 +7,8 @@ pub(super) struct Units {
     pub(super) suffix: Option<&'static str>,
 }
 
-/// `$1,000`, `5km`, `10%`, `3rd`: canonical digits and what they count.
+/// `$1,000`, `5km`, `10%`, `3rd`: canonical digits and what they count. What counts nothing may be a
+/// version, of which 3.10 is another than 3.1: its digits stay as they are.
 pub(super) fn quantity(core: &str) -> Option<(String, Units)> {
     let (prefix, rest) = match core.chars().next()? {
         '$' => (Some("usd"), &core[1..]),
@@ -26,8 +27,8 @@ pub(super) fn quantity(core: &str) -> Option<(String, Units)> {
         return None;
     }
     let mut number = digits.replace(',', "");
-    if number.contains('.') {
-        number = number.trim_end_matches('0').trim_end_matches('.').to_owned();
+    if prefix.is_some() || digits.contains(',') {
+        drop_idle_zeros(&mut number);
     }
     let tail = tail.to_lowercase();
     let suffix = match &*tail {
@@ -41,7 +42,18 @@ pub(super) fn quantity(core: &str) -> Option<(String, Units)> {
             number.push('k');
             None
         }
-        tail => Some(lists::unit(tail)?),
+        tail => {
+            let unit = lists::unit(tail)?;
+            drop_idle_zeros(&mut number);
+            Some(unit)
+        }
     };
     Some((number, Units { prefix, suffix }))
+}
+
+/// An amount of 2.50 is one of 2.5.
+pub(super) fn drop_idle_zeros(number: &mut String) {
+    if number.contains('.') {
+        number.truncate(number.trim_end_matches('0').trim_end_matches('.').len());
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::lists;
 use super::marked::MARK;
+use super::quantity::drop_idle_zeros;
 use super::word::{Kind, Word};
 
 /// Whether this numbers an item of a list: "1. Open the file 2. Read it".
@@ -28,6 +29,19 @@ fn spare_idle_times(words: &mut [Word]) {
     }
 }
 
+/// "2.50 miles" are "2.5 miles".
+fn read_amounts(words: &mut [Word]) {
+    for at in 1..words.len() {
+        let (numbers, units) = words.split_at_mut(at);
+        if let (Some(number), Some(unit)) = (numbers.last_mut(), units.first())
+            && number.kind == Kind::Number
+            && unit.kind == Kind::Unit
+        {
+            drop_idle_zeros(&mut number.text);
+        }
+    }
+}
+
 /// "Why or why not?" behind a question is the question once more.
 fn drop_why_not(words: &mut Vec<Word>) {
     let tail = ["why", "or", "why", "not"];
@@ -40,6 +54,7 @@ fn drop_why_not(words: &mut Vec<Word>) {
 /// Puts words in the form in which they are compared.
 pub(super) fn tidy(words: &mut Vec<Word>) {
     drop_why_not(words);
+    read_amounts(words);
     spare_idle_times(words);
     order_coordinated(words);
 }

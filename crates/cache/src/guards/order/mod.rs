@@ -2,6 +2,7 @@
 //! joins may not change places.
 
 mod clauses;
+mod persons;
 mod rephrased;
 
 use std::collections::BTreeSet;
@@ -9,11 +10,12 @@ use std::collections::BTreeSet;
 use super::facts::{Kind, QuestionFacts, Word, is_connective, is_negation};
 use super::pair::{Pair, same_bag};
 use clauses::{is_exchanged, moves_by_clause, moves_clauses};
+use persons::{changes_part, person_free};
 use rephrased::{compounds, is_turned, moves_verb};
 
 /// Of statements, the calibration says what another order is worth.
 pub(super) fn differs(pair: &Pair) -> bool {
-    !pair.are_statements() && is_reordered(pair)
+    !pair.are_statements() && (is_reordered(pair) || changes_part(pair.a, pair.b))
 }
 
 /// The same content in another order; or, in sentences that are alike in the rest, names, numbers
@@ -60,14 +62,16 @@ fn swapped(here: &[&str], there: &[&str]) -> bool {
 }
 
 /// All words but those that deny, which may stand before or behind the subject; and, of a question,
-/// but those that do not say who does what: "why are they …", "why they are …".
+/// but those that do not say who does what: "why are they …", "why they are …". Whoever asks is one
+/// person, "I" or "me".
 fn affirmed(facts: &QuestionFacts, without_idle: bool) -> Vec<&str> {
     const IDLE: &[&str] = &[
         "a", "an", "the", "is", "are", "was", "were", "be", "do", "does", "did", "can", "could",
         "will", "would", "should", "has", "have", "had",
     ];
     let idle = |word: &str| without_idle && IDLE.contains(&word);
-    facts.words().filter(|word| !is_negation(word) && !idle(word)).collect()
+    let words = facts.words().map(person_free);
+    words.filter(|word| !is_negation(word) && !idle(word)).collect()
 }
 
 /// Names, numbers or code that both have, in the order that they have here. A name may be in lower

@@ -53,6 +53,41 @@ fn another_order_is_refused() {
 }
 
 #[test]
+fn who_asks_and_someone_else_do_not_change_places() {
+    refused(
+        Disagreement::Order,
+        &[
+            ("Can my landlord sue me?", "Can I sue my landlord?"),
+            ("Can I be sued by my landlord?", "Can I sue my landlord?"),
+            (
+                "Does my landlord have the right to sue me?",
+                "Do I have the right to sue my landlord?",
+            ),
+            ("Why does my cat bite me?", "Why do I bite my cat?"),
+            ("Is my cat scared of me?", "Am I scared of my cat?"),
+            ("Why is my boss angry with me?", "Why am I angry with my boss?"),
+            ("Do my parents owe me money?", "Do I owe my parents money?"),
+            ("How do I know if she likes me?", "How do I know if I like her?"),
+            ("Does my son still need me in May?", "Do I still need my son in May?"),
+            ("Does the crowd fear them?", "Do they fear the crowd?"),
+            ("Can I be fired for a joke?", "Can I fire for a joke?"),
+            ("can my son claim me as a dependent", "can i claim my son as a dependent"),
+        ],
+    );
+}
+
+#[test]
+fn who_asks_may_be_named_in_other_words() {
+    agreed(&[
+        ("Why am I always tired?", "Why I am always tired?"),
+        ("Can my landlord sue me?", "Could my landlord sue me?"),
+        ("Can I be fined by my landlord?", "Can my landlord fine me?"),
+        ("How do I get started with Rust?", "How do I start with Rust?"),
+        ("Can I sue my landlord?", "Could I sue my landlord?"),
+    ]);
+}
+
+#[test]
 fn the_same_in_another_order_agrees() {
     agreed(&[
         (

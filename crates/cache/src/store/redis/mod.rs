@@ -42,11 +42,6 @@ pub struct Server {
 pub struct BadServer(redis::RedisError);
 
 impl Server {
-    /// Whether this is meant to be the URL of a server.
-    pub fn is_url(text: &str) -> bool {
-        ["redis://", "rediss://", "valkey://"].iter().any(|scheme| text.starts_with(scheme))
-    }
-
     /// Reads `redis://[user:password@]host[:port][/database]`, without connecting.
     ///
     /// # Errors

@@ -22,10 +22,20 @@ for top in /bin /sbin /lib /lib32 /lib64 /libx32; do
 done
 show /usr
 mkdir "$root/dev" "$root/etc" "$root/work" "$root/proc"
-for device in null zero urandom; do
-    : >"$root/dev/$device"
-    mount --bind "/dev/$device" "$root/dev/$device"
-done
+# Devices of the program's own: the machine's may be closed to all but root. In a user namespace none
+# can be made; what its user cannot open there ends the run.
+mount -t tmpfs -o size=64k,nr_inodes=16,mode=755,nosuid,noexec tmpfs "$root/dev"
+device() {
+    if [ -n "$uid" ] && mknod -m 666 "$root/dev/$1" c 1 "$2" && (: <"$root/dev/$1"); then
+        return
+    fi
+    rm -f "$root/dev/$1"
+    : >"$root/dev/$1"
+    mount --bind "/dev/$1" "$root/dev/$1"
+}
+device null 3
+device zero 5
+device urandom 9
 [ ! -f /etc/ld.so.cache ] || cp /etc/ld.so.cache "$root/etc/"
 [ ! -d /etc/alternatives ] || cp -R /etc/alternatives "$root/etc/"
 while IFS= read -r directory; do
@@ -53,9 +63,11 @@ if [ -n "$uid" ]; then
 else
     drop="$drop --securebits=+noroot,+noroot_locked"
 fi
+inside='cd /work && [ -r /dev/null ] && [ -w /dev/null ] && [ -r /dev/zero ] && [ -r /dev/urandom ] &&
+    exec "$@"'
 # From a changed root nobody without privileges can make a namespace (user_namespaces(7)).
 code=0
-prlimit $limits chroot "$root" setpriv $drop /bin/sh -c 'cd /work && exec "$@"' sh "$@" || code=$?
+prlimit $limits chroot "$root" setpriv $drop /bin/sh -c "$inside" sh "$@" || code=$?
 if [ -n "$keep" ] && [ "$code" = 0 ] && [ -f "$root/work/$keep" ] && [ ! -L "$root/work/$keep" ]; then
     cp "$root/work/$keep" "$files/$keep"
 fi

@@ -1,11 +1,16 @@
 //! Public routing sets, in their own file formats, as dataset rows.
 
+mod columns;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use csv::StringRecord;
+use columns::{MAX_COLUMNS, Narrow};
+use csv::{ErrorKind, StringRecord};
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -19,6 +24,8 @@ pub enum ImportError {
     /// The head line cannot be read.
     #[error("{path}: {error}", path = .path.display())]
     Csv { path: PathBuf, error: csv::Error },
+    #[error("{path}: more than {MAX_COLUMNS} columns", path = .path.display())]
+    TooWide { path: PathBuf },
     /// A column that is asked for is missing.
     #[error("{path}: no column `{column}`; the columns are: {present}", path = .path.display())]
     NoColumn { path: PathBuf, column: String, present: String },
@@ -109,9 +116,13 @@ pub fn import(
     problems: &mut Problems,
     output: &mut dyn Write,
 ) -> Result<Imported, ImportError> {
-    let mut reader = csv::Reader::from_reader(Bounded::new(input));
+    let mut reader = csv::Reader::from_reader(Narrow::new(Bounded::new(input)));
     let headers = reader.headers().map_err(|error| ImportError::Csv { path: path.into(), error });
     let headers = headers?.clone();
+    if headers.len() > MAX_COLUMNS {
+        return Err(ImportError::TooWide { path: path.into() });
+    }
+    reader.get_mut().most = headers.len();
     let places = Places::find(path, &headers, columns)?;
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     let stem = stem.strip_suffix(".csv").unwrap_or(&stem).to_owned();
@@ -120,7 +131,7 @@ pub fn import(
     let mut line = 1;
     let mut record = StringRecord::new();
     for number in 0.. {
-        reader.get_mut().renew();
+        reader.get_mut().inner.renew();
         match reader.read_record(&mut record) {
             Ok(true) => {}
             Ok(false) => break,
@@ -128,7 +139,7 @@ pub fn import(
                 let ends = error.is_io_error();
                 line = error.position().map_or(line + 1, csv::Position::line);
                 let kind = if ends { Problem::UnreadableFile } else { Problem::BrokenLine };
-                problems.add(kind, path, line as usize, error.to_string())?;
+                problems.add(kind, path, line as usize, named(&error))?;
                 if ends {
                     break;
                 }
@@ -151,6 +162,16 @@ pub fn import(
         }
     }
     Ok(imported)
+}
+
+/// What is wrong with a record. Of too many fields, those beyond the first were not counted.
+fn named(error: &csv::Error) -> String {
+    match error.kind() {
+        ErrorKind::UnequalLengths { expected_len, len, .. } if len > expected_len => {
+            format!("more than the {expected_len} fields of the head line")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Positions of the columns in a file.
@@ -216,7 +237,6 @@ impl Places {
     }
 }
 
-/// A score in 0..1; `None` for an empty cell.
 /// The names of the columns, for a message. The first line of a file that is not CSV is a row, whose
 /// text must not be shown: a name is short.
 fn column_names(headers: &StringRecord) -> String {
@@ -230,6 +250,7 @@ fn column_names(headers: &StringRecord) -> String {
     names.collect::<Vec<_>>().join(", ") + more
 }
 
+/// A score in 0..1; `None` for an empty cell.
 fn parse_score(cell: &str, scale: f64) -> Result<Option<f64>, String> {
     match cell.trim() {
         "" | "nan" | "NaN" | "None" | "null" => Ok(None),
@@ -292,108 +313,4 @@ fn python_strings(list: &str) -> Option<Vec<String>> {
         texts.push(text);
     }
     Some(texts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn convert_with(
-        csv: &[u8],
-        columns: &Columns,
-        problems: &mut Problems,
-    ) -> Result<(Vec<Value>, Imported), ImportError> {
-        let mut output = Vec::new();
-        let imported = import(Path::new("set.csv"), csv, columns, problems, &mut output)?;
-        let rows = serde_json::Deserializer::from_slice(&output).into_iter();
-        Ok((rows.collect::<Result<_, _>>().unwrap_or_default(), imported))
-    }
-
-    fn convert(csv: &str, columns: &Columns) -> Result<(Vec<Value>, Imported), ImportError> {
-        convert_with(csv.as_bytes(), columns, &mut Problems::default())
-    }
-
-    #[test]
-    fn a_routellm_evaluation_becomes_rows() {
-        let csv = "prompt,weak/model,strong-model,weak/model_response\n\"Is it?\nA. 1\",True,False,\"x, y\"\nWhy?,False,True,z\n";
-        let (rows, imported) =
-            convert(csv, &Columns::routellm("weak/model", "strong-model")).expect("converted");
-        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1 });
-        assert_eq!(
-            rows[0],
-            serde_json::json!({"id": "set-0", "prompt": "Is it?\nA. 1", "source": "set",
-                "scores": {"cheap": 1.0, "strong": 0.0},
-                "label": {"cheap_ok": true, "quality": 1.0, "evaluator": "imported"}})
-        );
-        assert_eq!(rows[1]["label"]["cheap_ok"], false);
-    }
-
-    #[test]
-    fn a_wide_routerbench_table_becomes_rows_of_two_models() {
-        let csv = "sample_id,prompt,eval_name,m1,m2,m3,m1|model_response\nmmlu.1,\"['It\\'s A\\nor B?']\",mmlu,0.25,1.0,0,A\nmmlu.2,\"[\"\"two\"\", \"\"parts\"\"]\",mmlu,,1.0,0,A\narc.1,plain,arc,0.5,0.5,1,B\n";
-        let (rows, imported) = convert(csv, &Columns::routerbench("m1", "m2")).expect("converted");
-        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1 });
-        assert_eq!(rows[0]["prompt"], "It's A\nor B?");
-        assert_eq!(rows[0]["id"], "mmlu.1");
-        assert_eq!(rows[1]["source"], "arc");
-    }
-
-    #[test]
-    fn scores_of_another_scale_are_divided() {
-        let columns = Columns { scale: 10.0, ..Columns::routellm("c", "s") };
-        let (rows, _) = convert("prompt,c,s\nhi,7,9.5\n", &columns).expect("converted");
-        assert_eq!(rows[0]["scores"], serde_json::json!({"cheap": 0.7, "strong": 0.95}));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_row_is_named_and_skipped_or_ends_the_run() {
-        let columns = Columns { id: Some("id".into()), ..Columns::routellm("c", "s") };
-        let csv = b"id,prompt,c,s\na,one,1,yes\nb,two,7,1\nc,three,,1\nd,,1,1\n\
-            e,short,1\nf,\xff,1,1\ng,good,1,1\ng,again,0,1\nh,last,0,1\n";
-        let mut problems = Problems::default();
-        let (rows, imported) = convert_with(csv, &columns, &mut problems).expect("converted");
-        assert_eq!(imported, Imported { rows: 2, cheap_ok: 1 });
-        assert_eq!((&rows[0]["id"], &rows[1]["id"]), (&"g".into(), &"h".into()));
-        let named = problems.take_named();
-        for (place, what) in [
-            ("set.csv:2: ", "column `s`: `yes` is neither"),
-            ("set.csv:3: ", "column `c`: 7 is not in 0..1"),
-            ("set.csv:4: ", "column `c`: no score"),
-            ("set.csv:5: ", "column `prompt`: no prompt"),
-            ("set.csv:6: ", "3 fields"),
-            ("set.csv:7: ", "UTF-8"),
-            ("set.csv:9: ", "duplicate ID `g`"),
-        ] {
-            let found = named.iter().any(|line| line.starts_with(place) && line.contains(what));
-            assert!(found, "{place}{what}: {named:?}");
-        }
-        assert_eq!((named.len(), problems.total()), (7, 7));
-        let error = convert_with(csv, &columns, &mut Problems::new(true)).expect_err("strict");
-        assert!(error.to_string().starts_with("set.csv:2: column `s`"), "{error}");
-    }
-
-    #[test]
-    fn a_cell_without_end_ends_the_file_and_does_not_fill_the_memory() {
-        let columns = Columns::routellm("c", "s");
-        let cell = io::repeat(b'x').take(1 << 40);
-        let csv = b"prompt,c,s\nhi,1,1\n\"".chain(cell);
-        let (mut problems, mut output) = (Problems::default(), Vec::new());
-        let imported = import(Path::new("set.csv"), csv, &columns, &mut problems, &mut output);
-        assert_eq!(imported.expect("converted").rows, 1);
-        assert_eq!(problems.counts().get(&Problem::UnreadableFile), Some(&1));
-        assert!(problems.take_named()[0].contains("longer than"));
-    }
-
-    #[test]
-    fn a_missing_column_is_named_with_those_that_are_there() {
-        let error = convert("prompt,c\nhi,1\n", &Columns::routellm("c", "s")).expect_err("refused");
-        assert_eq!(error.to_string(), "set.csv: no column `s`; the columns are: prompt, c");
-    }
-
-    #[test]
-    fn a_file_that_is_not_csv_is_refused_without_its_text() {
-        let row = r#"{"id": "a", "prompt": "my secret question, which is long and private"}"#;
-        let error = convert(row, &Columns::routellm("c", "s")).expect_err("refused").to_string();
-        assert!(!error.contains("secret") && !error.contains("private"), "{error}");
-    }
 }

@@ -1,3 +1,7 @@
+//! What is kept of each format.
+
+mod cut;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -121,6 +125,12 @@ fn a_chat_completion_is_kept_when_it_says_something_and_ended_by_itself() {
         (json!({"reasoning_content": "Hm."}), "stop", Err(NoAnswer)),
         (json!({"content": null, "tool_calls": []}), "tool_calls", Err(NoAnswer)),
         (json!({"content": "I will."}), "tool_calls", Err(NoAnswer)),
+        (json!({"content": "<think>Hm."}), "stop", Err(NoAnswer)),
+        (json!({"content": "<think>Hm.</think>\n\n"}), "stop", Err(NoAnswer)),
+        (json!({"content": "<think>Hm.</think>Oslo."}), "stop", Ok(())),
+        (json!({"content": "\u{200b}"}), "stop", Err(NoAnswer)),
+        (json!({"content": "\u{feff}"}), "stop", Err(NoAnswer)),
+        (json!({"content": [{"type": "text", "text": "\u{2060}"}]}), "stop", Err(NoAnswer)),
     ] {
         let whole = chat(said.clone(), finish);
         assert_eq!(json_is(ChatCompletions, &whole), expected, "{whole}");
@@ -303,6 +313,22 @@ fn responses_are_kept_when_an_item_answers() {
         assert_eq!(events_are(Responses, &done), expected, "{body}");
         events.pop();
         assert_eq!(events_are(Responses, &stream(&events)), Err(Incomplete), "{body}");
+    }
+    for (field, value, expected) in [
+        ("incomplete_details", json!({"reason": "max_output_tokens"}), Err(Failed)),
+        ("incomplete_details", json!({}), Err(Failed)),
+        ("incomplete_details", Value::Null, Ok(())),
+        ("error", json!({"code": "server_error"}), Err(Failed)),
+        ("error", Value::Null, Ok(())),
+    ] {
+        let mut whole = json!({"status": "completed", "output": [text("Oslo.")]});
+        whole[field] = value;
+        assert_eq!(json_is(Responses, &whole.to_string()), expected, "{whole}");
+        let end = json!({"type": "response.completed", "response": whole});
+        assert_eq!(events_are(Responses, &stream(&[end])), expected, "{whole}");
+    }
+    for thought in ["<think>Hm.</think>", "\u{200b}"] {
+        assert_eq!(json_is(Responses, &response(&json!([text(thought)]))), Err(NoAnswer));
     }
     let item = json!({"type": "response.output_item.done", "item": text("Oslo.")});
     let end = json!({"type": "response.completed", "response": {"status": "completed"}});
