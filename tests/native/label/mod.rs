@@ -7,6 +7,7 @@ mod hostile;
 mod judgements;
 mod reading;
 mod resume;
+mod review;
 mod run;
 mod sources;
 mod upstream;

@@ -1,12 +1,14 @@
 //! What a model answered, whatever API the response came through.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::request::{chat_message, from_base64};
-use super::stream;
+use super::{stream, thinking};
 use pointsman_core::target::Usage;
 
 /// A model's answer.
@@ -26,7 +28,8 @@ pub struct ModelAnswer {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     pub name: String,
-    /// The arguments as the model wrote them: JSON, or what it took for JSON.
+    /// The arguments as the model wrote them: JSON, or what it took for JSON. Of a custom tool, whose
+    /// input is free text, a JSON string.
     pub arguments: String,
 }
 
@@ -44,6 +47,7 @@ impl ModelAnswer {
     pub fn from_response(response: &Value) -> Result<Self, &'static str> {
         match response {
             Value::String(text) => Self::from_recorded_text(text),
+            Value::Array(events) if stream::is_chunk(events.first()) => stream::join(events),
             Value::Array(messages) => Self::from_messages(messages),
             Value::Object(object) => {
                 if let Some(body) = object.get("body") {
@@ -67,10 +71,9 @@ impl ModelAnswer {
         self.conclusion().trim().is_empty() && self.tool_calls.is_empty()
     }
 
-    /// The text without what a reasoning model thought before: what stands behind the last end of
-    /// thinking. Thinking that does not end is all there is.
+    /// The text without what a reasoning model thought.
     pub fn conclusion(&self) -> &str {
-        conclusion(&self.text)
+        thinking::conclusion(&self.text)
     }
 
     /// The answer without its thinking.
@@ -88,19 +91,23 @@ impl ModelAnswer {
     }
 
     fn from_recorded_text(text: &str) -> Result<Self, &'static str> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let start = text.trim_start();
-        if is_event_stream(start) {
+        if stream::is_stream(start) {
             return stream::read(text);
+        }
+        if is_error_page(start) {
+            return Err("the response is an error page of a proxy");
         }
         // Taps write bodies in base64.
         if let Some(decoded) = from_base64(start).and_then(|bytes| String::from_utf8(bytes).ok())
-            && (decoded.trim_start().starts_with('{') || is_event_stream(decoded.trim_start()))
+            && (decoded.trim_start().starts_with('{') || stream::is_stream(decoded.trim_start()))
         {
             return Self::from_recorded_text(&decoded);
         }
         if start.starts_with('[')
-            && let Ok(Value::Array(messages)) = serde_json::from_str::<Value>(text)
-            && let Ok(answer) = Self::from_messages(&messages)
+            && let Ok(messages @ Value::Array(_)) = serde_json::from_str::<Value>(text)
+            && let Ok(answer) = Self::from_response(&messages)
         {
             return Ok(answer);
         }
@@ -147,10 +154,9 @@ impl ModelAnswer {
             answer.finish = response.get("status").and_then(Value::as_str).map(String::from);
             for item in items {
                 match item.get("type").and_then(Value::as_str) {
-                    Some("function_call") => answer.tool_calls.push(ToolCall {
-                        name: text_at(item, "name"),
-                        arguments: argument_text(item.get("arguments")),
-                    }),
+                    Some("function_call" | "custom_tool_call") => answer.read_call(item),
+                    // What the model thought is no part of its answer.
+                    Some("reasoning") => {}
                     _ => answer.read_message(item),
                 }
             }
@@ -193,7 +199,7 @@ impl ModelAnswer {
             _ => {}
         }
         for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-            self.read_call(call.get("function").unwrap_or(call));
+            self.read_call(call.get("function").or(call.get("custom")).unwrap_or(call));
         }
         if let Some(call) = message.get("function_call").filter(|call| call.is_object()) {
             self.read_call(call);
@@ -201,26 +207,39 @@ impl ModelAnswer {
     }
 
     pub(super) fn read_part(&mut self, part: &Value) {
-        if part.get("type").and_then(Value::as_str) == Some("tool_use") {
+        let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+        if kind == "tool_use" {
             self.tool_calls.push(ToolCall {
                 name: text_at(part, "name"),
                 arguments: argument_text(part.get("input")),
             });
+        } else if kind.contains("reasoning") || kind.contains("thinking") {
+            // Thought, and not said.
         } else if let Some(text) = part.as_str().or_else(|| part.get("text")?.as_str()) {
             self.text.push_str(text);
         }
     }
 
     fn read_call(&mut self, function: &Value) {
+        let custom = function.get("arguments").is_none().then(|| function.get("input")).flatten();
         self.tool_calls.push(ToolCall {
             name: text_at(function, "name"),
-            arguments: argument_text(function.get("arguments")),
+            arguments: match custom {
+                // Free text as a JSON string, which no function's arguments are.
+                Some(input) => input.to_string(),
+                None => argument_text(function.get("arguments")),
+            },
         });
     }
 }
 
-fn is_event_stream(start: &str) -> bool {
-    start.starts_with("data:") || start.starts_with("event:")
+/// An HTML page whose title is a status: "502 Bad Gateway".
+fn is_error_page(start: &str) -> bool {
+    static TITLE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?is)^(?:<!doctype html[^>]*>\s*)?<html\b.{0,400}?<(?:title|h1)>\s*(?:error )?[45]\d\d\b")
+            .expect("a constant pattern, compiled by the tests")
+    });
+    TITLE.is_match(start)
 }
 
 fn is_error(response: &Value) -> bool {
@@ -228,27 +247,6 @@ fn is_error(response: &Value) -> bool {
         && response.get("choices").is_none()
         && response.get("output").is_none_or(|output| !output.is_array())
         || response.get("type").is_some_and(|kind| kind == "error")
-}
-
-/// How models mark what they think, in lower case: begin and end.
-const THINKING: [(&str, &str); 8] = [
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),
-    ("[think]", "[/think]"),
-    ("◁think▷", "◁/think▷"),
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-];
-
-fn conclusion(text: &str) -> &str {
-    let lower = text.to_ascii_lowercase();
-    let ends = THINKING.iter().filter_map(|(_, end)| Some(lower.rfind(end)? + end.len()));
-    let rest = &text[ends.max().unwrap_or_default()..];
-    let start = rest.trim_start().to_ascii_lowercase();
-    let unfinished = THINKING.iter().any(|(begin, _)| start.starts_with(begin));
-    if unfinished { "" } else { rest }
 }
 
 pub(super) fn text_at(value: &Value, field: &str) -> String {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::LabelError;
-use super::record::each_object;
+use super::lines::each_object;
 use crate::files::{Problem, Problems};
 
 /// Agreement of labels with grades.

@@ -31,6 +31,7 @@ mod estimate;
 pub mod evaluators;
 pub mod filter;
 mod journal;
+mod lines;
 mod observer;
 mod options;
 mod otel;
@@ -44,6 +45,7 @@ mod score;
 mod source;
 mod stream;
 mod summary;
+mod thinking;
 
 pub use answer::{ModelAnswer, ToolCall};
 pub use client::EndpointOptions;
@@ -158,3 +160,6 @@ fn check(options: &LabelOptions) -> Result<(), LabelError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,15 @@
 //! One line of a production log.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::answer::ModelAnswer;
 use super::capture::{Evidence, sign_of};
-use super::error::LabelError;
+use super::lines::parse_object;
 use super::request::Request;
 use super::source::{Layout, Source};
-use crate::files::{Problem, Problems, Records};
+use crate::files::Problem;
 use pointsman_core::sign::Sign;
 
 /// Where a record's fields are: JSON pointers (RFC 6901).
@@ -95,8 +94,8 @@ pub enum RecordError {
     Empty(&'static str),
 }
 
-/// The strong answers of OpenAI Batch output files, by `custom_id`.
-pub type BatchAnswers = HashMap<String, Value>;
+/// The strong answers of OpenAI Batch output files, by `custom_id`; `None` where files differ.
+pub type BatchAnswers = HashMap<String, Option<Value>>;
 
 /// Where the strong answers come from that are not in their records.
 #[derive(Debug)]
@@ -142,9 +141,10 @@ impl Record {
             Some(response) => ModelAnswer::from_response(response),
             None => match (answers, id.as_ref()) {
                 (Answers::Unneeded, _) => Ok(ModelAnswer::default()),
-                (Answers::Batch(batch), Some(id)) if batch.contains_key(id) => {
-                    ModelAnswer::from_response(&batch[id])
-                }
+                (Answers::Batch(batch), Some(id)) if batch.contains_key(id) => match &batch[id] {
+                    Some(response) => ModelAnswer::from_response(response),
+                    None => Err("several Batch outputs answer this custom_id, each another way"),
+                },
                 _ => return Err(missing("response", &map.response)),
             },
         };
@@ -262,36 +262,6 @@ impl RecordError {
             RecordError::Empty(_) => Problem::EmptyResponse,
         }
     }
-}
-
-/// Parses one line as a JSON object.
-pub(super) fn parse_object(line: &[u8]) -> Result<Value, RecordError> {
-    let text = std::str::from_utf8(line)
-        .map_err(|error| RecordError::Broken(format!("not UTF-8: {error}")))?;
-    match serde_json::from_str::<Value>(text) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(RecordError::Broken("not a JSON object".into())),
-        Err(error) => Err(RecordError::Broken(format!("not JSON: {error}"))),
-    }
-}
-
-/// Visits the objects of a file with their lines; other lines are counted.
-///
-/// # Errors
-/// The file cannot be read, what `visit` says, or `--strict` met a broken line.
-pub(super) fn each_object(
-    path: &Path,
-    problems: &mut Problems,
-    mut visit: impl FnMut(usize, &Value, &mut Problems) -> Result<(), LabelError>,
-) -> Result<(), LabelError> {
-    let mut lines = Records::open(path).map_err(LabelError::input(path))?;
-    while let Some((line, bytes, _)) = lines.next_whole(problems)? {
-        match parse_object(bytes) {
-            Ok(value) => visit(line, &value, problems)?,
-            Err(error) => problems.add(error.problem(), path, line, error.to_string())?,
-        }
-    }
-    Ok(())
 }
 
 fn find<'a>(value: &'a Value, pointers: &[String]) -> Option<&'a Value> {

@@ -1,16 +1,19 @@
 //! The first pass over the log: what is there, what is damaged, which rows to label.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::answer::ModelAnswer;
 use super::capture::{self, Evidence};
 use super::error::LabelError;
 use super::evaluators::Evaluator;
+use super::lines::{each_object, parse_object};
 use super::observer::Observer;
 use super::options::LabelOptions;
-use super::record::{Answers, BatchAnswers, Record, RecordError, each_object, parse_object};
+use super::record::{Answers, BatchAnswers, Record, RecordError};
 use super::sample::{Stratum, allocate, rank};
 use super::source::Layout;
 use crate::files::{Problem, Problems, Records};
@@ -258,10 +261,50 @@ fn read_batch_output(
             let what = "no custom_id or no response";
             return Ok(problems.add(Problem::MissingField, path, line, what)?);
         };
-        if batch.insert(id.to_owned(), response.clone()).is_some() {
-            let what = format!("duplicate custom_id `{id}`");
-            problems.add(Problem::DuplicateId, path, line, what)?;
+        match batch.entry(id.to_owned()) {
+            Entry::Vacant(place) => {
+                place.insert(Some(response.clone()));
+            }
+            Entry::Occupied(mut known) => {
+                let what = format!("duplicate custom_id `{id}`");
+                problems.add(Problem::DuplicateId, path, line, what)?;
+                // Two batches that number their requests alike: whose answer is whose is not told.
+                if known.get().as_ref().is_some_and(|earlier| !is_same(earlier, response)) {
+                    known.insert(None);
+                }
+            }
         }
         Ok(())
     })
+}
+
+/// The same answer again, whatever the call's own ID is.
+fn is_same(a: &Value, b: &Value) -> bool {
+    a == b
+        || matches!((ModelAnswer::from_response(a), ModelAnswer::from_response(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_that_number_their_requests_alike_answer_none_of_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut batch = BatchAnswers::new();
+        let mut problems = Problems::new(false);
+        for (name, answers) in [("one", ["Pacific", "Rome"]), ("two", ["Everest", "Rome"])] {
+            let line = |(id, text): (&str, &str)| {
+                format!(
+                    r#"{{"custom_id": "{id}", "response": {{"role": "assistant", "content": "{text}"}}}}"#
+                )
+            };
+            let path = folder.path().join(name);
+            let lines: Vec<String> = ["a", "b"].into_iter().zip(answers).map(line).collect();
+            std::fs::write(&path, lines.join("\n")).expect("written");
+            read_batch_output(&path, &mut batch, &mut problems).expect("read");
+        }
+        assert_eq!(batch["a"], None);
+        assert!(batch["b"].is_some(), "the same answer twice is one");
+    }
 }

@@ -1,8 +1,11 @@
 //! Do two answers hold the same JSON?
 
-use serde_json::Value;
+use std::sync::LazyLock;
 
-use super::{Pair, Unscorable, statement};
+use regex::Regex;
+use serde_json::{Number, Value};
+
+use super::{Pair, Unscorable, regex, statement};
 
 /// Words from which two strings are texts, compared by what they say, and not values.
 const TEXT_WORDS: usize = 6;
@@ -31,7 +34,19 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     }
     let found = compare(&strong, &cheap);
     let share = found.agreeing / found.all.max(1.0);
-    Ok(if found.wrong { share / 2.0 } else { share })
+    let wrong = found.wrong || huge_numbers(&pair.strong.text) != huge_numbers(&pair.cheap.text);
+    Ok(if wrong { share / 2.0 } else { share })
+}
+
+/// Integers that no number of 64 bits holds, which are compared as they are written; in order.
+fn huge_numbers(text: &str) -> Vec<String> {
+    static HUGE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?:^|[\[:,\s])(-?\d{19,})\s*(?:[\],}\n]|$)"));
+    let huge = |digits: &str| digits.parse::<u64>().is_err() && digits.parse::<i64>().is_err();
+    let mut found: Vec<String> =
+        HUGE.captures_iter(text).map(|it| it[1].to_owned()).filter(|digits| huge(digits)).collect();
+    found.sort();
+    found
 }
 
 /// Whether the whole text is a JSON object or array, fenced or not.
@@ -88,8 +103,13 @@ fn in_prose(text: &str) -> Vec<Value> {
         let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
         place = start + 1;
         if let Some(Ok(value)) = values.next() {
-            place = start + values.byte_offset().max(1);
-            found.push(value);
+            let end = start + values.byte_offset().max(1);
+            // The braces of a template that was not filled in: "{{…}}".
+            let doubled = text[..start].ends_with('{') && text[end..].starts_with('}');
+            place = end;
+            if !doubled {
+                found.push(value);
+            }
         }
     }
     found
@@ -191,10 +211,7 @@ fn leaves(value: &Value) -> f64 {
 fn same_scalar(a: &Value, b: &Value) -> f64 {
     let yes = |same: bool| if same { 1.0 } else { 0.0 };
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => yes((a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)),
-            _ => yes(a == b),
-        },
+        (Value::Number(a), Value::Number(b)) => yes(same_number(a, b)),
         (Value::String(a), Value::String(b)) => {
             let words = |text: &str| text.split_whitespace().count();
             if a == b {
@@ -202,14 +219,36 @@ fn same_scalar(a: &Value, b: &Value) -> f64 {
             } else if words(a) >= TEXT_WORDS && words(b) >= TEXT_WORDS {
                 statement::compare(a, b, "").unwrap_or(0.0)
             } else {
-                yes(a.trim().to_lowercase() == b.trim().to_lowercase())
+                let (a, b) = (a.trim(), b.trim());
+                yes(a == b || !is_code(a) && a.to_lowercase() == b.to_lowercase())
             }
         }
         // "3" and 3: the schema decides about types, not the comparison of values.
         (Value::String(text), Value::Number(number))
         | (Value::Number(number), Value::String(text)) => {
-            yes(text.trim().parse::<f64>().ok().is_some_and(|v| number.as_f64() == Some(v)))
+            let parsed = serde_json::from_str::<Number>(text.trim());
+            yes(parsed.is_ok_and(|parsed| same_number(&parsed, number)))
         }
         _ => yes(a == b),
     }
+}
+
+/// Integers are the same digit by digit: 2^53 and 2^53 + 1 name two orders.
+fn same_number(a: &Number, b: &Number) -> bool {
+    let is_whole = |it: &Number| it.is_i64() || it.is_u64();
+    match (a.as_f64(), b.as_f64()) {
+        _ if is_whole(a) && is_whole(b) => a == b,
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
+        _ => a == b,
+    }
+}
+
+/// One word of letters and digits, whose case may count: "aB3x" as a key. Of a UUID it does not.
+fn is_code(text: &str) -> bool {
+    let has = |fits: fn(&char) -> bool| text.chars().any(|c| fits(&c));
+    let is_uuid = text.len() == 36 && text.matches('-').count() == 4;
+    !is_uuid
+        && !text.contains(char::is_whitespace)
+        && has(char::is_ascii_digit)
+        && has(|c: &char| c.is_alphabetic())
 }

@@ -10,6 +10,7 @@ pub mod choice;
 pub mod code;
 pub mod exact;
 pub mod f1;
+mod fold;
 pub mod human;
 pub mod json;
 pub mod judge;
@@ -198,7 +199,7 @@ fn normalised_words(text: &str) -> Vec<String> {
         }
         word.clear();
     };
-    let chars: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let chars: Vec<char> = fold::fold(text).chars().flat_map(char::to_lowercase).collect();
     let is_digit = |index: usize| chars.get(index).is_some_and(char::is_ascii_digit);
     for (index, &c) in chars.iter().enumerate() {
         let behind_digit = index > 0 && is_digit(index - 1);

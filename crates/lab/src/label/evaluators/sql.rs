@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use rusqlite::limits::Limit;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Row, params_from_iter};
 
 use super::{Pair, Unscorable, regex};
 use crate::label::request::Request;
@@ -113,13 +113,13 @@ fn database(
             .execute_batch(&dialect(statement))
             .map_err(|_| Unscorable("the request's tables are not in SQLite's dialect"))?;
     }
-    let constants = constants(&[strong, cheap.unwrap_or_default()]);
+    let wanted = Wanted::by(&[strong, cheap.unwrap_or_default()], seed);
     let mut made_up = false;
     for table in names(&database, "SELECT name FROM sqlite_master WHERE type = 'table'") {
         let quoted = table.replace('"', "\"\"");
         let count = format!("SELECT count(*) FROM \"{quoted}\"");
         if database.query_row(&count, [], |row| row.get::<_, i64>(0)).map_err(failed)? == 0 {
-            make_up(&database, &quoted, &constants, seed).map_err(failed)?;
+            make_up(&database, &quoted, &wanted, seed).map_err(failed)?;
             made_up = true;
         }
     }
@@ -149,43 +149,77 @@ fn names(database: &Connection, sql: &str) -> Vec<String> {
     read().unwrap_or_default()
 }
 
-/// String and number constants of the queries: rows with these values make conditions true.
-fn constants(queries: &[&str]) -> (Vec<String>, Vec<f64>) {
-    static STRING: LazyLock<Regex> = LazyLock::new(|| regex(r"'([^']*)'"));
-    static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d+(?:\.\d+)?\b"));
-    let all = queries.join("\n");
-    let strings = STRING
-        .captures_iter(&all)
-        .map(|found| found[1].replace('%', "").replace('_', "x"))
-        .collect();
-    let bare = STRING.replace_all(&all, "''");
-    let numbers = NUMBER.find_iter(&bare).filter_map(|found| found.as_str().parse().ok()).collect();
-    (strings, numbers)
+/// What rows must have for two queries to differ on them.
+struct Wanted {
+    /// String and number constants of the queries: rows with these values make conditions true.
+    strings: Vec<String>,
+    numbers: Vec<f64>,
+    /// Columns that the queries test for NULL, in lower case.
+    nulls: Vec<String>,
+    /// Few values, many times each: what counts rows is not what counts values.
+    repeats: bool,
+}
+
+impl Wanted {
+    fn by(queries: &[&str], seed: u64) -> Self {
+        static STRING: LazyLock<Regex> = LazyLock::new(|| regex(r"'([^']*)'"));
+        static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d+(?:\.\d+)?\b"));
+        static NULL: LazyLock<Regex> = LazyLock::new(|| {
+            regex(
+                r#"(?i)(\w+)["`\]]?\s*(?:is\s+(?:not\s+)?|=\s*|<>\s*|!=\s*)null\b|\b(?:coalesce|ifnull)\s*\(\s*(?:\w+\.)?["`\[]?(\w+)"#,
+            )
+        });
+        // Of equal values, which comes first is left open, and two queries may leave it differently.
+        static PICKS: LazyLock<Regex> = LazyLock::new(|| {
+            regex(r"(?i)\b(?:order\s+by|limit|fetch|max|min|rank|dense_rank|row_number|top)\b")
+        });
+        // A row that a join has not found is no NULL in its table.
+        static OUTER: LazyLock<Regex> =
+            LazyLock::new(|| regex(r"(?i)\b(?:left|right|full)\s+(?:outer\s+)?join\b"));
+        let all = queries.join("\n");
+        let strings = STRING
+            .captures_iter(&all)
+            .map(|found| found[1].replace('%', "").replace('_', "x"))
+            .collect();
+        let bare = STRING.replace_all(&all, "''");
+        let numbers =
+            NUMBER.find_iter(&bare).filter_map(|found| found.as_str().parse().ok()).collect();
+        let tested = NULL.captures_iter(&bare).filter(|_| !OUTER.is_match(&bare));
+        let nulls = tested
+            .filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str().to_lowercase()))
+            .collect();
+        Wanted { strings, numbers, nulls, repeats: seed == 1 && !PICKS.is_match(&bare) }
+    }
 }
 
 /// Fills a table. Values repeat, so that joins and groups meet.
 fn make_up(
     database: &Connection,
     table: &str,
-    (strings, numbers): &(Vec<String>, Vec<f64>),
+    Wanted { strings, numbers, nulls, repeats }: &Wanted,
     seed: u64,
 ) -> rusqlite::Result<()> {
     let mut statement = database.prepare(&format!("PRAGMA table_info(\"{table}\")"))?;
-    let columns: Vec<(String, String, bool)> = statement
-        .query_map([], |row| Ok((row.get(1)?, row.get(2)?, row.get::<_, i64>(5)? > 0)))?
+    let flag =
+        |row: &Row, column: usize| -> rusqlite::Result<bool> { Ok(row.get::<_, i64>(column)? > 0) };
+    let columns: Vec<(String, String, bool, bool)> = statement
+        .query_map([], |row| Ok((row.get(1)?, row.get(2)?, flag(row, 5)?, flag(row, 3)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let places = vec!["?"; columns.len()].join(", ");
     let mut insert =
         database.prepare(&format!("INSERT OR IGNORE INTO \"{table}\" VALUES ({places})"))?;
     for row in 0..MADE_UP_ROWS {
-        let values = columns.iter().enumerate().map(|(index, (name, kind, key))| {
+        let values = columns.iter().enumerate().map(|(index, (name, kind, key, filled))| {
             let draw =
                 mix(seed * 1_000_003 + row * 1009 + index as u64 * 31 + mix(name.len() as u64));
             let kind = kind.to_ascii_lowercase();
             let name = name.to_ascii_lowercase();
             let is_text =
                 ["char", "text", "clob", "date", "time", "enum"].iter().any(|t| kind.contains(t));
-            if *key && !is_text {
+            let may_be_null = !*key && !*filled && nulls.contains(&name);
+            if may_be_null && draw / 13 % 4 == 0 {
+                Value::Null
+            } else if *key && !is_text {
                 Value::Integer(row as i64 + 1)
             } else if kind.contains("date") || kind.contains("time") || name.ends_with("date") {
                 let dates: Vec<&String> = strings.iter().filter(|s| is_date(s)).collect();
@@ -204,7 +238,7 @@ fn make_up(
                     None => Value::Text(format!(
                         "{}{}",
                         ["ann", "bob", "cat", "dan"][draw as usize % 4],
-                        draw / 4 % 3
+                        if *repeats { 0 } else { draw / 4 % 3 }
                     )),
                 }
             } else if name.ends_with("id") {
@@ -212,6 +246,7 @@ fn make_up(
             } else {
                 let base = match numbers.get(draw as usize % (numbers.len() + 2)) {
                     Some(number) => number + (draw / 7 % 3) as f64 - 1.0,
+                    None if *repeats => (draw / 11 % 4 * 30) as f64,
                     None => (draw / 11 % 120) as f64,
                 };
                 if kind.contains("int") { Value::Integer(base as i64) } else { Value::Real(base) }

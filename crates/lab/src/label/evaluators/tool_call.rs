@@ -30,7 +30,7 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
             .iter()
             .enumerate()
             .filter(|(_, (other, _))| other == name)
-            .map(|(index, (_, other))| (index, agreement(arguments, other)))
+            .map(|(index, (_, other))| (index, share(arguments, other)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
         let Some((index, share)) = best else { return Ok(0.0) };
         cheap.swap_remove(index);
@@ -40,6 +40,14 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     Ok(if share == 1.0 { 1.0 } else { share / 2.0 })
 }
 
+/// Free text is a command or a program, of which every sign counts.
+fn share(strong: &Value, cheap: &Value) -> f64 {
+    match (strong, cheap) {
+        (Value::String(a), b) => f64::from(b == a.as_str()),
+        _ => agreement(strong, cheap),
+    }
+}
+
 /// Names and arguments, defaults filled in.
 fn calls(request: &Request, answer: &ModelAnswer) -> Option<Vec<(String, Value)>> {
     answer
@@ -47,9 +55,17 @@ fn calls(request: &Request, answer: &ModelAnswer) -> Option<Vec<(String, Value)>
         .iter()
         .map(|ToolCall { name, arguments }| {
             let text = if arguments.trim().is_empty() { "{}" } else { arguments };
-            let Ok(Value::Object(mut arguments)) = serde_json::from_str(text) else { return None };
-            fill_defaults(request, name, &mut arguments);
-            Some((name.clone(), Value::Object(arguments)))
+            match serde_json::from_str(text) {
+                Ok(Value::Object(mut arguments)) => {
+                    fill_defaults(request, name, &mut arguments);
+                    Some((name.clone(), Value::Object(arguments)))
+                }
+                // What a custom tool gets; arguments that are quoted once too often are none.
+                Ok(Value::String(input)) if !input.trim_start().starts_with('{') => {
+                    Some((name.clone(), Value::String(input.trim().to_owned())))
+                }
+                _ => None,
+            }
         })
         .collect()
 }

@@ -70,6 +70,9 @@ impl Request {
             Ok(chat) => (chat, None),
             Err(why) => (readable(&body), Some(format!("cannot be asked as a chat: {why}"))),
         };
+        if refusal.is_none() && says_nothing(&chat) {
+            return Err("the request's messages say nothing".into());
+        }
         Ok(Request { recorded: body, chat, format, refusal })
     }
 
@@ -143,6 +146,22 @@ impl Request {
     }
 }
 
+/// No message has a text that is not blank, a part that is no text, or a call.
+fn says_nothing(chat: &Value) -> bool {
+    let is_blank = |text: &Value| text.as_str().is_some_and(|text| text.trim().is_empty());
+    let is_empty = |message: &Value| match message.get("content") {
+        Some(Value::Array(parts)) => parts.iter().all(|part| match part.get("text") {
+            Some(text) => is_blank(text),
+            // A part without a type is nothing that an API knows.
+            None => is_blank(part) || part.is_object() && part.get("type").is_none(),
+        }),
+        Some(text @ Value::String(_)) => is_blank(text),
+        _ => ["tool_calls", "function_call"].iter().all(|field| message.get(*field).is_none()),
+    };
+    let messages = chat.get("messages").and_then(Value::as_array);
+    messages.is_some_and(|messages| messages.iter().all(is_empty))
+}
+
 /// Every message of a chat has a role and says something.
 fn check_messages(body: &mut Value, format: Format) -> Result<(), String> {
     let messages = body.get_mut("messages").and_then(Value::as_array_mut);
@@ -186,7 +205,9 @@ fn decoded(text: String) -> Result<String, String> {
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
     let is_sign = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    if text.len() < SHORTEST_BASE64 || !text.len().is_multiple_of(4) || !text.bytes().all(is_sign) {
+    // `{"` in base64 begins no word.
+    let shortest = if text.starts_with("eyJ") { 8 } else { SHORTEST_BASE64 };
+    if text.len() < shortest || !text.len().is_multiple_of(4) || !text.bytes().all(is_sign) {
         return None;
     }
     BASE64_STANDARD.decode(text).ok()

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::regex;
-use super::Pick;
 use super::options::Options;
-use super::plain::{lower, plain};
+use super::plain::{is_closing, is_dense, joins, kind, lower, plain};
+use super::{Pick, cues, verdicts};
 
 /// One or several options that are mentioned together: "A and C".
 #[derive(Clone, Debug)]
@@ -32,12 +32,9 @@ pub struct Reader<'a> {
 }
 
 const CLOSERS: [char; 8] = [')', ']', '}', '"', '\'', '.', ':', ','];
-const ENDS: &str = ".!?。！？;\n";
-
-/// Words between "the answer is" and the label.
-const BETWEEN: &str = r#"(?:(?:the|option|choice|letter|answer|number|no|clearly|therefore|thus|then|definitely|probably|most likely|certainly|actually|in fact|indeed|simply|la|le|el|o|a|il|lo|die|der|das|den|l|opci[oó]n|opção|opzione|lettre|letra|lettera|buchstabe|antwort|r[eé]ponse|respuesta|variante?|вариант|буква|选项|選項|optie|alternativ\w*)[\s:.#-]*){0,4}["'(\[{<]*$"#;
-/// Names of an answer.
-const NOUN: &str = r"(?:answer|choice|option|solution|response|pick|ans|antwort|lösung|r[eé]ponse|solution|choix|respuesta|solución|opción|risposta|soluzione|resposta|solução|antwoord|svaret?|vastaus|válasz|odpowied[zź]|odpov[eě]d\S?|odpovi[dď]|cevap|yanıt|jawaban|đáp án|ответ\w*|відповідь|απάντηση|答案|答え|答えは|正解|正确选项|選擇|选择|정답|답|उत्तर|الإجابة|الجواب|תשובה|คำตอบ)";
+const ENDS: &str = ".!?。！？;।\n";
+/// What Korean and Japanese write behind a label without a space.
+const ENDINGS: [&str; 7] = ["입니다", "이에요", "예요", "이다", "번", "です", "だ"];
 
 impl<'a> Reader<'a> {
     pub fn new(options: &'a Options, answer: &str) -> Self {
@@ -53,6 +50,9 @@ impl<'a> Reader<'a> {
         if self.is_ambiguous() {
             return Pick::Unclear;
         }
+        if let Some(right) = verdicts::right(&self.lower, self.options) {
+            return Pick::These(right);
+        }
         let mentions = self.mentions();
         let open: Vec<&Mention> = mentions.iter().filter(|it| !self.is_rejected(it)).collect();
         let stated = |it: &&&Mention| self.is_stated(it);
@@ -65,27 +65,64 @@ impl<'a> Reader<'a> {
         if let Some(found) = open.iter().rfind(alone) {
             return Pick::These(found.options.clone());
         }
-        let leading: Vec<_> =
-            mentions.iter().filter(|it| it.marked && self.begins_line(it)).collect();
+        let leads = |it: &&Mention| (it.marked || self.leads(it)) && self.begins_line(it);
+        let leading: Vec<_> = mentions.iter().filter(leads).collect();
         if let Some(first) = leading.first()
             && self.before_all(first).is_empty()
             && leading.iter().all(|it| it.options == first.options)
         {
             return Pick::These(first.options.clone());
         }
-        let subject = open.iter().find(|it| !it.label && self.is_subject(it));
         let groups: [Vec<&Mention>; 2] = [
             open.iter().copied().filter(|it| it.label && it.marked).collect(),
             open.iter().copied().filter(|it| !it.label).collect(),
         ];
-        for group in groups {
+        for group in &groups {
             if let Some(first) = group.first()
                 && group.iter().all(|it| it.options == first.options)
             {
                 return Pick::These(first.options.clone());
             }
         }
-        subject.map_or(Pick::Nothing, |found| Pick::These(found.options.clone()))
+        if open.is_empty() { self.leave_over(&mentions) } else { self.choose(&open, &groups[1]) }
+    }
+
+    /// Of several options that are mentioned, the one that the sentence is about, or comes to.
+    fn choose(&self, open: &[&Mention], texts: &[&Mention]) -> Pick {
+        let maybe = || Pick::Maybe(open.iter().flat_map(|it| it.options.clone()).collect());
+        if let (Some(first), Some(last)) = (texts.first(), texts.last())
+            && first.end <= last.start
+            && cues::has_contrast(&self.lower[first.end..last.start])
+        {
+            // "Mercury is close to the Sun, but the hottest planet is Venus."
+            let comes_to = cues::is_behind_verb(self.before(last)) && self.closes(last);
+            return if comes_to { Pick::These(last.options.clone()) } else { maybe() };
+        }
+        let subject = texts.iter().find(|it| self.is_subject(it));
+        subject.map_or_else(maybe, |found| Pick::These(found.options.clone()))
+    }
+
+    /// The option that is left when all others are rejected.
+    fn leave_over(&self, rejected: &[Mention]) -> Pick {
+        let rejected: BTreeSet<usize> =
+            rejected.iter().flat_map(|it| it.options.iter().copied()).collect();
+        let mut rest = (0..self.options.texts().len()).filter(|it| !rejected.contains(it));
+        match (rest.next(), rest.next()) {
+            (Some(only), None) if rejected.len() > 1 => Pick::These(BTreeSet::from([only])),
+            _ => Pick::Nothing,
+        }
+    }
+
+    /// The sentence up to the mention, from its last comma on.
+    fn clause(&self, mention: &Mention) -> &str {
+        self.before(mention).rsplit([',', ';']).next().unwrap_or_default()
+    }
+
+    /// A label at the very start, with the reason behind it.
+    fn leads(&self, mention: &Mention) -> bool {
+        mention.label
+            && self.before_all(mention).is_empty()
+            && cues::gives_reason(&self.lower[mention.end..])
     }
 
     /// The answer is the label of one option and the text of another.
@@ -136,7 +173,17 @@ impl<'a> Reader<'a> {
             }
             kept.push(mention.clone());
         }
-        kept.retain(|it| !it.label || it.marked || self.is_stated(it) || self.is_alone(it));
+        kept.retain(|it| {
+            let rejected =
+                || cues::is_ruled_out(self.after(it)) || cues::is_denied(self.before(it));
+            !it.label
+                || it.marked
+                || self.is_stated(it)
+                || self.is_alone(it)
+                || self.leads(it)
+                || cues::is_subject(self.clause(it), &self.lower[it.end..])
+                || rejected()
+        });
         kept
     }
 
@@ -154,10 +201,17 @@ impl<'a> Reader<'a> {
             if let Some(first) = start.filter(|_| ends) {
                 start = None;
                 let end = at + c.len_utf8();
-                found.extend(self.label(first, end));
+                found.extend(self.label(first, end).or_else(|| self.with_ending(first, end)));
             }
         }
         found
+    }
+
+    /// "나입니다"
+    fn with_ending(&self, start: usize, end: usize) -> Option<Mention> {
+        let word = &self.text[start..end];
+        let stem = ENDINGS.iter().find_map(|it| word.strip_suffix(it))?;
+        self.label(start, start + stem.len())
     }
 
     fn label(&self, start: usize, end: usize) -> Option<Mention> {
@@ -179,7 +233,8 @@ impl<'a> Reader<'a> {
             "номер ",
         ]
         .iter()
-        .any(|name| self.lower[..start].ends_with(name));
+        .any(|name| self.lower[..start].ends_with(name))
+            || after.starts_with(['번', '番']);
         let next = after.chars().next();
         let closed = next.is_some_and(|c| matches!(c, ')' | ']' | ':'))
             || (next == Some('.')
@@ -194,8 +249,11 @@ impl<'a> Reader<'a> {
         let apart = next.is_none_or(|c| {
             c == '\n' || CLOSERS.contains(&c) || !c.is_alphanumeric() && !c.is_whitespace()
         });
-        let follows = AFTER_LABEL.is_match(&self.lower[end..]);
-        let contraction = next == Some('\'') && after[1..].starts_with(char::is_alphabetic);
+        let follows = cues::follows_label(&self.lower[end..]);
+        // "B'dir" is Turkish for "is B".
+        let contraction = next == Some('\'')
+            && after[1..].starts_with(char::is_alphabetic)
+            && !cues::is_turkish(after);
         let decimal = matches!(next, Some('.' | ','))
             && after[1..].starts_with(|c: char| c.is_ascii_digit())
             || before.ends_with(['.', ',', '-'])
@@ -209,13 +267,15 @@ impl<'a> Reader<'a> {
     }
 
     fn places_of<'b>(&'b self, text: &'b str) -> impl Iterator<Item = (usize, usize)> + 'b {
-        let bare = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() || is_dense(c));
+        // Scripts without spaces begin a word behind any sign: "③氮气".
+        let dense = text.starts_with(is_dense);
+        let bare = move |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() || is_dense(c));
         let found = if text.is_empty() { None } else { Some(self.lower.match_indices(text)) };
         found.into_iter().flatten().filter_map(move |(start, found)| {
             let end = start + found.len();
             let before = self.lower[..start].chars().next_back();
             let after = self.lower[end..].chars().next();
-            (bare(before) && bare(after)).then_some((start, end))
+            ((dense || bare(before)) && bare(after)).then_some((start, end))
         })
     }
 
@@ -255,35 +315,16 @@ impl<'a> Reader<'a> {
 
     /// "The answer is" stands before the mention.
     fn is_cued(&self, mention: &Mention) -> bool {
-        static CUE: LazyLock<Regex> = LazyLock::new(|| {
-            regex(&format!(
-                r#"{NOUN}\w*[^.!?\n]{{0,60}}?(?:[\s"'](?:is|be|was|are|ist|lautet|wäre|est|es|sería|serait|è|é|será|sarà|är|er|on|jest|je|to|α?είναι)\s|['’]s\s|=|:|[—–-]|是|为|為|は|은|는|である|है|هي|هو)\s*:?\s*{BETWEEN}"#
-            ))
-        });
-        static DIRECT: LazyLock<Regex> = LazyLock::new(|| {
-            regex(&format!(
-                r#"(?:(?:answer|ans|antwort|r[eé]ponse|respuesta|risposta|resposta|antwoord|svaret?|vastaus|odpowied[zź]|odpověď|cevap|yanıt|jawaban|đáp án|ответ|відповідь|答案|答え|正解|정답)\s*[>("'\[]*|(?:选|選|选择|選擇)\s*{BETWEEN})$"#
-            ))
-        });
-        let before = self.before(mention);
-        CUE.is_match(before) || DIRECT.is_match(before)
+        cues::is_cue(self.before(mention))
     }
 
     fn is_stated(&self, mention: &Mention) -> bool {
-        static CONCLUSION: LazyLock<Regex> = LazyLock::new(|| {
-            regex(&format!(
-                r#"(?:^|[\s,;(])(?:so|thus|therefore|hence|thats why|that's why|actually|correction|finally|i(?:'d| would| will|'ll)? (?:choose|pick|select|go with|go for|say)|i am going with|must be|has to be|can only be|it is|it's|that is|that's|leaves(?: us with)?|leaving|select|choose|pick|also|damit|daher|somit|folglich|es ist|ich wähle|donc|c'est|alors|ainsi|je choisis|por lo tanto|por tanto|entonces|así que|es la|elijo|quindi|perciò|dunque|portanto|logo|então|значит|поэтому|итак|это|следовательно)[\s,:]+{BETWEEN}|(?:所以|因此|故|应该是|應該是|よって|したがって|따라서)[\s,:选是]*["(\[]*$|\b(?:not\b[^.!?\n]{{1,40}}\b(?:but|rather)|nicht\b[^.!?\n]{{1,40}}\bsondern|pas\b[^.!?\n]{{1,40}}\bmais|no\b[^.!?\n]{{1,40}}\bsino|non\b[^.!?\n]{{1,40}}\bma)\s+{BETWEEN}"#
-            ))
-        });
-        static RIGHT: LazyLock<Regex> = LazyLock::new(|| {
-            regex(
-                r"^[^.!?\n]{0,50}?(?:\b(?:is|are|would be|seems|looks|must be|ist|sind|est|es|è|é)|['’]s|[:—–-]|=)\s+(?:therefore |thus |clearly |definitely |indeed |obviously |in fact |actually )?(?:the |die |der |la |le |el |o |a |l')?(?:only |single |most )?(?:correct|right|best|true|accurate|valid|answer|richtig\w*|korrekt\w*|antwort|lösung|correcte?|bonne|juste|correcta|respuesta|giusta|corretta|certa|correta)\b|^\s*(?:です|だ。|である|입니다|예요|是正确|正确|是对的|為正確|が正しい|が正解|이 정답|가 정답|верн|правильн)",
-            )
-        });
-        let (before, after) = (self.before(mention), self.after(mention));
+        let before = self.before(mention);
         self.is_cued(mention)
-            || CONCLUSION.is_match(before) && (mention.label || self.closes(mention))
-            || RIGHT.is_match(after) && !WRONG_AFTER.is_match(after)
+            || cues::concludes(before) && (mention.label || self.closes(mention))
+            // A correction may begin in the sentence before: "Hmm. No. A."
+            || cues::corrects(&self.lower[..mention.start]) && self.closes(mention) && mention.start > 0
+            || cues::is_right(self.after(mention))
     }
 
     /// Nothing but punctuation follows in the sentence.
@@ -292,26 +333,13 @@ impl<'a> Reader<'a> {
     }
 
     fn is_rejected(&self, mention: &Mention) -> bool {
-        static DENIED: LazyLock<Regex> = LazyLock::new(|| {
-            regex(&format!(
-                r#"(?:\b(?:not|n't|isn't|never|cannot be|can't be|nicht|kein\w*|pas|no es|non è|não é|не|rather than|instead of|statt|anstatt|plutôt que|en lugar de|unlike|except|excluding|eliminate|eliminating|rule out|ruling out|discard\w*|reject\w*|wrong|incorrect)[\s,:]+|(?:不是|不选|并非|不應選|排除)\s*){BETWEEN}"#
-            ))
-        });
-        static SUPPOSED: LazyLock<Regex> = LazyLock::new(|| {
-            regex(&format!(
-                r"\b(?:some|many|most people|most students|others|people|students|they|beginners|critics)\b[^.!?\n]{{0,30}}\b(?:say|says|said|think|believe|argue|choose|pick|claim|prefer|might|may|would|could)\b|\b(?:you|one|we|i)\b[^.!?\n]{{0,20}}\b(?:might|may|could)\b|\b(?:at first|initially|first (?:thought|guess|glance)|tempt\w*|distractor|mistake\w*|misconception|if the answer|if it were|were it|manche|einige|viele|mancher|certains|d'aucuns|on pourrait|algunos|muchos|alcuni|man könnte|некоторые)\b|有人|有些人|\b(?:wrong|incorrect|bad|poor|falsche?|mauvaise|incorrecta) {NOUN}\w*[^.,;!?\n]{{0,30}}$"
-            ))
-        });
-        static CONTRAST: LazyLock<Regex> = LazyLock::new(|| {
-            regex(
-                r"\b(?:but|however|yet|actually|aber|jedoch|mais|cependant|pero|ma|mas|но|однако)\b|但是?|然而|しかし",
-            )
-        });
         let (before, after) = (self.before(mention), self.after(mention));
-        let clause = CONTRAST.find_iter(before).last().map_or(before, |it| &before[it.end()..]);
-        DENIED.is_match(before)
-            || SUPPOSED.is_match(clause)
-            || WRONG_AFTER.is_match(after) && !self.is_cued(mention)
+        cues::is_denied(before)
+            || cues::is_supposed(before)
+            || cues::is_granted(before)
+            || cues::is_replaced(after)
+            || !mention.label && cues::is_compared(before)
+            || cues::is_wrong(after) && !self.is_cued(mention)
     }
 
     /// Nothing else stands on the line, or in the sentence.
@@ -342,60 +370,4 @@ impl<'a> Reader<'a> {
         ["", "the", "a", "an", "it is", "der", "die", "das", "le", "la", "el"].contains(&before)
             && VERB.is_match(&self.lower[mention.end..])
     }
-}
-
-static AFTER_LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^\s+(?:because|since|as|for|and|or|is|are|was|would|seems|which|und|oder|weil|ist|car|et|ou|est|porque|y|es|perché|è|é|[-–—(=]|\w{1,2}\b\s*[.)]?\s*$)",
-    )
-});
-static WRONG_AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^[^.!?\n]{0,80}?(?:\b(?:wrong|incorrect|false|not (?:the )?(?:correct|right|true|answer|best|it)|is not\b|isn't|is no\b|cannot be|can't be|distractor|ruled out|eliminated|excluded|falsch|nicht|faux|fausse|incorrecta?|n'est pas|no es|errat[ao]|sbagliat[ao]|non è|não é|неверн\w*|неправильн\w*|не является)\b|错|錯|不对|不正确|不是|间违|間違|違う|틀)",
-    )
-});
-
-/// Scripts that are written without spaces end a word of another script: "答案是B".
-fn kind(c: char) -> u8 {
-    match c {
-        c if is_dense(c) => 0,
-        c if c.is_ascii_digit() => 1,
-        _ => 2,
-    }
-}
-
-fn is_dense(c: char) -> bool {
-    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{e00}'..='\u{e7f}')
-}
-
-fn is_closing(between: &str) -> bool {
-    between.chars().count() <= 4
-        && between.chars().all(|c| c.is_whitespace() || ").]:,-–—\"'(".contains(c))
-}
-
-/// "A and C", "A, B", "A/B".
-fn joins(between: &str) -> bool {
-    let word = between.trim_matches(|c: char| c.is_whitespace() || ")(]['\",".contains(c));
-    let joins = [
-        "and",
-        "or",
-        "&",
-        "/",
-        "und",
-        "oder",
-        "et",
-        "ou",
-        "y",
-        "e",
-        "и",
-        "или",
-        "和",
-        "与",
-        "或",
-        "と",
-        "option",
-        "and option",
-        "or option",
-    ];
-    joins.contains(&word) || (word.is_empty() && between.contains(',') && !between.contains('\n'))
 }

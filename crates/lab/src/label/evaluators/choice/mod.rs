@@ -1,8 +1,10 @@
 //! Do two answers pick the same option of a multiple choice?
 
+mod cues;
 mod mention;
 mod options;
 mod plain;
+mod verdicts;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +18,8 @@ enum Pick {
     /// These, by number; two of them may be what the question wants, or a hedge.
     These(BTreeSet<usize>),
     Nothing,
+    /// It mentions these, and does not say which of them it means.
+    Maybe(BTreeSet<usize>),
     /// Two readings are possible: "2" may be the second option, or the one whose text is 2.
     Unclear,
 }
@@ -34,7 +38,10 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     };
     match pick(&options, &pair.cheap.text) {
         Pick::These(cheap) if cheap == strong => Ok(1.0),
-        Pick::These(_) | Pick::Nothing => Ok(0.0),
+        Pick::Maybe(options) if !options.is_disjoint(&strong) => Err(Unscorable(
+            "which of the options that it mentions the cheap answer picks cannot be told",
+        )),
+        Pick::These(_) | Pick::Maybe(_) | Pick::Nothing => Ok(0.0),
         Pick::Unclear => Err(Unscorable("which option the cheap answer picks cannot be told")),
     }
 }

@@ -51,3 +51,48 @@ pub fn lower(text: &str) -> String {
     };
     text.chars().map(same_length).collect()
 }
+
+/// Scripts that are written without spaces end a word of another script: "答案是B".
+pub fn kind(c: char) -> u8 {
+    match c {
+        c if is_dense(c) => 0,
+        c if c.is_ascii_digit() => 1,
+        _ => 2,
+    }
+}
+
+pub fn is_dense(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{e00}'..='\u{e7f}')
+}
+
+pub fn is_closing(between: &str) -> bool {
+    between.chars().count() <= 4
+        && between.chars().all(|c| c.is_whitespace() || ").]:,-–—\"'(".contains(c))
+}
+
+/// "A and C", "A, B", "A/B".
+pub fn joins(between: &str) -> bool {
+    let word = between.trim_matches(|c: char| c.is_whitespace() || ")(]['\",".contains(c));
+    let joins = [
+        "and",
+        "or",
+        "&",
+        "/",
+        "und",
+        "oder",
+        "et",
+        "ou",
+        "y",
+        "e",
+        "и",
+        "или",
+        "和",
+        "与",
+        "或",
+        "と",
+        "option",
+        "and option",
+        "or option",
+    ];
+    joins.contains(&word) || (word.is_empty() && between.contains(',') && !between.contains('\n'))
+}

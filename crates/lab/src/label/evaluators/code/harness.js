@@ -14,7 +14,7 @@ const end = name ? `\nthis.__function = typeof ${name} === "undefined" ? undefin
 vm.runInContext(source + end, scope, { timeout: 5000 });
 
 const POOL = [0, 1, 2, 7, -1, -3, 10, 100, 2.5, "", "a", "hello world", "racecar", "12 3", "Ab", [], [1],
-  [3, 1, 2, 2], [5, -1, 0, 4, 4], ["b", "a", "a"], ["x"], [[1, 2], [3, 4]], {}, { a: 1, b: 2 }, true, false, null];
+  [3, 1, 2, 2], [5, -1, 0, 4, 4], ["b", "a", "a"], ["x"], [4, 9], [7, 1, 10, 3], [[1, 2], [3, 4]], {}, { a: 1, b: 2 }, true, false, null];
 for (const constant of request.constants)
   if (Number.isInteger(constant)) POOL.push(constant - 1, constant, constant + 1);
   else POOL.push(constant);

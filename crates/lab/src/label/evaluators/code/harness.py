@@ -27,7 +27,8 @@ with open("answer.py") as file:
 
 POOL = [
     0, 1, 2, 7, -1, -3, 10, 100, 2.5, 0.0, "", "a", "hello world", "racecar", "12 3", "Ab", [], [1], [3, 1, 2, 2],
-    [5, -1, 0, 4, 4], ["b", "a", "a"], ["x"], [[1, 2], [3, 4]], (), (1, 2, 3), {}, {"a": 1, "b": 2}, True, False, None,
+    [5, -1, 0, 4, 4], ["b", "a", "a"], ["x"], [4, 9], [7, 1, 10, 3],
+    [[1, 2], [3, 4]], (), (1, 2, 3), {}, {"a": 1, "b": 2}, True, False, None,
 ]
 for constant in request["constants"]:
     if type(constant) is int:

@@ -97,7 +97,9 @@ pub fn shared_function(strong: &Program, cheap: &Program, question: &str) -> Opt
 }
 
 fn functions(program: &Program) -> Vec<String> {
-    static PYTHON: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^(?:async )?def (\w+)\s*\("));
+    static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?m)^(?:(?:async )?def (\w+)\s*\(|(\w+)(?:\s*:[^=\n]+)?\s*=\s*lambda\b)")
+    });
     static JAVASCRIPT: LazyLock<Regex> = LazyLock::new(|| {
         regex(
             r"(?m)^(?:export )?(?:function (\w+)\s*\(|(?:const|let|var) (\w+) = (?:function|\(|\w+ =>))",

@@ -6,6 +6,7 @@ use regex::{Captures, Regex};
 
 use super::super::regex;
 use super::number::{Date, Form, Number};
+use super::units::{Dimension, Unit, symbol};
 
 /// The months in the languages that are known, by number.
 const MONTHS: [&str; 12] = [
@@ -65,7 +66,7 @@ pub fn find(text: &str) -> Vec<Placed> {
             (regex(&month_year), dated),
             (
                 regex(
-                    r"(?i)\b(?P<h>\d{1,2})[:h](?P<min>[0-5]\d)(?::(?P<s>[0-5]\d))?(?:\s?(?P<half>[ap]\.?m\b\.?|uhr\b|o'clock))?",
+                    r"(?i)\b(?P<h>\d{1,2})[:h](?P<min>[0-5]\d)(?::(?P<s>[0-5]\d))?(?:\s?(?P<half>[ap]\.?m\b\.?|uhr\b|o'clock))?(?:\s?(?P<zone>(?-i)UTC|GMT|[A-Z]{1,3}[SD]?T)\b)?",
                 ),
                 clock,
             ),
@@ -75,6 +76,11 @@ pub fn find(text: &str) -> Vec<Placed> {
             ),
             (regex(r"(?i)\b(?P<h>\d{1,2})\s?(?P<half>[ap]\.?m\b\.?|uhr\b|o'clock)"), clock),
             (regex(r"(?P<h>\d{1,2})\s?[点點時시](?:\s?(?P<min>[0-5]?\d)\s?[分분])?"), clock),
+            (regex(r"\b0(?:[xX](?P<hex>[0-9a-fA-F]{1,13})|[bB](?P<bin>[01]{1,52}))\b"), based),
+            (
+                regex(r#"\b(?P<feet>\d{1,3})'\s?(?P<inches>\d{1,2}(?:\.\d+)?)(?:"|''|\b)"#),
+                feet_and_inches,
+            ),
             (regex(r"\b(?P<a>\d+(?:\.\d+)?):(?P<b>\d+(?:\.\d+)?)\b"), ratio),
         ]
     });
@@ -147,7 +153,29 @@ fn clock(found: &Captures) -> Option<Number> {
     }
     let certain = !matches!(half, "" | "o'clock") || hour > 12;
     let seconds = f64::from((hour * 60 + minute) * 60 + second);
-    Some(Number::of_form(Form::Clock { certain }, seconds))
+    let zone = found.name("zone").and_then(|zone| match symbol(zone.as_str()) {
+        Unit::Symbol(hash) => Some(hash),
+        _ => None,
+    });
+    Some(Number::of_form(Form::Clock { certain, zone }, seconds))
+}
+
+/// 0x1F and 0b101.
+fn based(found: &Captures) -> Option<Number> {
+    let digits = |name: &str, base| {
+        found.name(name).and_then(|it| i64::from_str_radix(it.as_str(), base).ok())
+    };
+    let value = digits("hex", 16).or_else(|| digits("bin", 2))?;
+    Some(Number::plain(value as f64, Some(0)))
+}
+
+/// 6'2"
+fn feet_and_inches(found: &Captures) -> Option<Number> {
+    const FOOT: f64 = 0.3048;
+    let side = |name: &str| found.name(name)?.as_str().parse::<f64>().ok();
+    let (feet, inches) = (side("feet")?, side("inches").filter(|it| *it < 12.0)?);
+    let unit = Unit::Measure(Dimension::Length, FOOT);
+    Some(Number { unit, ..Number::plain(feet + inches / 12.0, None) })
 }
 
 fn ratio(found: &Captures) -> Option<Number> {

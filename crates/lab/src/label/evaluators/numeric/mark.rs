@@ -7,8 +7,8 @@ use regex::Regex;
 use super::super::regex;
 use super::convention::Convention;
 use super::number::Number;
-use super::scan::numbers;
-use super::words;
+use super::scan::{Found, numbers};
+use super::{signs, words};
 
 /// Without notes, with the signs of other scripts and of LaTeX as plain ones.
 pub fn clean(text: &str) -> String {
@@ -17,6 +17,7 @@ pub fn clean(text: &str) -> String {
             r"<<[^<>]*>>",                                         // calculator notes
             r"|\((?:rounded|to|correct to|approx)[^()\n]{0,60}\)", // (rounded to 2 decimals)
             r"|(?i:\bto (?:\d+|two|three|four) (?:decimal|significant)[a-z ]*)",
+            r"|(?P<cited>[\d.,;%])\s?(?:\[\d{1,2}\])+", // sources
             r"|\\[,;!: ]|\{,\}|\\(?:left|right|displaystyle)\b",
         ))
     });
@@ -24,41 +25,14 @@ pub fn clean(text: &str) -> String {
         LazyLock::new(|| regex(r"\\[dt]?frac\s*\{?(\d+)\}?\s*\{?(\d+)\}?"));
     static TEXT: LazyLock<Regex> =
         LazyLock::new(|| regex(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]*)\}"));
-    let mut last = ' ';
-    let text: String = text
-        .chars()
-        .map(|c| {
-            let c = match ascii_digit(c) {
-                '\u{2212}' => '-',
-                // Between digits it is a range, elsewhere a sign.
-                '\u{2013}' if !last.is_ascii_digit() => '-',
-                '\u{a0}' | '\u{202f}' | '\u{2009}' => ' ',
-                '\u{2019}' => '\'',
-                c => c,
-            };
-            if !c.is_whitespace() {
-                last = c;
-            }
-            c
-        })
-        .collect();
+    static ROOT: LazyLock<Regex> = LazyLock::new(|| regex(r"\\sqrt\s*\{?"));
+    let text = signs::plain(text);
+    let text = text.replace("\\pi", "π").replace("^\\circ", "°").replace("^{\\circ}", "°");
+    let text = ROOT.replace_all(&text, "√{");
     let text = text.replace("\\$", "$").replace("\\%", "%");
     let text = FRACTION.replace_all(&text, " $1/$2");
     let text = TEXT.replace_all(&text, " $1");
-    REMOVED.replace_all(&text, "").into_owned()
-}
-
-/// The ASCII digit of a digit of another script, and of full-width signs.
-fn ascii_digit(c: char) -> char {
-    const ZEROS: [u32; 6] = [0x660, 0x6f0, 0x966, 0x9e6, 0xe50, 0xff10];
-    let code = u32::from(c);
-    let digit =
-        ZEROS.iter().find(|&&zero| (zero..zero + 10).contains(&code)).map(|zero| code - zero);
-    match (digit.and_then(|digit| char::from_digit(digit, 10)), c) {
-        (Some(digit), _) => digit,
-        (None, '\u{ff01}'..='\u{ff5e}') => char::from_u32(code - 0xfee0).unwrap_or(c),
-        (None, c) => c,
-    }
+    REMOVED.replace_all(&text, "$cited").into_owned()
 }
 
 /// The part of a text that is marked as its answer, behind what comes before the mark.
@@ -78,6 +52,9 @@ pub fn marked(text: &str) -> Option<(&str, &str)> {
     });
     let found = PHRASE.find_iter(text).last()?;
     let rest = &text[found.end()..];
+    // A dash on the next line begins an item.
+    let item = text[..found.end()].trim_end_matches(' ').ends_with('\n');
+    let rest = if item { rest.strip_prefix("- ").unwrap_or(rest) } else { rest };
     // A full stop between digits ends no sentence.
     let end = ["\n\n", ". ", ".\n"].iter().filter_map(|mark| rest.find(mark)).min();
     Some((&text[..found.start()], &rest[..end.unwrap_or(rest.len())]))
@@ -102,17 +79,65 @@ pub fn boxed(text: &str) -> Option<&str> {
     Some(inside)
 }
 
-/// The first number, or the one after the last `=`. Words count only here: "the answer is five".
-pub fn first_or_result(part: &str, convention: Convention) -> Option<Number> {
-    let result = part.rsplit('=').next().unwrap_or(part);
-    let of = |text: &str| numbers(text, convention);
-    let number = of(result).first().or(of(part).last()).map(|it| it.number);
-    number.or_else(|| spelt(part))
+/// What stands behind a mark.
+#[derive(Clone, Debug)]
+pub struct Marked {
+    pub number: Number,
+    /// Others that are listed with it: "3 and 4".
+    pub others: Vec<Number>,
+    /// What the number is only a part of: "3 + 2i".
+    pub formula: Option<String>,
 }
 
-/// The first number in words.
+/// The first number, or the one after the last `=`. Words count only here: "the answer is five".
+pub fn first_or_result(part: &str, convention: Convention) -> Option<Marked> {
+    let result = part.rsplit('=').next().unwrap_or(part);
+    let found = numbers(result, convention);
+    let bare = |number| Marked { number, others: Vec::new(), formula: None };
+    let Some(first) = found.first() else {
+        let last = numbers(part, convention).last().map(|it| it.number);
+        return last.or_else(|| spelt(part)).map(bare);
+    };
+    let mut others = Vec::new();
+    let mut end = first.end;
+    for next in &found[1..] {
+        if !is_listed(result.get(end..next.start).unwrap_or_default()) {
+            break;
+        }
+        others.push(next.number);
+        end = next.end;
+    }
+    let formula = is_formula(result, first)
+        .then(|| result.chars().filter(|c| !c.is_whitespace() && !"$*{}.".contains(*c)).collect());
+    Some(Marked { number: first.number, others, formula })
+}
+
+/// Between two numbers that are listed together.
+fn is_listed(between: &str) -> bool {
+    static LISTED: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"^[\s)\]}$*\\]*(?:[,;]\s|[,;]$|[,;]?\s*(?:and|und|et|y|e|и|&)\s|[,;][(\[{])[\s(\[{$*\\]*$",
+        )
+    });
+    LISTED.is_match(between)
+}
+
+/// Whether an operator stands before or behind a number. Letters are operands when they are single.
+fn is_formula(text: &str, found: &Found) -> bool {
+    static BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"^\s*(?:[+*×·/^÷]|-\s?|\\times|\\cdot)\s*[({]*(?:\d|[a-zA-Z]\b|[π√])")
+    });
+    static BEFORE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?:^|[\s(\d$])[a-zA-Zπ)]\s*[+*×·/^÷-]\s*[({]*$"));
+    BEHIND.is_match(&text[found.end..]) || BEFORE.is_match(&text[..found.start])
+}
+
+/// The first number in words: "three quarters", "a dozen", "twenty-one".
 pub fn spelt(text: &str) -> Option<Number> {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|it| !it.is_empty());
-    let value = words::first(&words.collect::<Vec<_>>())?;
-    Some(Number::plain(value as f64, Some(0)))
+    let words: Vec<&str> = words.collect();
+    if let Some(value) = words::fraction(&words) {
+        return Some(Number::plain(value, None));
+    }
+    Some(Number::plain(words::first(&words)? as f64, Some(0)))
 }

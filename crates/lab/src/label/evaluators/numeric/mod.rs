@@ -1,10 +1,14 @@
 //! Do the final numbers of two answers agree?
 
+mod around;
 mod convention;
 mod dates;
 mod mark;
+mod measures;
 mod number;
 mod scan;
+mod sentence;
+mod signs;
 mod units;
 mod words;
 
@@ -13,11 +17,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{Pair, Unscorable, regex};
+pub(super) use around::tail;
 use convention::Convention;
 pub(super) use mark::{boxed, clean as readable};
 use mark::{clean, first_or_result, marked, spelt};
-use number::{Form, Number, Verdict};
-use scan::{Found, numbers};
+use number::{Bound, Form, Number, Verdict};
+use scan::numbers;
+use sentence::{in_sentence, is_like};
 use units::Unit;
 pub(super) use words::word as number_word;
 
@@ -32,13 +38,22 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     let question = pair.request.question();
     let strong = final_number(&pair.strong.text, pair.strong.is_truncated(), &question, None)
         .ok_or(Unscorable("the strong answer has no final number"))?;
+    if strong.denied {
+        return Err(Unscorable("the strong answer says which number it is not"));
+    }
     let reference = Some(strong.number);
     let Some(cheap) =
         final_number(&pair.cheap.text, pair.cheap.is_truncated(), &question, reference)
     else {
         return Ok(0.0);
     };
-    match compare(strong.number, cheap.number, &question) {
+    let verdict = compare_all(&strong, &cheap, &question);
+    match verdict {
+        Verdict::Same if cheap.denied => Ok(0.0),
+        _ if cheap.denied => Err(Unscorable("the cheap answer says which number it is not")),
+        Verdict::Same if cheap.refuses => {
+            Err(Unscorable("the cheap answer names the number, but says that it cannot tell"))
+        }
         Verdict::Same => Ok(1.0),
         Verdict::Unclear => Err(UNCLEAR),
         // Nothing says which of several numbers is the answer, and one of them would be right.
@@ -54,8 +69,37 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     }
 }
 
-/// In the question's light: what it asks for "in metres" is in metres.
+/// All that two answers consist of. A formula is only compared with the same formula, and a list with
+/// one as long: what "3 and 4" is beside "3", or "3 + 2i" beside "3 - 2i", is not told by the 3.
+fn compare_all(strong: &Final, cheap: &Final, question: &str) -> Verdict {
+    let first = compare(strong.number, cheap.number, question);
+    if first == Verdict::Different {
+        return first;
+    }
+    if strong.formula != cheap.formula || strong.others.len() != cheap.others.len() {
+        return Verdict::Unclear;
+    }
+    let others = strong.others.iter().zip(&cheap.others);
+    let verdicts: Vec<Verdict> = others.map(|(a, b)| compare(*a, *b, question)).collect();
+    [Verdict::Different, Verdict::Unclear]
+        .into_iter()
+        .find(|it| verdicts.contains(it))
+        .unwrap_or(first)
+}
+
+/// In the question's light: what it asks for "in metres" is in metres, and what "at least" is asked
+/// for is at least that.
 fn compare(a: Number, b: Number, question: &str) -> Verdict {
+    static BOUNDS: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:least|most|minimum|maximum|max|min|fewest|lowest|highest|up to|limit\w*|how many more|mindestens|höchstens|mindest\w*|höchst\w*|minim\w+|maxim\w+|máxim\w+|mínim\w+|massim\w+)\b|至少|最多|最少|最低|最大",
+        )
+    });
+    let exact = |it: Number| it.bound == Bound::Exact;
+    if exact(a) != exact(b) && BOUNDS.is_match(question) {
+        let plain = |it: Number| Number { bound: Bound::Exact, ..it };
+        return compare(plain(a), plain(b), question);
+    }
     let is_measure = |it: Number| matches!(it.unit, Unit::Measure(..));
     let bare = |it: Number| it.unit == Unit::None;
     if (is_measure(a) && bare(b) || bare(a) && is_measure(b))
@@ -84,14 +128,17 @@ fn asked_unit(question: &str) -> Option<Unit> {
 /// Whether the text marks a number as its final answer, instead of merely ending in one.
 pub fn has_marked_number(text: &str) -> bool {
     let text = clean(text);
-    marked(&text).is_some_and(|(_, part)| first_or_result(part, Convention::Unknown).is_some())
+    let found = marked(&text).and_then(|(_, part)| first_or_result(part, Convention::Unknown));
+    found.is_some_and(|found| found.formula.is_none())
 }
 
-/// Whether the last line holds a number.
+/// Whether the last line holds a number, and is not marked as a formula.
 pub fn ends_in_number(text: &str) -> bool {
     let text = clean(text);
+    let found = marked(&text).and_then(|(_, part)| first_or_result(part, Convention::Unknown));
     let last = text.trim_end().lines().next_back().unwrap_or_default();
-    !numbers(last, Convention::Unknown).is_empty()
+    found.is_none_or(|found| found.formula.is_none())
+        && !numbers(last, Convention::Unknown).is_empty()
 }
 
 /// The quantities of a text, for whoever compares more than the last of them.
@@ -105,6 +152,10 @@ pub(super) fn all_numbers(text: &str, question: &str) -> Vec<(usize, usize, Quan
 pub(super) struct Quantity(Number);
 
 impl Quantity {
+    pub fn whole(value: u64) -> Self {
+        Quantity(Number::plain(value as f64, Some(0)))
+    }
+
     /// Whether two are surely the same.
     pub fn is_same(self, other: Quantity) -> bool {
         self.0.compare(other.0) == Verdict::Same
@@ -112,16 +163,25 @@ impl Quantity {
 }
 
 /// The number that a text ends up with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Final {
     number: Number,
     /// Others that it may be, when nothing marks it.
     rivals: Vec<Number>,
+    /// Others that are part of it: "3 and 4".
+    others: Vec<Number>,
+    /// The number is only a part of this.
+    formula: Option<String>,
+    /// "There are not 14".
+    denied: bool,
+    /// "I cannot say; 14 are listed".
+    refuses: bool,
 }
 
 impl Final {
     fn certain(number: Number) -> Self {
-        Final { number, rivals: Vec::new() }
+        let (rivals, others) = (Vec::new(), Vec::new());
+        Final { number, rivals, others, formula: None, denied: false, refuses: false }
     }
 }
 
@@ -135,17 +195,21 @@ fn final_number(
     let text = clean(text);
     let convention = convention::of(&text, question);
     if let Some((before, part)) = marked(&text)
-        && let Some(number) = first_or_result(part, convention)
+        && let Some(found) = first_or_result(part, convention)
     {
+        let number = found.number;
         let earlier = numbers(before, convention);
-        let found = earlier.iter().map(|it| it.number).rfind(|it| it.value == number.value);
-        let found_in = found.map_or(Unit::None, |found| found.unit);
-        return Some(Final::certain(Number { found_in, ..number }));
+        let same = earlier.iter().map(|it| it.number).rfind(|it| it.value == number.value);
+        let found_in = same.map_or(Unit::None, |found| found.unit);
+        let number = Number { found_in, ..number };
+        let (others, formula) = (found.others, found.formula);
+        return Some(Final { others, formula, ..Final::certain(number) });
     }
     if truncated {
         return None;
     }
-    concluding(&text, convention, question, reference)
+    let refuses = sentence::refuses(&text);
+    concluding(&text, convention, question, reference).map(|found| Final { refuses, ..found })
 }
 
 /// What the last sentence with a number says. When that is of another kind than the reference, an
@@ -161,7 +225,7 @@ fn concluding(
         .iter()
         .rev()
         .filter_map(|sentence| in_sentence(sentence, convention, question, reference));
-    let Some(mut last) = said.next() else { return spelt(text).map(Final::certain) };
+    let Some(mut last) = said.next() else { return in_words(text, convention) };
     let is_named = |it: &Number| it.unit != Unit::None || it.form != Form::Plain;
     if let Some(reference) = reference.filter(is_named)
         && !is_like(reference, last.number)
@@ -175,122 +239,11 @@ fn concluding(
     Some(last)
 }
 
-/// What a sentence says: the number of the kind that is asked for, the one behind "is" or "=",
-/// otherwise the last.
-fn in_sentence(
-    sentence: &str,
-    convention: Convention,
-    question: &str,
-    reference: Option<Number>,
-) -> Option<Final> {
-    let mut found = numbers(sentence, convention);
-    keep_if_any(&mut found, |it| !is_aside(sentence, it) && !is_excluded(sentence, it));
-    let is_year =
-        |number: &Number| number.unit == Unit::None && (1900.0..2100.0).contains(&number.value);
-    let is_reference = |it: &Found| reference.is_some_and(|other| other.value == it.number.value);
-    if !asks_for_year(question) {
-        keep_if_any(&mut found, |it| {
-            !(is_year(&it.number) && dates_something(sentence, it)) || is_reference(it)
-        });
-    }
-    // Behind an amount of money, fractions measure what it is for: "it costs $3 more for 1/2 pound of
-    // almonds and 1/3 pound of walnuts".
-    let is_fraction = |it: &Found| {
-        it.number.unit == Unit::None && it.number.decimals.is_none()
-            || matches!(it.number.unit, Unit::Pound | Unit::Measure(..))
-                && it.number.decimals.is_none()
-    };
-    if let Some(money) = found.iter().position(|it| matches!(it.number.unit, Unit::Money(_))) {
-        let mut index = 0;
-        found.retain(|it| {
-            index += 1;
-            index <= money + 1 || it.number.form != Form::Plain || !is_fraction(it)
-        });
-    }
-    let last = *found.last()?;
-    if sentence[..last.digits].trim_end_matches(|c: char| "$€£ *-".contains(c)).ends_with('=') {
-        return Some(Final::certain(last.number));
-    }
-    let numbers: Vec<Number> = found.iter().map(|it| it.number).collect();
-    if let Some(reference) = reference {
-        let like: Vec<Number> =
-            numbers.iter().copied().filter(|it| is_like(reference, *it)).collect();
-        if let [only] = like[..] {
-            return Some(Final::certain(only));
-        }
-    }
-    let said: Vec<&Found> = found.iter().filter(|it| is_said(&sentence[..it.start])).collect();
-    if let [only] = said[..] {
-        return Some(Final::certain(only.number));
-    }
-    Some(Final { number: last.number, rivals: numbers })
-}
-
-fn keep_if_any(found: &mut Vec<Found>, keep: impl Fn(&Found) -> bool) {
-    if found.iter().any(&keep) {
-        found.retain(keep);
-    }
-}
-
-/// In parentheses: "$18 (for 2 people)".
-fn is_aside(sentence: &str, found: &Found) -> bool {
-    let before = &sentence[..found.start];
-    before.rfind('(') > before.rfind(')') && sentence[found.end..].contains(')')
-}
-
-/// "5, not 6", "5 instead of 6".
-fn is_excluded(sentence: &str, found: &Found) -> bool {
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)(?:[,;(]\s*(?:and |und |et |y )?(?:not|nicht|pas|no|non|не)|\b(?:instead of|rather than|anstatt|statt|au lieu de|en lugar de|en vez de|invece di|вместо))\s+[$€£]?$",
-        )
-    });
-    BEFORE.is_match(&sentence[..found.start])
-}
-
-/// "in 2024", "since 1999".
-fn dates_something(sentence: &str, found: &Found) -> bool {
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)\b(?:in|since|by|from|of|until|before|after|during|around|year|im jahr|seit|en|depuis|desde|nel|dal|em|в|с|for)\s+(?:the year\s+|early\s+|late\s+)?$|\($",
-        )
-    });
-    BEFORE.is_match(&sentence[..found.start]) || sentence[found.end..].starts_with(['年', '년'])
-}
-
-fn asks_for_year(question: &str) -> bool {
-    static YEAR: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)\b(?:what|which|in what|in which) year|\bwhen\b|\bwann\b|welche[sm] jahr|\bquand\b|quelle année|cuándo|qué año|quando|когда|哪一?年|何年|몇 년",
-        )
-    });
-    YEAR.is_match(question)
-}
-
-/// Of the same kind as the reference, which has a kind: money, a time, a mass.
-fn is_like(reference: Number, other: Number) -> bool {
-    let kind = |unit: Unit| match unit {
-        Unit::None => 0,
-        Unit::Money(_) | Unit::Cents => 1,
-        Unit::Percent => 2,
-        Unit::Pound => 3,
-        Unit::Measure(dimension, _) => 4 + dimension as u32,
-    };
-    let form = std::mem::discriminant(&reference.form) == std::mem::discriminant(&other.form);
-    let named = reference.unit != Unit::None || reference.form != Form::Plain;
-    named && form && kind(reference.unit) == kind(other.unit)
-}
-
-/// Behind a verb that says how much something is.
-fn is_said(before: &str) -> bool {
-    static SAID: LazyLock<Regex> = LazyLock::new(|| {
-        regex(concat!(
-            r"(?i)(?:=|:|\b(?:is|are|was|were|be|equals?|totals?|totaling|makes?|gives?|costs?|becomes|remain\w*|get|gets",
-            r"|(?:ends? up|left|finish\w*|remain\w*) with|ist|sind|beträgt|kostet|ergibt|est|sont|coûte|fait|es|son|cuesta|è|sono|costa|é|custa|is dus|равно|составляет|стоит))",
-            r"\s*(?:about|approximately|around|roughly|exactly|only|just|a total of|then|now|also|etwa|genau|de|environ|\*|~|≈)*\s*[$€£]?\s*$|[是为為は]\s*$",
-        ))
-    });
-    SAID.is_match(before)
+/// Numbers in words, when there are no others: "between three and four weeks".
+fn in_words(text: &str, convention: Convention) -> Option<Final> {
+    let found = numbers(&words::in_digits(text), convention);
+    let range = found.iter().rfind(|it| matches!(it.number.form, Form::Range(_)));
+    range.map(|it| it.number).or_else(|| spelt(text)).map(Final::certain)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A quantity as it is written, and when two of them are the same.
 
-use super::units::{Dimension, Unit};
+use super::units::{Above, Dimension, Unit};
 
 /// Day of a month of a year; what is not written is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,24 @@ pub enum Form {
     /// Up to this value.
     Range(f64),
     /// A time of the day, whose value is in seconds; whether its half of the day is certain.
+    /// Of the zone, if one is written, the hash.
     Clock {
         certain: bool,
+        zone: Option<u64>,
     },
     Date(Date),
     /// To this value: 3:2.
     Ratio(f64),
+}
+
+/// "at least 3", "less than 3".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    Exact,
+    AtLeast,
+    MoreThan,
+    AtMost,
+    LessThan,
 }
 
 /// Another value that the same signs can mean: 1.500 is 1.5 or 1500.
@@ -40,6 +52,7 @@ pub struct Number {
     pub value: f64,
     pub other: Option<Reading>,
     pub form: Form,
+    pub bound: Bound,
     pub unit: Unit,
     /// Of a bare number that is marked as the answer, the unit that it had when it was found: "She
     /// earns 84 cents. #### 84".
@@ -63,7 +76,8 @@ pub enum Verdict {
 impl Number {
     pub fn plain(value: f64, decimals: Option<u32>) -> Self {
         let (unit, found_in) = (Unit::None, Unit::None);
-        Number { value, other: None, form: Form::Plain, unit, found_in, decimals }
+        let (form, bound) = (Form::Plain, Bound::Exact);
+        Number { value, other: None, form, bound, unit, found_in, decimals }
     }
 
     pub fn of_form(form: Form, value: f64) -> Self {
@@ -72,6 +86,19 @@ impl Number {
 
     /// Compares them as they are written, and in the units in which they were found.
     pub fn compare(self, other: Number) -> Verdict {
+        use Bound::{AtLeast, AtMost, Exact, LessThan, MoreThan};
+        match (self.compare_form(other), self.bound, other.bound) {
+            (Verdict::Same, AtLeast | MoreThan, AtMost | LessThan)
+            | (Verdict::Same, AtMost | LessThan, AtLeast | MoreThan) => Verdict::Different,
+            // "At least 3" may be what "3" means, where the question asks for the least.
+            (Verdict::Same, a, b) if a != b && (a == Exact || b == Exact) => Verdict::Unclear,
+            (Verdict::Same, a, b) if a != b => Verdict::Different,
+            (verdict, ..) => verdict,
+        }
+    }
+
+    /// As [`Number::compare`], whatever the bounds are.
+    fn compare_form(self, other: Number) -> Verdict {
         match (self.form, other.form) {
             (Form::Plain, Form::Plain) => self.compare_plain(other),
             (Form::Range(a), Form::Range(b)) => {
@@ -79,7 +106,11 @@ impl Number {
                 let end = Number { value: a, ..self }.compare_plain(Number { value: b, ..other });
                 if end == Verdict::Same { start } else { end }
             }
-            (Form::Clock { certain: a }, Form::Clock { certain: b }) => {
+            (Form::Clock { zone: Some(a), .. }, Form::Clock { zone: Some(b), .. }) if a != b => {
+                // Two times may be one moment.
+                if self.value == other.value { Verdict::Different } else { Verdict::Unclear }
+            }
+            (Form::Clock { certain: a, .. }, Form::Clock { certain: b, .. }) => {
                 const HALF_A_DAY: f64 = 43_200.0;
                 let apart = (self.value - other.value).abs();
                 match (apart == 0.0, a == b) {
@@ -93,7 +124,7 @@ impl Number {
             (Form::Ratio(below), Form::Plain) if other.unit == Unit::None => {
                 yes(close(self.value, other.value * below))
             }
-            (Form::Plain, Form::Ratio(_) | Form::Clock { .. }) => other.compare(self),
+            (Form::Plain, Form::Ratio(_) | Form::Clock { .. }) => other.compare_form(self),
             // "1h30" of a duration.
             (Form::Clock { .. }, Form::Plain) => match other.unit {
                 Unit::Measure(Dimension::Duration, factor) => {
@@ -106,6 +137,9 @@ impl Number {
     }
 
     fn compare_plain(self, other: Number) -> Verdict {
+        if let Some(verdict) = self.compare_signs(other) {
+            return verdict;
+        }
         let same = |a: Number, b: Number| a.equals(b) || a.in_its_unit().equals(b.in_its_unit());
         if same(self, other) {
             return Verdict::Same;
@@ -122,6 +156,26 @@ impl Number {
         }
     }
 
+    /// Where one of the units is a sign without a meaning here, or a year's era.
+    fn compare_signs(self, other: Number) -> Option<Verdict> {
+        use Unit::{Era, None, Symbol};
+        let unclear = match (self.unit, other.unit) {
+            (Symbol(a), Symbol(b)) if a != b => return Some(Verdict::Different),
+            (Era { before: a }, Era { before: b }) if a != b => return Some(Verdict::Different),
+            (a, b) if a == b => return Option::None,
+            (Symbol(_), _) | (_, Symbol(_)) => true,
+            // A year of our own era is written without.
+            (Era { before }, None) | (None, Era { before }) => before,
+            _ => return Option::None,
+        };
+        let same = same(self, self.value, other, other.value);
+        Some(match (same, unclear) {
+            (true, true) => Verdict::Unclear,
+            (true, false) => Verdict::Same,
+            (false, _) => Verdict::Different,
+        })
+    }
+
     fn in_its_unit(self) -> Number {
         match self.unit {
             Unit::None => Number { unit: self.found_in, ..self },
@@ -130,7 +184,10 @@ impl Number {
     }
 
     fn equals(self, other: Number) -> bool {
-        use Unit::{Cents, Measure, Money, None, Percent, Pound};
+        use Unit::{Cents, Measure, Money, None, Pence, Percent, Pound, Rate};
+        if let Some((a, b)) = self.without_thousands(other) {
+            return a.equals(b);
+        }
         let hundredth = |number: Number| number.value / 100.0;
         let as_written = same(self, self.value, other, other.value);
         match (self.unit, other.unit) {
@@ -147,21 +204,61 @@ impl Number {
             }
             (Pound, Measure(Dimension::Mass, scale)) => same_measure(self, POUND, other, scale),
             (Measure(Dimension::Mass, scale), Pound) => same_measure(self, scale, other, POUND),
+            (Rate(a, below, factor), Rate(b, under, scale)) => {
+                let any = |it: Above| it == Above::Money(Option::None);
+                let money = matches!((a, b), (Above::Money(_), Above::Money(_)));
+                below == under
+                    && (a == b || money && (any(a) || any(b)))
+                    && (as_written && factor == scale || same_measure(self, factor, other, scale))
+            }
+            // The question says per what.
+            (Rate(Above::Money(a), ..), Money(b)) | (Money(b), Rate(Above::Money(a), ..)) => {
+                as_written && (a == b || a.is_none() || b.is_none())
+            }
+            (Rate(..), None) | (None, Rate(..)) => as_written,
+            (Percent, Measure(Dimension::Fraction, scale)) => {
+                close(hundredth(self), other.value * scale)
+            }
+            (Measure(Dimension::Fraction, factor), Percent) => {
+                close(self.value * factor, hundredth(other))
+            }
             (a, b) if a == b => as_written,
             // A unit that only one of them names may be the question's.
             (None, Money(_) | Measure(..) | Pound) | (Money(_) | Measure(..) | Pound, None) => {
                 as_written
             }
-            (Cents, Money(_)) => same(self, hundredth(self), other, other.value),
-            (Money(_), Cents) => same(self, self.value, other, hundredth(other)),
+            (Cents, Money(_)) | (Pence, Money(Some("GBP")) | Pound) => {
+                same(self, hundredth(self), other, other.value)
+            }
+            (Money(_), Cents) | (Money(Some("GBP")) | Pound, Pence) => {
+                same(self, self.value, other, hundredth(other))
+            }
             // 84 cents is 84, or 0.84 of what is meant; 50 % is 50, or 0.5.
-            (Cents | Percent, None) => {
+            (Cents | Pence | Percent, None) => {
                 as_written || same(self, hundredth(self), other, other.value)
             }
-            (None, Cents | Percent) => {
+            (None, Cents | Pence | Percent) => {
                 as_written || same(self, self.value, other, hundredth(other))
             }
             _ => false,
+        }
+    }
+}
+
+impl Number {
+    /// "300 K" as what it is beside the other; `None` when neither is one.
+    fn without_thousands(self, other: Number) -> Option<(Number, Number)> {
+        const BOTH: Dimension = Dimension::KelvinOrThousand;
+        let is_both = |it: Number| matches!(it.unit, Unit::Measure(BOTH, _));
+        let is_warm = |it: Number| matches!(it.unit, Unit::Measure(a, _) if converted_to_celsius(a, 0.0).is_some());
+        let read = |it: Number, beside: Number| match is_both(it) {
+            true if is_warm(beside) => Number { unit: Unit::Measure(Dimension::Kelvin, 1.0), ..it },
+            true => Number { value: it.value * 1e3, unit: Unit::None, decimals: None, ..it },
+            false => it,
+        };
+        match (is_both(self), is_both(other)) {
+            (true, true) | (false, false) => None,
+            _ => Some((read(self, other), read(other, self))),
         }
     }
 }
@@ -191,13 +288,17 @@ fn yes(same: bool) -> Verdict {
     if same { Verdict::Same } else { Verdict::Different }
 }
 
-fn converted(a: Dimension, a_value: f64, b: Dimension, b_value: f64) -> bool {
-    let celsius = |dimension: Dimension, value: f64| match dimension {
+fn converted_to_celsius(dimension: Dimension, value: f64) -> Option<f64> {
+    match dimension {
         Dimension::Celsius => Some(value),
         Dimension::Fahrenheit => Some((value - 32.0) / 1.8),
         Dimension::Kelvin => Some(value - 273.15),
         _ => None,
-    };
+    }
+}
+
+fn converted(a: Dimension, a_value: f64, b: Dimension, b_value: f64) -> bool {
+    let celsius = converted_to_celsius;
     match (celsius(a, a_value), celsius(b, b_value)) {
         (Some(a), Some(b)) => (a - b).abs() < 0.06,
         // "20 °" of a temperature.

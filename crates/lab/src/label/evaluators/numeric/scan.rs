@@ -5,10 +5,12 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::super::regex;
+use super::around;
 use super::convention::Convention;
 use super::dates;
+use super::measures::{KELVIN_OR_THOUSAND, meaning};
 use super::number::{Form, Number, Reading};
-use super::units::{Meaning, Unit, currency, leading};
+use super::units::{Dimension, Meaning, Unit, currency, leading, per, unknown_sign};
 
 /// Stands for a byte of a date or a time.
 const TAKEN: char = '\u{1}';
@@ -101,7 +103,9 @@ fn read(digits: &str, convention: Convention) -> Option<(f64, u32, Option<Readin
         (true, Convention::Comma) | (false, Convention::Point | Convention::English) => {
             (grouped, 0, None)
         }
-        (true, Convention::Point) | (false, Convention::Comma) => (value, tail.len() as u32, None),
+        (true, Convention::Point) => (value, 3, None),
+        // Whoever translates the words of an answer may leave its numbers as they are.
+        (false, Convention::Comma) => (value, 3, reading(grouped, false)),
         (true, Convention::English) => (value, 3, reading(grouped, false)),
         (true, Convention::Unknown) => (value, 3, reading(grouped, true)),
         (false, Convention::Unknown) => (grouped, 0, reading(value, false)),
@@ -140,19 +144,11 @@ fn number(text: &str, found: &Captures, convention: Convention) -> Option<Found>
         number.decimals = None;
         powered = found.get(0).map(|it| first.end() + it.end());
     }
-    // Behind a hyphen only names of units count: "a 5-km run", but not "5-3".
     let mut end = powered.unwrap_or(whole.end());
     let mut last = end;
     let hyphen = text[..end].ends_with('-');
-    while let Some((meaning, taken)) = leading(&text[end..]) {
-        let word = &text[end..end + taken];
-        let after = text[end + taken..].chars().next();
-        // "762 M&Ms" are sweets, "1990s" a decade.
-        let is_sweets = after == Some('&');
-        let is_decade = word == "s" && text[..end].ends_with('0');
-        if is_sweets || is_decade || hyphen && word.len() < 2 {
-            break;
-        }
+    let sign = part("currency").map(str::trim);
+    while let Some((meaning, taken)) = unit_at(text, end, hyphen, sign.is_some()) {
         last = end + taken;
         match meaning {
             Meaning::Scale(factor) => number = scaled(number, factor),
@@ -172,24 +168,87 @@ fn number(text: &str, found: &Captures, convention: Convention) -> Option<Found>
             .max(found.name("power").map_or(0, |it| it.end()))
             .max(found.name("below").or(found.name("under")).map_or(0, |it| it.end()));
     }
-    if let Some(sign) = part("currency")
-        && number.unit != Unit::Cents
+    if let Some(sign) = sign
+        && !matches!(number.unit, Unit::Cents | Unit::Pence)
     {
-        number.unit = currency(sign.trim());
+        number.unit = currency(sign);
     }
-    // "5 - 3" and "10-12" hold no negative number, "= -3" does.
-    let before = text[..whole.start()].trim_end().chars().next_back();
-    let operand = before.is_some_and(|c| c.is_alphanumeric() || ")]%$".contains(c) || c == TAKEN);
-    if (part("sign").is_some() && !operand) || part("inner").is_some() {
+    last = with_surroundings(text, (first.start(), last), hyphen, &mut number);
+    let before = &text[..whole.start()];
+    let minus = part("sign").is_some_and(|sign| around::is_minus(before, sign, TAKEN));
+    let in_words = part("sign").is_none() && around::is_minus_in_words(around::tail(before));
+    if minus || in_words || part("inner").is_some() {
         number.value = -number.value;
         number.other = number.other.map(|it| Reading { value: -it.value, ..it });
     }
-    Some(Found { start: whole.start(), digits: first.start(), end: last, number })
+    // The sign of "n - 1" is not the number's.
+    let own = found.name("sign").filter(|_| !minus).map_or(whole.start(), |it| it.end());
+    number.bound = around::bound(around::tail(&text[..own]), &text[last..]);
+    Some(Found { start: own, digits: first.start(), end: last, number })
+}
+
+/// The unit or scale word at a place behind a number, with the bytes that it takes.
+fn unit_at(text: &str, at: usize, hyphen: bool, is_money: bool) -> Option<(Meaning, usize)> {
+    let (found, taken) = leading(&text[at..])?;
+    let (word, rest) = text[at..].split_at(taken);
+    // "762 M&Ms" are sweets, "1990s" a decade. Behind a hyphen only names of units count: "a 5-km
+    // run", but not "5-3".
+    let is_sweets = rest.starts_with('&');
+    let is_decade = word == "s" && text[..at].ends_with('0');
+    if is_sweets || is_decade || hyphen && word.len() < 2 {
+        return None;
+    }
+    let apart = text[..at].ends_with(' ') && !rest.trim_start().starts_with(char::is_alphanumeric);
+    let kelvin = (word == "K" && apart && !is_money).then(|| meaning(KELVIN_OR_THOUSAND)).flatten();
+    Some((kelvin.unwrap_or(found), taken))
+}
+
+/// What else belongs to a number between two places, and where it ends: "per month", "BC", "x".
+fn with_surroundings(
+    text: &str,
+    (start, end): (usize, usize),
+    hyphen: bool,
+    number: &mut Number,
+) -> usize {
+    let (before, digits, after) = (&text[..start], &text[start..end], &text[end..]);
+    if let Some((unit, taken)) = per(number.unit, after) {
+        number.unit = unit;
+        return end + taken;
+    }
+    if number.unit != Unit::None || hyphen {
+        return end;
+    }
+    let found = around::era(after)
+        .or_else(|| unknown_sign(after))
+        .or_else(|| around::glued(before, digits, after));
+    let Some((unit, taken)) = found else { return end };
+    number.unit = unit;
+    end + taken
 }
 
 fn scaled(number: Number, factor: f64) -> Number {
     let other = number.other.map(|it| Reading { value: it.value * factor, ..it });
     Number { value: number.value * factor, other, decimals: None, ..number }
+}
+
+/// "5 dollars and 20 cents", "7 pounds 20 pence", "7 Euro 20".
+fn has_hundredths(text: &str, last: &Found, next: &Found) -> bool {
+    let (whole, part) = (last.number.unit, next.number.unit);
+    let bare = text.get(last.end..next.start).unwrap_or("-");
+    let digits = text.get(next.digits..next.end).unwrap_or_default();
+    match (whole, part) {
+        (Unit::Money(_), Unit::Cents) | (Unit::Money(Some("GBP")) | Unit::Pound, Unit::Pence) => {
+            true
+        }
+        (Unit::Money(_), Unit::None) => {
+            bare.trim().is_empty()
+                && digits.len() == 2
+                && digits.bytes().all(|b| b.is_ascii_digit())
+                && !text[..last.end].ends_with(|c: char| c.is_ascii_digit())
+                && !text[next.end..].trim_start().starts_with(char::is_alphanumeric)
+        }
+        _ => false,
+    }
 }
 
 /// "5-10", "5 to 10", "between 5 and 10".
@@ -207,9 +266,11 @@ fn join_ranges(text: &str, found: &mut Vec<Found>) {
     static NEXT: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s*(?:and|und|et|y|e)?\s*$"));
     static CHANGE: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"(?i)\b(?:from|rose|increased?s?|grew|fell|dropped|went|von|de|rounds?|rounded)\b[^.\n]*$",
+            r"(?i)\b(?:rose|ris\w+|rais\w+|increas\w+|grew|grow\w*|fell|drop\w*|went|go(?:es)?|chang\w+|climb\w*|jump\w*|mov\w+|improv\w+|up|rounds?|rounded|st[ie]\w+|erhöht\w*|wuchs|augment\w+|pass\w+|subi\w*|aument\w+|pas[aó]\w*)\b[^.\n]*$",
         )
     });
+    // "From 3 to 4 weeks" is how long something takes, "from 3 to 4" of all else what it became.
+    static FROM: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:from|von|de)\b[^.\n]*$"));
     let mut joined: Vec<Found> = Vec::new();
     for &next in found.iter() {
         if let Some(last) = joined.last_mut()
@@ -223,10 +284,11 @@ fn join_ranges(text: &str, found: &mut Vec<Found>) {
                 && !before.ends_with('-');
             // "5 dollars and 20 cents", "1 hour 30 minutes": one quantity.
             let follows = NEXT.is_match(text.get(last.end..next.start).unwrap_or_default());
-            if let (Unit::Money(_), Unit::Cents) = (last.number.unit, next.number.unit)
-                && follows
-            {
+            if follows && has_hundredths(text, last, &next) {
+                let pounds = last.number.unit == Unit::Pound;
+                last.number.unit = if pounds { currency("£") } else { last.number.unit };
                 last.number.value += next.number.value / 100.0;
+                last.number.decimals = Some(2);
                 last.end = next.end;
                 continue;
             }
@@ -242,7 +304,12 @@ fn join_ranges(text: &str, found: &mut Vec<Found>) {
                 last.end = next.end;
                 continue;
             }
-            let is_range = TO.is_match(between) && !(worded && CHANGE.is_match(before))
+            let lasts = matches!(
+                next.number.unit,
+                Unit::Measure(Dimension::Duration | Dimension::Months, _)
+            );
+            let is_change = || CHANGE.is_match(before) || !lasts && FROM.is_match(before);
+            let is_range = TO.is_match(between) && !(worded && is_change())
                 || AND.is_match(between) && BETWEEN.is_match(before)
                 // Two answers are none of them.
                 || OR.is_match(between) && last.number.unit == next.number.unit;

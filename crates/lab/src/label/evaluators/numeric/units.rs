@@ -1,7 +1,11 @@
 //! Units and scale words behind a number.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::regex;
+pub use super::measures::meaning;
 
 /// What a unit measures. Two quantities of one dimension can be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,46 @@ pub enum Dimension {
     Angle,
     /// In hertz.
     Frequency,
+    /// In pascals.
+    Pressure,
+    /// In newtons.
+    Force,
+    /// In amperes.
+    Current,
+    /// In volts.
+    Voltage,
+    /// In ohms.
+    Resistance,
+    /// In coulombs.
+    Charge,
+    /// In farads.
+    Capacitance,
+    /// In henries.
+    Inductance,
+    /// In teslas.
+    FluxDensity,
+    /// In becquerels.
+    Activity,
+    /// In sieverts.
+    Dose,
+    /// In grays.
+    Absorbed,
+    /// In moles.
+    Amount,
+    /// In decibels.
+    Level,
+    /// Of one.
+    Fraction,
+    /// "300 K" are kelvins beside a temperature, and thousands beside all else.
+    KelvinOrThousand,
+}
+
+/// What is counted per something.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Above {
+    Count,
+    Money(Option<&'static str>),
+    Of(Dimension),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,11 +85,30 @@ pub enum Unit {
     /// The ISO code; `None` for an amount of the currency in question.
     Money(Option<&'static str>),
     Cents,
+    /// Of a pound.
+    Pence,
     Percent,
     /// A mass or a currency.
     Pound,
     /// How many of the dimension's own unit one is.
     Measure(Dimension, f64),
+    /// "$30 per month": how many of the upper's own unit per one of the lower's one is.
+    Rate(Above, Dimension, f64),
+    /// A year, before the common era or in it.
+    Era {
+        before: bool,
+    },
+    /// A sign that is glued to the number and has no meaning here, by its hash: 3x, √2, 2π. Only the
+    /// same sign is the same.
+    Symbol(u64),
+}
+
+/// A sign that only says of itself that it is another than others.
+pub fn symbol(sign: &str) -> Unit {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    sign.hash(&mut hasher);
+    Unit::Symbol(hasher.finish())
 }
 
 /// What a word behind a number means.
@@ -53,184 +116,6 @@ pub enum Unit {
 pub enum Meaning {
     Scale(f64),
     Unit(Unit),
-}
-
-const SCALES: [(f64, &str); 9] = [
-    (1e2, "hundred hundert centaines 百"),
-    (1e3, "thousand tausend mille mil mila tys тысяч тысячи тыс k K 千 천"),
-    (1e4, "万 萬 만"),
-    (1e5, "lakh lakhs लाख"),
-    (
-        1e6,
-        "million millions millionen mio millones milione milioni milhão milhões миллион миллиона миллионов млн mln mn M 百万",
-    ),
-    (1e7, "crore crores करोड़"),
-    (1e8, "億 亿 억"),
-    (
-        1e9,
-        "billion billions bn milliarde milliarden mrd milliard milliards miliardi миллиард миллиардов млрд B",
-    ),
-    (1e12, "trillion trillions billionen 兆"),
-];
-
-const MEASURES: [(Dimension, f64, &str); 62] = {
-    use Dimension::*;
-    [
-        (
-            Length,
-            1e3,
-            "km kms kilometer kilometers kilometre kilometres kilometern kilomètre kilomètres kilómetro kilómetros chilometri quilômetros км километров километра 公里 千米 キロメートル",
-        ),
-        (
-            Length,
-            1.0,
-            "m meter meters metre metres metern mètre mètres metro metros metri м метр метров метра 米 メートル",
-        ),
-        (Length, 1e-1, "dm"),
-        (
-            Length,
-            1e-2,
-            "cm centimeter centimeters centimetre centimetres zentimeter centimètres centímetros см 厘米 センチ",
-        ),
-        (Length, 1e-3, "mm millimeter millimeters millimetre millimetres мм 毫米"),
-        (Length, 1e-6, "µm μm um micrometer micrometers micron microns"),
-        (Length, 1e-9, "nm nanometer nanometers nanometre nanometres"),
-        (Length, 1609.344, "mi mile miles meilen milles millas 英里"),
-        (Length, 0.9144, "yd yds yard yards"),
-        (Length, 0.3048, "ft foot feet fuß pieds pies 英尺"),
-        (Length, 0.0254, "inch inches zoll pulgadas pouces 英寸"),
-        (Length, 9.4607e15, "ly lightyear lightyears"),
-        (Area, 1.0, "m² m2 m^2 sqm qm м²"),
-        (Area, 1e6, "km² km2 km^2"),
-        (Area, 1e-4, "cm² cm2 cm^2"),
-        (Area, 1e4, "ha hectare hectares hektar"),
-        (Area, 4046.856, "acre acres"),
-        (Area, 0.092903, "ft² ft2 ft^2 sqft"),
-        (Volume, 1e3, "m³ m3 m^3"),
-        (
-            Volume,
-            1e-3,
-            "cm³ cm3 cm^3 ml mL milliliter milliliters millilitre millilitres cc мл 毫升",
-        ),
-        (Volume, 1.0, "l L liter liters litre litres litros litri литр литров литра 升 リットル"),
-        (Volume, 1e-2, "cl"),
-        (Volume, 0.1, "dl"),
-        (Volume, 3.785412, "gal gallon gallons"),
-        (Volume, 0.4731765, "pint pints"),
-        (Volume, 0.9463529, "quart quarts"),
-        (Mass, 1e6, "t ton tons tonne tonnes tonnen toneladas тонн 吨 トン"),
-        (
-            Mass,
-            1e3,
-            "kg kgs kilo kilos kilogram kilograms kilogramme kilogrammes kilogramm kilogramos chilogrammi кг килограмм килограммов 公斤 千克 キログラム キロ",
-        ),
-        (Mass, 1.0, "g gr gram grams gramm gramme grammes gramos grammi г грамм граммов 克 グラム"),
-        (Mass, 1e-3, "mg milligram milligrams milligramm мг 毫克"),
-        (Mass, 1e-6, "µg μg mcg microgram micrograms"),
-        (Mass, 453.59237, "lb lbs"),
-        (Mass, 28.349523, "oz ounce ounces unzen"),
-        (Duration, 1e-3, "ms millisecond milliseconds millisekunden"),
-        (
-            Duration,
-            1.0,
-            "s sec secs second seconds sekunde sekunden seconde secondes segundo segundos secondi секунд секунды 秒",
-        ),
-        (
-            Duration,
-            60.0,
-            "min mins minute minutes minuten minuto minutos minuti минут минуты 分钟 分",
-        ),
-        (
-            Duration,
-            3600.0,
-            "h hr hrs hour hours stunde stunden std heure heures hora horas ora ore час часа часов 小时 小時 時間 시간",
-        ),
-        (
-            Duration,
-            86400.0,
-            "day days tag tage tagen jour jours día días dia dias giorno giorni день дня дней 天 日間",
-        ),
-        (
-            Duration,
-            604800.0,
-            "week weeks woche wochen semaine semaines semana semanas settimana settimane неделя недели недель 周 週間",
-        ),
-        (
-            Months,
-            1.0,
-            "month months monat monate monaten mois mes meses mese mesi месяц месяца месяцев 个月 ヶ月",
-        ),
-        (
-            Months,
-            12.0,
-            "yr yrs year years jahr jahre jahren ans année années año años ano anos anni год года лет 年間",
-        ),
-        (Months, 120.0, "decade decades jahrzehnte"),
-        (Months, 1200.0, "century centuries jahrhunderte"),
-        (Speed, 1.0, "m/s"),
-        (Speed, 0.277_777_777_8, "km/h kmh kph"),
-        (Speed, 0.44704, "mph"),
-        (Celsius, 1.0, "°C celsius ℃"),
-        (Fahrenheit, 1.0, "°F fahrenheit ℉"),
-        (Kelvin, 1.0, "kelvin"),
-        (Data, 1.0, "byte bytes"),
-        (Data, 0.125, "bit bits"),
-        (Data, 1e3, "KB kB kilobyte kilobytes"),
-        (Data, 1e6, "MB megabyte megabytes"),
-        (Data, 1e9, "GB gigabyte gigabytes"),
-        (Data, 1e12, "TB terabyte terabytes"),
-        (Energy, 1.0, "J joule joules"),
-        (Energy, 1e3, "kJ kilojoule kilojoules"),
-        (Energy, 3.6e6, "kWh"),
-        (Power, 1.0, "W watt watts"),
-        (Power, 1e3, "kW kilowatt kilowatts"),
-        (Frequency, 1.0, "Hz hertz"),
-        (Angle, 1.0, "° degree degrees grad degrés grados gradi 度"),
-    ]
-};
-
-const MONEY: [(Option<&str>, &str); 12] = [
-    (Some("USD"), "dollar dollars usd dólares dollari долларов доллара 美元 ドル"),
-    (Some("EUR"), "euro euros eur euronen евро 欧元 ユーロ €"),
-    (Some("GBP"), "gbp quid £"),
-    (Some("JPY"), "yen jpy 円"),
-    (Some("CNY"), "yuan rmb cny renminbi 元 块 人民币"),
-    (Some("INR"), "rupee rupees inr ₹ रुपये"),
-    (Some("CHF"), "chf franken"),
-    (Some("RUB"), "rub rouble roubles ruble rubles руб рублей рубля рубль ₽"),
-    (Some("KRW"), "원 krw"),
-    (Some("BRL"), "reais brl"),
-    (Some("MXN"), "pesos peso"),
-    (None, "$ ¥"),
-];
-
-const OTHERS: [(Unit, &str); 3] = [
-    (Unit::Percent, "% percent prozent percento porcento pourcent pct процентов процента ％"),
-    (Unit::Cents, "¢ cent cents"),
-    (Unit::Pound, "pound pounds pfund livres libras фунтов"),
-];
-
-static TABLE: LazyLock<HashMap<&'static str, Meaning>> = LazyLock::new(|| {
-    let mut table = HashMap::new();
-    let mut add = |words: &'static str, meaning: Meaning| {
-        table.extend(words.split(' ').map(|word| (word, meaning)));
-    };
-    SCALES.iter().for_each(|&(factor, words)| add(words, Meaning::Scale(factor)));
-    MEASURES.iter().for_each(|&(dimension, factor, words)| {
-        add(words, Meaning::Unit(Unit::Measure(dimension, factor)));
-    });
-    MONEY.iter().for_each(|&(code, words)| add(words, Meaning::Unit(Unit::Money(code))));
-    OTHERS.iter().for_each(|&(unit, words)| add(words, Meaning::Unit(unit)));
-    table
-});
-
-/// The meaning of a word: signs as they are written, names in any case.
-pub fn meaning(word: &str) -> Option<Meaning> {
-    TABLE.get(word).copied().or_else(|| {
-        let lower = word.to_lowercase();
-        // "5 M" is not five metres.
-        (word.chars().count() > 2).then(|| TABLE.get(lower.as_str()).copied()).flatten()
-    })
 }
 
 /// The meaning at the start of a text behind a number, with the bytes that it takes.
@@ -273,7 +158,9 @@ pub fn leading(text: &str) -> Option<(Meaning, usize)> {
             return meaning(name).map(|meaning| (meaning, phrase.len()));
         }
     }
-    let is_sign = |c: char| c.is_alphanumeric() || "%°℃℉$€£¥¢₹₽²³^µμ％".contains(c);
+    let is_sign = |c: char| c.is_alphanumeric() || "%‰°℃℉$€£¥¢₹₽²³^µμ％".contains(c);
+    // No unit is longer than this.
+    let text = &text[..text.floor_char_boundary(96)];
     let end = text.find(|c| !is_sign(c)).unwrap_or(text.len());
     let word = &text[..end];
     if let Some(meaning) = meaning(word) {
@@ -287,10 +174,58 @@ pub fn leading(text: &str) -> Option<(Meaning, usize)> {
     parts.into_iter().find_map(|at| {
         let (part, rest) = word.split_at(at);
         let splits =
-            part.chars().next_back().is_some_and(|c| dense(c) || "%°℃℉$€£¥¢₹％".contains(c));
+            part.chars().next_back().is_some_and(|c| dense(c) || "%‰°℃℉$€£¥¢₹％".contains(c));
         let meaning = splits.then(|| meaning(part)).flatten()?;
         (!rest.is_empty()).then_some((meaning, at))
     })
+}
+
+/// "per month" behind "$30", "/mL" behind "5 g": the unit of both, with the bytes that it takes.
+pub fn per(above: Unit, text: &str) -> Option<(Unit, usize)> {
+    static PER: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"^(?:\s?/\s?|\s+(?:per|pro|par|por|al|each|every)\s+(?:an?\s+)?)"));
+    static A: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s+an?\s+"));
+    // "$360 a year", but "5 metres a second" is not written.
+    let is_money = matches!(above, Unit::Money(_));
+    let found = PER.find(text).or_else(|| A.find(text).filter(|_| is_money))?;
+    let (upper, factor) = match above {
+        Unit::None => (Above::Count, 1.0),
+        Unit::Money(code) => (Above::Money(code), 1.0),
+        Unit::Measure(dimension, factor) => (Above::Of(dimension), factor),
+        _ => return None,
+    };
+    let rest = &text[found.end()..];
+    match leading(rest) {
+        Some((Meaning::Unit(Unit::Measure(below, scale)), taken)) => {
+            let unit = match (upper, below) {
+                (Above::Of(Dimension::Length), Dimension::Duration) => {
+                    Unit::Measure(Dimension::Speed, factor / scale)
+                }
+                _ => Unit::Rate(upper, below, factor / scale),
+            };
+            Some((unit, found.end() + taken))
+        }
+        // "m/s²" and other signs that are glued together.
+        _ if found.as_str() == "/" && upper != Above::Count => {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && !"°^".contains(c));
+            let end = end.unwrap_or(rest.len());
+            let is_sign = rest[..end].starts_with(char::is_alphabetic) && end <= 4;
+            is_sign.then(|| (symbol(&format!("{above:?}/{}", &rest[..end])), found.end() + end))
+        }
+        _ => None,
+    }
+}
+
+/// A word that looks like a unit's sign, and is not known: 5 mX.
+pub fn unknown_sign(text: &str) -> Option<(Unit, usize)> {
+    const LONGEST: usize = 4;
+    let rest = text.strip_prefix(' ').unwrap_or(text);
+    let word = rest.chars().take_while(|c| c.is_alphanumeric()).take(LONGEST + 1);
+    let word: Vec<char> = word.collect();
+    let mixed = word.windows(2).any(|it| it[0].is_lowercase() && it[1].is_uppercase());
+    let fits = mixed && word.len() <= LONGEST && word.iter().all(|it| it.is_alphabetic());
+    let end: usize = word.iter().map(|it| it.len_utf8()).sum();
+    fits.then(|| (symbol(&rest[..end]), text.len() - rest.len() + end))
 }
 
 /// The currency of a sign before the number.

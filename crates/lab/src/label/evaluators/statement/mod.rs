@@ -3,11 +3,13 @@
 //! The share of words in common does not see that one word turns a sentence around. So what both
 //! say is compared first: a denial, a word replaced by another, an order that matters.
 
+mod language;
+mod operators;
 mod tokens;
 
-use super::Unscorable;
 use super::f1::word_f1;
 use super::numeric::Quantity;
+use super::{Unscorable, normalised_words};
 use tokens::{is_place, stem};
 
 /// How good the cheap text is, 0 to 1: 1 when it says what the strong one says, at most 0.5 when it
@@ -16,8 +18,14 @@ use tokens::{is_place, stem};
 /// # Errors
 /// The strong text has no words, or one is a bare yes or no and the other does not say which.
 pub fn compare(strong: &str, cheap: &str, question: &str) -> Result<f64, Unscorable> {
+    let (strong, cheap) = values(strong, cheap);
     let (a, b) = (tokens::read(strong, question), tokens::read(cheap, question));
     if a.words.is_empty() && a.answer.is_none() {
+        if a.denies
+            && let Some(quality) = bare_denial(strong, cheap, &b)
+        {
+            return Ok(quality);
+        }
         return Err(Unscorable("the strong answer has no words"));
     }
     let asked = tokens::read(question, "");
@@ -37,6 +45,10 @@ pub fn compare(strong: &str, cheap: &str, question: &str) -> Result<f64, Unscora
         return Ok(share.min(0.5));
     }
     let (missing, more) = (a.without(&b), b.without(&a));
+    // The words in common do not see an operator.
+    if missing.iter().chain(&more).any(|it| matches!(it, Word::Operator(_))) {
+        return Ok(share.min(0.5));
+    }
     Ok(match (missing.is_empty(), more.is_empty()) {
         (true, true) if a.same_order(&b) || a.is_same_list(&b, question) => 1.0,
         (true, true) => 0.0,
@@ -49,11 +61,38 @@ pub fn compare(strong: &str, cheap: &str, question: &str) -> Result<f64, Unscora
     })
 }
 
+/// Of "x = 5" what x is, where the other text only says that.
+fn values<'a>(strong: &'a str, cheap: &'a str) -> (&'a str, &'a str) {
+    let value = |text: &'a str| {
+        let (name, value) = text.split_once('=')?;
+        let name = name.trim();
+        let named = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let short = (1..=2).contains(&name.chars().count()) && named;
+        (short && !value.contains('=') && !value.trim().is_empty()).then(|| value.trim())
+    };
+    match (value(strong), value(cheap)) {
+        (Some(value), None) if !cheap.contains('=') => (value, cheap),
+        (None, Some(value)) if !strong.contains('=') => (strong, value),
+        _ => (strong, cheap),
+    }
+}
+
+/// "None", "neither", "can't": a strong text that only denies. `None` when the other may mean it.
+fn bare_denial(strong: &str, cheap: &str, said: &Statement) -> Option<f64> {
+    let words = |text: &str| normalised_words(text).join(" ").replace("cant", "cannot");
+    if words(strong) == words(cheap) {
+        return Some(1.0);
+    }
+    (!said.denies && said.answer.is_none() && !said.words.is_empty()).then_some(0.0)
+}
+
 /// A word that carries meaning, or a quantity.
 #[derive(Clone, Debug)]
 enum Word {
     Text(String),
     Quantity(Quantity),
+    /// Of a formula.
+    Operator(String),
 }
 
 impl Word {
@@ -61,6 +100,7 @@ impl Word {
         match (self, other) {
             (Word::Text(a), Word::Text(b)) => a == b || stem(a) == stem(b),
             (Word::Quantity(a), Word::Quantity(b)) => a.is_same(*b),
+            (Word::Operator(a), Word::Operator(b)) => a == b,
             _ => false,
         }
     }
@@ -74,6 +114,20 @@ struct Token {
     is_copula: bool,
     /// A comma, or a word such as "and", stands before it.
     begins_item: bool,
+}
+
+impl Token {
+    fn is_cyrillic(&self) -> bool {
+        matches!(&self.word, Word::Text(text) if text.contains(|c: char| matches!(c, '\u{400}'..='\u{4ff}')))
+    }
+
+    /// "a German composer" behind a comma says more of what stands before it.
+    fn begins_apposition(&self) -> bool {
+        let article = |text: &str| {
+            matches!(text, "a" | "an" | "ein" | "eine" | "un" | "une" | "una" | "um" | "uma")
+        };
+        self.begins_item && matches!(&self.word, Word::Text(text) if article(text))
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -135,7 +189,7 @@ impl Statement {
     fn places(&self) -> Vec<&str> {
         let texts = self.words.iter().filter_map(|it| match &it.word {
             Word::Text(text) => Some(text.as_str()),
-            Word::Quantity(_) => None,
+            Word::Quantity(_) | Word::Operator(_) => None,
         });
         texts.filter(|text| is_place(text)).collect()
     }
@@ -193,6 +247,7 @@ impl Statement {
             {
                 let word = match &token.word {
                     Word::Text(text) => stem(text).to_owned(),
+                    Word::Operator(sign) => sign.clone(),
                     Word::Quantity(quantity) => format!("{quantity:?}"),
                 };
                 *item = if item.is_empty() { word } else { format!("{item} {word}") };
@@ -226,7 +281,7 @@ impl Statement {
         let before = &self.words[..first];
         let behind_verb = is_behind_verb(before);
         let at_start = content(before) == 0
-            && self.words[first..].iter().filter(|it| it.is_copula).count() > 0;
+            && self.words[first..].iter().any(|it| it.is_copula || it.begins_apposition());
         let offered = asked.has_all(&words);
         if asked.mentions_all(more) && !offered {
             return true;
