@@ -217,7 +217,7 @@ fn make_up(
             let is_text =
                 ["char", "text", "clob", "date", "time", "enum"].iter().any(|t| kind.contains(t));
             let may_be_null = !*key && !*filled && nulls.contains(&name);
-            if may_be_null && draw / 13 % 4 == 0 {
+            if may_be_null && (draw / 13).is_multiple_of(4) {
                 Value::Null
             } else if *key && !is_text {
                 Value::Integer(row as i64 + 1)
