@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::label::upstream::{Reply, Upstream};
 const ROWS: u64 = 400;
 const CONCURRENCY: usize = 8;
 const KILLS: usize = 10;
+const ANSWER_AFTER: Duration = Duration::from_millis(20);
 
 /// The keys of the whole lines of a journal.
 fn keys(case: &Case) -> Vec<String> {
@@ -25,23 +26,31 @@ fn keys(case: &Case) -> Vec<String> {
 
 #[test]
 fn killed_ten_times_the_output_is_the_same_and_nothing_is_paid_twice() {
-    let upstream =
-        Upstream::start(Duration::from_millis(20), |question, _| Reply::Text(cheap_sum(question)));
+    let upstream = Upstream::start(ANSWER_AFTER, |question, _| Reply::Text(cheap_sum(question)));
     let concurrency = CONCURRENCY.to_string();
     let arguments = ["--json", "--concurrency", &concurrency];
 
     let undisturbed = Case::new(&sums(ROWS));
+    let begun = Instant::now();
     summary(&undisturbed.label(&upstream.url(), &arguments).output().expect("runs"));
     let expected = fs::read(undisturbed.out()).expect("the output");
     let calls_undisturbed = upstream.calls().len();
     assert_eq!(calls_undisturbed as u64, ROWS);
+    // What the machine takes besides waiting for answers: the first call comes after it at the latest.
+    let waiting = ANSWER_AFTER * (ROWS / CONCURRENCY as u64) as u32;
+    // No more than makes the run end before it is killed ten times.
+    let start = begun.elapsed().saturating_sub(waiting).min(Duration::from_millis(150));
 
     let case = Case::new(&sums(ROWS));
     let mut paid = BTreeSet::new();
     for kill in 0..KILLS {
         let mut child = case.label(&upstream.url(), &arguments).spawn().expect("starts");
-        // Moments from before the first call to deep inside the run, the same in every test run.
-        thread::sleep(Duration::from_millis([3, 35, 61, 90, 48, 120, 77, 20, 101, 66][kill]));
+        // Moments from before the first call to deep inside the run.
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        let early = [Duration::from_millis(3), start / 2];
+        let moments = [early[0], after(8), after(20), after(35), early[1], after(50)];
+        let later = [after(28), Duration::from_millis(20), after(40), after(23)];
+        thread::sleep([&moments[..], &later].concat()[kill]);
         child.kill().expect("SIGKILL");
         child.wait().expect("ends");
         let now = keys(&case);

@@ -208,7 +208,9 @@ fn final_number(
     if truncated {
         return None;
     }
-    let refuses = sentence::refuses(&text);
+    // Where the number is: on the way to it, much is not known yet.
+    let end = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
+    let refuses = sentence::refuses(end);
     concluding(&text, convention, question, reference).map(|found| Final { refuses, ..found })
 }
 
