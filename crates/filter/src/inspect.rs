@@ -1,13 +1,11 @@
 //! Requests whose answers may be held, next to the model; and those that come in another target's
 //! place.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::control_plane::{Caller, paths};
-use pointsman_core::escalation::{Inspection, Inspector, StandIn};
-use pointsman_core::target::Capture;
+use pointsman_core::escalation::{Inspection, Inspector, Outbox, StandIn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -17,8 +15,6 @@ use super::request::action;
 
 /// How exactly the time is measured for which an answer is held.
 const TICK: Duration = Duration::from_millis(20);
-/// Most bytes of pairs that a worker keeps until they are sent.
-const WAITING_BYTES: usize = 4 << 20;
 
 /// What the requests to one endpoint share.
 pub(super) struct Endpoint {
@@ -117,66 +113,13 @@ pub(super) struct Replacement {
     pub(super) target: String,
     pub(super) proxy: Proxy,
     /// Where escalated requests are kept with both their answers, where somebody wants them.
-    pub(super) pairs: Option<Pairs>,
+    pub(super) outbox: Option<Outbox>,
 }
 
-/// Pairs on their way to `pointsman capture`.
-pub(super) struct Pairs {
-    capture: Capture,
-    /// They are sent on the clock's tick: a call that a request makes ends with the request.
-    waiting: RefCell<Vec<String>>,
-    /// Whether it was complained that nobody takes them.
-    complained: Cell<bool>,
-}
-
-impl Pairs {
-    pub(super) fn new(capture: Capture) -> Self {
-        Pairs { capture, waiting: RefCell::default(), complained: Cell::default() }
-    }
-
-    fn keep(&self, pair: String) {
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.iter().map(String::len).sum::<usize>() + pair.len() > WAITING_BYTES {
-            return self.complain("more comes than can be sent");
-        }
-        if waiting.is_empty() {
-            let _ = hostcalls::set_tick_period(TICK);
-        }
-        waiting.push(pair);
-    }
-
-    /// Sends what waits.
-    pub(super) fn send(&self, proxy: &Proxy) {
-        for pair in self.waiting.take() {
-            let cluster = self.capture.cluster.as_str();
-            let headers = vec![
-                (":method", "POST"),
-                (":path", paths::CAPTURES),
-                (":authority", cluster),
-                ("content-type", "application/json"),
-            ];
-            if proxy.call(cluster, headers, pair.as_bytes()).is_none() {
-                self.complain("the cluster cannot be asked");
-            }
-        }
-    }
-
-    /// `pointsman capture` has answered, or did not.
-    pub(super) fn on_response(&self, proxy: &Proxy) {
-        match proxy.call_header(":status") {
-            Some(status) if status.starts_with(b"2") => self.complained.set(false),
-            Some(status) => {
-                self.complain(&format!("it answers {}", String::from_utf8_lossy(&status)));
-            }
-            None => self.complain("it does not answer"),
-        }
-    }
-
-    fn complain(&self, what: &str) {
-        if !self.complained.replace(true) {
-            let cluster = &self.capture.cluster;
-            log::warn!("pointsman capture at {cluster}: {what}; escalated requests are not kept");
-        }
+/// Says what an outbox complains of.
+pub(super) fn warn(complaint: Option<String>) {
+    if let Some(complaint) = complaint {
+        log::warn!("pointsman {complaint}");
     }
 }
 
@@ -196,8 +139,8 @@ impl Context for Replaced {}
 
 impl HttpContext for Replaced {
     fn on_http_request_headers(&mut self, _count: usize, _ended: bool) -> Action {
-        let Replacement { proxy, pairs, .. } = &*self.replacement;
-        self.stand_in.on_request_headers(proxy, pairs.as_ref().map(|pairs| &pairs.capture));
+        let Replacement { proxy, outbox, .. } = &*self.replacement;
+        self.stand_in.on_request_headers(proxy, outbox.as_ref().map(Outbox::capture));
         Action::Continue
     }
 
@@ -212,10 +155,13 @@ impl HttpContext for Replaced {
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
-        let Replacement { target, proxy, pairs } = &*self.replacement;
+        let Replacement { target, proxy, outbox } = &*self.replacement;
         let pair = self.stand_in.on_response_body(proxy, target, size, ended);
-        if let Some((pairs, pair)) = pairs.as_ref().zip(pair) {
-            pairs.keep(pair);
+        if let Some((outbox, pair)) = outbox.as_ref().zip(pair) {
+            if outbox.is_empty() {
+                let _ = hostcalls::set_tick_period(TICK);
+            }
+            warn(outbox.keep(pair));
         }
         Action::Continue
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use pointsman_core::config::{Config, ConfigErrors, Role, plugin_json};
 use pointsman_core::control_plane::{Answered, Client, paths};
-use pointsman_core::escalation::Inspector;
+use pointsman_core::escalation::{Inspector, Outbox};
 use pointsman_core::exchange::{Host, Worker, uniform};
 use pointsman_core::target::Edit;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
 use super::host::{Counted, Proxy};
-use super::inspect::{Endpoint, Inspected, Pairs, Replaced, Replacement};
+use super::inspect::{Endpoint, Inspected, Replaced, Replacement, warn};
 use super::inspector_metrics::InspectorMetrics;
 use super::metrics::Metrics;
 use super::request::{Request, Rewrite};
@@ -78,8 +78,8 @@ impl Instance {
             }
             Role::StandIn { target, capture } => {
                 let proxy = Proxy::new(Counted::Nowhere);
-                let pairs = capture.map(Pairs::new);
-                Instance::StandIn(Rc::new(Replacement { target, proxy, pairs }))
+                let outbox = capture.map(Outbox::new);
+                Instance::StandIn(Rc::new(Replacement { target, proxy, outbox }))
             }
         })
     }
@@ -99,9 +99,9 @@ impl Root {
     }
 
     /// What is to be captured, where it is, and its host.
-    fn pairs(&self) -> Option<(&Pairs, &Proxy)> {
+    fn outbox(&self) -> Option<(&Outbox, &Proxy)> {
         let Some(Instance::StandIn(replacement)) = &self.instance else { return None };
-        Some((replacement.pairs.as_ref()?, &replacement.proxy))
+        Some((replacement.outbox.as_ref()?, &replacement.proxy))
     }
 
     fn tick_again(&self) {
@@ -113,8 +113,8 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        if let Some((pairs, proxy)) = self.pairs() {
-            return pairs.on_response(proxy);
+        if let Some((outbox, proxy)) = self.outbox() {
+            return warn(outbox.on_response(proxy));
         }
         let Some((client, proxy)) = self.control_plane() else { return };
         match client.on_response(proxy, token, body_size) {
@@ -170,9 +170,9 @@ impl RootContext for Root {
         if let Some(Instance::Hold(endpoint)) = &self.instance {
             self.set_tick_period(endpoint.tick().unwrap_or_default());
         }
-        if let Some((pairs, proxy)) = self.pairs() {
+        if let Some((outbox, proxy)) = self.outbox() {
             self.set_tick_period(Duration::ZERO);
-            pairs.send(proxy);
+            warn(outbox.send(proxy));
         }
         if let Some((client, proxy)) = self.control_plane() {
             client.tick(proxy);

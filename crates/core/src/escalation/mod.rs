@@ -20,6 +20,7 @@ mod help;
 mod inspection;
 mod inspector;
 mod ledger;
+mod outbox;
 mod pair;
 mod question;
 mod stand_in;
@@ -29,6 +30,7 @@ mod token;
 
 pub use inspection::Inspection;
 pub use inspector::Inspector;
+pub use outbox::Outbox;
 pub use stand_in::StandIn;
 pub use token::Token;
 

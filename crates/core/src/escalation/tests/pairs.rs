@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::escalation::outbox::WAITING_BYTES;
 use crate::target::Capture;
 
 const EVENTS: &str = "data: {\"choices\":[]}\n\ndata: [DONE]\n\n";
@@ -109,4 +110,52 @@ fn a_compressed_answer_is_not_kept() {
     stand_in.on_response_headers(&host, "strong");
     *host.response_body.borrow_mut() = SOUND.into();
     assert_eq!(stand_in.on_response_body(&host, "strong", SOUND.len(), true), None);
+}
+
+fn outbox() -> Outbox {
+    Outbox::new(Capture { cluster: "capture".to_owned(), share: 1.0, max_bytes: 4096 })
+}
+
+#[test]
+fn what_waits_is_posted_once() {
+    let (outbox, host) = (outbox(), host());
+    assert!(outbox.is_empty());
+    assert_eq!([outbox.keep("{}".to_owned()), outbox.keep("[]".to_owned())], [None, None]);
+    assert!(!outbox.is_empty());
+    assert_eq!([outbox.send(&host), outbox.send(&host)], [None, None]);
+    let calls = host.calls.borrow();
+    let bodies: Vec<&[u8]> = calls.iter().map(|(_, body)| &body[..]).collect();
+    assert_eq!(bodies, [b"{}", b"[]"]);
+    let has = |name: &str, value: &str| calls[0].0.contains(&(name.to_owned(), value.to_owned()));
+    assert!(has(":path", "/pointsman/v1/captures") && has("content-type", "application/json"));
+}
+
+#[test]
+fn what_goes_wrong_is_said_once_until_something_is_taken() {
+    let (outbox, mut host) = (outbox(), host());
+    host.reachable = false;
+    let post = |host: &OfflineHost| {
+        assert_eq!(outbox.keep("{}".to_owned()), None);
+        outbox.send(host)
+    };
+    assert!(post(&host).is_some_and(|it| it.contains("capture: the cluster cannot be asked")));
+    assert_eq!(post(&host), None);
+    let mut answered = |status: &str| {
+        host.call_headers.insert(":status".to_owned(), status.into());
+        outbox.on_response(&host)
+    };
+    assert_eq!(answered("507"), None);
+    assert_eq!(answered("204"), None);
+    assert!(answered("507").is_some_and(|it| it.contains("it answers 507")));
+}
+
+#[test]
+fn what_cannot_be_sent_in_time_is_left_out() {
+    let outbox = outbox();
+    assert_eq!(outbox.keep("x".repeat(WAITING_BYTES)), None);
+    assert!(outbox.keep("x".to_owned()).is_some_and(|it| it.contains("more comes")));
+    assert_eq!(outbox.keep("x".to_owned()), None);
+    let host = host();
+    assert_eq!(outbox.send(&host), None);
+    assert_eq!(host.calls.borrow().len(), 1);
 }
