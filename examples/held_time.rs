@@ -90,11 +90,10 @@ fn start(model: &Scripted, directory: &Path, hold_tokens: usize) -> Result<Envoy
     let versions = pointsman_testkit::supported_versions()?;
     let binary =
         pointsman_testkit::installed_envoy(versions.first().context("envoy/versions is empty")?)?;
-    let url = format!("http://{}/v1", model.address);
     let file = json!({
         "listen": "127.0.0.1:0",
         "admin": "127.0.0.1:0",
-        "providers": {"one": {"kind": "ollama", "url": url}},
+        "providers": {"one": model.provider()},
         "targets": [
             {"name": "held", "model": "one/held",
                 "escalate": {"hold": "head", "hold_tokens": hold_tokens, "max_share": 0}},

@@ -99,11 +99,10 @@ pub struct Counts {
 impl Mixed {
     pub fn start(binary: &Path, directory: &Path) -> Result<Self> {
         let (cheap, strong) = (Scripted::start(usual("cheap"))?, Scripted::start(usual("strong"))?);
-        let provider = |model: &Scripted| json!({"kind": "ollama", "url": format!("http://{}/v1", model.address)});
         let file = json!({
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
-            "providers": {"one": provider(&cheap), "two": provider(&strong)},
+            "providers": {"one": cheap.provider(), "two": strong.provider()},
             "targets": [
                 {"name": "cheap", "model": "one/cheap", "escalate": {"max_share": 1}},
                 {"name": "strong", "model": "two/strong"},

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Runs its arguments as a child and kills it as soon as our end of its standard input closes.
 /// The kernel closes it whichever way we end, also by a signal that runs no destructor.
@@ -61,6 +62,19 @@ impl Process {
             .with_context(|| format!("cannot start {}", program.display()))?;
         let lifeline = supervisor.stdin.take();
         Ok(Self { supervisor, lifeline, stdout, stderr })
+    }
+
+    /// Waits until the program has written `text` to its standard error.
+    pub fn wait_for(&self, text: &str) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let said = log_since(&self.stderr, 0);
+            if said.contains(text) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "it did not start: {said}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The exit status, if the program has ended by itself.

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use pointsman_gateway::arguments;
 use pointsman_testkit::client::{self, Protocol, Response};
 use pointsman_testkit::envoy::Envoy;
 use pointsman_testkit::gateway::rendered;
-use pointsman_testkit::process::{Process, log_since};
+use pointsman_testkit::process::Process;
 use pointsman_testkit::said::{self, says};
 use pointsman_testkit::scripted::{Script, Scripted, marked};
 use pointsman_testkit::{program, root};
@@ -52,11 +51,10 @@ impl Cached {
     fn start(binary: &Path) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let (cheap, strong) = (Scripted::start(usual("cheap"))?, Scripted::start(usual("strong"))?);
-        let plain = |model: &Scripted| json!({"kind": "ollama", "url": format!("http://{}/v1", model.address)});
         let file = json!({
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
-            "providers": {"one": plain(&cheap), "two": plain(&strong)},
+            "providers": {"one": cheap.provider(), "two": strong.provider()},
             "targets": [
                 {"name": "cheap", "model": "one/cheap", "escalate": {"max_share": 1}},
                 {"name": "strong", "model": "two/strong"},
@@ -69,12 +67,7 @@ impl Cached {
         let cache = gateway.cache.as_ref().context("there are caches")?;
         let arguments = arguments::cache(&gateway, cache, None);
         let caches = Process::start(&program()?, &arguments, &root(), directory.path(), "cache")?;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !log_since(&caches.stderr, 0).contains("admin: listening") {
-            let said = log_since(&caches.stderr, 0);
-            ensure!(Instant::now() < deadline, "the caches did not start: {said}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        caches.wait_for("admin: listening")?;
         let envoy = Envoy::start(binary, &deployment, directory.path())?;
         Ok(Self { envoy, cheap, strong, _caches: caches, _directory: directory })
     }

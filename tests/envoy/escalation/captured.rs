@@ -35,14 +35,12 @@ fn rows(file: &Path) -> Result<Vec<Value>> {
 fn captured(stage: &Stage) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let (cheap, strong) = (Scripted::start(usual("cheap"))?, Scripted::start(usual("strong"))?);
-    let plain =
-        |model: &Scripted| json!({"kind": "ollama", "url": format!("http://{}/v1", model.address)});
     let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let out = directory.path().join("pairs.jsonl");
     let file = json!({
         "listen": "127.0.0.1:0",
         "admin": "127.0.0.1:0",
-        "providers": {"one": plain(&cheap), "two": plain(&strong)},
+        "providers": {"one": cheap.provider(), "two": strong.provider()},
         "targets": [
             {"name": "cheap", "model": "one/cheap", "escalate": {"max_share": 1}},
             {"name": "strong", "model": "two/strong"},
@@ -54,12 +52,7 @@ fn captured(stage: &Stage) -> Result<()> {
     let (gateway, deployment) = rendered(&file.to_string(), directory.path(), "envoy.yaml")?;
     let arguments = arguments::capture(gateway.capture.as_ref().context("there is a capture")?);
     let sink = Process::start(&program()?, &arguments, &root(), directory.path(), "capture")?;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !log_since(&sink.stderr, 0).contains("listening on") {
-        let said = log_since(&sink.stderr, 0);
-        ensure!(Instant::now() < deadline, "it did not start: {said}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    sink.wait_for("listening on")?;
     let envoy = Envoy::start(&stage.binary, &deployment, directory.path())?;
     let send = |body: &Value| -> Result<Response> {
         let request: Request<client::Body> = post("/v1/chat/completions")

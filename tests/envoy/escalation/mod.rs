@@ -136,16 +136,15 @@ impl Net {
         let (cheap, strong) = (Scripted::start(usual("cheap"))?, Scripted::start(usual("strong"))?);
         let fragile = Scripted::start(usual("fragile"))?;
         let fast = Scripted::start_http2(&identity, usual("fast"))?;
-        let plain = |model: &Scripted| json!({"kind": "ollama", "url": format!("http://{}/v1", model.address)});
         let names: Vec<Value> =
             targets().as_array().into_iter().flatten().map(|it| it["name"].clone()).collect();
         let file = json!({
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
             "providers": {
-                "one": plain(&cheap),
-                "strong": plain(&strong),
-                "fragile": plain(&fragile),
+                "one": cheap.provider(),
+                "strong": strong.provider(),
+                "fragile": fragile.provider(),
                 "fast": {"kind": "ollama", "ca": directory.path().join("ca.pem"),
                     "url": format!("https://localhost:{}/v1", fast.address.port())},
             },

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use memchr::memmem;
 use pointsman_core::api::ApiFormat;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -119,6 +119,11 @@ impl Scripted {
         let serving = http2::serve(listener, identity.server(true)?, Arc::clone(&state));
         let server = RUNTIME.spawn(serving).abort_handle();
         Ok(Self { address, state, server })
+    }
+
+    /// The model over HTTP/1.1 as a provider of `pointsman.yaml`.
+    pub fn provider(&self) -> Value {
+        json!({"kind": "ollama", "url": format!("http://{}/v1", self.address)})
     }
 
     /// Chooses the answer to a request, however often it comes.
