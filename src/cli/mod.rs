@@ -10,9 +10,10 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use pointsman_lab::files::{BadLine, Problems};
+use pointsman_lab::files::{BadLine, Problems, replace};
 use pointsman_lab::label::LabelError;
 use pointsman_lab::learn::DatasetError;
+use pointsman_lab::report::{Plot, write_plots};
 
 /// Prints a line on stderr, which may be closed.
 macro_rules! report {
@@ -204,6 +205,23 @@ fn dataset_error(error: DatasetError) -> anyhow::Error {
 
 fn strict_error(line: BadLine) -> BadInput {
     BadInput::new(line).hint("without --strict, bad records are reported, counted and skipped")
+}
+
+/// Writes a page and its plots where they are wanted.
+fn write_page(
+    file: Option<&Path>,
+    directory: Option<&Path>,
+    plots: &[Plot],
+    page: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    let cannot = |path: &Path, error| anyhow::anyhow!("{}: {error}", path.display());
+    if let Some(path) = file {
+        replace(path, page().as_bytes()).map_err(|error| cannot(path, error))?;
+    }
+    if let Some(path) = directory {
+        write_plots(path, plots).map_err(|error| cannot(path, error))?;
+    }
+    Ok(())
 }
 
 /// A file that the user named cannot be opened.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::super::args::{ObjectiveArg, Partition};
-use super::super::evaluate::write;
-use super::super::{BadInput, print};
+use super::super::{BadInput, print, write_page};
 use super::{judge_rows, load, load_router, read, table, trained_on};
 use pointsman_lab::evaluate::accept::{AcceptEvaluation, CHEAP_SHARE, evaluate_accept};
 use pointsman_lab::files::Problem;
@@ -60,7 +59,7 @@ pub(in crate::cli) fn run(measured: &Measured) -> anyhow::Result<()> {
         .ok_or_else(|| BadInput::new("no rows to measure"))?;
     if measured.report.is_some() || measured.plots.is_some() {
         let plots = evaluation.plots()?;
-        write(measured.report, measured.plots, &plots, || evaluation.html(&plots))?;
+        write_page(measured.report, measured.plots, &plots, || evaluation.html(&plots))?;
     }
     if measured.json {
         let output = Output { evaluation: &evaluation, problems: data.problems.counts() };

@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::args::{ObjectiveArg, Partition, Strictness, amount};
-use super::{BadInput, accept, print, print_with};
+use super::{BadInput, accept, print, print_with, write_page};
 use pointsman_core::classifier::Classifier;
 use pointsman_lab::evaluate::figures::LearningStep;
 use pointsman_lab::evaluate::signal::{Signal, SignalReader};
 use pointsman_lab::evaluate::{Evaluation, EvaluationReport, ScoredRow, Scorer, evaluate};
-use pointsman_lab::files::{Problem, Problems, replace};
+use pointsman_lab::files::{Problem, Problems};
 use pointsman_lab::learn::{ScoredModels, body_of};
-use pointsman_lab::report::{Plot, write_plots};
 use pointsman_lab::rules::HAND_RULES_THRESHOLD;
 
 mod model;
@@ -226,24 +225,7 @@ fn write_report(
     let learning_curve = learning_curve(args.model.as_deref())?;
     let report = EvaluationReport { evaluation, rows, signal, learning_curve: &learning_curve };
     let plots = report.plots()?;
-    write(args.report.as_deref(), args.plots.as_deref(), &plots, || report.html(&plots))
-}
-
-/// Writes page and plots where they are wanted.
-pub(super) fn write(
-    report: Option<&Path>,
-    directory: Option<&Path>,
-    plots: &[Plot],
-    page: impl FnOnce() -> String,
-) -> anyhow::Result<()> {
-    let cannot = |path: &Path, error| anyhow::anyhow!("{}: {error}", path.display());
-    if let Some(path) = report {
-        replace(path, page().as_bytes()).map_err(|error| cannot(path, error))?;
-    }
-    if let Some(path) = directory {
-        write_plots(path, plots).map_err(|error| cannot(path, error))?;
-    }
-    Ok(())
+    write_page(args.report.as_deref(), args.plots.as_deref(), &plots, || report.html(&plots))
 }
 
 /// `learning-curve.json` of a model's directory, which `train --learning-curve` writes.

@@ -89,7 +89,8 @@ impl EvaluationReport<'_> {
     }
 }
 
-fn interval(estimate: Option<Estimate>) -> String {
+/// An estimate with its interval, in small print.
+pub(super) fn interval(estimate: Option<Estimate>) -> String {
     estimate.map_or("–".to_owned(), |Estimate { value, ci95: [low, high] }| {
         format!("{value:.3} <small>{low:.3} to {high:.3}</small>")
     })

@@ -2,7 +2,7 @@
 
 use plotters::prelude::SeriesLabelPosition;
 
-use super::super::Estimate;
+use super::super::page::interval;
 use super::{AcceptEvaluation, Comparison, RouteStanding};
 use crate::report::canvas::{self, COLOURS};
 use crate::report::html::{escape, figure, head, table};
@@ -23,25 +23,24 @@ fn ways(comparison: &Comparison) -> [(&'static str, &RouteStanding); 3] {
 
 fn quality(comparison: &Comparison) -> Drawn {
     let ways = ways(comparison);
-    let percent = |step: usize, steps: usize| step as f64 * 100.0 / steps as f64;
+    // All ways are measured at the same spendings, of which the last is all that there is.
+    let steps = comparison.router.quality.len();
+    let percent = |step: usize| step as f64 * 100.0 / steps.saturating_sub(1).max(1) as f64;
     let all = ways.iter().flat_map(|(_, way)| way.quality.iter().copied());
     let svg = canvas::draw(|area| {
         let names = ["spending between always cheap and always strong, %", "mean quality"];
         let mut chart = canvas::axes(area, names, 0.0..100.0, around(all))?;
         for ((name, way), colour) in ways.iter().zip(COLOURS) {
-            let steps = way.quality.len().saturating_sub(1).max(1);
             let points = way.quality.iter().enumerate();
-            let points = points.map(|(step, quality)| (percent(step, steps), *quality));
-            canvas::line(&mut chart, name, colour, points.collect())?;
+            let points = points.map(|(step, quality)| (percent(step), *quality)).collect();
+            canvas::line(&mut chart, name, colour, points)?;
         }
         canvas::legend(&mut chart, SeriesLabelPosition::LowerRight)
     })?;
-    let steps = comparison.router.quality.len();
     let rows = (0..steps).map(|step| {
         let at = |way: &RouteStanding| way.quality.get(step).map_or(String::new(), f64::to_string);
-        let percent = percent(step, steps.saturating_sub(1).max(1)).to_string();
         let [router, net, both] = ways.map(|(_, way)| at(way));
-        [percent, router, net, both]
+        [percent(step).to_string(), router, net, both]
     });
     Ok((svg, csv::lines("spending_percent,router,net,both", rows)))
 }
@@ -64,22 +63,17 @@ impl AcceptEvaluation {
                  when it is refused; <b>both</b>, where what would most likely be refused goes \
                  straight to the strong model. APGR is the share of the quality gap that is \
                  recovered, averaged over all spendings; by chance it is 0.5. 95 % intervals are in \
-                 brackets.</p>";
+                 small print.</p>";
         let named = self.by_pair.iter().map(|(name, it)| (name.as_str(), it));
         let rows = named.chain([("all", &self.all)]).map(|(name, comparison)| {
-            let number = |estimate: Option<Estimate>| {
-                estimate.map_or("–".to_owned(), |Estimate { value, ci95: [low, high] }| {
-                    format!("{value:.3} <small>({low:.3} to {high:.3})</small>")
-                })
-            };
             vec![
                 escape(name),
                 comparison.n.to_string(),
-                number(comparison.auroc),
-                number(comparison.router.apgr),
-                number(comparison.net.apgr),
-                number(comparison.both.apgr),
-                number(comparison.both.gain),
+                interval(comparison.auroc),
+                interval(comparison.router.apgr),
+                interval(comparison.net.apgr),
+                interval(comparison.both.apgr),
+                interval(comparison.both.gain),
             ]
         });
         let columns =
