@@ -162,7 +162,7 @@ const MEASURES: [(Dimension, f64, &str); 80] = {
 };
 
 /// Signs that take prefixes: with which, and what one of them is in its dimension's own unit. Only
-/// prefixes that are in use, because "5 TV" and "5 PC" are no volts and no coulombs.
+/// prefixes that are in use: "5 TV" are televisions, and "5 PC" are computers.
 const SIGNS: [(Dimension, f64, &str, &str); 29] = {
     use Dimension::*;
     [

@@ -69,8 +69,8 @@ pub fn score(pair: &Pair) -> Result<f64, Unscorable> {
     }
 }
 
-/// All that two answers consist of. A formula is only compared with the same formula, and a list with
-/// one as long: what "3 and 4" is beside "3", or "3 + 2i" beside "3 - 2i", is not told by the 3.
+/// Compares all that two answers consist of. A formula is compared only with the same formula, and a
+/// list only with one as long: the 3 alone does not tell "3 and 4" from "3", or "3 + 2i" from "3 - 2i".
 fn compare_all(strong: &Final, cheap: &Final, question: &str) -> Verdict {
     let first = compare(strong.number, cheap.number, question);
     if first == Verdict::Different {

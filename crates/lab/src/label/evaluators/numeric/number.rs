@@ -246,13 +246,13 @@ impl Number {
 }
 
 impl Number {
-    /// "300 K" as what it is beside the other; `None` when neither is one.
+    /// Reads "300 K" by the number it is compared with; `None` when neither needs it.
     fn without_thousands(self, other: Number) -> Option<(Number, Number)> {
         const BOTH: Dimension = Dimension::KelvinOrThousand;
         let is_both = |it: Number| matches!(it.unit, Unit::Measure(BOTH, _));
         let is_warm = |it: Number| matches!(it.unit, Unit::Measure(a, _) if converted_to_celsius(a, 0.0).is_some());
-        let read = |it: Number, beside: Number| match is_both(it) {
-            true if is_warm(beside) => Number { unit: Unit::Measure(Dimension::Kelvin, 1.0), ..it },
+        let read = |it: Number, other: Number| match is_both(it) {
+            true if is_warm(other) => Number { unit: Unit::Measure(Dimension::Kelvin, 1.0), ..it },
             true => Number { value: it.value * 1e3, unit: Unit::None, decimals: None, ..it },
             false => it,
         };

@@ -98,7 +98,7 @@ fn is_denied(sentence: &str, found: &Found) -> bool {
     NOT.is_match(&sentence[..found.start])
 }
 
-/// "I cannot say": whatever number follows is no answer.
+/// Whether a text declines to answer ("I cannot say"): a number that follows does not count.
 pub fn refuses(text: &str) -> bool {
     static REFUSAL: LazyLock<Regex> = LazyLock::new(|| {
         regex(concat!(

@@ -67,7 +67,7 @@ pub enum Dimension {
     Level,
     /// Of one.
     Fraction,
-    /// "300 K" are kelvins beside a temperature, and thousands beside all else.
+    /// "300 K": kelvins when compared with a temperature, thousands otherwise.
     KelvinOrThousand,
 }
 
