@@ -46,8 +46,10 @@ impl Answer {
     /// The next `size` bytes of the body pass.
     pub(super) fn pass(&mut self, host: &impl Host, size: usize, end_of_stream: bool) {
         self.ended |= end_of_stream;
-        let Some(reader) = &mut self.reader else { return };
-        if let Some(bytes) = host.response_body(0, size) {
+        // Envoy tells of the end by a piece without bytes.
+        if let Some(reader) = self.reader.as_mut().filter(|_| size > 0)
+            && let Some(bytes) = host.response_body(0, size)
+        {
             reader.read(&bytes);
         }
     }

@@ -63,18 +63,24 @@ impl<'f, const SIZE: usize> Buckets<'f, SIZE> {
     pub(super) fn finish(self, occupied: &mut Occupied, start: usize) {
         let touched = self.touched.get(..self.distinct).unwrap_or_default();
         let logs = &*LOG_COUNTS;
-        let mut squares = 0.0_f32;
+        // One loop for each thing to do: done together, each step waits for the one before, and V8
+        // takes four times as long.
         for &bucket in touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
                 *count = log1p_by(logs, *count);
-                squares += *count * *count;
             }
+        }
+        let mut squares = 0.0_f32;
+        for &bucket in touched {
+            squares += self.block.get(usize::from(bucket)).map_or(0.0, |count| count * count);
         }
         let scale = 1.0 / squares.sqrt();
         for &bucket in touched {
             if let Some(value) = self.block.get_mut(usize::from(bucket)) {
                 *value *= scale;
             }
+        }
+        for &bucket in touched {
             occupy(occupied, start + usize::from(bucket));
         }
     }
