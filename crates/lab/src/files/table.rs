@@ -34,7 +34,12 @@ impl<R: BufRead> TableReader<R> {
         }
         let narrow = Narrow::new(Bounded { inner: input, left: MAX_RECORD_BYTES }, delimiter);
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(narrow);
-        let names = reader.headers()?.clone();
+        let names = reader.headers().cloned().map_err(|error| match is_too_long(&error) {
+            true => {
+                Error::new(ErrorKind::FileTooLarge, "the head line is longer than 64 MiB").into()
+            }
+            false => error,
+        })?;
         if names.len() > MAX_COLUMNS {
             let what = format!("more than {MAX_COLUMNS} columns");
             return Err(Error::new(ErrorKind::InvalidData, what).into());
