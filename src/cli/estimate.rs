@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadInput, open_error, print, print_with, report_problems, strict_error};
+use super::{BadInput, open_error, print, print_with, report_problems, bad_line};
 use pointsman_control_plane::bandit::{Estimate, Estimates, LEAST_SAMPLES, Sample, estimate};
 use pointsman_core::packed::unpack;
 use pointsman_core::policy::bandit::{Snapshot, segment_id};
@@ -141,12 +141,12 @@ fn read(paths: &[PathBuf], targets: &[String], penalties: &[f32]) -> anyhow::Res
     let mut problems = Problems::default();
     for path in paths {
         let mut lines = Lines::open(path).map_err(open_error(path))?;
-        while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(strict_error)? {
+        while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(bad_line)? {
             let line = match serde_json::from_slice::<LogLine>(text) {
                 Ok(line) => line,
                 Err(error) => {
                     let what = format!("neither a decision record nor a reward: {error}");
-                    problems.add(Problem::BrokenLine, path, number, what).map_err(strict_error)?;
+                    problems.add(Problem::BrokenLine, path, number, what).map_err(bad_line)?;
                     continue;
                 }
             };

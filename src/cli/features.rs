@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::args::Strictness;
-use super::{BadInput, bytes_bar, open_error, report_problems, strict_error};
+use super::{BadInput, bytes_bar, open_error, report_problems, bad_line};
 use pointsman_core::features::{DENSE, ENGINEERED, Features, LEN, SCHEMA};
 use pointsman_lab::files::{Lines, Problems};
 use pointsman_lab::learn::RowParser;
@@ -48,24 +48,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let bar = bytes_bar(&files);
     let mut parser = RowParser::default();
     let mut problems = Problems::new(args.strictness.strict);
+    let (mut read, mut written) = (0_u64, 0_u64);
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut lines = Lines::open(file).map_err(open_error(file))?;
         while let Some((number, line, bytes)) =
-            lines.next_whole(&mut problems).map_err(strict_error)?
+            lines.next_whole(&mut problems).map_err(bad_line)?
         {
             bar.inc(bytes);
+            read += 1;
             match parser.prompt(line, &format!("{name}:{number}")) {
-                Ok(id) => rows.write(args, &id, parser.features())?,
+                Ok(id) => {
+                    written += 1;
+                    rows.write(args, &id, parser.features())?;
+                }
                 Err(reject) => problems
                     .add(reject.problem(), file, number, reject.to_string())
-                    .map_err(strict_error)?,
+                    .map_err(bad_line)?,
             }
         }
     }
     rows.out.flush()?;
     bar.finish_and_clear();
     report_problems(&mut problems);
+    // A partition may be empty; rows of which none can be read are of another format.
+    if read > 0 && written == 0 {
+        let error = BadInput::new(format!("none of the {read} rows could be read"));
+        return Err(error.hint("a row is one line: {\"prompt\": \"…\"} or {\"request\": {…}}").into());
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::args::{self, Strictness};
-use super::{BadInput, open_error, print, report_problems, strict_error};
+use super::{BadInput, open_error, print, report_problems, bad_line};
 use pointsman_lab::files::{Problem, Problems, WholeFile, open};
 use pointsman_lab::import::{Columns, ImportError, Imported, import};
 
@@ -28,7 +28,7 @@ enum Format {
 /// The label is 1 where the cheap model's answer scored at least as high as the strong one's.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// CSV or gzipped CSV files; standard input when omitted
+    /// CSV files, plain or gzipped, with commas, semicolons, tabs or bars; standard input when omitted
     #[arg(value_name = "CSV")]
     inputs: Vec<PathBuf>,
     /// Format of the files
@@ -103,6 +103,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rows of which none can be used are of another format.
+fn check_any(imported: Imported, problems: &mut Problems) -> Result<(), BadInput> {
+    let skipped = problems.total();
+    if imported.rows > 0 || skipped == 0 {
+        return Ok(());
+    }
+    report_problems(problems);
+    let error = BadInput::new(format!("none of the {skipped} rows could be used"));
+    Err(error.hint("--prompt, --cheap and --strong name the columns, --scale the best score"))
+}
+
 fn columns(args: &Args) -> Columns {
     let (cheap, strong) = (&args.cheap, &args.strong);
     let base = match args.format {
@@ -131,12 +142,13 @@ fn convert(
         let imported = import(path, input, &columns, problems, output);
         let one = imported.map_err(|error| match error {
             ImportError::Output(_) => anyhow::Error::from(error),
-            ImportError::BadLine(line) => strict_error(line).into(),
+            ImportError::BadLine(line) => bad_line(line).into(),
             error => BadInput::new(error).into(),
         })?;
         all.rows += one.rows;
         all.cheap_ok += one.cheap_ok;
     }
     output.flush().map_err(ImportError::Output)?;
+    check_any(all, problems)?;
     Ok(all)
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use pointsman_lab::files::{BadLine, Problems, replace};
+use pointsman_lab::files::{self, BadLine, Problems, replace};
 use pointsman_lab::label::LabelError;
 use pointsman_lab::learn::DatasetError;
 use pointsman_lab::report::{Plot, write_plots};
@@ -198,13 +198,14 @@ fn style(template: &str) -> ProgressStyle {
 
 fn dataset_error(error: DatasetError) -> anyhow::Error {
     match error {
-        DatasetError::BadLine(line) => strict_error(line).into(),
-        error @ DatasetError::Io { .. } => BadInput::new(error).into(),
+        DatasetError::BadLine(line) => bad_line(line).into(),
+        DatasetError::Io { file, error } => open_error(Path::new(&file))(error).into(),
     }
 }
 
-fn strict_error(line: BadLine) -> BadInput {
-    BadInput::new(line).hint("without --strict, bad records are reported, counted and skipped")
+/// A line that ends the reading.
+fn bad_line(line: BadLine) -> BadInput {
+    BadInput::new(&line).hint(line.hint)
 }
 
 /// Writes a page and its plots where they are wanted.
@@ -226,7 +227,13 @@ fn write_page(
 
 /// A file that the user named cannot be opened.
 fn open_error(path: &Path) -> impl Fn(io::Error) -> BadInput {
-    move |error| BadInput::new(format!("{}: {error}", path.display()))
+    move |error| {
+        let bad = BadInput::new(format!("{}: {error}", path.display()));
+        match files::hint(&error) {
+            Some(hint) => bad.hint(hint),
+            None => bad,
+        }
+    }
 }
 
 /// Reports the first bad lines on stderr, and how many there were.

@@ -66,7 +66,7 @@ impl Trace {
     pub fn read(path: &Path) -> Result<Trace, TraceError> {
         let file = path.display().to_string();
         let io = |error| TraceError::Io { file: file.clone(), error };
-        let mut lines = Lines::open(path).map_err(io)?;
+        let mut lines = Lines::of_text(path).map_err(io)?;
         let (mut times, mut generated) = (Vec::new(), Vec::new());
         while let Some((number, line, _)) = lines.next_line().map_err(io)? {
             if number == 1 {

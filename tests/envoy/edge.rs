@@ -121,6 +121,11 @@ fn credentials(stage: &Stage) -> Result<()> {
             .header("api-key", "key-of-cheap")
             .header("x-goog-api-key", "key-of-cheap")
             .header("cookie", "session=key-of-cheap")
+            .header("proxy-authorization", "Basic key-of-cheap")
+            .header("ocp-apim-subscription-key", "key-of-cheap")
+            .header("x-litellm-api-key", "key-of-cheap")
+            .header("helicone-auth", "Bearer key-of-cheap")
+            .header("x-forwarded-access-token", "key-of-cheap")
             .body(client::whole(serde_json::to_vec(&chat_body(EASY))?))?;
         let response = stage.send(protocol, request)?;
         assert_eq!(response.header("x-pointsman-target"), Some("cheap"));

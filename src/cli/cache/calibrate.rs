@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cli::{BadInput, bytes_bar, open_error, print, report_problems, strict_error};
+use crate::cli::{BadInput, bytes_bar, open_error, print, report_problems, bad_line};
 use pointsman_cache::calibrate::{
     CalibrateError, Goal, Judged, LabelledPair, Report, Weights, calibrate, nearest_others,
 };
@@ -117,7 +117,7 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<LabelledPair>> {
     for path in files {
         let mut lines = Lines::open(path).map_err(open_error(path))?;
         while let Some((number, line, size)) =
-            lines.next_whole(&mut problems).map_err(strict_error)?
+            lines.next_whole(&mut problems).map_err(bad_line)?
         {
             bar.inc(size);
             let (kind, why) = match serde_json::from_slice::<Line>(line) {
@@ -128,7 +128,7 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<LabelledPair>> {
                 Ok(_) => (Problem::BadValue, "the label must be 0 or 1".to_owned()),
                 Err(error) => (Problem::BrokenLine, error.to_string()),
             };
-            problems.add(kind, path, number, why).map_err(strict_error)?;
+            problems.add(kind, path, number, why).map_err(bad_line)?;
         }
     }
     bar.finish_and_clear();

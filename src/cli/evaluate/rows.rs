@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::args::Partition;
-use crate::cli::{BadInput, bytes_bar, dataset_error, open_error, report_problems, strict_error};
+use crate::cli::{BadInput, bytes_bar, dataset_error, open_error, report_problems, bad_line};
 use pointsman_core::classifier::{Classifier, Objective};
 use pointsman_core::features::Features;
 use pointsman_lab::evaluate::ScoredRow;
@@ -77,12 +77,12 @@ pub(super) fn read_scored(
     let (mut rows, mut problems) = (Vec::new(), Problems::new(strict));
     for file in data {
         let mut lines = Lines::open(file).map_err(open_error(file))?;
-        while let Some((number, line, _)) = lines.next_whole(&mut problems).map_err(strict_error)? {
+        while let Some((number, line, _)) = lines.next_whole(&mut problems).map_err(bad_line)? {
             match ScoredRow::parse(line) {
                 Ok(row) => rows.push(row),
                 Err(why) => problems
                     .add(Problem::BrokenLine, file, number, format!("not a scored row: {why}"))
-                    .map_err(strict_error)?,
+                    .map_err(bad_line)?,
             }
         }
     }

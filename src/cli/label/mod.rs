@@ -33,8 +33,8 @@ const READING_THRESHOLD: f64 = 0.6;
 /// Keys are read from the environment variables POINTSMAN_CHEAP_KEY and POINTSMAN_JUDGE_KEY only.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Log files (JSONL, a JSON array or CSV, plain or gzip): {id, request, response}; or batch inputs
-    /// with outputs
+    /// Log files (JSONL, a JSON array, CSV or TSV, plain or gzip): {id, request, response}; or batch
+    /// inputs with outputs
     #[arg(value_name = "LOG")]
     inputs: Vec<PathBuf>,
     /// File to write the labelled rows to (gzip when it ends in .gz)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::args::share;
-use super::{BadInput, open_error, print, print_with, report_problems, strict_error};
+use super::{BadInput, open_error, print, print_with, report_problems, bad_line};
 use pointsman_core::policy::Preset;
 use pointsman_lab::files::{Lines, Problem, Problems};
 use pointsman_lab::label::{Price, parse_price};
@@ -106,12 +106,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     for path in &args.log {
         let mut lines = Lines::open(path).map_err(open_error(path))?;
-        while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(strict_error)? {
+        while let Some((number, text, _)) = lines.next_whole(&mut problems).map_err(bad_line)? {
             match request::read(text, &args.targets, args.tenant.as_deref()) {
                 Ok(Line::Decided(request)) => requests.push(*request),
                 Ok(Line::Passed(why)) => *passed.entry(why).or_default() += 1,
                 Err(what) => {
-                    problems.add(Problem::BrokenLine, path, number, what).map_err(strict_error)?
+                    problems.add(Problem::BrokenLine, path, number, what).map_err(bad_line)?
                 }
             }
         }

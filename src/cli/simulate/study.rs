@@ -8,11 +8,11 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::super::args::AlgorithmArg;
-use super::super::{BadInput, dataset_error, print, print_with, style};
+use super::super::{BadInput, dataset_error, open_error, print, print_with, style};
 use super::drift::DriftArg;
 use crate::simulate::{
-    CacheOptions, Drift, LevelOptions, Models, Pool, Questions, Study, Trace, behind, compounding,
-    levels, uniform, wordings,
+    CacheOptions, Drift, LevelOptions, Models, PairsError, Pool, Questions, Study, Trace, TraceError,
+    behind, compounding, levels, uniform, wordings,
 };
 use pointsman_lab::files::replace;
 use pointsman_lab::report::write_plots;
@@ -87,11 +87,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .into());
     }
     let trace = match &args.trace {
-        Some(path) => Trace::read(path).map_err(BadInput::new)?,
+        Some(path) => Trace::read(path).map_err(|error| match error {
+            TraceError::Io { file, error } => open_error(Path::new(&file))(error),
+            error => BadInput::new(error),
+        })?,
         None => Trace::poisson(&mut SmallRng::seed_from_u64(0)),
     };
     let pairs = args.pairs.as_ref().map(|path| Questions::of_pairs(path, MOST_PAIRED));
-    let pairs = pairs.transpose().map_err(BadInput::new)?;
+    let pairs = pairs.transpose().map_err(|error| match error {
+        PairsError::Io { file, error } => open_error(Path::new(&file))(error),
+        error => BadInput::new(error),
+    })?;
     let study = study(args, &pool, &trace, pairs.as_ref())?;
     if let Some(directory) = &args.out {
         write(&study, directory)?;

@@ -126,6 +126,14 @@ fn what_only_looks_like_an_answer_is_not_kept() -> Result<()> {
         with(whole(), "error", json!(false)),
         called(json!({"name": "f", "arguments": "{\"a\": \"x"})),
         called(json!({"arguments": "{}"})),
+        json!({"message": "Endpoint request timed out"}),
+        json!({"result": "ok"}),
+        json!({"type": "error", "error": {"type": "overloaded_error"}}),
+        json!({"choices": null}),
+        with(said("", json!("stop")), "reasoning_content", json!("hm")),
+        json!({"choices": [whole()["choices"][0], said("Os", json!("length"))["choices"][0]]}),
+        json!({"choices": [{"message": {"content": null, "function_call": {"arguments": "{}"}},
+            "finish_reason": "function_call"}]}),
     ];
     let text = |stop: Value| json!({"type": "message", "role": "assistant", "content": [{"type": "text", "text": "Oslo"}], "stop_reason": stop});
     let messages = [
@@ -154,6 +162,55 @@ fn what_only_looks_like_an_answer_is_not_kept() -> Result<()> {
             echoed(&proxy, path, &body)?;
             assert_eq!(outcome(&echoed(&proxy, path, &body)?), "miss", "{body}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_refers_to_something_that_a_provider_keeps_is_not_kept() -> Result<()> {
+    let model = Model::start()?;
+    let proxy = Proxy::start(model.address, &["--tools"])?;
+    let [responses, messages, chats] = ["/v1/responses", "/v1/messages", "/v1/chat/completions"];
+    let input = |more: Value| {
+        let mut body = json!({"model": "m", "input": "Which is the capital of Norway?",
+            "status": "completed", "output": [{"type": "message", "role": "assistant",
+            "content": [{"type": "output_text", "text": "Oslo"}]}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let message = |more: Value| {
+        let mut body = json!({"model": "m", "max_tokens": 9, "type": "message", "role": "assistant",
+            "messages": [{"role": "user", "content": "Which is the capital of Norway?"}],
+            "content": [{"type": "text", "text": "Oslo"}], "stop_reason": "end_turn"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let chat = |more: Value| {
+        let mut body = chat("Which is the capital of Norway?");
+        body["choices"] = json!([{"message": {"content": "Oslo"}, "finish_reason": "stop"}]);
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "f-1"}]}]);
+    let reference =
+        json!([{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "And?"}]);
+    for (path, body, kept) in [
+        (responses, input(json!({"store": false})), true),
+        (responses, input(json!({})), false),
+        (responses, input(json!({"store": null})), false),
+        (responses, input(json!({"store": false, "background": true})), false),
+        (responses, input(json!({"store": false, "conversation": "conv_1"})), false),
+        (responses, input(json!({"store": false, "input": file})), false),
+        (responses, input(json!({"store": false, "input": reference})), false),
+        (messages, message(json!({})), true),
+        (messages, message(json!({"container": "cont_1"})), false),
+        (messages, message(json!({"thread": {"type": "create"}})), false),
+        (chats, chat(json!({})), true),
+        (chats, chat(json!({"store": true})), false),
+        (chats, chat(json!({"web_search_options": {}})), false),
+    ] {
+        echoed(&proxy, path, &body)?;
+        assert_eq!(outcome(&echoed(&proxy, path, &body)?) == "hit-exact", kept, "{body}");
     }
     Ok(())
 }
@@ -225,6 +282,53 @@ fn parameters_that_may_change_an_answer_split_the_cache() -> Result<()> {
         };
         ask(&one)?;
         assert_eq!(outcome(&ask(&other)?) == "hit-exact", shared, "{field}: {one} and {other}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_only_its_text_shows_splits_the_cache() -> Result<()> {
+    let model = Model::start()?;
+    let proxy = Proxy::start(model.address, &["--tools"])?;
+    const ONE: &str = r#"{"reasoning": {"type": "string"}, "answer": {"type": "string"}}"#;
+    const OTHER: &str = r#"{"answer": {"type": "string"}, "reasoning": {"type": "string"}}"#;
+    let defined = |properties: &str| {
+        format!(
+            r#""response_format": {{"type": "json_schema", "json_schema": {{"name": "x",
+            "schema": {{"$defs": {{"d": {{"type": "object", "properties": {properties}}}}}}}}}}}"#
+        )
+    };
+    let called = |properties: &str| {
+        format!(
+            r#""tools": [{{"type": "function", "function": {{"name": "f", "parameters":
+            {{"properties": {{"a": {{"items": {{"properties": {properties}}}}}}}}}}}}}]"#
+        )
+    };
+    let guided = |properties: &str| format!(r#""guided_json": {{"properties": {properties}}}"#);
+    let seed = |seed: &str| format!("\"seed\": {seed}");
+    for (number, (one, other, shared)) in [
+        (defined(ONE), defined(OTHER), false),
+        (called(ONE), called(OTHER), false),
+        (guided(ONE), guided(OTHER), false),
+        (seed("18446744073709551617"), seed("18446744073709551618"), false),
+        (seed("1234567890123456789012345"), seed("1234567890123456789012346"), false),
+        (seed("1e400"), seed("1e401"), false),
+        ("\"top_p\": 1, \"seed\": 3".into(), "\"seed\": 3, \"top_p\": 1".into(), true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let ask = |field: &str| {
+            let question = format!("Please describe item {number} of the catalogue.");
+            let messages = json!([{"role": "user", "content": question}]);
+            let body = format!("{{\"model\": \"m\", \"messages\": {messages}, {field}}}");
+            let request = Request::post("/v1/chat/completions")
+                .header("content-type", "application/json")
+                .body(client::whole(body))?;
+            proxy.send(request)
+        };
+        ask(&one)?;
+        assert_eq!(outcome(&ask(&other)?) == "hit-exact", shared, "{one} and {other}");
     }
     Ok(())
 }

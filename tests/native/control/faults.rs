@@ -67,6 +67,29 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_counts_nothing_twice() {
 }
 
 #[test]
+fn what_was_acknowledged_before_a_long_stop_is_learnt_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let plane = Plane::start(&state, &["--attribution", "1"]);
+    let posts = [
+        ("/pointsman/v1/decisions", batch(0, |n| decision(n, 0, 0.9, 0.7))),
+        ("/pointsman/v1/feedback", batch(0, |n| feedback(n, 0.5))),
+        // Rewards that come before their decisions.
+        ("/pointsman/v1/feedback", batch(1, |n| feedback(n, 1.0))),
+        ("/pointsman/v1/decisions", batch(1, |n| decision(n, 1, 0.1, 0.4))),
+    ];
+    for (path, body) in &posts {
+        plane.accepted(path, body);
+    }
+    plane.kill();
+    drop(plane);
+    // Longer than a decision waits for its reward.
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let plane = Plane::start(&state, &["--attribution", "1"]);
+    plane.wait_for("all is learnt", |status| status["samples"] == 2 * BATCH);
+}
+
+#[test]
 fn an_orderly_end_saves_what_was_learnt() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");

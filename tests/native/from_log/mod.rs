@@ -2,6 +2,7 @@
 mod calibrate;
 mod evaluate;
 mod explain;
+mod formats;
 mod golden_chain;
 mod output;
 mod reading;

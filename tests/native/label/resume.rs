@@ -92,3 +92,31 @@ fn a_finished_run_is_repeated_for_nothing() {
     assert_eq!(fs::read(case.out()).expect("the output"), first);
     assert_eq!((upstream.calls().len(), &again["calls"]["made"]), (30, &0.into()));
 }
+
+#[test]
+fn whatever_happens_to_the_journal_the_rows_are_the_same() {
+    let upstream = Upstream::start(Duration::ZERO, |question, _| Reply::Text(cheap_sum(question)));
+    let case = Case::new(&sums(12));
+    summary(&case.label(&upstream.url(), &["--json"]).output().expect("runs"));
+    let expected = fs::read(case.out()).expect("the output");
+    let path = case.path("out.jsonl.journal");
+    let whole = fs::read(&path).expect("the journal");
+    let text = String::from_utf8(whole.clone()).expect("UTF-8");
+    let (first, rest) = text.split_once('\n').expect("lines");
+    let utf16: Vec<u8> = "\u{feff}x\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, journal) in [
+        ("NUL bytes", [first.as_bytes(), b"\n\0\0\0\0\n", rest.as_bytes()].concat()),
+        ("UTF-16", [first.as_bytes(), b"\n", &utf16, rest.as_bytes()].concat()),
+        ("half a line", [&first.as_bytes()[..20], b"\n", rest.as_bytes()].concat()),
+        ("CRLF", text.replace('\n', "\r\n").into_bytes()),
+        ("blank lines", text.replace('\n', "\n\n").into_bytes()),
+        ("an overlong NUL", [&whole[..], b"{\"key\": \"\xc0\x80\"}\n"].concat()),
+        ("everything twice", [&whole[..], &whole].concat()),
+        ("a long line", ["x".repeat(1 << 20).as_bytes(), b"\n", &whole].concat()),
+    ] {
+        fs::write(&path, journal).expect("written");
+        fs::remove_file(case.out()).expect("removed");
+        summary(&case.label(&upstream.url(), &["--json"]).output().expect("runs"));
+        assert_eq!(fs::read(case.out()).expect("the output"), expected, "{name}");
+    }
+}

@@ -215,6 +215,22 @@ fn the_header_that_names_the_tenant_is_removed_in_front_of_every_provider() {
 }
 
 #[test]
+fn what_a_client_shows_to_a_gateway_is_removed_unless_its_credentials_are_passed_on() {
+    let removed = |text: &str, name: &str| {
+        let rendered = &envoy(&Gateway::read(text).unwrap(), &place()).unwrap()["envoy.yaml"];
+        rendered.matches(&format!("- remove: {name}\n")).count()
+    };
+    for name in ["ocp-apim-subscription-key", "x-litellm-api-key", "x-forwarded-access-token"] {
+        assert_eq!(removed(THREE, name), 4, "{name}");
+    }
+    let named = THREE.replace("tenant: credentials", "tenant: {header: x-forwarded-user}");
+    assert_eq!(removed(&named, "x-forwarded-user"), 4, "once for each endpoint");
+    let passed = "targets:\n- {name: a, model: own/x}\n- {name: b, model: anthropic/y}\nproviders:\n  \
+        own: {kind: openai-compatible, url: \"http://10.0.0.1:4000/v1\", auth: passthrough}\n";
+    assert_eq!(removed(passed, "x-litellm-api-key"), 1);
+}
+
+#[test]
 fn a_path_that_both_apis_have_goes_to_the_one_that_the_client_speaks() {
     let (tree, _) =
         rendered("targets:\n- {name: a, model: openai/x}\n- {name: b, model: anthropic/y}\n");

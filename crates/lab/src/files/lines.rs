@@ -1,54 +1,10 @@
-//! Lines of a file, plain or gzipped.
+//! Lines of a text.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result};
+use std::io::{BufRead, Error, ErrorKind, Read, Result};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
-use super::{BadLine, Problem, Problems};
-
-/// The longest line that is read, in bytes: one chat request with images fits, a file without line
-/// feeds does not fill the memory.
-pub(super) const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
-const BUFFER_BYTES: usize = 1 << 16;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Opens a text in UTF-8; `-` is standard input. Gzip is recognised by its first bytes; a byte
-/// order mark is left out.
-///
-/// # Errors
-///
-/// The file cannot be read, or is in an encoding that is not supported.
-pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    let source: Box<dyn Read + Send> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path)?)
-    };
-    let mut raw = BufReader::with_capacity(BUFFER_BYTES, source);
-    let mut reader: Box<dyn BufRead + Send> = match raw.fill_buf()? {
-        [0x1f, 0x8b, ..] => {
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
-        }
-        _ => Box::new(raw),
-    };
-    let start = reader.fill_buf()?;
-    let encoding = match start {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => "UTF-16",
-        [b'P', b'A', b'R', b'1', ..] => "Parquet",
-        [b'P', b'K', 3, 4, ..] => "ZIP",
-        _ => {
-            if start.starts_with(BYTE_ORDER_MARK) {
-                reader.consume(BYTE_ORDER_MARK.len());
-            }
-            return Ok(reader);
-        }
-    };
-    let what = format!("{encoding} is not supported; give text in UTF-8, plain or gzip");
-    Err(Error::new(ErrorKind::Unsupported, what))
-}
+use super::format::{self, Shape, shape};
+use super::{BadLine, MAX_RECORD_BYTES, Problem, Problems, TOO_LONG, open};
 
 /// A line with its number, from 1, and the bytes that were read for it.
 pub type NumberedLine<'a> = (usize, &'a [u8], u64);
@@ -63,12 +19,27 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens a file as [`open`] does.
+    /// Opens a file of one JSON object per line.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`]; also a JSON array or a table, which are records, but not lines.
+    pub fn open(path: &Path) -> Result<Lines> {
+        let mut reader = open(path)?;
+        match shape(reader.fill_buf()?, false) {
+            Shape::Lines => Ok(Lines::from_reader(path, reader)),
+            Shape::Array => Err(format::array()),
+            Shape::Document => Err(format::document()),
+            Shape::Table => Err(format::table()),
+        }
+    }
+
+    /// Opens a file of lines that are anything.
     ///
     /// # Errors
     ///
     /// As [`open`].
-    pub fn open(path: &Path) -> Result<Lines> {
+    pub fn of_text(path: &Path) -> Result<Lines> {
         Ok(Lines::from_reader(path, open(path)?))
     }
 
@@ -81,7 +52,7 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// A line that is too long, or the rest of the file cannot be read.
+    /// A line that is too long, or the rest of the file cannot be read. Both end the file.
     pub fn next_line(&mut self) -> Result<Option<NumberedLine<'_>>> {
         let read = self.advance()?;
         Ok(read.map(|bytes| (self.number, self.buffer.trim_ascii(), bytes)))
@@ -91,7 +62,7 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// Damage, where problems are strict.
+    /// A line that is too long; other damage, where problems are strict.
     pub fn next_whole(
         &mut self,
         problems: &mut Problems,
@@ -101,12 +72,12 @@ impl Lines {
                 Ok(read) => {
                     return Ok(read.map(|bytes| (self.number, self.buffer.trim_ascii(), bytes)));
                 }
+                Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                    return Err(BadLine::too_long(&self.path, self.number));
+                }
                 Err(error) => {
-                    let kind = match error.kind() {
-                        ErrorKind::FileTooLarge => Problem::BrokenLine,
-                        _ => Problem::UnreadableFile,
-                    };
-                    problems.add(kind, &self.path, self.number, error.to_string())?;
+                    let what = error.to_string();
+                    problems.add(Problem::UnreadableFile, &self.path, self.number, what)?;
                 }
             }
         }
@@ -119,10 +90,7 @@ impl Lines {
             self.buffer.clear();
             self.number += 1;
             let read = self.read();
-            self.done = match &read {
-                Ok(read) => *read == 0,
-                Err(error) => error.kind() != ErrorKind::FileTooLarge,
-            };
+            self.done = !read.as_ref().is_ok_and(|read| *read > 0);
             bytes += read? as u64;
             if !self.buffer.trim_ascii().is_empty() {
                 return Ok(Some(bytes));
@@ -132,13 +100,12 @@ impl Lines {
     }
 
     fn read(&mut self) -> Result<usize> {
-        let read = (&mut self.reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer);
+        let read = (&mut self.reader).take(MAX_RECORD_BYTES).read_until(b'\n', &mut self.buffer);
         let read = read.map_err(|error| {
             Error::new(error.kind(), format!("the rest of the file cannot be read: {error}"))
         })?;
-        if read as u64 == MAX_LINE_BYTES && self.buffer.last() != Some(&b'\n') {
-            self.reader.skip_until(b'\n')?;
-            let what = format!("longer than {MAX_LINE_BYTES} bytes");
+        if read as u64 == MAX_RECORD_BYTES && self.buffer.last() != Some(&b'\n') {
+            let what = format!("line {}: {TOO_LONG}", self.number);
             return Err(Error::new(ErrorKind::FileTooLarge, what));
         }
         Ok(read)
@@ -176,12 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn other_encodings_are_refused_by_name() {
+    fn what_is_no_text_or_no_lines_is_refused_by_name() {
         for (bytes, name) in [
             (&b"\xff\xfe{\0"[..], "UTF-16"),
-            (b"{\0}\0", "UTF-16"),
             (b"\x28\xb5\x2f\xfd\0", "zstd"),
             (b"PAR1", "Parquet"),
+            (b"[{\"a\": 1}]", "a JSON array"),
+            (b"id;prompt\n1;hi\n", "a table"),
+            (b"{\n  \"a\": 1\n}\n", "one JSON object over several lines"),
         ] {
             for bytes in [bytes.to_vec(), gzip(bytes)] {
                 let error = lines(&bytes).expect_err("refused");
@@ -192,15 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_reported_and_passed_over() {
-        let mut text = vec![b'x'; MAX_LINE_BYTES as usize + 1];
+    fn a_line_without_end_is_refused_with_its_number() {
+        let mut text = b"first\n".to_vec();
+        text.resize(MAX_RECORD_BYTES as usize + 7, b'x');
         text.extend(b"\nnext\n");
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");
         let mut lines = Lines::open(file.path()).expect("opens");
-        assert_eq!(lines.next_line().expect_err("long").kind(), ErrorKind::FileTooLarge);
-        let next = lines.next_line().expect("readable").map(|(number, line, _)| (number, line));
-        assert_eq!(next, Some((2, &b"next"[..])));
+        let mut problems = Problems::default();
+        assert!(lines.next_whole(&mut problems).expect("readable").is_some());
+        let bad = lines.next_whole(&mut problems).expect_err("too long");
+        assert_eq!((bad.line, bad.what.as_str()), (2, TOO_LONG));
+        assert!(lines.next_whole(&mut problems).expect("over").is_none());
+        let mut lines = Lines::open(file.path()).expect("opens");
+        lines.next_line().expect("readable");
+        let error = lines.next_line().expect_err("too long").to_string();
+        assert!(error.starts_with("line 2: "), "{error}");
     }
 
     #[test]

@@ -5,14 +5,26 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+mod format;
 mod lines;
+mod open;
 mod records;
+mod table;
 mod whole;
 
-pub use lines::{Lines, NumberedLine, open};
-pub use records::{Bounded, Records};
+pub use format::hint;
+pub use lines::{Lines, NumberedLine};
+pub use open::open;
+pub use records::Records;
+pub(crate) use table::{TableReader, csv_problem, is_too_long};
 pub(crate) use whole::PRIVATE;
 pub use whole::{WholeFile, check_writable, replace, replace_all, replace_private, with_extension};
+
+/// The longest record that is read, in bytes: one chat request with images fits, a file without line
+/// feeds does not fill the memory.
+const MAX_RECORD_BYTES: u64 = 64 * 1024 * 1024;
+const TOO_LONG: &str = "longer than 64 MiB";
+const _: () = assert!(MAX_RECORD_BYTES == 64 << 20, "what the message says");
 
 /// Problems named one by one; the rest is only counted.
 const MAX_NAMED: u64 = 20;
@@ -21,7 +33,7 @@ const MAX_NAMED: u64 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
-    /// Not UTF-8, not JSON, not an object, too long.
+    /// Not UTF-8, not JSON, not an object.
     BrokenLine,
     /// No request, no messages, no response; no label, no score.
     MissingField,
@@ -58,7 +70,8 @@ impl Problem {
     }
 }
 
-/// The first bad line, where bad lines are not skipped.
+/// A line that ends the reading: the first bad one where bad lines are not skipped, or one that is too
+/// long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}:{line}: {what}", path = .path.display())]
 pub struct BadLine {
@@ -66,6 +79,17 @@ pub struct BadLine {
     /// Counted from 1.
     pub line: usize,
     pub what: String,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+impl BadLine {
+    /// A record that is longer than what is read. What follows it may be a part of it, so it is not
+    /// passed over.
+    pub(crate) fn too_long(path: &Path, line: usize) -> Self {
+        let hint = "leave it out; in a table, a quotation mark that is never closed takes in all that follows";
+        BadLine { path: path.into(), line, what: TOO_LONG.into(), hint }
+    }
 }
 
 /// Counts problems and names the first of them.
@@ -94,7 +118,8 @@ impl Problems {
         line: usize,
         what: impl Into<String>,
     ) -> Result<(), BadLine> {
-        let bad = BadLine { path: path.into(), line, what: what.into() };
+        let hint = "without --strict, bad records are reported, counted and skipped";
+        let bad = BadLine { path: path.into(), line, what: what.into(), hint };
         // An open question without a judge, or a call of another API, is not damage.
         if self.strict && !matches!(kind, Problem::Unscorable | Problem::NotReplayable) {
             return Err(bad);

@@ -1,13 +1,16 @@
-//! Records of a file: lines of JSON, the items of a JSON array, or the rows of a CSV table.
+//! Records of a file: lines of JSON, the items of a JSON array, or the rows of a table.
 
-use std::io::{BufRead, Error, ErrorKind, Read, Result};
+use std::io::{BufRead, Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 use serde_json::{Map, Value};
 
-use super::lines::MAX_LINE_BYTES;
-use super::{BadLine, Lines, NumberedLine, Problem, Problems, open};
+use super::format::{self, Shape, shape};
+use super::{
+    BadLine, Lines, MAX_RECORD_BYTES, NumberedLine, Problem, Problems, TableReader, csv_problem,
+    is_too_long, open,
+};
 
 /// The records of one file, each as the bytes of a JSON object. Lines are numbered as lines, items
 /// and rows of a table are counted from 1.
@@ -18,33 +21,25 @@ pub enum Records {
 }
 
 impl Records {
-    /// Opens a file and finds out by its first bytes and its name what it holds.
+    /// Opens a file and finds out by its first bytes what it holds. Only of a table whose head line
+    /// could be a sentence, or is one name, the file's own name decides.
     ///
     /// # Errors
     /// As [`open`]; also one JSON document over several lines, which is not a list of records.
     pub fn open(path: &Path) -> Result<Records> {
         let mut reader = open(path)?;
-        let start = reader.fill_buf()?;
-        let first = start.trim_ascii_start();
-        let line = first.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
-        match first.first() {
-            Some(b'[') if starts_array(first) => Ok(Records::Array(Items::new(path, reader))),
-            Some(b'{') if line == b"{" => Err(Error::new(
-                ErrorKind::Unsupported,
-                "one JSON object over several lines is not supported; give one record per line, or a JSON array",
-            )),
-            Some(b'{' | b'[') | None => Ok(Records::Lines(Lines::from_reader(path, reader))),
-            Some(_) if is_named_csv(path) || is_header(line) => {
-                Table::new(path, reader).map(Records::Table)
-            }
-            Some(_) => Ok(Records::Lines(Lines::from_reader(path, reader))),
+        match shape(reader.fill_buf()?, is_named_table(path)) {
+            Shape::Lines => Ok(Records::Lines(Lines::from_reader(path, reader))),
+            Shape::Array => Ok(Records::Array(Items::new(path, reader))),
+            Shape::Document => Err(format::document()),
+            Shape::Table => Table::new(path, reader).map(Records::Table),
         }
     }
 
     /// The next record; what is damaged is counted and passed over.
     ///
     /// # Errors
-    /// Damage, where problems are strict.
+    /// A record that is too long; other damage, where problems are strict.
     pub fn next_whole(
         &mut self,
         problems: &mut Problems,
@@ -57,30 +52,10 @@ impl Records {
     }
 }
 
-/// `[` with an object behind it, and not a line such as `[1]`.
-fn starts_array(text: &[u8]) -> bool {
-    let inside = text.get(1..).unwrap_or_default();
-    matches!(inside.trim_ascii_start().first(), Some(b'{') | None) && !inside.is_empty()
-        || inside.trim_ascii() == b"]"
-}
-
-fn is_named_csv(path: &Path) -> bool {
+fn is_named_table(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.ends_with(".csv") || name.ends_with(".csv.gz")
-}
-
-/// Several names with commas between them.
-fn is_header(line: &[u8]) -> bool {
-    let names: Vec<&[u8]> = line.split(|&b| b == b',').collect();
-    let is_name = |name: &&[u8]| {
-        let name = name.trim_ascii().trim_ascii();
-        let name =
-            name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
-        !name.is_empty()
-            && name.len() <= 64
-            && name.iter().all(|b| b.is_ascii_alphanumeric() || b"_.:/-".contains(b))
-    };
-    names.len() > 1 && names.iter().all(is_name)
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.ends_with(".csv") || name.ends_with(".tsv")
 }
 
 /// The items of a JSON array, in one reused buffer; the array as a whole is never in memory.
@@ -108,9 +83,9 @@ impl Items {
         while !self.done {
             self.number += 1;
             match self.advance() {
-                Ok(true) if self.buffer.len() as u64 > MAX_LINE_BYTES => {
-                    let what = format!("longer than {MAX_LINE_BYTES} bytes");
-                    problems.add(Problem::BrokenLine, &self.path, self.number, what)?;
+                Ok(true) if self.buffer.len() as u64 > MAX_RECORD_BYTES => {
+                    self.done = true;
+                    return Err(BadLine::too_long(&self.path, self.number));
                 }
                 Ok(true) => {
                     let bytes = std::mem::take(&mut self.bytes);
@@ -173,10 +148,13 @@ impl Items {
                 }
                 // A bare value ends with what follows it.
                 let follows = plain && self.depth <= 1 && matches!(byte, b',' | b']');
-                if self.buffer.len() as u64 <= MAX_LINE_BYTES && !follows {
+                if !follows {
                     self.buffer.push(byte);
                 }
-                ended = follows || plain && self.depth == 1 && byte == b'}';
+                ended = follows
+                    || plain && self.depth == 1 && byte == b'}'
+                    // What is longer is refused, wherever it ends.
+                    || self.buffer.len() as u64 > MAX_RECORD_BYTES;
                 if ended {
                     break;
                 }
@@ -190,11 +168,10 @@ impl Items {
     }
 }
 
-/// The rows of a CSV table with a head line, as objects; cells that hold JSON are parsed.
+/// The rows of a table with a head line, as objects; cells that hold JSON are parsed.
 pub struct Table {
     path: PathBuf,
-    reader: csv::Reader<Bounded<Box<dyn BufRead + Send>>>,
-    names: Vec<String>,
+    reader: TableReader<Box<dyn BufRead + Send>>,
     buffer: Vec<u8>,
     number: usize,
     done: bool,
@@ -202,13 +179,9 @@ pub struct Table {
 
 impl Table {
     fn new(path: &Path, reader: Box<dyn BufRead + Send>) -> Result<Self> {
-        let mut reader = csv::Reader::from_reader(Bounded::new(reader));
-        let names = reader
-            .headers()
+        let reader = TableReader::new(reader)
             .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
-        let names = names.iter().map(str::to_owned).collect();
-        let path = path.to_owned();
-        Ok(Table { path, reader, names, buffer: Vec::new(), number: 0, done: false })
+        Ok(Table { path: path.to_owned(), reader, buffer: Vec::new(), number: 0, done: false })
     }
 
     fn next_whole(
@@ -218,8 +191,7 @@ impl Table {
         let mut record = ByteRecord::new();
         while !self.done {
             self.number += 1;
-            self.reader.get_mut().renew();
-            let what = match self.reader.read_byte_record(&mut record) {
+            let what = match self.reader.read(&mut record) {
                 Ok(false) => break,
                 Ok(true) => match self.object(&record) {
                     Some(object) => {
@@ -229,9 +201,13 @@ impl Table {
                     }
                     None => "not UTF-8".to_owned(),
                 },
+                Err(error) if is_too_long(&error) => {
+                    self.done = true;
+                    return Err(BadLine::too_long(&self.path, self.number));
+                }
                 Err(error) => {
                     self.done = error.is_io_error();
-                    error.to_string()
+                    csv_problem(&error)
                 }
             };
             let kind = if self.done { Problem::UnreadableFile } else { Problem::BrokenLine };
@@ -242,7 +218,7 @@ impl Table {
     }
 
     fn object(&self, record: &ByteRecord) -> Option<Map<String, Value>> {
-        let cells = self.names.iter().zip(record);
+        let cells = self.reader.names.iter().zip(record);
         cells
             .map(|(name, cell)| {
                 let text = std::str::from_utf8(cell).ok()?;
@@ -250,39 +226,9 @@ impl Table {
                     .trim_start()
                     .starts_with(['{', '['])
                     .then(|| serde_json::from_str(text).ok());
-                Some((name.clone(), parsed.flatten().unwrap_or_else(|| text.into())))
+                Some((name.to_owned(), parsed.flatten().unwrap_or_else(|| text.into())))
             })
             .collect()
-    }
-}
-
-/// Ends a record that grows without bound: one quotation mark that is never closed makes the rest of
-/// a file one cell.
-pub struct Bounded<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R> Bounded<R> {
-    pub fn new(inner: R) -> Self {
-        Bounded { inner, left: MAX_LINE_BYTES }
-    }
-
-    /// A new record begins.
-    pub fn renew(&mut self) {
-        self.left = MAX_LINE_BYTES;
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.left == 0 {
-            let what = format!("a record is longer than {MAX_LINE_BYTES} bytes");
-            return Err(Error::new(ErrorKind::FileTooLarge, what));
-        }
-        let read = self.inner.read(buffer)?;
-        self.left = self.left.saturating_sub(read as u64);
-        Ok(read)
     }
 }
 
@@ -358,11 +304,61 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_without_end_is_reported_and_does_not_fill_the_memory() {
-        let mut table = b"a,b\n1,\"".to_vec();
-        table.resize(MAX_LINE_BYTES as usize + 1024 * 1024, b'x');
-        let (found, problems) = read("log.csv", &table).expect("opens");
-        assert_eq!((found.len(), problems.counts().get(&Problem::UnreadableFile)), (0, Some(&1)));
+    fn tables_of_spreadsheets_are_read_by_the_sign_of_their_head_line() {
+        for (name, table) in [
+            ("log.txt", "id;input;output\r\no1;\"[{\"\"role\"\": \"\"user\"\"}]\";5,6\r\n"),
+            ("log.tsv", "id\tinput\toutput\no1\t[{\"role\": \"user\"}]\t5,6\n"),
+            ("log", "sep=;\nid;input;output\no1;[{\"role\": \"user\"}];5,6\n"),
+        ] {
+            let expected = r#"{"id":"o1","input":[{"role":"user"}],"output":"5,6"}"#;
+            assert_eq!(texts(name, table), [expected], "{table}");
+        }
+        assert_eq!(texts("a.tsv.gz", "prompt\nhi\n"), [r#"{"prompt":"hi"}"#]);
+    }
+
+    /// The error that ends a file, and how many records were read before it.
+    fn refused(name: &str, bytes: &[u8]) -> (usize, BadLine) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let mut records = Records::open(&path).expect("opens");
+        let (mut read, mut problems) = (0, Problems::default());
+        loop {
+            match records.next_whole(&mut problems) {
+                Ok(found) => assert!(found.is_some(), "refused"),
+                Err(bad) => {
+                    assert!(records.next_whole(&mut problems).expect("over").is_none());
+                    return (read, bad);
+                }
+            }
+            read += 1;
+        }
+    }
+
+    #[test]
+    fn a_record_without_end_is_refused_with_its_number_and_does_not_fill_the_memory() {
+        for begin in
+            ["{\"a\":1}\n{\"a\":\"", "[{\"a\":1},{\"a\":\"", "a,b\n1,2\n3,\"", "a;b\n1;2\n3;"]
+        {
+            let mut text = begin.as_bytes().to_vec();
+            text.resize(MAX_RECORD_BYTES as usize + 1024 * 1024, b'x');
+            let (read, bad) = refused("log", &text);
+            assert_eq!(
+                (read, bad.line, bad.what.as_str()),
+                (1, 2, "longer than 64 MiB"),
+                "{begin}"
+            );
+        }
+        let (mut cells, mut problems) = (b"a,b\n1,2\n".to_vec(), Problems::default());
+        cells.resize(32 << 20, b',');
+        cells.extend(b"\n3,4\n");
+        let mut records =
+            Table::new(Path::new("log"), Box::new(std::io::Cursor::new(cells))).expect("opens");
+        let mut read = 0;
+        while records.next_whole(&mut problems).expect("readable").is_some() {
+            read += 1;
+        }
+        assert_eq!((read, problems.total()), (2, 1));
     }
 
     #[test]

@@ -1,21 +1,19 @@
 //! Public routing sets, in their own file formats, as dataset rows.
 
-mod columns;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use columns::{MAX_COLUMNS, Narrow};
-use csv::{ErrorKind, StringRecord};
+use csv::StringRecord;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::files::{BadLine, Bounded, Problem, Problems};
+use crate::files::{BadLine, Problem, Problems, TableReader, csv_problem, is_too_long};
 use crate::label::row::{Label, Scores};
 
 /// Why a file cannot be converted.
@@ -24,12 +22,10 @@ pub enum ImportError {
     /// The head line cannot be read.
     #[error("{path}: {error}", path = .path.display())]
     Csv { path: PathBuf, error: csv::Error },
-    #[error("{path}: more than {MAX_COLUMNS} columns", path = .path.display())]
-    TooWide { path: PathBuf },
     /// A column that is asked for is missing.
     #[error("{path}: no column `{column}`; the columns are: {present}", path = .path.display())]
     NoColumn { path: PathBuf, column: String, present: String },
-    /// The first bad line, where bad lines are not skipped.
+    /// The first bad line, where bad lines are not skipped, or one that is too long.
     #[error(transparent)]
     BadLine(#[from] BadLine),
     #[error("the rows cannot be written")]
@@ -101,14 +97,14 @@ impl ImportedRow<'_> {
     }
 }
 
-/// Converts one CSV file. The label says whether the cheap answer scored at least as high as the
+/// Converts one table: CSV, or with semicolons, tabs or bars in the place of commas. The label says whether the cheap answer scored at least as high as the
 /// strong one; the quality is the cheap answer's own score. Rows without a prompt or a score, and
 /// of rows with the same name all but the first, are counted in `problems` and left out.
 ///
 /// # Errors
 ///
-/// The file is not CSV, a column is missing, or the output cannot be written; the first bad row
-/// where problems are strict.
+/// The file is no table, a column is missing, a record is too long, or the output cannot be written;
+/// the first bad row where problems are strict.
 pub fn import(
     path: &Path,
     input: impl Read,
@@ -116,14 +112,10 @@ pub fn import(
     problems: &mut Problems,
     output: &mut dyn Write,
 ) -> Result<Imported, ImportError> {
-    let mut reader = csv::Reader::from_reader(Narrow::new(Bounded::new(input)));
-    let headers = reader.headers().map_err(|error| ImportError::Csv { path: path.into(), error });
-    let headers = headers?.clone();
-    if headers.len() > MAX_COLUMNS {
-        return Err(ImportError::TooWide { path: path.into() });
-    }
-    reader.get_mut().most = headers.len();
-    let places = Places::find(path, &headers, columns)?;
+    let mut reader = TableReader::new(BufReader::new(input))
+        .map_err(|error| ImportError::Csv { path: path.into(), error })?;
+    let places = Places::find(path, &reader.names, columns)?;
+    let scale = Scale { best: columns.scale, decimal_comma: !reader.has_commas() };
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     let stem = stem.strip_suffix(".csv").unwrap_or(&stem).to_owned();
     let mut imported = Imported::default();
@@ -131,15 +123,18 @@ pub fn import(
     let mut line = 1;
     let mut record = StringRecord::new();
     for number in 0.. {
-        reader.get_mut().inner.renew();
-        match reader.read_record(&mut record) {
+        let begins = reader.line();
+        match reader.read_text(&mut record) {
             Ok(true) => {}
             Ok(false) => break,
+            Err(error) if is_too_long(&error) => {
+                return Err(BadLine::too_long(path, begins).into());
+            }
             Err(error) => {
                 let ends = error.is_io_error();
                 line = error.position().map_or(line + 1, csv::Position::line);
                 let kind = if ends { Problem::UnreadableFile } else { Problem::BrokenLine };
-                problems.add(kind, path, line as usize, named(&error))?;
+                problems.add(kind, path, line as usize, csv_problem(&error))?;
                 if ends {
                     break;
                 }
@@ -147,7 +142,7 @@ pub fn import(
             }
         }
         line = record.position().map_or(line + 1, csv::Position::line);
-        match places.row(&record, columns, &stem, number) {
+        match places.row(&record, columns, scale, &stem, number) {
             Ok(row) if row.named && !names.insert(row.name()) => {
                 let what = format!("duplicate ID `{}`", row.id);
                 problems.add(Problem::DuplicateId, path, line as usize, what)?;
@@ -162,16 +157,6 @@ pub fn import(
         }
     }
     Ok(imported)
-}
-
-/// What is wrong with a record. Of too many fields, those beyond the first were not counted.
-fn named(error: &csv::Error) -> String {
-    match error.kind() {
-        ErrorKind::UnequalLengths { expected_len, len, .. } if len > expected_len => {
-            format!("more than the {expected_len} fields of the head line")
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// Positions of the columns in a file.
@@ -209,11 +194,12 @@ impl Places {
         &self,
         record: &'r StringRecord,
         columns: &Columns,
+        scale: Scale,
         stem: &'r str,
         number: usize,
     ) -> Result<ImportedRow<'r>, (Problem, String)> {
         let cell = |column: usize| record.get(column).unwrap_or_default();
-        let score = |column: usize, name: &str| match parse_score(cell(column), columns.scale) {
+        let score = |column: usize, name: &str| match scale.parse(cell(column)) {
             Ok(Some(score)) => Ok(score),
             Ok(None) => Err((Problem::MissingField, format!("column `{name}`: no score"))),
             Err(what) => Err((Problem::BadValue, format!("column `{name}`: {what}"))),
@@ -250,17 +236,34 @@ fn column_names(headers: &StringRecord) -> String {
     names.collect::<Vec<_>>().join(", ") + more
 }
 
-/// A score in 0..1; `None` for an empty cell.
-fn parse_score(cell: &str, scale: f64) -> Result<Option<f64>, String> {
-    match cell.trim() {
-        "" | "nan" | "NaN" | "None" | "null" => Ok(None),
-        "True" | "true" | "TRUE" => Ok(Some(1.0)),
-        "False" | "false" | "FALSE" => Ok(Some(0.0)),
-        text => match text.parse::<f64>() {
-            Ok(score) if (0.0..=scale).contains(&score) => Ok(Some(score / scale)),
-            Ok(score) => Err(format!("{score} is not in 0..{scale} (--scale)")),
-            Err(_) => Err(format!("`{text}` is neither a number nor a boolean")),
-        },
+/// How scores are written.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// The best possible score.
+    best: f64,
+    /// "0,75": a comma separates nothing else.
+    decimal_comma: bool,
+}
+
+impl Scale {
+    /// A score in 0..1; `None` for an empty cell.
+    fn parse(self, cell: &str) -> Result<Option<f64>, String> {
+        let number = |text: &str| match text.split_once(',') {
+            Some((whole, decimals)) if self.decimal_comma && !text.contains('.') => {
+                format!("{whole}.{decimals}").parse::<f64>()
+            }
+            _ => text.parse(),
+        };
+        match cell.trim() {
+            "" | "nan" | "NaN" | "None" | "null" => Ok(None),
+            "True" | "true" | "TRUE" => Ok(Some(1.0)),
+            "False" | "false" | "FALSE" => Ok(Some(0.0)),
+            text => match number(text) {
+                Ok(score) if (0.0..=self.best).contains(&score) => Ok(Some(score / self.best)),
+                Ok(score) => Err(format!("{score} is not in 0..{} (--scale)", self.best)),
+                Err(_) => Err(format!("`{text}` is neither a number nor a boolean")),
+            },
+        }
     }
 }
 

@@ -75,15 +75,32 @@ fn what_is_wrong_with_a_row_is_named_and_skipped_or_ends_the_run() {
 }
 
 #[test]
-fn a_cell_without_end_ends_the_file_and_does_not_fill_the_memory() {
+fn a_cell_without_end_is_refused_with_its_line_and_does_not_fill_the_memory() {
     let columns = Columns::routellm("c", "s");
     let cell = io::repeat(b'x').take(1 << 40);
     let csv = b"prompt,c,s\nhi,1,1\n\"".chain(cell);
     let (mut problems, mut output) = (Problems::default(), Vec::new());
-    let imported = import(Path::new("set.csv"), csv, &columns, &mut problems, &mut output);
-    assert_eq!(imported.expect("converted").rows, 1);
-    assert_eq!(problems.counts().get(&Problem::UnreadableFile), Some(&1));
-    assert!(problems.take_named()[0].contains("longer than"));
+    let refused = import(Path::new("set.csv"), csv, &columns, &mut problems, &mut output);
+    assert_eq!(refused.expect_err("refused").to_string(), "set.csv:3: longer than 64 MiB");
+}
+
+#[test]
+fn tables_of_spreadsheets_have_other_signs_between_cells_and_decimal_commas() {
+    let columns = Columns { scale: 10.0, ..Columns::routellm("c", "s") };
+    for csv in [
+        "prompt;c;s\r\n\"hi; you\";7,5;10\r\n",
+        "sep=;\r\nprompt;c;s\r\n\"hi; you\";7,5;10\r\n",
+        "prompt\tc\ts\nhi; you\t7,5\t10\n",
+        "prompt|c|s\nhi; you|7.5|10\n",
+        "prompt,c,s\nhi; you,7.5,10\n",
+    ] {
+        let (rows, _) = convert(csv, &columns).expect("converted");
+        assert_eq!(rows[0]["prompt"], "hi; you", "{csv}");
+        assert_eq!(rows[0]["scores"], serde_json::json!({"cheap": 0.75, "strong": 1.0}), "{csv}");
+    }
+    // Between commas, one in a cell may group digits.
+    let (rows, _) = convert("prompt,c,s\nhi,\"7,500\",10\n", &columns).expect("converted");
+    assert!(rows.is_empty());
 }
 
 #[test]

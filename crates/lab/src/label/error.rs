@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::files::BadLine;
+use crate::files::{BadLine, hint};
 
 /// Why labelling stopped.
 #[derive(Debug, Error)]
@@ -14,7 +14,14 @@ pub enum LabelError {
         #[source]
         source: std::io::Error,
     },
-    /// The first bad record under `--strict`.
+    /// A file of the user's cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Input {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The first bad record under `--strict`, or one that is too long.
     #[error(transparent)]
     BadLine(#[from] BadLine),
     /// LabelOptions that contradict each other, or a whole file that is not what it should be.
@@ -46,15 +53,14 @@ pub enum LabelError {
 impl LabelError {
     /// Whether the input or the options are at fault (exit code 2) and not the run (exit code 1).
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, LabelError::BadLine(_) | LabelError::BadInput(_))
+        matches!(self, LabelError::Input { .. } | LabelError::BadLine(_) | LabelError::BadInput(_))
     }
 
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            LabelError::BadLine(_) => {
-                Some("without --strict, bad records are reported, counted and skipped")
-            }
+            LabelError::Input { source, .. } => hint(source),
+            LabelError::BadLine(line) => Some(line.hint),
             LabelError::Budget { .. } => {
                 Some("run the same command with a larger --budget: every paid call is kept")
             }
@@ -78,7 +84,7 @@ impl LabelError {
 
     /// A file of the user's could not be opened.
     pub(crate) fn input(path: &Path) -> impl FnOnce(std::io::Error) -> LabelError {
-        move |error| LabelError::BadInput(format!("{}: {error}", path.display()))
+        move |source| LabelError::Input { path: path.into(), source }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> LabelError {

@@ -21,6 +21,9 @@ use crate::files::{Problem, Problems, Records};
 /// Rows scored between two writes, for each thread.
 const ROWS_PER_THREAD: usize = 64;
 
+/// Bytes of such rows, at most, but for one row.
+const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+
 /// What to filter, and how.
 #[derive(Clone, Debug)]
 pub struct FilterOptions {
@@ -65,10 +68,12 @@ pub fn run(
         let mut end = false;
         while !end {
             let mut chunk: Vec<(usize, Vec<u8>)> = Vec::new();
-            while chunk.len() < room {
+            let mut held = 0;
+            while chunk.len() < room && held < CHUNK_BYTES {
                 match lines.next_whole(&mut problems)? {
                     Some((number, bytes, _)) => {
                         lines_read += 1;
+                        held += bytes.len();
                         chunk.push((number, bytes.to_vec()));
                     }
                     None => {

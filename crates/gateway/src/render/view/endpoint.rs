@@ -13,6 +13,31 @@ use crate::kind::Authentication;
 pub(super) const CREDENTIALS: [&str; 6] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
 
+/// Headers with which gateways take keys, and in which proxies in front say who asks. They are
+/// secrets as well, but those of a provider that passes its clients' credentials on may be its own.
+const OTHER_CREDENTIALS: [&str; 20] = [
+    "apikey",
+    "ocp-apim-subscription-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-amz-security-token",
+    "x-litellm-api-key",
+    "x-portkey-api-key",
+    "x-portkey-virtual-key",
+    "helicone-auth",
+    "cf-aig-authorization",
+    "cf-access-jwt-assertion",
+    "x-goog-iap-jwt-assertion",
+    "x-amzn-oidc-data",
+    "x-amzn-oidc-accesstoken",
+    "x-forwarded-access-token",
+    "x-forwarded-client-cert",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-auth-request-email",
+    "x-auth-request-access-token",
+];
+
 #[derive(Serialize)]
 pub(super) struct EndpointView {
     pub(super) id: String,
@@ -102,6 +127,8 @@ pub(super) fn endpoint_view(
         Authentication::Signature { .. } => false,
     };
     let removed = |name: &&str| !(provider.passthrough && own(name));
+    let others: &[&str] = if provider.passthrough { &[] } else { &OTHER_CREDENTIALS };
+    let credentials = CREDENTIALS.into_iter().filter(removed).chain(others.iter().copied());
     let usual = facts.headers.iter().map(|(name, value)| Header {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
@@ -131,7 +158,7 @@ pub(super) fn endpoint_view(
             ca: provider.ca.clone().unwrap_or_else(|| place.ca.to_owned()),
         }),
         passthrough: provider.passthrough,
-        remove: CREDENTIALS.into_iter().filter(removed).map(str::to_owned).collect(),
+        remove: credentials.map(str::to_owned).collect(),
         headers: usual.chain(extra).collect(),
         routes: routes(target, endpoint, provider),
         query: azure.then(|| Query { name: "api-version", value: provider.api_version.clone() }),

@@ -192,7 +192,11 @@ impl View {
     /// seen to.
     fn without(mut self, header: Option<&str>) -> Self {
         if let Some(header) = header.filter(|it| !CREDENTIALS.contains(it)) {
-            self.endpoints.iter_mut().for_each(|it| it.remove.push(header.to_owned()));
+            for endpoint in &mut self.endpoints {
+                if !endpoint.remove.iter().any(|it| it == header) {
+                    endpoint.remove.push(header.to_owned());
+                }
+            }
         }
         self
     }

@@ -27,7 +27,7 @@ const SCALES: [(f64, &str); 10] = [
     (1e12, "trillion trillions billionen 兆"),
 ];
 
-const MEASURES: [(Dimension, f64, &str); 80] = {
+const MEASURES: [(Dimension, f64, &str); 82] = {
     use Dimension::*;
     [
         (
@@ -156,6 +156,12 @@ const MEASURES: [(Dimension, f64, &str); 80] = {
         (Fraction, 1e-3, "‰ permille promille"),
         (Fraction, 1e-6, "ppm"),
         (Fraction, 1e-9, "ppb"),
+        (
+            Points,
+            1.0,
+            "pp prozentpunkt prozentpunkte prozentpunkten procentpoint procentenheter prosentpoeng procentpunten 个百分点 百分点 パーセントポイント",
+        ),
+        (Points, 0.01, "bp"),
         (Angle, 57.295_779_513_082, "rad radian radians"),
         (Angle, 1.0, "° degree degrees grad degrés grados gradi 度"),
     ]

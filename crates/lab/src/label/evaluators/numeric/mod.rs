@@ -24,7 +24,7 @@ use mark::{clean, first_or_result, marked, spelt};
 use number::{Bound, Form, Number, Verdict};
 use scan::numbers;
 use sentence::{in_sentence, is_like};
-use units::Unit;
+use units::{Dimension, Unit};
 pub(super) use words::word as number_word;
 
 /// 1 when the final quantities agree: value, unit, both ends of a range, time or date; otherwise 0.
@@ -100,6 +100,9 @@ fn compare(a: Number, b: Number, question: &str) -> Verdict {
         let plain = |it: Number| Number { bound: Bound::Exact, ..it };
         return compare(plain(a), plain(b), question);
     }
+    if let Some(verdict) = compare_points(a, b, question) {
+        return verdict;
+    }
     let is_measure = |it: Number| matches!(it.unit, Unit::Measure(..));
     let bare = |it: Number| it.unit == Unit::None;
     if (is_measure(a) && bare(b) || bare(a) && is_measure(b))
@@ -109,6 +112,37 @@ fn compare(a: Number, b: Number, question: &str) -> Verdict {
         return with(a).compare(with(b));
     }
     a.compare(b)
+}
+
+/// Where one is in percentage points and the other in percent: a share that rose from 20 % by 5 % is at
+/// 21 %, and by 5 points at 25 %. Of a share itself, both are the same.
+fn compare_points(a: Number, b: Number, question: &str) -> Option<Verdict> {
+    static CHANGE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:rose|ris\w+|rais\w+|increas\w+|decreas\w+|reduc\w+|gr[eo]w\w*|fell|fall\w*|drop\w*|declin\w+|chang\w+|differ\w*|gain\w*|los[est]\w*|gaps?|shift\w*|swings?|leads?|margins?|higher|lower|more|less|up|down|by how much|stieg\w*|gestiegen|sank\w*|gesunken|w[uä]chs\w*|änder\w*|veränder\w*|unterschied\w*)\b",
+        )
+    });
+    static SHARE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:per\s?cent\w*|shares?|fractions?|proportions?|rates?|prozent\w*|anteil\w*)\b|%",
+        )
+    });
+    let in_percent = |it: Number| match it.unit {
+        Unit::Measure(Dimension::Points, factor) => {
+            Some(Number { value: it.value * factor, unit: Unit::Percent, ..it })
+        }
+        _ => None,
+    };
+    let verdict = match (in_percent(a), in_percent(b)) {
+        (Some(a), None) if b.unit == Unit::Percent => a.compare(b),
+        (None, Some(b)) if a.unit == Unit::Percent => a.compare(b),
+        _ => return None,
+    };
+    Some(match verdict {
+        Verdict::Same if CHANGE.is_match(question) => Verdict::Different,
+        Verdict::Same if !SHARE.is_match(question) => Verdict::Unclear,
+        verdict => verdict,
+    })
 }
 
 /// The unit that a question asks for: "in km", "how many metres".

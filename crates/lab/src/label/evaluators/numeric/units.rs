@@ -67,6 +67,8 @@ pub enum Dimension {
     Level,
     /// Of one.
     Fraction,
+    /// In percentage points, the difference between two shares: no percent of anything.
+    Points,
     /// "300 K": kelvins when compared with a temperature, thousands otherwise.
     KelvinOrThousand,
 }
@@ -122,6 +124,23 @@ pub enum Meaning {
 pub fn leading(text: &str) -> Option<(Meaning, usize)> {
     // "per cent", and units of several signs, before the words they begin with.
     for (phrase, name) in [
+        ("percentage points", "pp"),
+        ("percentage point", "pp"),
+        ("percentage-points", "pp"),
+        ("percentage-point", "pp"),
+        ("percent points", "pp"),
+        ("per cent points", "pp"),
+        ("% points", "pp"),
+        ("%-points", "pp"),
+        ("%-point", "pp"),
+        ("%-punkte", "pp"),
+        ("p.p.", "pp"),
+        ("basis points", "bp"),
+        ("basis point", "bp"),
+        ("puntos porcentuales", "pp"),
+        ("punti percentuali", "pp"),
+        ("pontos percentuais", "pp"),
+        ("points de pourcentage", "pp"),
         ("per cent", "percent"),
         ("por ciento", "percent"),
         ("pour cent", "percent"),

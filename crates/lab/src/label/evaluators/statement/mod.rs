@@ -6,11 +6,13 @@
 mod language;
 mod operators;
 mod tokens;
+mod variants;
 
 use super::f1::word_f1;
 use super::numeric::Quantity;
 use super::{Unscorable, normalised_words};
 use tokens::{is_place, stem};
+use variants::Variants;
 
 /// How good the cheap text is, 0 to 1: 1 when it says what the strong one says, at most 0.5 when it
 /// puts something else in its place, 0 when it says the contrary; otherwise the F1 of the words.
@@ -19,7 +21,9 @@ use tokens::{is_place, stem};
 /// The strong text has no words, or one is a bare yes or no and the other does not say which.
 pub fn compare(strong: &str, cheap: &str, question: &str) -> Result<f64, Unscorable> {
     let (strong, cheap) = values(strong, cheap);
-    let (a, b) = (tokens::read(strong, question), tokens::read(cheap, question));
+    let variants = &Variants::of(question);
+    let read = |text: &str| tokens::read(text, question, variants);
+    let (a, b) = (read(strong), read(cheap));
     if a.words.is_empty() && a.answer.is_none() {
         if a.denies
             && let Some(quality) = bare_denial(strong, cheap, &b)
@@ -28,7 +32,7 @@ pub fn compare(strong: &str, cheap: &str, question: &str) -> Result<f64, Unscora
         }
         return Err(Unscorable("the strong answer has no words"));
     }
-    let asked = tokens::read(question, "");
+    let asked = tokens::read(question, "", variants);
     let unclear = Unscorable("whether the answer means yes or no cannot be told");
     match (a.answer, b.answer) {
         (Some(a), Some(b)) if a != b => return Ok(0.0),

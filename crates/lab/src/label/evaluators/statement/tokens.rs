@@ -8,6 +8,7 @@ use super::super::is_ideograph;
 use super::super::numeric::{Quantity, all_numbers, number_word, readable, tail};
 use super::language;
 use super::operators::{self, Operator};
+use super::variants::{Variants, common_spelling};
 use super::{Statement, Token, Word};
 
 /// Words that add nothing to a short answer.
@@ -42,10 +43,14 @@ macro_rules! word_set {
 }
 
 /// Reads a text; how it writes numbers, its question may show.
-pub(super) fn read(text: &str, question: &str) -> Statement {
-    let text = readable(&with_digits(&fold(text)));
+pub(super) fn read(text: &str, question: &str, variants: &Variants) -> Statement {
+    let text = readable(&with_digits(&variants.expand(&fold(text))));
     let quantities = all_numbers(&text, question);
-    let mut reader = TokenReader { foreign: language::foreign(&text), ..TokenReader::default() };
+    let mut reader = TokenReader {
+        foreign: language::foreign(&text),
+        spelling: variants.spelling,
+        ..TokenReader::default()
+    };
     let mut place = 0;
     for (start, end, quantity) in quantities {
         if start >= place {
@@ -77,6 +82,8 @@ struct TokenReader {
     excluded: bool,
     /// Words that are small words of another language only: the English "war".
     foreign: Vec<&'static str>,
+    /// British and American spelling are the same.
+    spelling: bool,
 }
 
 /// Words that exclude what follows them, behind a comma.
@@ -186,7 +193,10 @@ impl TokenReader {
         }
         self.statement.has_or |= word_set!(OR).contains(word.as_str());
         self.begins_item |= matches!(word.as_str(), "and" | "und" | "et" | "y" | "и" | "和" | "と");
-        self.add(Word::Text(word));
+        // Names are written as they are: Dorian Gray.
+        let is_name = !first && written.starts_with(char::is_uppercase);
+        let folds = self.spelling && !is_name;
+        self.add(Word::Text(if folds { common_spelling(&word).into_owned() } else { word }));
         if let Some(last) = self.statement.words.last_mut() {
             last.is_copula |= is_topic;
         }
