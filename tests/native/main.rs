@@ -20,6 +20,7 @@ mod control;
 mod decisions;
 mod deploy;
 mod exchange;
+mod figures;
 mod from_log;
 mod fuzz;
 mod label;
