@@ -49,6 +49,8 @@ pub enum StoreError {
     Head(#[from] HeadError),
     #[error("written by another version of this program (layout {0})")]
     Layout(i64),
+    #[error("the file is damaged: it says layout {0}, and its tables are of another")]
+    Mislabelled(i64),
     #[error("the checkpoint is for other targets, penalties or features; start with a new file")]
     OtherPolicy,
     #[error(transparent)]
@@ -81,6 +83,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             StoreError::Corrupt(_)
+            | StoreError::Mislabelled(_)
             | StoreError::Batch(_)
             | StoreError::Missing { .. }
             | StoreError::Checkpoint
@@ -144,6 +147,10 @@ impl Store {
         let mut left_out = 0;
         match layout {
             0 if is_empty(&connection)? => create(&mut connection)?,
+            // Without its number a file of ours would be taken for one that has no digests.
+            upgrade::LAYOUT if has_digests(&connection)? => {
+                return Err(StoreError::Mislabelled(layout));
+            }
             upgrade::LAYOUT => left_out = upgrade::take_over(&mut connection, LAYOUT, rules)?,
             LAYOUT => {}
             other => return Err(StoreError::Layout(other)),
@@ -277,6 +284,11 @@ impl Store {
 
 fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?)
+}
+
+fn has_digests(connection: &Connection) -> Result<bool, StoreError> {
+    let digests = "SELECT count(*) > 0 FROM pragma_table_info('log') WHERE name = 'digest'";
+    Ok(connection.query_row(digests, [], |row| row.get(0))?)
 }
 
 fn create(connection: &mut Connection) -> Result<(), StoreError> {
