@@ -49,6 +49,8 @@ pub enum StoreError {
     Head(#[from] HeadError),
     #[error("written by another version of this program (layout {0})")]
     Layout(i64),
+    #[error("the file is damaged: its length is {0}")]
+    Short(u64),
     #[error("the file is damaged: it says layout {0}, and its tables are of another")]
     Mislabelled(i64),
     #[error("the checkpoint is for other targets, penalties or features; start with a new file")]
@@ -83,6 +85,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             StoreError::Corrupt(_)
+            | StoreError::Short(_)
             | StoreError::Mislabelled(_)
             | StoreError::Batch(_)
             | StoreError::Missing { .. }
@@ -104,6 +107,8 @@ impl StoreError {
 }
 
 const LAYOUT: i64 = 3;
+/// Bytes at the beginning of a database. SQLite takes a file of one byte for one that is empty.
+const HEADER: u64 = 100;
 
 /// Makes the file, if there is none, and takes it from everybody but its owner: what customers'
 /// answers are worth is in it. SQLite gives its log the mode that the file has when it opens it.
@@ -135,6 +140,10 @@ impl Store {
     /// When it is not a state file or cannot be written.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
         keep_private(path)?;
+        let bytes = std::fs::metadata(path)?.len();
+        if (1..HEADER).contains(&bytes) {
+            return Err(StoreError::Short(bytes));
+        }
         let mut connection = Connection::open(path)?;
         // The log is written ahead and synced at every commit: what was committed survives the
         // process and the machine.

@@ -334,6 +334,17 @@ fn a_file_whose_layout_is_damaged_is_not_taken_for_one_of_the_version_before() {
 }
 
 #[test]
+fn a_file_of_which_one_byte_is_left_is_not_taken_for_a_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    std::fs::write(&path, "S").unwrap();
+    let error = open(&path).unwrap_err();
+    assert_eq!(error.to_string(), "the file is damaged: its length is 1");
+    assert!(error.hint().unwrap().starts_with("restore the file from a backup"));
+    assert_eq!(std::fs::read(&path).unwrap(), b"S");
+}
+
+#[test]
 fn a_file_of_a_later_version_or_of_another_program_is_refused() {
     for (version, sql) in [(4, ""), (9999, ""), (0, "CREATE TABLE other (a);")] {
         let directory = tempfile::tempdir().unwrap();
