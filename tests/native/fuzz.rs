@@ -1,43 +1,126 @@
-//! Broken bodies: properties over made-up JSON, and seeded mutations of the fuzzing corpus through
-//! the function that `cargo fuzz` runs.
+//! What others write, broken: the fuzzing corpora and seeded mutations of them through the functions
+//! that `cargo fuzz` runs, and properties over made-up JSON.
 use pointsman_core::prompt::{ApiFormat, MAX_BODY_BYTES, Prompt, PromptError};
 use pointsman_core::rewrite::splice;
 use pointsman_core::target::Edit;
-use pointsman_testkit::{check, mutate};
+use pointsman_testkit::{mutate, root};
 use proptest::prelude::*;
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-fn corpus() -> Vec<Vec<u8>> {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/body");
+#[path = "../../fuzz/targets/mod.rs"]
+mod targets;
+
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let directory = root().join("fuzz/corpus").join(name);
     let mut paths: Vec<_> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-#[test]
-fn the_corpus_and_its_mutations_break_nothing() {
-    let corpus = corpus();
-    assert!(corpus.len() >= 15, "{} files", corpus.len());
-    corpus.iter().for_each(|body| check::body(body));
-    let rounds = std::env::var("POINTSMAN_FUZZ_ROUNDS").map_or(400, |text| text.parse().unwrap());
+/// A corpus is of use only while some of it is read, and some is not.
+fn tried(name: &str, mutations: u32) {
+    let corpus = corpus(name);
+    assert!(corpus.len() >= 10, "{} files", corpus.len());
+    let read = corpus.iter().filter(|data| targets::run(name, data)).count();
+    assert!(read >= 4 && read < corpus.len(), "{read} of {} are read", corpus.len());
+    let factor = std::env::var("POINTSMAN_FUZZ_FACTOR").map_or(1, |text| text.parse().unwrap());
     let mut random = SmallRng::seed_from_u64(7);
-    for _ in 0..rounds {
-        for body in &corpus {
-            let mut body = body.clone();
-            mutate::body(&mut body, &corpus, &mut random);
-            check::body(&body);
+    for number in 0..factor * mutations {
+        let mut data = corpus[number as usize % corpus.len()].clone();
+        let (size, most) = (data.len(), 2 * data.len() + 1024);
+        data.resize(most, 0);
+        let mutated = targets::tree::every_other(&mut data, size, most, random.random());
+        data.truncate(mutated.unwrap_or(size));
+        if mutated.is_none() {
+            mutate::body(&mut data, &corpus, &mut random);
         }
+        targets::run(name, &data);
     }
+}
+
+#[test]
+fn no_body_breaks_anything() {
+    tried("body", 7600);
+}
+
+#[test]
+fn no_answer_breaks_anything() {
+    tried("answer", 3000);
+}
+
+#[test]
+fn no_snapshot_breaks_anything() {
+    tried("snapshot", 10000);
+}
+
+#[test]
+fn no_configuration_breaks_anything() {
+    tried("config", 10000);
+}
+
+#[test]
+fn no_model_breaks_anything() {
+    tried("model", 5000);
+}
+
+#[test]
+fn no_gateway_file_breaks_anything() {
+    tried("gateway", 500);
+}
+
+#[test]
+fn no_post_to_the_control_plane_breaks_anything() {
+    tried("posts", 10000);
+}
+
+#[test]
+fn no_value_in_redis_breaks_anything() {
+    tried("redis", 2000);
+}
+
+#[test]
+fn no_state_file_breaks_anything() {
+    tried("state", 500);
+}
+
+#[test]
+fn no_cache_file_breaks_anything() {
+    tried("store", 800);
+}
+
+#[test]
+fn no_row_breaks_anything() {
+    tried("rows", 2000);
+}
+
+/// What libFuzzer has, the tests have, and the other way round.
+#[test]
+fn every_target_has_a_corpus_and_a_program() {
+    let names = |folder: &str| {
+        let entries = std::fs::read_dir(root().join(folder)).unwrap();
+        let name =
+            |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap().path())).collect();
+        names.sort();
+        names
+    };
+    let mut known: Vec<String> = targets::TARGETS.iter().map(|(name, _)| (*name).into()).collect();
+    known.sort();
+    assert_eq!(names("fuzz/corpus"), known);
+    assert_eq!(names("fuzz/fuzz_targets"), known);
+    let manifest = std::fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    let programs = manifest.lines().filter_map(|line| line.strip_prefix("path = \"fuzz_targets/"));
+    assert_eq!(programs.count(), known.len());
 }
 
 /// The corpus is of use only while it reaches every format.
 #[test]
 fn the_corpus_has_a_prompt_of_every_format() {
     for format in ApiFormat::ALL {
-        let read = corpus()
+        let read = corpus("body")
             .into_iter()
             .filter(|body| {
                 let mut body: Vec<u8> = body.clone();
@@ -107,7 +190,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        check::body(&bytes);
+        targets::body(&bytes);
     }
 
     #[test]
@@ -169,6 +252,6 @@ fn hostile_bodies_of_full_size_are_read_in_bounds() {
         fill("\""),
         fill("{\"a\":"),
     ] {
-        check::body(body.as_bytes());
+        targets::body(body.as_bytes());
     }
 }

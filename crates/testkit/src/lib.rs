@@ -13,7 +13,6 @@
 )]
 
 pub mod cases;
-pub mod check;
 pub mod client;
 pub mod deployment;
 pub mod envoy;

@@ -18,8 +18,9 @@ use super::entry::Entry;
 use super::key::ExactKey;
 
 pub use file::File;
-pub use redis::{BadServer, Server};
 pub(super) use redis::{News, Reader};
+// The values that are read back from a server, for those who try what becomes of strange ones.
+pub use redis::{Announced, BadServer, Server, entry_of, fields_of, of_streams};
 
 /// Changes that wait to be written; more are dropped: a store this slow is as good as gone.
 const QUEUE: usize = 10_000;
@@ -57,13 +58,21 @@ pub enum Change {
 }
 
 /// What changes are written to.
-pub(super) trait Store: Send + 'static {
+pub trait Store: Send + 'static {
     type Error;
 
     /// Writes changes in their order.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
     fn write(&mut self, changes: &[Change]) -> Result<(), Self::Error>;
 
     /// Deletes what has expired, or catches up on what could not be written.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written to.
     fn sweep(&mut self) -> Result<(), Self::Error>;
 }
 

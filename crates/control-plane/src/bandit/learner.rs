@@ -155,8 +155,8 @@ impl Statistics {
     /// Solves for the weights of every target and, with `factors`, for the factors of their
     /// covariances.
     ///
-    /// `None` when a matrix is not positive definite, which a positive prior precision rules out
-    /// for finite samples.
+    /// `None` when a matrix is not positive definite, or a number larger than a snapshot may have:
+    /// a positive prior precision rules both out for samples that can be.
     pub fn fit(&self, prior: &Prior, version: &str, factors: bool) -> Option<Component> {
         let mut component = Component {
             version: version.to_owned(),
@@ -185,7 +185,7 @@ impl Statistics {
             }
             component.weights.push(weights.into_iter().map(|weight| weight as f32).collect());
         }
-        Some(component)
+        component.wild_number().is_none().then_some(component)
     }
 
     /// The sums as little-endian `f64`: the layout of the stores.

@@ -21,15 +21,15 @@ mod clock;
 mod contract;
 mod file;
 mod journal;
-mod layout;
+pub mod layout;
 mod learning;
-mod line;
+pub mod line;
 pub(crate) mod listener;
 pub(crate) mod metrics;
 mod moved;
 mod options;
 mod redis;
-mod rules;
+pub mod rules;
 mod status;
 mod threads;
 
@@ -38,10 +38,10 @@ use std::sync::Arc;
 
 use pointsman_core::control_plane::Signer;
 
-pub use file::StoreError;
+pub use file::{Batch, Store, StoreError};
 use listener::Limits;
 pub use options::{Options, State, Tokens};
-pub use redis::RedisStoreError;
+pub use redis::{RedisStoreError, Sums};
 use threads::Threads;
 
 /// Why `serve` ended.

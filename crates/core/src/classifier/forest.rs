@@ -180,7 +180,7 @@ impl<'s, 'g> Search<'s, 'g> {
         let powers = self.constant::<f32>(powers)?;
         let starts = self.constant::<f32>(starts)?;
         let ones = self.constant::<f32>(ones)?;
-        let fits = levels.len() == depth * trees
+        let fits = depth.checked_mul(trees) == Some(levels.len())
             && thresholds.len() == levels.len()
             && self.constant::<i64>(flat)? == [trees as i64]
             && (powers.len(), starts.len(), ones.len()) == (depth, trees, trees)

@@ -284,6 +284,12 @@ impl Node<'_> {
             return Err("sizes must be given as positive numbers".into());
         }
         let from = self.wiring.model.outlet_fact(input)?.shape.to_tvec();
+        let elements = shape.iter().try_fold(1_i64, |product, size| product.checked_mul(*size));
+        let before =
+            from.iter().try_fold(1_i64, |product, size| product.checked_mul(size.to_i64().ok()?));
+        if elements.is_none() || elements != before {
+            return Err(format!("{shape:?} has another size than {from:?}").into());
+        }
         let to = shape.iter().map(|&size| TDim::Val(size)).collect();
         self.put("", AxisOp::Reshape(0, from, to), &[input])
     }

@@ -11,7 +11,12 @@ pub(super) fn read(proto: &TensorProto) -> Result<Tensor, String> {
     let shape = proto
         .dims
         .iter()
-        .map(|&size| usize::try_from(size).map_err(|_| format!("dimension {size}")))
+        .map(|&size| {
+            // Nothing is picked from or multiplied with what is empty, and zero times any size is
+            // zero: its strides could be larger than any number.
+            let size_of = usize::try_from(size).ok().filter(|size| *size > 0);
+            size_of.ok_or_else(|| format!("dimension {size}"))
+        })
         .collect::<Result<Vec<usize>, _>>()?;
     let elements = shape
         .iter()

@@ -60,7 +60,7 @@ impl Examiner {
     /// Reads the next piece.
     pub fn read(&mut self, bytes: &[u8]) {
         self.counts.read(bytes);
-        let Examiner { framing, assembly, course, gap, .. } = self;
+        let Examiner { expectation, framing, assembly, course, gap, .. } = self;
         match framing {
             Framing::Json(body) => {
                 let json = body.read(bytes);
@@ -70,6 +70,7 @@ impl Examiner {
                         Ok(answer) => {
                             course.read(&answer);
                             assembly.whole(&answer);
+                            assembly.judge(expectation);
                         }
                         Err(_) => *gap = true,
                     }
@@ -87,6 +88,8 @@ impl Examiner {
                             Ok(event) if !*too_long => {
                                 course.read(&event);
                                 assembly.event(&event);
+                                // Here, because where a stream is cut must not matter.
+                                assembly.judge(expectation);
                             }
                             _ => *gap = true,
                         }
@@ -96,7 +99,6 @@ impl Examiner {
                 }
             }),
         }
-        assembly.judge(&self.expectation);
     }
 
     /// The sign that the answer shows. `ended` says that no more of it arrives; before that, only

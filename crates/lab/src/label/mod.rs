@@ -54,7 +54,7 @@ pub use observer::Observer;
 pub use options::LabelOptions;
 pub use pointsman_core::target::{Price, Usage};
 pub use price::parse_price;
-pub use record::FieldMap;
+pub use record::{Answers, FieldMap, Record, RecordError};
 pub use request::Request;
 pub use source::{Layout, Source};
 pub use summary::{CostEstimate, LabelOutcome, LabelSummary};

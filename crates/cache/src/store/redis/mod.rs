@@ -11,6 +11,7 @@
 
 mod reader;
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::{Change, QUEUE, Store};
 use crate::entry::Entry;
 use crate::key::{Digest128, ExactKey};
 use pointsman_core::hex;
+pub use reader::{Announced, entry_of, of_streams};
 pub(crate) use reader::{News, Reader};
 
 /// A server that does not answer for this long is considered gone.
@@ -188,21 +190,29 @@ fn names_of_all(connection: &mut Connection, names: &Names) -> RedisResult<Vec<S
 fn put(transaction: &mut Pipeline, name: &str, entry: &Entry) {
     transaction.cmd("DEL").arg(name).ignore();
     transaction.cmd("HSET").arg(name);
-    transaction.arg("exact").arg(&entry.exact.0);
-    transaction.arg("partition").arg(&entry.partition.0);
-    if let Some(question) = entry.question.as_deref() {
-        transaction.arg("question").arg(question);
+    for (field, value) in fields_of(entry) {
+        transaction.arg(field).arg(&*value);
     }
-    if let Some(vector) = entry.vector_bytes() {
-        transaction.arg("vector").arg(vector);
-    }
-    if let Some(usage) = &entry.usage {
-        transaction.arg("input").arg(usage.input).arg("output").arg(usage.output);
-    }
-    transaction.arg("content_type").arg(&*entry.content_type);
-    transaction.arg("body").arg(&*entry.body);
-    transaction.arg("created").arg(entry.created_ms);
-    transaction.arg("expires").arg(entry.expires_ms);
-    transaction.arg("checksum").arg(&entry.checksum().0).ignore();
+    transaction.ignore();
     transaction.cmd("PEXPIREAT").arg(name).arg(entry.expires_ms).ignore();
+}
+
+/// The fields of the hash that holds an entry.
+pub fn fields_of(entry: &Entry) -> Vec<(&'static str, Cow<'_, [u8]>)> {
+    let number = |number: u64| Cow::from(number.to_string().into_bytes());
+    let mut fields: Vec<(&'static str, Cow<[u8]>)> = vec![
+        ("exact", entry.exact.0.to_vec().into()),
+        ("partition", entry.partition.0.to_vec().into()),
+        ("content_type", entry.content_type.as_bytes().into()),
+        ("body", (&*entry.body).into()),
+        ("created", number(entry.created_ms)),
+        ("expires", number(entry.expires_ms)),
+        ("checksum", entry.checksum().0.to_vec().into()),
+    ];
+    fields.extend(entry.question.as_deref().map(|text| ("question", text.as_bytes().into())));
+    fields.extend(entry.vector_bytes().map(|vector| ("vector", vector.into())));
+    if let Some(usage) = &entry.usage {
+        fields.extend([("input", number(usage.input)), ("output", number(usage.output))]);
+    }
+    fields
 }

@@ -24,7 +24,7 @@ const LONGEST_REST: Duration = Duration::from_secs(4);
 const NAP: Duration = Duration::from_millis(50);
 
 /// The entry of a hash, when it is whole.
-fn entry_of(mut fields: HashMap<String, Vec<u8>>) -> Option<Entry> {
+pub fn entry_of(mut fields: HashMap<String, Vec<u8>>) -> Option<Entry> {
     fn digest(fields: &HashMap<String, Vec<u8>>, name: &str) -> Option<Digest128> {
         fields.get(name)?.as_slice().try_into().ok().map(Digest128)
     }
@@ -112,7 +112,7 @@ impl Drop for Reader {
 }
 
 /// A position in a stream.
-type Position = (u64, u64);
+pub type Position = (u64, u64);
 
 struct Follower<F> {
     server: Server,
@@ -243,14 +243,15 @@ impl<F: Fn(News)> Follower<F> {
 }
 
 /// An element of the stream. What cannot be read has no fields, but its place in any case.
-struct Announced {
-    at: Position,
-    fields: HashMap<String, String>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    pub at: Position,
+    pub fields: HashMap<String, String>,
 }
 
 /// The changes in the reply to XREAD, of all its streams. Anybody with the server's password may
 /// write to them.
-fn of_streams(reply: Value) -> impl Iterator<Item = Announced> {
+pub fn of_streams(reply: Value) -> impl Iterator<Item = Announced> {
     let streams = if let Value::Array(streams) = reply { streams } else { Vec::new() };
     streams.into_iter().flat_map(|stream| match stream {
         Value::Array(mut parts) => parts.pop().map(changes).unwrap_or_default(),

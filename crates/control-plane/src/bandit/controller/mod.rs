@@ -197,9 +197,9 @@ impl Controller {
 
     /// Learns from a sample that another policy decided.
     pub(super) fn learn_from(&mut self, sample: &Sample) {
-        self.seen += 1;
+        self.seen = self.seen.saturating_add(1);
         self.fresh.add(sample, 1.0);
-        self.fresh_count += 1;
+        self.fresh_count = self.fresh_count.saturating_add(1);
     }
 
     /// Whether a version of its own was ever published.
@@ -219,7 +219,7 @@ impl Controller {
 
     /// Learns from sums that others have added up: `learnt` samples, and `corrected` ones.
     pub fn absorb(&mut self, sums: Statistics, learnt: u32, corrected: u32) {
-        self.seen += u64::from(learnt);
+        self.seen = self.seen.saturating_add(u64::from(learnt));
         self.fresh.absorb(sums);
         let count = i32::try_from(learnt.saturating_add(corrected)).unwrap_or(i32::MAX);
         self.fresh_count = self.fresh_count.saturating_add(count);
@@ -253,7 +253,7 @@ impl Controller {
 
     /// Replaces a reward that was learnt from: one of higher rank came later.
     pub fn correct(&mut self, old: &Sample, reward: f32) {
-        self.fresh_count += 1;
+        self.fresh_count = self.fresh_count.saturating_add(1);
         self.fresh.correct(old, reward);
     }
 
@@ -318,21 +318,26 @@ impl Controller {
         self.snapshot.version != old
     }
 
-    /// Moves fresh sums into the statistics, and fits the model.
+    /// Moves fresh sums into the statistics, and fits the model. Sums that no model can be fitted to
+    /// were damaged on their way, and are left out.
     fn learn(&mut self) -> bool {
         if self.fresh_count == 0 {
             return true;
         }
         let targets = self.options.targets.len();
         let empty = Statistics::new(targets, self.dimensions());
+        let before = self.statistics.clone();
         let fresh = std::mem::replace(&mut self.fresh, empty);
         self.statistics.forget((1.0 - 1.0 / self.options.memory).powi(self.fresh_count));
         self.statistics.absorb(fresh);
         self.fresh_count = 0;
-        let version = (self.versions + 1).to_string();
+        let version = self.versions.saturating_add(1).to_string();
         let fitted =
             self.statistics.fit(&self.prior, &version, self.options.explorer.needs_spread());
-        let Some(model) = fitted else { return false };
+        let Some(model) = fitted else {
+            self.statistics = before;
+            return false;
+        };
         self.model = model;
         true
     }
@@ -342,6 +347,26 @@ impl Controller {
 mod tests {
     use super::*;
     use pointsman_core::policy::bandit::EVERYTHING;
+
+    #[test]
+    fn sums_that_no_model_fits_are_left_out() {
+        let targets = vec!["cheap".to_owned(), "strong".to_owned()];
+        let options = ControllerOptions::new(targets, vec![0.0, 0.2]);
+        let mut controller = Controller::new(options, Prior::warm(&[0.5], &[0.0, 0.2]));
+        let before = controller.clone();
+        let numbers = Statistics::new(2, controller.dimensions()).to_bytes();
+        for place in [7, 8 * 325 + 7] {
+            let mut damaged = numbers.clone();
+            // The exponent of the first product, or of the first sum of rewards.
+            damaged[place] = 0xfe;
+            damaged[place - 1] = 0xef;
+            let sums = Statistics::from_bytes(&damaged, 2, controller.dimensions()).unwrap();
+            controller.absorb(sums, 1, 0);
+            assert!(!controller.step());
+            assert_eq!(controller.statistics, before.statistics, "byte {place}");
+            assert_eq!(controller.model, before.model);
+        }
+    }
 
     #[test]
     fn what_others_sum_up_teaches_the_same_as_the_samples() {

@@ -59,7 +59,7 @@ impl Controller {
 
     /// The candidate leaves the shadow.
     fn advance(&mut self, gain: Option<Difference>) {
-        self.versions += 1;
+        self.versions = self.versions.saturating_add(1);
         let version = self.versions.to_string();
         let candidate = Component { version: version.clone(), ..self.model.clone() };
         if self.options.canary_share > 0.0 {
@@ -107,7 +107,7 @@ impl Controller {
             components[0].share = 1.0;
         }
         // A version names one mixture forever: going back is a new one.
-        self.versions += 1;
+        self.versions = self.versions.saturating_add(1);
         self.snapshot =
             Snapshot { version: self.versions.to_string(), components, ..self.snapshot.clone() };
     }

@@ -40,6 +40,8 @@ impl Learners {
         let mut restored = self.clone();
         restored.global.restore(&saved.global)?;
         for member in &mut restored.segments {
+            // As while it learnt: what it knows is fitted to this prior.
+            member.controller.follow(&restored.global, SHARED_PRECISION);
             if let Some(own) = saved.segments.remove(&member.name) {
                 member.controller.restore(&own)?;
             }
@@ -114,6 +116,19 @@ mod tests {
         assert_eq!(after.snapshot().components, before.snapshot().components);
         // And that version reads ours: it ignores a field that it does not know.
         assert!(serde_json::from_str::<SavedLearners>(&state).is_ok());
+    }
+
+    #[test]
+    fn what_a_segment_has_learnt_is_fitted_to_the_global_model_after_a_restart_too() {
+        let mut before = learners();
+        let mut rng = SmallRng::seed_from_u64(3);
+        teach(&mut before, "", 500, &mut rng);
+        teach(&mut before, "hard", 50, &mut rng);
+        before.step();
+        let mut after = learners();
+        after.restore(&before.save()).unwrap();
+        assert!(before.promote("hard") && after.promote("hard"));
+        assert_eq!(after.snapshot(), before.snapshot());
     }
 
     #[test]

@@ -13,8 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::attribution::Attribution;
-use self::store::Store;
-pub use self::store::StoreError;
+pub use self::store::{Batch, Store, StoreError};
 use self::writer::{FileJournal, Writer};
 use super::caches::Caches;
 use super::options::Options;

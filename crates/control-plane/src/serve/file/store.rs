@@ -49,6 +49,10 @@ pub enum StoreError {
     Head(#[from] HeadError),
     #[error("written by another version of this program (layout {0})")]
     Layout(i64),
+    #[error("the file is damaged: its length is {0}")]
+    Short(u64),
+    #[error("the file is damaged: it says layout {0}, and its tables are of another")]
+    Mislabelled(i64),
     #[error("the checkpoint is for other targets, penalties or features; start with a new file")]
     OtherPolicy,
     #[error(transparent)]
@@ -81,6 +85,8 @@ impl StoreError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             StoreError::Corrupt(_)
+            | StoreError::Short(_)
+            | StoreError::Mislabelled(_)
             | StoreError::Batch(_)
             | StoreError::Missing { .. }
             | StoreError::Checkpoint
@@ -101,6 +107,8 @@ impl StoreError {
 }
 
 const LAYOUT: i64 = 3;
+/// Bytes at the beginning of a database. SQLite takes a file of one byte for one that is empty.
+const HEADER: u64 = 100;
 
 /// Makes the file, if there is none, and takes it from everybody but its owner: what customers'
 /// answers are worth is in it. SQLite gives its log the mode that the file has when it opens it.
@@ -132,6 +140,10 @@ impl Store {
     /// When it is not a state file or cannot be written.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
         keep_private(path)?;
+        let bytes = std::fs::metadata(path)?.len();
+        if (1..HEADER).contains(&bytes) {
+            return Err(StoreError::Short(bytes));
+        }
         let mut connection = Connection::open(path)?;
         // The log is written ahead and synced at every commit: what was committed survives the
         // process and the machine.
@@ -144,6 +156,10 @@ impl Store {
         let mut left_out = 0;
         match layout {
             0 if is_empty(&connection)? => create(&mut connection)?,
+            // Without its number a file of ours would be taken for one that has no digests.
+            upgrade::LAYOUT if has_digests(&connection)? => {
+                return Err(StoreError::Mislabelled(layout));
+            }
             upgrade::LAYOUT => left_out = upgrade::take_over(&mut connection, LAYOUT, rules)?,
             LAYOUT => {}
             other => return Err(StoreError::Layout(other)),
@@ -277,6 +293,11 @@ impl Store {
 
 fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?)
+}
+
+fn has_digests(connection: &Connection) -> Result<bool, StoreError> {
+    let digests = "SELECT count(*) > 0 FROM pragma_table_info('log') WHERE name = 'digest'";
+    Ok(connection.query_row(digests, [], |row| row.get(0))?)
 }
 
 fn create(connection: &mut Connection) -> Result<(), StoreError> {

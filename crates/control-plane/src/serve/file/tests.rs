@@ -321,6 +321,30 @@ fn lines_that_cannot_be_are_left_out_of_a_file_of_the_version_before() {
 }
 
 #[test]
+fn a_file_whose_layout_is_damaged_is_not_taken_for_one_of_the_version_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    append(&mut open(&path).unwrap(), 0..3);
+    let file = Connection::open(&path).unwrap();
+    file.pragma_update(None, "user_version", 2).unwrap();
+    drop(file);
+    let error = open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Mislabelled(2)), "{error}");
+    assert!(error.hint().unwrap().starts_with("restore the file from a backup"));
+}
+
+#[test]
+fn a_file_of_which_one_byte_is_left_is_not_taken_for_a_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    std::fs::write(&path, "S").unwrap();
+    let error = open(&path).unwrap_err();
+    assert_eq!(error.to_string(), "the file is damaged: its length is 1");
+    assert!(error.hint().unwrap().starts_with("restore the file from a backup"));
+    assert_eq!(std::fs::read(&path).unwrap(), b"S");
+}
+
+#[test]
 fn a_file_of_a_later_version_or_of_another_program_is_refused() {
     for (version, sql) in [(4, ""), (9999, ""), (0, "CREATE TABLE other (a);")] {
         let directory = tempfile::tempdir().unwrap();

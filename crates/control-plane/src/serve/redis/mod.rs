@@ -26,6 +26,7 @@ use sha1_smol::Sha1;
 
 use self::journal::{RedisJournal, Writer};
 use self::replica::Replica;
+pub use self::sums::Sums;
 use super::caches::Caches;
 use super::journal::Handle;
 use super::layout::decode_updates;

@@ -151,7 +151,9 @@ fn largest(values: &[Spread], eligible: &[bool], scale: f64) -> Vec<f64> {
     const REACH: f64 = 8.0;
     /// A standard error of zero would make the integrand a spike between two steps.
     const SMALLEST: f64 = 1e-6;
-    let error = |spread: &Spread| (scale * spread.error).max(SMALLEST);
+    /// An infinite one times zero deviations is not a number.
+    const LARGEST: f64 = 1e100;
+    let error = |spread: &Spread| (scale * spread.error).clamp(SMALLEST, LARGEST);
     let may = |target: usize| eligible.get(target).copied().unwrap_or(false);
     let mut shares = vec![0.0; values.len()];
     let mut candidates = values.iter().enumerate().filter(|(target, _)| may(*target));
@@ -266,6 +268,13 @@ mod tests {
         // The difference is normal with standard deviation 2 · 0.05, so z = 1.
         let expected = 0.841_344_746;
         near(&explorer.probabilities(&values, &[true; 2]), &[expected, 1.0 - expected]);
+    }
+
+    #[test]
+    fn thompson_draws_among_three_however_wide_its_scale_is() {
+        let explorer = Explorer::Thompson { scale: f64::MAX, epsilon: 0.0 };
+        let values = [1.0, 0.5, 0.0].map(|value| Spread { value, error: 20.0 });
+        near(&explorer.probabilities(&values, &[true; 3]), &[1.0 / 3.0; 3]);
     }
 
     #[test]

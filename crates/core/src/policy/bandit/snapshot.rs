@@ -3,6 +3,9 @@
 use super::{Context, Draw, Explorer, MAX_DIMENSIONS, SnapshotError, Spread, draw};
 use crate::features::hash64;
 
+/// Largest weight or penalty: predicted rewards are near 0..=1, so that a larger one comes from a broken
+/// learner.
+const LARGEST: f32 = 1e4;
 /// Most policies of all traffic, or of one segment.
 const MAX_COMPONENTS: usize = 4;
 /// Most segments with policies of their own.
@@ -31,6 +34,17 @@ pub struct Component {
     /// For each target the lower triangle, row by row, of `L` with `L Lᵀ` the covariance of the
     /// weights; empty when the explorer does not need it.
     pub factors: Vec<Vec<f32>>,
+}
+
+impl Component {
+    /// A number that no snapshot may have: it is not finite, or too large.
+    pub fn wild_number(&self) -> Option<f32> {
+        wild(self.weights.iter().chain(&self.factors).flatten())
+    }
+}
+
+fn wild<'n>(mut numbers: impl Iterator<Item = &'n f32>) -> Option<f32> {
+    numbers.find(|number| !number.is_finite() || number.abs() > LARGEST).copied()
 }
 
 /// Policies of the decisions that follow one policy of the filter's configuration.
@@ -108,11 +122,9 @@ impl Snapshot {
         if let Some(problem) = self.explorer.problem() {
             return refuse(format!("explorer: {problem}"));
         }
-        let numbers = self.mixtures().flatten().flat_map(|c| c.weights.iter().chain(&c.factors));
-        let mut all = numbers.flatten().chain(&self.penalties);
-        // Predicted rewards are near 0..=1; weights of this size come from a broken learner.
-        if let Some(number) = all.find(|number| !number.is_finite() || number.abs() > 1e4) {
-            return refuse(format!("weight {number}: must be within ±10000"));
+        let learnt = self.mixtures().flatten().find_map(Component::wild_number);
+        if let Some(number) = learnt.or_else(|| wild(self.penalties.iter())) {
+            return refuse(format!("weight {number}: must be within ±{LARGEST}"));
         }
         for components in self.mixtures() {
             let shares: f64 = components.iter().map(|component| component.share).sum();

@@ -39,6 +39,20 @@ fn what_is_certain_shows_before_the_end() {
 }
 
 #[test]
+fn what_comes_behind_the_end_of_a_call_changes_nothing_wherever_the_stream_is_cut() {
+    let event = |call: Value, finish: Value| {
+        let delta = json!({"tool_calls": [call]});
+        json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
+    let body = stream(&[
+        event(json!({"index": 0, "function": {"arguments": "{}"}}), json!("tool_calls")),
+        event(json!({"index": 0, "function": {"name": "nobody"}}), Value::Null),
+    ]) + said::DONE;
+    let format = ApiFormat::ChatCompletions;
+    assert_eq!(sign(format, &with_tools(format), EVENTS, &body), None, "a call without a name");
+}
+
+#[test]
 fn what_may_still_change_does_not() {
     for format in ApiFormat::ALL {
         // They may go on.

@@ -1,21 +1,23 @@
 //! What must hold for every body, however broken.
 
+use pointsman_cache::{Limits, PartitionKey, lookup};
 use pointsman_core::features::extract;
 use pointsman_core::prompt::{ApiFormat, MAX_TURNS, Prompt, PromptError};
 use pointsman_core::rewrite::{Stream, splice};
 use pointsman_core::target::Edit;
 
-/// Reads `data` in every format, whole and as a beginning, and rewrites it.
+/// Reads `data` in every format, whole and as a beginning, rewrites it, and looks it up in a cache.
 ///
 /// # Panics
 ///
 /// When something does not hold.
-pub fn body(data: &[u8]) {
+pub fn body(data: &[u8]) -> bool {
     let edits = [
         Edit::set("model", r#""target-model""#),
         Edit { add: false, ..Edit::set("max_tokens", "7") },
         Edit::remove("temperature"),
     ];
+    let mut read = false;
     for format in ApiFormat::ALL {
         let mut readable = false;
         for truncated in [false, true] {
@@ -24,6 +26,7 @@ pub fn body(data: &[u8]) {
                 Ok(prompt) => {
                     bounded(&prompt, data.len());
                     readable |= !truncated;
+                    read = true;
                 }
                 Err(PromptError::NoPrompt) => readable |= !truncated,
                 Err(_) => {}
@@ -40,16 +43,50 @@ pub fn body(data: &[u8]) {
         assert!(same > 0 || shortest == 0, "the opening bracket stays");
     }
     in_pieces(data, &edits);
+    looked_up(data);
+    read
 }
 
-/// However a body is cut, as many bytes are sent as were promised with its first piece.
+/// However a body is cut, the same bytes are sent, and as many as were promised with its first piece.
 fn in_pieces(data: &[u8], edits: &[Edit]) {
     let (head, rest) = data.split_at(data.len() / 2);
-    let Some((sent, mut stream)) = Stream::begin(head, edits) else { return };
-    let promised = sent.len() + stream.held() + rest.len();
-    let pieces = rest.chunks(7).map(|piece| stream.feed(piece, false).len()).sum::<usize>();
-    let total = sent.len() + pieces + stream.feed(b"", true).len();
-    assert_eq!(total, promised, "{}", String::from_utf8_lossy(data));
+    let streamed = |size: usize| {
+        let (mut sent, mut stream) = Stream::begin(head, edits)?;
+        let promised = sent.len() + stream.held() + rest.len();
+        rest.chunks(size).for_each(|piece| sent.extend(stream.feed(piece, false)));
+        sent.extend(stream.feed(b"", true));
+        assert_eq!(sent.len(), promised, "{}", String::from_utf8_lossy(data));
+        Some(sent)
+    };
+    let whole = streamed(rest.len().max(1));
+    for size in [1, 7] {
+        assert_eq!(streamed(size), whole, "in pieces of {size}");
+    }
+}
+
+/// A cache knows a request with other white space, too.
+fn looked_up(data: &[u8]) {
+    let key = PartitionKey { target: "cheap", path: "/v1/chat/completions", ..Default::default() };
+    let limits = Limits { tools: true, ..Limits::default() };
+    for format in ApiFormat::ALL {
+        let Ok(found) = lookup(format, data, &key, &limits) else { continue };
+        let again = lookup(format, &spaced(data), &key, &limits);
+        assert_eq!(again, Ok(found), "{}", String::from_utf8_lossy(data));
+    }
+}
+
+/// JSON with white space wherever there may be some.
+fn spaced(json: &[u8]) -> Vec<u8> {
+    let (mut spaced, mut in_text, mut escaped) = (vec![b'\n'], false, false);
+    for &byte in json {
+        spaced.push(byte);
+        in_text ^= byte == b'"' && !escaped;
+        escaped = in_text && byte == b'\\' && !escaped;
+        if !in_text && b"\"{}[],:".contains(&byte) {
+            spaced.push(b' ');
+        }
+    }
+    spaced
 }
 
 /// What is kept is not larger than what was read, and features are in range.

@@ -1,0 +1,6 @@
+//! The way from libFuzzer into the target `state`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    pointsman_fuzz::run("state", data);
+});
