@@ -38,7 +38,7 @@ fn main() -> Result<()> {
         let count = arguments.requests / steps + u64::from(step < arguments.requests % steps);
         let counts = mixed.send(count, arguments.connections)?;
         sent += counts.requests;
-        let memory = allocated(&mixed.envoy.admin_get("/memory")?)?;
+        let memory = mixed.envoy.heap()?;
         println!(
             "{sent:>10} {:>12.0} {:>10} {memory:>12}",
             count as f64 / counts.lasted.as_secs_f64(),
@@ -53,12 +53,4 @@ fn main() -> Result<()> {
     }
     println!("{sent} requests: all answered right, and each model was asked once at most");
     Ok(())
-}
-
-/// What Envoy's heap holds, in MiB.
-fn allocated(memory: &str) -> Result<u64> {
-    let memory: serde_json::Value = serde_json::from_str(memory)?;
-    let bytes: u64 =
-        memory.get("allocated").and_then(|bytes| bytes.as_str()).context("no number")?.parse()?;
-    Ok(bytes >> 20)
 }

@@ -13,7 +13,6 @@
     reason = "a measurement prints, and stops at the first surprise"
 )]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -56,7 +55,6 @@ fn main() -> Result<()> {
         deployment.set_upstream(cluster, upstream)?;
     }
     let envoy = Envoy::start_with(&binary, &deployment, &logs, 1)?;
-    let status = status_file(&logs.join("envoy.json").display().to_string())?;
     let requests = Arc::new(mixed_requests()?);
     let bytes: usize = requests.iter().map(Vec::len).sum();
     println!(
@@ -77,7 +75,7 @@ fn main() -> Result<()> {
         let over = move |number| number >= count;
         let flood = load::flood(envoy.listener, &requests, arguments.connections, over)?;
         sent += flood.answered + flood.refused;
-        let memory = resident(&status)?;
+        let memory = envoy.resident()?;
         println!(
             "{sent:>10} {:>12.0} {:>10} {memory:>10}",
             count as f64 / flood.lasted.as_secs_f64(),
@@ -122,26 +120,4 @@ fn decisions(stats: &str) -> Result<usize> {
         Ok(value.parse()?)
     };
     stats.lines().map(value).sum()
-}
-
-/// Where Linux tells the memory of the Envoy that was started with this configuration file.
-fn status_file(configuration: &str) -> Result<PathBuf> {
-    for process in std::fs::read_dir("/proc")?.flatten() {
-        let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        if name.trim() == "envoy"
-            && String::from_utf8_lossy(&command).split('\0').any(|part| part == configuration)
-        {
-            return Ok(process.path().join("status"));
-        }
-    }
-    anyhow::bail!("Envoy is not in /proc")
-}
-
-/// Resident memory in MiB.
-fn resident(status: &PathBuf) -> Result<u64> {
-    let text = std::fs::read_to_string(status)?;
-    let line = text.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-    let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-    Ok(kib / 1024)
 }

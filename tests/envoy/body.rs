@@ -9,7 +9,7 @@ use hyper::body::Frame;
 use serde_json::json;
 
 use crate::Case;
-use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, post};
+use crate::stage::{PROTOCOLS, Sent, Stage, chat_body, cut, noise, post};
 use pointsman_testkit::client::{self, Protocol};
 use pointsman_testkit::recorder::{events, large_reply};
 
@@ -24,11 +24,6 @@ pub const CASES: &[Case] = &[
 
 fn chat_bytes(text: &str) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&chat_body(text))?)
-}
-
-/// `body` in pieces of `size` bytes, which cut through tokens and characters.
-fn cut(body: &[u8], size: usize) -> Vec<Bytes> {
-    body.chunks(size).map(Bytes::copy_from_slice).collect()
 }
 
 fn chunked(stage: &Stage) -> Result<()> {
@@ -70,13 +65,7 @@ fn trailers(stage: &Stage) -> Result<()> {
 
 fn three_mebibytes(stage: &Stage) -> Result<()> {
     // The question stands first, so a decision on the body's beginning is a decision on it.
-    let mut noise: u32 = 1;
-    let filler: String = std::iter::repeat_with(|| {
-        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        char::from(b'a' + (noise >> 24) as u8 % 26)
-    })
-    .take(3 * 1024 * 1024)
-    .collect();
+    let filler = noise(3 * 1024 * 1024);
     let body = serde_json::to_vec(&json!({
         "messages": [{"role": "user", "content": format!("Summarise this. {filler}")}]
     }))?;
@@ -130,12 +119,7 @@ fn streamed_answer(stage: &Stage) -> Result<()> {
         // holds the answer back would wait forever.
         let first = answer.next_piece()?.context("the answer is empty")?;
         assert_eq!(first, events()[0], "{protocol:?}");
-        let (cluster, _) = stage.landing(&path)?;
-        if cluster == "cheap" {
-            stage.cheap.go_on()
-        } else {
-            stage.strong.go_on()
-        }
+        stage.go_on(&path)?;
         let mut received = first.to_vec();
         while let Some(piece) = answer.next_piece()? {
             received.extend_from_slice(&piece);

@@ -15,6 +15,7 @@
 )]
 
 mod body;
+mod chains;
 mod configuration;
 mod demo;
 mod edge;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         reload::CASES,
         failover::CASES,
         edge::CASES,
+        chains::cases().as_slice(),
         providers::cases().as_slice(),
         escalation::cases().as_slice(),
     ]

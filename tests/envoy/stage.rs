@@ -94,6 +94,14 @@ impl Stage {
         })
     }
 
+    /// The minor version of this Envoy: 40 of 1.40.0.
+    pub fn minor(&self) -> Result<u32> {
+        let parts = self.binary.components().filter_map(|part| part.as_os_str().to_str());
+        let version = parts.filter_map(|part| part.strip_prefix("1.")).next_back();
+        let minor = version.and_then(|rest| rest.split('.').next()).context("no version")?;
+        Ok(minor.parse()?)
+    }
+
     /// A path in the filter's scope that no other request has: it finds the request again.
     pub fn path(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -131,6 +139,15 @@ impl Stage {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Lets the event stream go on that answers the request to `path`.
+    pub fn go_on(&self, path: &str) -> Result<()> {
+        match self.landing(path)?.0 {
+            "cheap" => self.cheap.go_on(),
+            _ => self.strong.go_on(),
+        }
+        Ok(())
     }
 
     /// The access-log line of the request to `path`.
@@ -184,6 +201,21 @@ pub fn post(path: &str) -> http::request::Builder {
 /// A chat body with one user message.
 pub fn chat_body(text: &str) -> Value {
     json!({"model": "auto", "messages": [{"role": "user", "content": text}]})
+}
+
+/// Letters of which no two pages are alike.
+pub fn noise(bytes: usize) -> String {
+    let mut noise: u32 = 1;
+    let letters = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + (noise >> 24) as u8 % 26)
+    });
+    letters.take(bytes).collect()
+}
+
+/// `body` in pieces of `size` bytes, which cut through tokens and characters.
+pub fn cut(body: &[u8], size: usize) -> Vec<Bytes> {
+    body.chunks(size).map(Bytes::copy_from_slice).collect()
 }
 
 /// The bodies of `envoy/prompts.jsonl`, the demo's prompts.

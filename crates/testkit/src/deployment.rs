@@ -18,6 +18,8 @@ pub struct Deployment {
     environment: Vec<(String, String)>,
 }
 
+/// Where a listener has its HTTP manager.
+const LISTENERS_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
 impl Deployment {
@@ -121,6 +123,18 @@ impl Deployment {
         Ok(())
     }
 
+    /// Adds the cluster `name`, at `address`, over HTTP/2 as gRPC needs it.
+    pub fn add_grpc_cluster(&mut self, name: &str, address: SocketAddr) -> Result<()> {
+        self.add_cluster(name, address)?;
+        let clusters = self.tree["static_resources"]["clusters"].as_array_mut();
+        let cluster = clusters.and_then(|it| it.last_mut()).context("it was added")?;
+        let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        cluster["typed_extension_protocol_options"] = json!({options: {
+            "@type": format!("type.googleapis.com/{options}"),
+            "explicit_http_config": {"http2_protocol_options": {}}}});
+        Ok(())
+    }
+
     /// The filter's own configuration, parsed.
     pub fn filter_configuration(&self) -> Result<Value> {
         let text = self
@@ -180,61 +194,58 @@ impl Deployment {
         Ok(())
     }
 
-    /// Adds the listener `plain`: the same without the filter, and everything goes to `cheap`.
-    pub fn add_plain_listener(&mut self) -> Result<()> {
-        let listeners = self
-            .tree
-            .pointer_mut("/static_resources/listeners")
-            .and_then(Value::as_array_mut)
-            .context("envoy.yaml has no listeners")?;
-        let mut plain = listeners.first().context("envoy.yaml has no listener")?.clone();
-        plain["name"] = json!("plain");
-        let manager = plain
-            .pointer_mut("/filter_chains/0/filters/0/typed_config")
-            .context("envoy.yaml has no HTTP manager")?;
-        let filters = manager["http_filters"].as_array_mut().context("no HTTP filters")?;
-        filters.retain(|filter| filter["name"] != "pointsman");
-        let routes = manager["route_config"]["virtual_hosts"][0]["routes"]
-            .as_array_mut()
-            .context("envoy.yaml has no routes")?;
-        routes.retain(|route| route["name"] == "decided");
-        let decided = routes.first_mut().context("envoy.yaml has no route")?;
-        decided["match"] = json!({"prefix": "/"});
-        let action = decided["route"].as_object_mut().context("the route has no action")?;
-        action.remove("cluster_header").context("the first route is not the decided one")?;
-        action.insert("cluster".to_owned(), json!("cheap"));
-        listeners.push(plain);
-        Ok(())
-    }
-
-    /// Adds the listener `name`: the same with another configuration of the filter.
-    pub fn add_listener(&mut self, name: &str, configuration: &str) -> Result<()> {
-        let listeners = self
-            .tree
-            .pointer_mut("/static_resources/listeners")
-            .and_then(Value::as_array_mut)
-            .context("envoy.yaml has no listeners")?;
+    /// Adds the listener `name`: the first one, with what `change` makes of its HTTP manager.
+    pub fn add_listener_with(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut Value) -> Result<()>,
+    ) -> Result<()> {
+        let listeners = self.listeners()?;
         let mut listener = listeners.first().context("envoy.yaml has no listener")?.clone();
         listener["name"] = json!(name);
-        let filter = "/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
-        set(&mut listener, &format!("{filter}/configuration/value"), json!(configuration))?;
+        let manager = listener.pointer_mut(LISTENERS_MANAGER);
+        change(manager.context("envoy.yaml has no HTTP manager")?)?;
         listeners.push(listener);
         Ok(())
     }
 
+    /// Adds the listener `plain`: the same without the filter, and everything goes to `cheap`.
+    pub fn add_plain_listener(&mut self) -> Result<()> {
+        self.add_listener_with("plain", |manager| {
+            let filters = manager["http_filters"].as_array_mut().context("no HTTP filters")?;
+            filters.retain(|filter| filter["name"] != "pointsman");
+            let routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+                .as_array_mut()
+                .context("envoy.yaml has no routes")?;
+            routes.retain(|route| route["name"] == "decided");
+            let decided = routes.first_mut().context("envoy.yaml has no route")?;
+            decided["match"] = json!({"prefix": "/"});
+            let action = decided["route"].as_object_mut().context("the route has no action")?;
+            action.remove("cluster_header").context("the first route is not the decided one")?;
+            action.insert("cluster".to_owned(), json!("cheap"));
+            Ok(())
+        })
+    }
+
+    /// Adds the listener `name`: the same with another configuration of the filter.
+    pub fn add_listener(&mut self, name: &str, configuration: &str) -> Result<()> {
+        let value = "/http_filters/0/typed_config/config/configuration/value";
+        self.add_listener_with(name, |manager| set(manager, value, json!(configuration)))
+    }
+
     /// Takes the access log out of every listener.
     pub fn remove_access_logs(&mut self) -> Result<()> {
-        let listeners = self
-            .tree
-            .pointer_mut("/static_resources/listeners")
-            .and_then(Value::as_array_mut)
-            .context("envoy.yaml has no listeners")?;
-        for listener in listeners {
-            if let Some(manager) = listener.pointer_mut("/filter_chains/0/filters/0/typed_config") {
+        for listener in self.listeners()? {
+            if let Some(manager) = listener.pointer_mut(LISTENERS_MANAGER) {
                 manager["access_log"] = json!([]);
             }
         }
         Ok(())
+    }
+
+    fn listeners(&mut self) -> Result<&mut Vec<Value>> {
+        let listeners = self.tree.pointer_mut("/static_resources/listeners");
+        listeners.and_then(Value::as_array_mut).context("envoy.yaml has no listeners")
     }
 
     /// Puts routes in front of those for what the filter has not decided.

@@ -108,6 +108,17 @@ impl Envoy {
         Ok(())
     }
 
+    /// Envoy's resident memory in MiB: its heap, and what the workers' VMs hold.
+    pub fn resident(&self) -> Result<u64> {
+        self.process.resident()
+    }
+
+    /// The part of it that is Envoy's heap, in MiB.
+    pub fn heap(&self) -> Result<u64> {
+        let memory: Value = serde_json::from_str(&self.admin_get("/memory")?)?;
+        Ok(memory["allocated"].as_str().context("no number")?.parse::<u64>()? >> 20)
+    }
+
     /// How long Envoy's own log is, in bytes.
     pub fn log_len(&self) -> usize {
         std::fs::metadata(&self.process.stderr).map_or(0, |data| data.len() as usize)

@@ -71,6 +71,11 @@ impl Redis {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        crate::process::signal(self.child.id(), name).unwrap();
+    }
+
     pub fn restart(&mut self) {
         self.child = launch(&self.binary, self.directory.path(), self.port);
     }

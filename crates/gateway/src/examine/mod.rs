@@ -3,6 +3,8 @@
 //! Looks at a bootstrap file, at files for discovery, or at `/config_dump`: whatever holds HTTP
 //! connection managers and clusters, at any depth.
 
+mod order;
+
 use serde_json::Value;
 
 use pointsman_core::config::{Config, plugin_json};
@@ -180,6 +182,7 @@ fn examine_manager(
             "the filter is discovered: look at its file as well, or at the running Envoy (--admin)";
         add(Severity::Unknown, what.to_owned());
     }
+    order::examine(manager, &mut add);
     if !drops_the_clients_header(manager) {
         add(
             Severity::Fault,

@@ -92,6 +92,30 @@ fn each_thing_that_is_missing_is_named_once() {
 }
 
 #[test]
+fn the_order_of_filters_is_looked_at() {
+    let mut tree = rendered();
+    let filters = manager(&mut tree)["http_filters"].as_array_mut().unwrap();
+    let kind = |name: &str| {
+        let kind = format!("type.googleapis.com/envoy.extensions.filters.http.{name}");
+        serde_json::json!({"name": name, "typed_config": {"@type": kind}})
+    };
+    let others = ["jwt_authn.v3.JwtAuthentication", "compressor.v3.Compressor"].map(kind);
+    filters.splice(0..0, others.clone());
+    assert_eq!(examine(&tree), [], "in front they are right");
+    let filters = manager(&mut tree)["http_filters"].as_array_mut().unwrap();
+    filters.rotate_left(2);
+    let found: Vec<String> = examine(&tree).into_iter().map(|it| it.what).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("JwtAuthentication is behind the filter: "), "{found:?}");
+    assert!(found[1].starts_with("Compressor is behind the filter: "), "{found:?}");
+    let mut tree = rendered();
+    let filters = manager(&mut tree)["http_filters"].as_array_mut().unwrap();
+    filters.insert(0, filters[0].clone());
+    let found = faults(&tree);
+    assert!(found.len() == 1 && found[0].contains("only the last one routes"), "{found:?}");
+}
+
+#[test]
 fn files_for_discovery_are_looked_at_as_well() {
     let gateway = Gateway::read(TWO).unwrap();
     let files = xds(&gateway, &place()).unwrap();

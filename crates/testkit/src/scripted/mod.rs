@@ -101,8 +101,16 @@ pub struct Scripted {
 impl Scripted {
     /// A model over HTTP/1.1, with an answer to what no script was chosen for.
     pub fn start(usual: impl Fn(&Asked) -> Script + Send + Sync + 'static) -> Result<Self> {
+        Self::start_at("127.0.0.1:0", usual)
+    }
+
+    /// The same at an address that is known already.
+    pub fn start_at(
+        address: &str,
+        usual: impl Fn(&Asked) -> Script + Send + Sync + 'static,
+    ) -> Result<Self> {
         let state = State::new(usual);
-        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let listener = RUNTIME.block_on(TcpListener::bind(address))?;
         let address = listener.local_addr()?;
         let server = RUNTIME.spawn(serve(listener, Arc::clone(&state))).abort_handle();
         Ok(Self { address, state, server })
