@@ -9,6 +9,7 @@ mod hits;
 mod kill;
 mod limits;
 mod redis;
+mod restart;
 mod review;
 mod shutdown;
 mod tls;

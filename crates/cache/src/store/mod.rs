@@ -6,6 +6,7 @@
 //! is served that was not written whole.
 
 mod file;
+mod lookup;
 mod redis;
 
 use std::path::PathBuf;
@@ -18,7 +19,9 @@ use super::entry::Entry;
 use super::key::ExactKey;
 
 pub use file::File;
-pub use redis::{BadServer, Server};
+pub(super) use file::Loading;
+pub(super) use lookup::{Desk, Finder, desk};
+pub use redis::{BadServer, RedisStore, Server};
 pub(super) use redis::{News, Reader};
 
 /// Changes that wait to be written; more are dropped: a store this slow is as good as gone.
@@ -57,13 +60,21 @@ pub enum Change {
 }
 
 /// What changes are written to.
-pub(super) trait Store: Send + 'static {
+pub trait Store: Send + 'static {
     type Error;
 
     /// Writes changes in their order.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
     fn write(&mut self, changes: &[Change]) -> Result<(), Self::Error>;
 
     /// Deletes what has expired, or catches up on what could not be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write`].
     fn sweep(&mut self) -> Result<(), Self::Error>;
 }
 
@@ -74,10 +85,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `failed` is called whenever changes could not be written.
-    pub(super) fn start(store: impl Store, failed: impl Fn() + Send + 'static) -> Self {
+    /// `first` is called on the thread, and makes changes too, as long as it takes; `failed`
+    /// whenever changes could not be made.
+    pub(super) fn start<S: Store>(
+        mut store: S,
+        first: impl FnOnce(&mut S, &Receiver<Change>) + Send + 'static,
+        failed: impl Fn() + Send + 'static,
+    ) -> Self {
         let (queue, changes) = sync_channel(QUEUE);
-        let thread = std::thread::spawn(move || run(store, &changes, failed));
+        let thread = std::thread::spawn(move || {
+            first(&mut store, &changes);
+            run(store, &changes, failed);
+        });
         Writer { queue: Some(queue), thread: Some(thread) }
     }
 
