@@ -8,6 +8,7 @@ mod faults;
 mod hits;
 mod kill;
 mod limits;
+mod metrics;
 mod redis;
 mod restart;
 mod review;
