@@ -174,6 +174,7 @@ fn load(arguments: &Arguments, matcher: Matcher) -> Result<()> {
         anonymous: true,
         ignored_headers: Vec::new(),
         store: None,
+        index: None,
     };
     let any: SocketAddr = "127.0.0.1:0".parse()?;
     let trust = Trust::new(None)?;

@@ -113,7 +113,7 @@ async fn purge(State(targets): State<Targets>, body: Bytes) -> Response<Body> {
         match id {
             Some(id) => entries += u64::from(target.remove(id)),
             None => {
-                entries += target.tiers.size().0;
+                entries += target.tiers.size().entries;
                 target.purge();
             }
         }

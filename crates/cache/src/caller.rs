@@ -180,6 +180,7 @@ mod tests {
             anonymous: false,
             ignored_headers: Vec::new(),
             store: None,
+            index: None,
         }
     }
 

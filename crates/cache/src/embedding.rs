@@ -7,9 +7,11 @@
 
 use std::sync::{Arc, LazyLock};
 
+use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
 use super::guards::Closeness;
+use super::key::hash_part;
 
 /// Length of every vector.
 pub const DIMENSIONS: usize = 128;
@@ -40,6 +42,8 @@ struct Inner {
     weights: Vec<f32>,
     /// `f32[tokens, DIMENSIONS]`.
     vectors: Vec<f32>,
+    /// Of both files.
+    digest: [u8; 32],
 }
 
 static BUILT_IN: LazyLock<Result<Embedder, EmbeddingError>> =
@@ -62,6 +66,8 @@ impl Embedder {
     ///
     /// When either is malformed or they do not fit each other.
     pub fn read(tokenizer: &[u8], table: &[u8]) -> Result<Self, EmbeddingError> {
+        let mut digest = Sha256::new();
+        [tokenizer, table].iter().for_each(|file| hash_part(&mut digest, file));
         let tokenizer = Tokenizer::from_bytes(tokenizer)
             .map_err(|error| EmbeddingError::Tokenizer(error.to_string()))?;
         let tokens = tokenizer.get_vocab_size(false);
@@ -80,7 +86,13 @@ impl Embedder {
         let vectors = rows
             .flat_map(|(row, scale)| row.iter().map(move |byte| f32::from(*byte as i8) * scale))
             .collect();
-        Ok(Embedder(Arc::new(Inner { tokenizer, weights: weights.to_vec(), vectors })))
+        let (weights, digest) = (weights.to_vec(), digest.finalize().into());
+        Ok(Embedder(Arc::new(Inner { tokenizer, weights, vectors, digest })))
+    }
+
+    /// A hash of the files that it was read from.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.0.digest
     }
 
     /// The tokens of a text; what no token stands for is left out.

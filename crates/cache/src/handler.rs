@@ -176,7 +176,7 @@ fn wanted(
 /// with the answer.
 async fn look(target: &CachedTarget, wanted: &mut Wanted) -> Option<Response<Body>> {
     let refresh = wanted.directives.refresh;
-    if !refresh && let Some(hit) = look_exact(target, wanted) {
+    if !refresh && let Some(hit) = look_exact(target, wanted).await {
         return Some(hit);
     }
     if let Some(text) = wanted.lookup.question.as_deref().filter(|_| target.options.semantic) {
@@ -185,8 +185,8 @@ async fn look(target: &CachedTarget, wanted: &mut Wanted) -> Option<Response<Bod
     if refresh { None } else { look_near(target, wanted) }
 }
 
-fn look_exact(target: &CachedTarget, wanted: &Wanted) -> Option<Response<Body>> {
-    hit_exact(target, wanted, &*target.tiers.exact(wanted.lookup.exact)?)
+async fn look_exact(target: &CachedTarget, wanted: &Wanted) -> Option<Response<Body>> {
+    hit_exact(target, wanted, &*target.exact(wanted.lookup.exact).await?)
 }
 
 fn hit_exact(target: &CachedTarget, wanted: &Wanted, entry: &Entry) -> Option<Response<Body>> {

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::embedding::{Embedder, dot, unit};
 use super::guards::{Disagreement, Pair, QuestionFacts};
+use super::index::quantise;
 use super::pair::{FEATURES, PairFeatures};
 use super::question::Question;
 
@@ -90,6 +92,23 @@ impl Matcher {
         let tokens = self.embedder.tokens(&facts.content_text());
         let embedding = vector.map_or_else(|| self.embedder.embed_tokens(&tokens), unit);
         Question { embedding, tokens, facts }
+    }
+
+    /// A hash of what makes vectors of texts: the embedding's files, and what is left of a text
+    /// before they are asked.
+    pub(super) fn vectors(&self) -> [u8; 32] {
+        const TEXTS: [&str; 3] = [
+            "How do I convert 10.5 km to miles, and why isn't it 6?",
+            "Please tell me: what's the best way from Riga to \"Tallinn\" by bus?",
+            "The parser drops `blank` lines. It did not, once.",
+        ];
+        let mut hash = Sha256::new();
+        hash.update(self.embedder.digest());
+        for text in TEXTS {
+            let vector = quantise(&self.question_with(text, None).embedding);
+            vector.iter().for_each(|number| hash.update(number.to_le_bytes()));
+        }
+        hash.finalize().into()
     }
 
     /// Compares two questions.

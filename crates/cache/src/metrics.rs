@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::guards::Disagreement;
 use super::key::NoCacheReason;
+use super::tiers::Size;
 use pointsman_core::target::Usage;
 
 /// How a request was answered: the value of the response header `x-pointsman-cache`.
@@ -138,7 +139,7 @@ impl Metrics {
     }
 
     /// Every metric with its rows; the same metrics in the same order for every target.
-    fn table(&self, (entries, bytes): (u64, u64)) -> Vec<Metric> {
+    fn table(&self, size: Size) -> Vec<Metric> {
         let metric = |name, help, label, rows| Metric { name, help, label, rows };
         let one = |name, help, counter: &AtomicU64| {
             metric(name, help, "", vec![("", counter.load(Ordering::Relaxed))])
@@ -194,8 +195,20 @@ impl Metrics {
                 "Semantic hits with a bad reward.",
                 &self.suspected_false_hits,
             ),
-            metric("entries", "Entries in memory.", "", vec![("", entries)]),
-            metric("bytes", "Bytes of the entries, with overhead.", "", vec![("", bytes)]),
+            metric("entries", "Entries in memory.", "", vec![("", size.entries)]),
+            metric("bytes", "Bytes of the entries, with overhead.", "", vec![("", size.bytes)]),
+            metric(
+                "store_loading",
+                "Whether entries are still being read from the store: 0 or 1.",
+                "",
+                vec![("", u64::from(size.reading))],
+            ),
+            metric(
+                "index_pending",
+                "Entries that were read and do not serve other questions yet.",
+                "",
+                vec![("", size.pending)],
+            ),
         ]
     }
 }
@@ -207,8 +220,8 @@ struct Metric {
     rows: Vec<(&'static str, u64)>,
 }
 
-/// The metrics of all targets: (name, counters, entries and bytes).
-pub(super) fn render(targets: &[(&str, &Metrics, (u64, u64))]) -> String {
+/// The metrics of all targets: name, counters, what is in memory.
+pub(super) fn render(targets: &[(&str, &Metrics, Size)]) -> String {
     let tables: Vec<(&str, Vec<Metric>)> =
         targets.iter().map(|(name, metrics, size)| (*name, metrics.table(*size))).collect();
     let mut out = String::new();
@@ -248,7 +261,8 @@ mod tests {
         let (a, b) = (Metrics::default(), Metrics::default());
         a.outcome(CacheOutcome::HitExact, Some(Usage { input: 3, output: 4 }));
         b.outcome(CacheOutcome::Miss, None);
-        let text = render(&[("a", &a, (1, 2)), ("b", &b, (0, 0))]);
+        let size = Size { entries: 1, bytes: 2, reading: true, pending: 3 };
+        let text = render(&[("a", &a, size), ("b", &b, Size::default())]);
         let expected = "# HELP pointsman_cache_requests_total Requests by how they were answered.\n\
             # TYPE pointsman_cache_requests_total counter\n\
             pointsman_cache_requests_total{target=\"a\",result=\"hit-exact\"} 1\n\
@@ -256,5 +270,7 @@ mod tests {
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("saved_tokens_total{target=\"a\",direction=\"output\"} 4\n"));
         assert!(text.contains("pointsman_cache_entries{target=\"a\"} 1\n"));
+        assert!(text.contains("pointsman_cache_store_loading{target=\"b\"} 0\n"));
+        assert!(text.contains("pointsman_cache_index_pending{target=\"a\"} 3\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! The listeners of `pointsman cache`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,6 +15,8 @@ use tokio::task::JoinSet;
 use super::cached_target::{CachedTarget, TargetOptions};
 use super::connection::{self, PATIENCE};
 use super::endpoint::Endpoint;
+use super::index::saved::BadIndex;
+use super::indexer::{Complete, Progress, Report};
 use super::matcher::Matcher;
 use super::store::StoreError;
 use super::trust::Trust;
@@ -42,8 +45,16 @@ const DESCRIPTORS: u64 = 4;
 pub enum Event<'a> {
     /// What is served, and where.
     Listening(&'a str, SocketAddr),
-    /// A target's store was read: entries.
+    /// A target's store was read: entries. Requests for one of them were answered before.
     Loaded(&'a str, u64),
+    /// A target's store could not be read to its end.
+    BrokeOff(&'a str, StoreError),
+    /// What was read serves similar questions, too.
+    Indexed(&'a str, Complete),
+    /// A target's saved index is not used, but built again.
+    IndexNotUsed(&'a str, PathBuf, BadIndex),
+    /// A target's index could not be saved.
+    IndexNotSaved(&'a str, PathBuf, std::io::Error),
     /// A target runs without its store.
     NoStore(&'a str, StoreError),
     /// A target's upstream did not answer, and why. Such failures are reported now and then only.
@@ -85,19 +96,24 @@ pub async fn serve(
     let targets: Vec<_> = targets.collect::<Result<_, BadUrl>>()?;
     let most = connections(targets.len() + usize::from(admin.is_some()));
     let (end, ending) = watch::channel(());
-    let (mut servers, mut readers) = (JoinSet::new(), Vec::new());
+    let (mut servers, mut keepers) = (JoinSet::new(), Vec::new());
     for (address, target) in &targets {
         let listener = bind(*address).await?;
         let name = target.options.name.clone();
-        // Read before anything is served, so that no answer is written twice.
-        let (reader, opened) = target.open_store();
-        readers.extend(reader);
-        match opened {
-            Ok(()) if target.options.store.is_some() => {
-                report(Event::Loaded(&name, target.tiers.size().0));
-            }
-            Ok(()) => {}
-            Err(error) => report(Event::NoStore(&name, error)),
+        let (report_of, of) = (Arc::clone(&report), name.clone());
+        let told: Report = Arc::new(move |progress| {
+            report_of(match progress {
+                Progress::Loaded(entries) => Event::Loaded(&of, entries),
+                Progress::BrokeOff(error) => Event::BrokeOff(&of, error),
+                Progress::Complete(complete) => Event::Indexed(&of, complete),
+                Progress::NotUsed(path, error) => Event::IndexNotUsed(&of, path, error),
+                Progress::NotSaved(path, error) => Event::IndexNotSaved(&of, path, error),
+            });
+        });
+        let (keeper, opened) = target.open_store(&told);
+        keepers.push(keeper);
+        if let Err(error) = opened {
+            report(Event::NoStore(&name, error));
         }
         report(Event::Listening(&name, listener.local_addr()?));
         let target = Arc::clone(target);
@@ -116,8 +132,8 @@ pub async fn serve(
     ended.await;
     drop(end);
     while servers.join_next().await.is_some() {}
-    // They hold the targets, and the last of those writes what is queued.
-    drop(readers);
+    // They save the indexes. They hold the targets, and the last of those writes what is queued.
+    drop(keepers);
     Ok(())
 }
 

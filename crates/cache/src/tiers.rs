@@ -1,16 +1,28 @@
 //! The exact tier and the semantic tier over the same entries.
+//!
+//! After a start, entries come back in two steps: [`Tiers::restore`] puts them into the exact tier,
+//! [`Tiers::build`] into the semantic one, unless a saved index has them. Requests are answered
+//! meanwhile, so whatever is inserted or dropped between the two wins over what comes back.
 
-use std::sync::Arc;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use rayon::prelude::*;
+use rustix::process::nice;
 
 use super::entry::{Entry, id_of};
 use super::guards::Disagreement;
 use super::index::Index;
+use super::index::saved::{Identity, SavedShelf};
 use super::key::{ExactKey, Partition};
 use super::matcher::{Matcher, Verdict};
 use super::question::Question;
@@ -19,6 +31,10 @@ use super::question::Question;
 pub const CANDIDATES: usize = 4;
 /// Neighbours of a lower cosine are not compared.
 pub const NEAR: f32 = 0.5;
+/// Entries that are put into the semantic tier side by side.
+const CHUNK: usize = 1024;
+/// How much everything else comes before that, in the steps of nice(2).
+const NICE: i32 = 10;
 
 /// Entries by key, and by what their questions mean. All methods may be called from several
 /// threads.
@@ -26,6 +42,46 @@ pub struct Tiers {
     entries: Cache<u64, Arc<Entry>>,
     index: Arc<Index>,
     matcher: Matcher,
+    restoring: Mutex<Restoring>,
+    /// Entries that [`Tiers::build`] has not come to yet.
+    unbuilt: AtomicUsize,
+}
+
+/// What happens while a store is read.
+#[derive(Default)]
+struct Restoring {
+    reading: bool,
+    /// Whether [`Tiers::build`] is called when it was read.
+    building: bool,
+    /// Whether everything was dropped meanwhile.
+    cleared: bool,
+    /// What was dropped meanwhile.
+    removed: HashSet<u64>,
+    /// Entries that the index does not have.
+    pending: Vec<Arc<Entry>>,
+}
+
+/// What became of an entry that was read from a store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Restored {
+    Kept,
+    /// It is there already, in this version or a newer one, or has expired.
+    Known,
+    /// It was dropped while the store was read, which must drop it, too.
+    Dropped,
+}
+
+/// How much there is, and how much of it can serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Size {
+    /// In the exact tier.
+    pub entries: u64,
+    /// Of them, by [`Entry::size`].
+    pub bytes: u64,
+    /// Whether more are being read from a store.
+    pub reading: bool,
+    /// Entries that cannot serve other questions yet.
+    pub pending: u64,
 }
 
 /// An entry whose answer serves another question.
@@ -86,7 +142,12 @@ impl Tiers {
                 }
             })
             .build();
-        Tiers { entries, index, matcher }
+        let (restoring, unbuilt) = (Mutex::default(), AtomicUsize::new(0));
+        Tiers { entries, index, matcher, restoring, unbuilt }
+    }
+
+    fn restoring(&self) -> MutexGuard<'_, Restoring> {
+        self.restoring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The entry of this very request.
@@ -135,10 +196,147 @@ impl Tiers {
         if let Some(before) = self.entries.get(&id) {
             self.index.remove(before.partition, id);
         }
-        self.entries.insert(id, Arc::clone(&entry));
-        if let Some(question) = self.question_of(&entry) {
-            self.index.insert(entry.partition, id, &question.embedding);
+        {
+            // So that an older one that is just being restored does not replace it.
+            let _held = self.restoring();
+            self.entries.insert(id, Arc::clone(&entry));
         }
+        self.insert_near(&entry);
+    }
+
+    fn insert_near(&self, entry: &Entry) {
+        if let Some(question) = self.question_of(entry) {
+            self.index.insert(entry.partition, entry.id(), &question.embedding);
+        }
+    }
+
+    /// Begins to restore entries; `building`: [`Tiers::build`] follows.
+    pub fn begin(&self, building: bool) {
+        let mut restoring = self.restoring();
+        if !restoring.reading {
+            let pending = std::mem::take(&mut restoring.pending);
+            *restoring = Restoring { reading: true, building, pending, ..Restoring::default() };
+        }
+    }
+
+    /// Keeps an entry that was read from a store in the exact tier; [`Tiers::build`] does the rest.
+    pub fn restore(&self, entry: Arc<Entry>) -> Restored {
+        let id = entry.id();
+        let mut restoring = self.restoring();
+        // The store is cleared, too.
+        if restoring.cleared {
+            return Restored::Known;
+        }
+        if restoring.removed.contains(&id) {
+            let new = self.entries.contains_key(&id);
+            return if new { Restored::Known } else { Restored::Dropped };
+        }
+        // Only what is there is asked for: that counts as a use.
+        let ours = self.entries.contains_key(&id).then(|| self.entries.get(&id)).flatten();
+        let newer = ours.is_some_and(|ours| ours.created_ms >= entry.created_ms);
+        if newer || !is_fresh(&entry) {
+            return Restored::Known;
+        }
+        self.entries.insert(id, Arc::clone(&entry));
+        if restoring.building && entry.question.is_some() {
+            restoring.pending.push(entry);
+        }
+        Restored::Kept
+    }
+
+    /// Ends what [`Tiers::begin`] began.
+    pub fn end(&self) {
+        let mut restoring = self.restoring();
+        restoring.reading = false;
+        restoring.removed = HashSet::new();
+    }
+
+    /// Takes a saved index over, without what is no longer there. What it does not have,
+    /// [`Tiers::build`] adds. Returns whether all of it was of use.
+    pub(super) fn take_over(&self, saved: Vec<SavedShelf>) -> bool {
+        let mut useful = true;
+        for mut shelf in saved {
+            let gone = |id: &&u64| !self.entries.contains_key(*id);
+            let gone: Vec<u64> = shelf.ids.par_iter().filter(gone).copied().collect();
+            useful &= gone.is_empty();
+            // A graph is searched the worse the more of it was removed.
+            if 2 * gone.len() > shelf.ids.len() {
+                continue;
+            }
+            shelf.remove(&gone);
+            useful &= self.index.take_over(shelf);
+        }
+        useful
+    }
+
+    /// Puts into the semantic tier what was restored, newest first, on all cores but behind
+    /// everything else, as long as `going_on`. Returns how many it did not have from a saved index.
+    pub fn build(&self, going_on: impl Fn() -> bool + Sync) -> usize {
+        let all = {
+            let mut restoring = self.restoring();
+            let all = std::mem::take(&mut restoring.pending);
+            self.unbuilt.store(all.len(), Ordering::Relaxed);
+            all
+        };
+        let missing = |entry: &Arc<Entry>| !self.index.contains(entry.partition, entry.id());
+        let mut missing: Vec<Arc<Entry>> = all.into_par_iter().filter(missing).collect();
+        missing.sort_unstable_by_key(|entry| Reverse(entry.created_ms));
+        self.unbuilt.store(missing.len(), Ordering::Relaxed);
+        let each = |entry: &Arc<Entry>| {
+            let id = entry.id();
+            if self.entries.contains_key(&id) {
+                self.insert_near(entry);
+                // Removed meanwhile, and so from the index before it was there.
+                if !self.entries.contains_key(&id) {
+                    self.index.remove(entry.partition, id);
+                }
+            }
+            self.unbuilt.fetch_sub(1, Ordering::Relaxed);
+        };
+        let all = || {
+            let chunks = missing.chunks(CHUNK).take_while(|_| going_on());
+            chunks.for_each(|chunk| chunk.par_iter().for_each(each));
+        };
+        // Elsewhere it would be about the whole process.
+        let begin = |_: usize| {
+            if cfg!(target_os = "linux") {
+                // It takes no rights, and at worst requests get less of the processor.
+                let _ = nice(NICE);
+            }
+        };
+        let pool = rayon::ThreadPoolBuilder::new().start_handler(begin);
+        match pool.build() {
+            Ok(pool) => pool.install(all),
+            Err(_) => all(),
+        }
+        missing.len()
+    }
+
+    /// Writes the semantic tier to a file.
+    pub(super) fn save(&self, path: &Path, identity: &Identity) -> io::Result<()> {
+        let graphs = self.index.graphs().into_iter();
+        let mut ids: HashMap<Partition, Vec<u64>> =
+            graphs.map(|partition| (partition, Vec::new())).collect();
+        if !ids.is_empty() {
+            for (id, entry) in &self.entries {
+                if let Some(ids) = ids.get_mut(&entry.partition)
+                    && entry.question.is_some()
+                {
+                    ids.push(*id);
+                }
+            }
+        }
+        self.index.save(path, identity, &ids)
+    }
+
+    /// How often the semantic tier was changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.index.changes()
+    }
+
+    /// What vectors in a saved index were made by.
+    pub(super) fn vectors(&self) -> Identity {
+        self.matcher.vectors()
     }
 
     fn question_of(&self, entry: &Entry) -> Option<Question> {
@@ -149,22 +347,202 @@ impl Tiers {
 
     /// Removes an entry, if it is there.
     pub fn remove(&self, id: u64) -> Option<Arc<Entry>> {
+        let mut restoring = self.restoring();
+        if restoring.reading {
+            restoring.removed.insert(id);
+        }
+        drop(restoring);
         self.entries.remove(&id)
     }
 
     /// Removes all entries.
     pub fn clear(&self) {
+        let mut restoring = self.restoring();
+        restoring.cleared = restoring.reading;
+        restoring.pending.clear();
+        drop(restoring);
         self.entries.invalidate_all();
         self.entries.run_pending_tasks();
     }
 
-    /// How many entries there are, and their bytes by [`Entry::size`].
-    pub fn size(&self) -> (u64, u64) {
+    pub fn size(&self) -> Size {
         self.entries.run_pending_tasks();
-        (self.entries.entry_count(), self.entries.weighted_size())
+        let restoring = self.restoring();
+        let pending = restoring.pending.len() + self.unbuilt.load(Ordering::Relaxed);
+        Size {
+            entries: self.entries.entry_count(),
+            bytes: self.entries.weighted_size(),
+            reading: restoring.reading,
+            pending: pending as u64,
+        }
     }
 }
 
 fn is_fresh(entry: &Entry) -> bool {
     entry.expires_ms > super::now_ms()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use bytes::Bytes;
+
+    use super::super::embedding::Embedder;
+    use super::super::index::saved::read;
+    use super::super::key::Digest128;
+    use super::super::matcher::Calibration;
+    use super::*;
+
+    const PARTITION: Partition = Digest128([9; 16]);
+
+    fn tiers() -> Tiers {
+        let calibration = Calibration::built_in().unwrap();
+        Tiers::new(Matcher::new(Embedder::built_in().unwrap(), calibration), u64::MAX, |_| {})
+    }
+
+    fn text(number: u64) -> String {
+        format!("How do I convert {number} miles to kilometers?")
+    }
+
+    fn entry(number: u64, created_ms: u64) -> Arc<Entry> {
+        let mut exact = [0; 16];
+        exact[..8].copy_from_slice(&number.to_be_bytes());
+        Arc::new(Entry {
+            exact: Digest128(exact),
+            partition: PARTITION,
+            question: Some(text(number).into()),
+            vector: None,
+            content_type: "application/json".into(),
+            body: Bytes::from(format!("{number} at {created_ms}")),
+            usage: None,
+            created_ms,
+            expires_ms: u64::MAX,
+        })
+    }
+
+    /// The body that serves another wording.
+    fn near(tiers: &Tiers, number: u64) -> Option<Bytes> {
+        let text = text(number).replacen("How do I", "How can I", 1);
+        let found = tiers.near(PARTITION, &tiers.question(&text, None));
+        found.hit.map(|hit| hit.entry.body.clone())
+    }
+
+    #[test]
+    fn restored_entries_serve_at_once_and_similar_questions_once_they_are_built() {
+        let tiers = tiers();
+        tiers.begin(true);
+        for number in 1..=3 {
+            assert_eq!(tiers.restore(entry(number, 1)), Restored::Kept);
+        }
+        assert!(tiers.exact(entry(2, 1).exact).is_some());
+        assert_eq!(near(&tiers, 2), None);
+        let size = tiers.size();
+        assert_eq!((size.entries, size.reading, size.pending), (3, true, 3));
+        tiers.end();
+        tiers.build(|| true);
+        assert_eq!(near(&tiers, 2), Some("2 at 1".into()));
+        let size = tiers.size();
+        assert_eq!((size.entries, size.reading, size.pending), (3, false, 0));
+    }
+
+    #[test]
+    fn what_happens_while_a_store_is_read_wins_over_what_is_in_it() {
+        let tiers = tiers();
+        tiers.begin(true);
+        tiers.insert(entry(1, 5));
+        assert_eq!(tiers.restore(entry(1, 4)), Restored::Known);
+        assert_eq!(tiers.restore(entry(2, 4)), Restored::Kept);
+        tiers.insert(entry(2, 5));
+        tiers.restore(entry(3, 4));
+        assert!(tiers.remove(3).is_some() && tiers.remove(4).is_none());
+        // Read before they were removed.
+        assert_eq!(tiers.restore(entry(3, 4)), Restored::Dropped);
+        assert_eq!(tiers.restore(entry(4, 4)), Restored::Dropped);
+        // Asked again since.
+        tiers.insert(entry(4, 5));
+        assert_eq!(tiers.restore(entry(4, 4)), Restored::Known);
+        tiers.end();
+        tiers.build(|| true);
+        for number in [1, 2, 4] {
+            let body = Bytes::from(format!("{number} at 5"));
+            assert_eq!(
+                tiers.exact(entry(number, 5).exact).map(|it| it.body.clone()),
+                Some(body.clone())
+            );
+            assert_eq!(near(&tiers, number), Some(body));
+        }
+        assert_eq!((tiers.exact(entry(3, 4).exact), near(&tiers, 3)), (None, None));
+        // Next time it may come back, as when another replica was asked.
+        tiers.begin(true);
+        assert_eq!(tiers.restore(entry(3, 4)), Restored::Kept);
+    }
+
+    #[test]
+    fn what_is_purged_while_a_store_is_read_stays_out() {
+        let tiers = tiers();
+        tiers.begin(true);
+        tiers.restore(entry(1, 1));
+        tiers.clear();
+        assert_eq!(tiers.restore(entry(1, 1)), Restored::Known);
+        assert_eq!(tiers.restore(entry(2, 1)), Restored::Known);
+        tiers.insert(entry(3, 2));
+        tiers.end();
+        tiers.build(|| true);
+        assert_eq!((near(&tiers, 1), near(&tiers, 2)), (None, None));
+        assert_eq!(near(&tiers, 3), Some("3 at 2".into()));
+        assert_eq!(tiers.size().entries, 1);
+    }
+
+    #[test]
+    fn a_saved_index_gains_what_is_new_and_loses_what_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index");
+        let before = tiers();
+        (1..=9).for_each(|number| before.insert(entry(number, 1)));
+        before.save(&path, &[0; 32]).unwrap();
+
+        let after = tiers();
+        after.begin(true);
+        for number in 3..=12 {
+            after.restore(entry(number, 1));
+        }
+        after.end();
+        let saved = read(&path, &[0; 32]).unwrap();
+        assert!(!after.take_over(saved));
+        assert_eq!(after.index.len(), 7, "two are gone");
+        assert_eq!(near(&after, 5), Some("5 at 1".into()), "before it is built");
+        assert_eq!(after.size().pending, 10);
+        after.build(|| true);
+        assert_eq!(after.index.len(), 10);
+        assert_eq!(near(&after, 12), Some("12 at 1".into()));
+
+        // Most of it is gone: another one is built.
+        let late = tiers();
+        late.begin(true);
+        for number in 9..=12 {
+            late.restore(entry(number, 1));
+        }
+        late.end();
+        let saved = read(&path, &[0; 32]).unwrap();
+        assert!(!late.take_over(saved));
+        assert!(late.index.is_empty());
+    }
+
+    #[test]
+    fn building_ends_when_it_is_asked_to_and_leaves_out_what_was_removed() {
+        let tiers = tiers();
+        tiers.begin(true);
+        let count = 2 * CHUNK as u64;
+        for number in 0..count {
+            tiers.restore(entry(number, number));
+        }
+        tiers.end();
+        tiers.remove(count - 1);
+        let once = AtomicBool::new(true);
+        tiers.build(|| once.swap(false, Ordering::Relaxed));
+        assert_eq!(tiers.index.len(), CHUNK - 1);
+        assert!(tiers.index.contains(PARTITION, count - 2), "the newest first");
+        assert_eq!(tiers.size().pending, CHUNK as u64);
+    }
 }

@@ -1,4 +1,4 @@
-//! The filter's metrics: those that docs/metrics.md lists, and those that an Envoy has.
+//! Metrics: those that docs/metrics.md lists, and those that an Envoy has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,9 @@ const WITH_CONTROL: &str = "\n## With a control plane\n";
 /// The heading of those that exist only where a target's answers are held.
 const WITH_ESCALATION: &str = "\n## With escalation\n";
 
+/// The heading of those that a cache has.
+const OF_CACHES: &str = "\n## Of caches\n";
+
 /// Metrics that the reference lists.
 pub struct Documented {
     /// Of every filter.
@@ -23,6 +26,8 @@ pub struct Documented {
     pub with_escalation: Labels,
     /// With a control plane.
     pub with_control: Labels,
+    /// Of caches, which have them on an address of their own.
+    pub of_caches: Labels,
 }
 
 /// What docs/metrics.md lists.
@@ -33,11 +38,13 @@ pub struct Documented {
 pub fn documented() -> Result<Documented> {
     let text = std::fs::read_to_string(root().join("docs/metrics.md"))?;
     let (always, with_control) = text.split_once(WITH_CONTROL).context(WITH_CONTROL)?;
+    let (with_control, of_caches) = with_control.split_once(OF_CACHES).context(OF_CACHES)?;
     let (always, with_escalation) = always.split_once(WITH_ESCALATION).context(WITH_ESCALATION)?;
     Ok(Documented {
         always: listed(always),
         with_escalation: listed(with_escalation),
         with_control: listed(with_control),
+        of_caches: listed(of_caches),
     })
 }
 
@@ -54,15 +61,8 @@ fn listed(text: &str) -> Labels {
         .collect()
 }
 
-/// Metrics that an Envoy exports to Prometheus. Those not used yet have no samples in
-/// `?usedonly`, and histograms none without, so both are read.
-///
-/// # Errors
-///
-/// The admin interface does not answer.
-pub fn exported(envoy: &Envoy) -> Result<Labels> {
-    let text =
-        envoy.admin_get("/stats/prometheus?usedonly")? + &envoy.admin_get("/stats/prometheus")?;
+/// Metrics in the text format of Prometheus.
+pub fn in_text(text: &str) -> Labels {
     let mut found = Labels::new();
     let mut current = None;
     for line in text.lines() {
@@ -77,5 +77,17 @@ pub fn exported(envoy: &Envoy) -> Result<Labels> {
             found.entry(name.to_owned()).or_default().extend(names);
         }
     }
-    Ok(found)
+    found
+}
+
+/// Metrics that an Envoy exports to Prometheus. Those not used yet have no samples in
+/// `?usedonly`, and histograms none without, so both are read.
+///
+/// # Errors
+///
+/// The admin interface does not answer.
+pub fn exported(envoy: &Envoy) -> Result<Labels> {
+    let text =
+        envoy.admin_get("/stats/prometheus?usedonly")? + &envoy.admin_get("/stats/prometheus")?;
+    Ok(in_text(&text))
 }

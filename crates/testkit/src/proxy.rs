@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
@@ -29,12 +29,33 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 impl Proxy {
     /// A cache of the target `cheap` in front of this address, for clients without credentials too.
+    /// What it has in its store is in memory.
     pub fn start(model: SocketAddr, more: &[&str]) -> Result<Self> {
-        Self::run(&program()?, &[], model, "cheap", &[&CHOOSES[..], more].concat())
+        let proxy = Self::start_at_once(model, more)?;
+        proxy.settle("cheap")?;
+        Ok(proxy)
+    }
+
+    /// The same, without waiting for what is in its store.
+    pub fn start_at_once(model: SocketAddr, more: &[&str]) -> Result<Self> {
+        Self::launch(&program()?, &[], model, "cheap", &[&CHOOSES[..], more].concat())
     }
 
     /// A cache of a target, run by another program, as in `sh -c …`.
     pub fn run(
+        program: &Path,
+        before: &[&str],
+        model: SocketAddr,
+        target: &str,
+        more: &[&str],
+    ) -> Result<Self> {
+        let proxy = Self::launch(program, before, model, target, more)?;
+        proxy.settle(target)?;
+        Ok(proxy)
+    }
+
+    /// The same, without waiting for what is in its store.
+    pub fn launch(
         program: &Path,
         before: &[&str],
         model: SocketAddr,
@@ -75,6 +96,19 @@ impl Proxy {
         }
     }
 
+    /// Waits until everything in the store is in both tiers.
+    pub fn settle(&self, target: &str) -> Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        for gauge in ["store_loading", "index_pending"] {
+            let line = format!("pointsman_cache_{gauge}{{target=\"{target}\"}}");
+            while self.metric(&line)? != 0 {
+                ensure!(Instant::now() < deadline, "{line} never became 0");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(())
+    }
+
     pub fn send(&self, request: Request<client::Body>) -> Result<Response> {
         client::exchange(self.address, Protocol::Http1, request)
     }
@@ -91,15 +125,20 @@ impl Proxy {
 
     /// One number of the metrics.
     pub fn metric(&self, line: &str) -> Result<u64> {
-        let request = Request::get("/metrics").body(client::empty())?;
-        let response = client::exchange(self.admin, Protocol::Http1, request)?;
-        let text = String::from_utf8(response.body)?;
+        let text = self.metrics()?;
         let found = text.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(' '));
         match found {
             Some(value) => Ok(value.parse()?),
             None if text.contains("pointsman_cache_") => Ok(0),
             None => bail!("no metrics: {text}"),
         }
+    }
+
+    /// All of its metrics.
+    pub fn metrics(&self) -> Result<String> {
+        let request = Request::get("/metrics").body(client::empty())?;
+        let response = client::exchange(self.admin, Protocol::Http1, request)?;
+        Ok(String::from_utf8(response.body)?)
     }
 
     /// Posts to the operator's address.

@@ -14,8 +14,8 @@ use clap::builder::RangedU64ValueParser;
 
 use super::{BadInput, args, shutdown, with_causes};
 use pointsman_cache::{
-    Calibration, Embedder, Event, Limits, Matcher, Options, Server, ServerError, StoreLocation,
-    TargetOptions, Trust, serve,
+    Calibration, Complete, Embedder, Event, Limits, Matcher, Options, Server, ServerError,
+    StoreLocation, TargetOptions, Trust, serve,
 };
 
 mod audit;
@@ -116,6 +116,10 @@ struct Serve {
     /// share: redis://[user:password@]host:port/database
     #[arg(long, value_name = "DIR|URL", env = VARIABLE, hide_env_values = true)]
     store: Option<String>,
+    /// Save the index of similar questions in a directory, one file per target, so that a restart
+    /// need not build it; the directory of --store when omitted
+    #[arg(long, value_name = "DIR")]
+    index: Option<PathBuf>,
     #[command(flatten)]
     embeddings: embeddings::Args,
 }
@@ -139,6 +143,12 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
         return Err(error.hint("use letters, digits, '-', '_' and '.'").into());
     }
     let store = Store::read(args.store)?;
+    if let Some(directory) = &args.index {
+        if store.is_none() {
+            return Err(BadInput::new("--index needs --store").into());
+        }
+        make_private(directory);
+    }
     let trust = trust(args.upstream_ca.as_deref())?;
     let targets = args.target.iter().zip(&args.upstream).zip(&args.listen);
     let targets = targets.map(|((name, upstream), listen)| {
@@ -155,6 +165,11 @@ fn run_server(args: Serve) -> anyhow::Result<()> {
             anonymous: args.anonymous,
             ignored_headers: args.ignore_header.clone(),
             store: store.as_ref().map(|store| store.of(name)),
+            index: args
+                .index
+                .as_deref()
+                .or(store.as_ref().and_then(Store::directory))
+                .map(|directory| directory.join(format!("{name}.index"))),
         };
         (*listen, options)
     });
@@ -191,11 +206,17 @@ impl Store {
         Ok(Some(match args::store(&store, "directory")? {
             args::Store::Redis(url) => Store::Redis(Server::new(&url).map_err(BadInput::new)?),
             args::Store::Path(directory) => {
-                // A store that cannot be used is a warning, reported when it is opened.
-                let _ = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+                make_private(&directory);
                 Store::Directory(directory)
             }
         }))
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        match self {
+            Store::Directory(directory) => Some(directory),
+            Store::Redis(_) => None,
+        }
     }
 
     fn of(&self, target: &str) -> StoreLocation {
@@ -208,10 +229,31 @@ impl Store {
     }
 }
 
+/// Makes a directory, if there is none. One that cannot be used is a warning, reported when a file
+/// in it is opened.
+fn make_private(directory: &Path) {
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+}
+
 fn report(event: Event) {
     match event {
         Event::Listening(name, address) => report!("{name}: listening on http://{address}/"),
         Event::Loaded(name, entries) => report!("{name}: loaded {entries} entries"),
+        Event::BrokeOff(name, error) => {
+            report!("warning: {name}: read only a part of the store: {error}");
+        }
+        Event::Indexed(name, Complete { entries, built, time }) => {
+            let seconds = time.as_secs_f64();
+            report!(
+                "{name}: indexed {entries} entries in {seconds:.1} s, {built} of them not saved"
+            );
+        }
+        Event::IndexNotUsed(name, path, error) => {
+            report!("warning: {name}: building the index again: {}: {error}", path.display());
+        }
+        Event::IndexNotSaved(name, path, error) => {
+            report!("warning: {name}: the index is not saved: {}: {error}", path.display());
+        }
         Event::NoStore(name, error) => {
             report!("warning: {name}: keeping entries in memory only: {error}");
         }

@@ -6,6 +6,7 @@
 //! is served that was not written whole.
 
 mod file;
+mod lookup;
 mod redis;
 
 use std::path::PathBuf;
@@ -18,9 +19,11 @@ use super::entry::Entry;
 use super::key::ExactKey;
 
 pub use file::File;
+pub(super) use file::Loading;
+pub(super) use lookup::{Desk, Finder, desk};
 pub(super) use redis::{News, Reader};
 // The values that are read back from a server, for those who try what becomes of strange ones.
-pub use redis::{Announced, BadServer, Server, entry_of, fields_of, of_streams};
+pub use redis::{Announced, BadServer, RedisStore, Server, entry_of, fields_of, of_streams};
 
 /// Changes that wait to be written; more are dropped: a store this slow is as good as gone.
 const QUEUE: usize = 10_000;
@@ -72,7 +75,7 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     ///
-    /// When it cannot be written to.
+    /// As [`Store::write`].
     fn sweep(&mut self) -> Result<(), Self::Error>;
 }
 
@@ -83,10 +86,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `failed` is called whenever changes could not be written.
-    pub(super) fn start(store: impl Store, failed: impl Fn() + Send + 'static) -> Self {
+    /// `first` is called on the thread, and makes changes too, as long as it takes; `failed`
+    /// whenever changes could not be made.
+    pub(super) fn start<S: Store>(
+        mut store: S,
+        first: impl FnOnce(&mut S, &Receiver<Change>) + Send + 'static,
+        failed: impl Fn() + Send + 'static,
+    ) -> Self {
         let (queue, changes) = sync_channel(QUEUE);
-        let thread = std::thread::spawn(move || run(store, &changes, failed));
+        let thread = std::thread::spawn(move || {
+            first(&mut store, &changes);
+            run(store, &changes, failed);
+        });
         Writer { queue: Some(queue), thread: Some(thread) }
     }
 

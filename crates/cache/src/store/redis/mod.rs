@@ -30,6 +30,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const STREAM: usize = 100_000;
 /// Entries, or changes, of one round trip.
 const PAGE: usize = 256;
+/// Names that the server looks at in one round trip.
+const SCAN: usize = 4096;
 
 /// A Redis or Valkey, by its URL.
 #[derive(Clone, Debug)]
@@ -52,6 +54,15 @@ impl Server {
     pub fn new(url: &str) -> Result<Self, BadServer> {
         let url = url.replacen("valkey://", "redis://", 1);
         Ok(Server { client: Client::open(url).map_err(BadServer)? })
+    }
+
+    /// What a target's changes are written to.
+    pub fn store(&self, target: &str) -> RedisStore {
+        self.store_as(Names::of(target))
+    }
+
+    fn store_as(&self, names: Names) -> RedisStore {
+        RedisStore { server: self.clone(), names, connection: None, owed: Vec::new() }
     }
 
     fn connect(&self) -> RedisResult<Connection> {
@@ -106,7 +117,7 @@ impl Names {
 }
 
 /// Writes a replica's changes.
-pub(crate) struct RedisStore {
+pub struct RedisStore {
     server: Server,
     names: Names,
     connection: Option<Connection>,
@@ -177,13 +188,30 @@ impl RedisStore {
 }
 
 fn names_of_all(connection: &mut Connection, names: &Names) -> RedisResult<Vec<String>> {
+    let (mut all, mut cursor) = (Vec::new(), 0);
+    loop {
+        let page;
+        (cursor, page) = page_of_names(connection, names, cursor)?;
+        all.extend(page);
+        if cursor == 0 {
+            return Ok(all);
+        }
+    }
+}
+
+/// Some of the entries' names, and where to go on; that is 0 at the beginning and at the end.
+fn page_of_names(
+    connection: &mut Connection,
+    names: &Names,
+    cursor: u64,
+) -> RedisResult<(u64, Vec<String>)> {
     // Braces, which the hash tag has, mean nothing in a pattern; brackets would.
     let pattern = format!("{}*", names.entry);
     let mut scan = cmd("SCAN");
-    scan.cursor_arg(0).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
-    let found = scan.iter::<Vec<u8>>(connection)?;
+    scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN);
+    let (cursor, found) = scan.query::<(u64, Vec<Vec<u8>>)>(connection)?;
     // What is not text was not written here.
-    found.filter_map(|name| name.map(|name| String::from_utf8(name).ok()).transpose()).collect()
+    Ok((cursor, found.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect()))
 }
 
 /// The entry's fields, as one hash that ends with the entry.

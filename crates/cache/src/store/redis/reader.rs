@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rayon::prelude::*;
 use redis::{Connection, RedisResult, Value, cmd, from_redis_value, pipe};
 
-use super::super::Change;
-use super::{Names, PAGE, RedisStore, Server, names_of_all};
+use super::super::{Change, Desk};
+use super::{Names, PAGE, RedisStore, Server, page_of_names};
 use crate::entry::{Entry, vector_of};
 use crate::key::Digest128;
 use pointsman_core::target::Usage;
@@ -59,27 +60,33 @@ pub(crate) struct Reader {
 
 /// What a reader reports.
 pub(crate) enum News {
+    /// All entries are read: what stands before them, and what behind the last one, or where it
+    /// broke off.
+    Begin,
+    End,
+    Restored(Arc<Entry>),
     Change(Change),
     /// The server is gone, or an entry or a change cannot be read.
     Failed,
 }
 
 impl Reader {
-    /// Reads everything and begins to follow. The error is that of the first reading; the reader
-    /// tries again until it is dropped.
+    /// Begins to read everything, then to follow. The error is that of the first connection; the
+    /// reader tries again until it is dropped. Until everything was read, or failed to be, it looks
+    /// up what is asked for at the desk.
     pub(crate) fn start(
         server: &Server,
         target: &str,
+        desk: Desk,
         heard: impl Fn(News) + Send + 'static,
     ) -> (Self, RedisStore, RedisResult<()>) {
         let names = Names::of(target);
-        let store = RedisStore {
-            server: server.clone(),
-            names: names.clone(),
-            connection: None,
-            owed: Vec::new(),
-        };
+        let store = server.store_as(names.clone());
         let ending = Arc::<AtomicBool>::default();
+        let (first, result) = match server.connect() {
+            Ok(connection) => (Some(connection), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
         let mut follower = Follower {
             server: server.clone(),
             names,
@@ -87,13 +94,14 @@ impl Reader {
             last: None,
             rest: PAUSE,
             ending: Arc::clone(&ending),
+            desk: result.is_ok().then_some(desk),
         };
-        let first = follower.connect();
-        let (mut connection, result) = match first {
-            Ok(connection) => (Some(connection), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
+        if first.is_some() {
+            // Before anybody is served.
+            (follower.heard)(News::Begin);
+        }
         let thread = std::thread::spawn(move || {
+            let mut connection = first.and_then(|connection| follower.begin(connection));
             while !follower.ending.load(Ordering::Relaxed) {
                 follower.turn(&mut connection);
             }
@@ -123,6 +131,8 @@ struct Follower<F> {
     /// How long the next failure makes it rest.
     rest: Duration,
     ending: Arc<AtomicBool>,
+    /// While everything is read for the first time.
+    desk: Option<Desk>,
 }
 
 impl<F: Fn(News)> Follower<F> {
@@ -144,9 +154,23 @@ impl<F: Fn(News)> Follower<F> {
         }
     }
 
-    /// A connection, with everything read that changed meanwhile.
+    /// Reads everything from the first connection; `None` when it fails.
+    fn begin(&mut self, connection: Connection) -> Option<Connection> {
+        let caught_up = self.catch_up(connection);
+        self.desk = None;
+        if caught_up.is_err() {
+            (self.heard)(News::Failed);
+        }
+        caught_up.ok()
+    }
+
     fn connect(&mut self) -> RedisResult<Connection> {
-        let mut connection = self.server.connect()?;
+        let connection = self.server.connect()?;
+        self.catch_up(connection)
+    }
+
+    /// A connection, with everything read that changed meanwhile.
+    fn catch_up(&mut self, mut connection: Connection) -> RedisResult<Connection> {
         // Before the entries are read, so that what changes meanwhile is read again, not missed.
         let newest = self.end(&mut connection, "XREVRANGE", ["+", "-"])?.unwrap_or_default();
         let oldest = self.end(&mut connection, "XRANGE", ["-", "+"])?.unwrap_or_default();
@@ -159,12 +183,43 @@ impl<F: Fn(News)> Follower<F> {
             Some(_) => (self.heard)(News::Change(Change::Clear)),
             None => {}
         }
-        let all = names_of_all(&mut connection, &self.names)?;
-        for page in all.chunks(PAGE) {
-            self.read(&mut connection, page)?;
-        }
+        (self.heard)(News::Begin);
+        let read = self.read_all(&mut connection);
+        (self.heard)(News::End);
+        read?;
         self.last = Some(newest);
         Ok(connection)
+    }
+
+    fn read_all(&self, connection: &mut Connection) -> RedisResult<()> {
+        let mut cursor = 0;
+        loop {
+            let (next, names) = page_of_names(connection, &self.names, cursor)?;
+            self.look_up(connection);
+            for page in names.chunks(PAGE) {
+                for found in self.entries(connection, page)? {
+                    (self.heard)(found.map_or(News::Failed, News::Restored));
+                }
+                self.look_up(connection);
+                if self.ending.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// Looks up what is asked for meanwhile.
+    fn look_up(&self, connection: &mut Connection) {
+        let Some(desk) = &self.desk else { return };
+        desk.serve(|exact| {
+            let name = self.names.entry(exact);
+            let found = self.entries(connection, &[name]).ok()?.pop()??;
+            Some(Arc::unwrap_or_clone(found))
+        });
     }
 
     /// The position of the first entry of a range.
@@ -210,35 +265,47 @@ impl<F: Fn(News)> Follower<F> {
         Ok(())
     }
 
-    /// Reads entries by name, those that are still there. One that cannot be read is reported and
-    /// costs nothing else.
+    /// Takes over what others inserted, as far as it is still there.
     fn read(&self, connection: &mut Connection, names: &[String]) -> RedisResult<()> {
+        for found in self.entries(connection, names)? {
+            let inserted = found.map(|entry| News::Change(Change::Insert(entry)));
+            (self.heard)(inserted.unwrap_or(News::Failed));
+        }
+        Ok(())
+    }
+
+    /// Reads entries by name, those that are still there; `None` stands for one that cannot be read,
+    /// which costs nothing else.
+    fn entries(
+        &self,
+        connection: &mut Connection,
+        names: &[String],
+    ) -> RedisResult<Vec<Option<Arc<Entry>>>> {
         let mut request = pipe();
         request.ignore_errors();
         for name in names {
             request.cmd("HGETALL").arg(name);
         }
         if names.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let found: Vec<Value> = request.query(connection)?;
-        for value in found {
-            // Whatever else the server refuses, as while it loads its data, it may give later.
-            if let Value::ServerError(error) = &value
-                && error.code() != "WRONGTYPE"
-            {
-                return Err(error.clone().into());
-            }
+        // Whatever else the server refuses, as while it loads its data, it may give later.
+        let refused = found.iter().find_map(|value| match value {
+            Value::ServerError(error) if error.code() != "WRONGTYPE" => Some(error.clone()),
+            _ => None,
+        });
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        let entry = |value: Value| {
             let fields = from_redis_value::<HashMap<String, Vec<u8>>>(value);
             if fields.as_ref().is_ok_and(HashMap::is_empty) {
-                continue;
+                return None;
             }
-            (self.heard)(match fields.ok().and_then(entry_of) {
-                Some(entry) => News::Change(Change::Insert(Arc::new(entry))),
-                None => News::Failed,
-            });
-        }
-        Ok(())
+            Some(fields.ok().and_then(entry_of).map(Arc::new))
+        };
+        Ok(found.into_par_iter().filter_map(entry).collect())
     }
 }
 
