@@ -149,6 +149,11 @@ bench-cache: ## cache lookups among 1,000,000 entries: time, memory, hits per se
 	cargo build $(CARGO_FLAGS) --bins --examples
 	target/release/examples/cache
 
+.PHONY: bench-cache-restart
+bench-cache-restart: debian-packages ## how long a cache takes to come back with 1,000,000 entries, from a file and from Redis
+	cargo build $(CARGO_FLAGS) --bins --examples
+	target/release/examples/cache_restart
+
 .PHONY: kill-cache
 kill-cache: ## kill -9 a cache in the middle of writes 2,000 times, and check whatever it serves after
 	POINTSMAN_KILL_CYCLES=2000 cargo test $(CARGO_FLAGS) --test native -- --nocapture a_killed_cache

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,11 @@ use pointsman_core::target::Usage;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long it rests at most, after one failure upon another.
 const LONGEST_REST: Duration = Duration::from_secs(4);
+/// Entries of one round trip where all are read, and round trips ahead of what is taken over.
+const READ_AT_ONCE: usize = 1024;
+const AHEAD: usize = 4;
+/// How soon an entry that is asked for is looked up meanwhile.
+const GLANCE: Duration = Duration::from_millis(2);
 /// How soon a rest notices a shutdown.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -191,25 +197,42 @@ impl<F: Fn(News)> Follower<F> {
         Ok(connection)
     }
 
+    /// Reads all entries: a thread of its own asks for the next ones while these are taken over.
     fn read_all(&self, connection: &mut Connection) -> RedisResult<()> {
-        let mut cursor = 0;
-        loop {
-            let (next, names) = page_of_names(connection, &self.names, cursor)?;
-            self.look_up(connection);
-            for page in names.chunks(PAGE) {
-                for found in self.entries(connection, page)? {
-                    (self.heard)(found.map_or(News::Failed, News::Restored));
+        let (pages, fetched) = sync_channel(AHEAD);
+        let (server, names) = (self.server.clone(), self.names.clone());
+        let ending = Arc::clone(&self.ending);
+        let fetch = move || -> RedisResult<()> {
+            let (mut connection, mut cursor) = (server.connect()?, 0);
+            loop {
+                let (next, found) = page_of_names(&mut connection, &names, cursor)?;
+                for page in found.chunks(READ_AT_ONCE) {
+                    let page = fetch(&mut connection, page)?;
+                    if ending.load(Ordering::Relaxed) || pages.send(page).is_err() {
+                        return Ok(());
+                    }
                 }
-                self.look_up(connection);
-                if self.ending.load(Ordering::Relaxed) {
+                if next == 0 {
                     return Ok(());
                 }
+                cursor = next;
             }
-            if next == 0 {
-                return Ok(());
+        };
+        let thread = std::thread::spawn(fetch);
+        loop {
+            match fetched.recv_timeout(GLANCE) {
+                Ok(page) => {
+                    for found in entries_of(page) {
+                        (self.heard)(found.map_or(News::Failed, News::Restored));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            cursor = next;
+            self.look_up(connection);
         }
+        let broken = || Err((redis::ErrorKind::Io, "the reader broke off").into());
+        thread.join().unwrap_or_else(|_| broken())
     }
 
     /// Looks up what is asked for meanwhile.
@@ -217,7 +240,7 @@ impl<F: Fn(News)> Follower<F> {
         let Some(desk) = &self.desk else { return };
         desk.serve(|exact| {
             let name = self.names.entry(exact);
-            let found = self.entries(connection, &[name]).ok()?.pop()??;
+            let found = entries_of(fetch(connection, &[name]).ok()?).pop()??;
             Some(Arc::unwrap_or_clone(found))
         });
     }
@@ -267,46 +290,44 @@ impl<F: Fn(News)> Follower<F> {
 
     /// Takes over what others inserted, as far as it is still there.
     fn read(&self, connection: &mut Connection, names: &[String]) -> RedisResult<()> {
-        for found in self.entries(connection, names)? {
+        for found in entries_of(fetch(connection, names)?) {
             let inserted = found.map(|entry| News::Change(Change::Insert(entry)));
             (self.heard)(inserted.unwrap_or(News::Failed));
         }
         Ok(())
     }
+}
 
-    /// Reads entries by name, those that are still there; `None` stands for one that cannot be read,
-    /// which costs nothing else.
-    fn entries(
-        &self,
-        connection: &mut Connection,
-        names: &[String],
-    ) -> RedisResult<Vec<Option<Arc<Entry>>>> {
-        let mut request = pipe();
-        request.ignore_errors();
-        for name in names {
-            request.cmd("HGETALL").arg(name);
-        }
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found: Vec<Value> = request.query(connection)?;
-        // Whatever else the server refuses, as while it loads its data, it may give later.
-        let refused = found.iter().find_map(|value| match value {
-            Value::ServerError(error) if error.code() != "WRONGTYPE" => Some(error.clone()),
-            _ => None,
-        });
-        if let Some(error) = refused {
-            return Err(error.into());
-        }
-        let entry = |value: Value| {
-            let fields = from_redis_value::<HashMap<String, Vec<u8>>>(value);
-            if fields.as_ref().is_ok_and(HashMap::is_empty) {
-                return None;
-            }
-            Some(fields.ok().and_then(entry_of).map(Arc::new))
-        };
-        Ok(found.into_par_iter().filter_map(entry).collect())
+/// What the server has under these names.
+fn fetch(connection: &mut Connection, names: &[String]) -> RedisResult<Vec<Value>> {
+    let mut request = pipe();
+    request.ignore_errors();
+    for name in names {
+        request.cmd("HGETALL").arg(name);
     }
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<Value> = request.query(connection)?;
+    // Whatever else the server refuses, as while it loads its data, it may give later.
+    let refused = found.iter().find_map(|value| match value {
+        Value::ServerError(error) if error.code() != "WRONGTYPE" => Some(error.clone()),
+        _ => None,
+    });
+    refused.map_or(Ok(found), |error| Err(error.into()))
+}
+
+/// Those of them that are still there; `None` stands for one that cannot be read, which costs
+/// nothing else.
+fn entries_of(found: Vec<Value>) -> Vec<Option<Arc<Entry>>> {
+    let entry = |value: Value| {
+        let fields = from_redis_value::<HashMap<String, Vec<u8>>>(value);
+        if fields.as_ref().is_ok_and(HashMap::is_empty) {
+            return None;
+        }
+        Some(fields.ok().and_then(entry_of).map(Arc::new))
+    };
+    found.into_par_iter().filter_map(entry).collect()
 }
 
 /// An element of the stream. What cannot be read has no fields, but its place in any case.
