@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadInput, open_error, print, print_with, report_problems, bad_line};
+use super::{BadInput, bad_line, open_error, print, print_with, report_problems};
 use pointsman_control_plane::bandit::{Estimate, Estimates, LEAST_SAMPLES, Sample, estimate};
 use pointsman_core::packed::unpack;
 use pointsman_core::policy::bandit::{Snapshot, segment_id};

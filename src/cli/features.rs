@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::args::Strictness;
-use super::{BadInput, bytes_bar, open_error, report_problems, bad_line};
+use super::{BadInput, bad_line, bytes_bar, open_error, report_problems};
 use pointsman_core::features::{DENSE, ENGINEERED, Features, LEN, SCHEMA};
 use pointsman_lab::files::{Lines, Problems};
 use pointsman_lab::learn::RowParser;
@@ -52,9 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut lines = Lines::open(file).map_err(open_error(file))?;
-        while let Some((number, line, bytes)) =
-            lines.next_whole(&mut problems).map_err(bad_line)?
-        {
+        while let Some((number, line, bytes)) = lines.next_whole(&mut problems).map_err(bad_line)? {
             bar.inc(bytes);
             read += 1;
             match parser.prompt(line, &format!("{name}:{number}")) {
@@ -74,7 +72,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     // A partition may be empty; rows of which none can be read are of another format.
     if read > 0 && written == 0 {
         let error = BadInput::new(format!("none of the {read} rows could be read"));
-        return Err(error.hint("a row is one line: {\"prompt\": \"…\"} or {\"request\": {…}}").into());
+        return Err(error
+            .hint("a row is one line: {\"prompt\": \"…\"} or {\"request\": {…}}")
+            .into());
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::args::{self, Strictness};
-use super::{BadInput, open_error, print, report_problems, bad_line};
+use super::{BadInput, bad_line, open_error, print, report_problems};
 use pointsman_lab::files::{Problem, Problems, WholeFile, open};
 use pointsman_lab::import::{Columns, ImportError, Imported, import};
 

@@ -59,9 +59,8 @@ fn cells(at: &Value) -> [String; 4] {
 fn table(readme: &str, name: &str) -> Vec<Vec<String>> {
     let (_, rest) = readme.split_once(&format!("| {name} |")).unwrap();
     let lines = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
-    let cells = |line: &str| {
-        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
-    };
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
     lines.map(cells).collect()
 }
 
@@ -82,8 +81,12 @@ fn every_figure_of_the_comparison_is_of_the_newest_results() {
     assert_eq!(rows.len(), results["variants"].as_array().unwrap().len(), "none is left out");
 
     let rows = table(&readme, "body");
-    let sizes: Vec<u64> =
-        results["plan"]["sizes"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
+    let sizes: Vec<u64> = results["plan"]["sizes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_u64().unwrap())
+        .collect();
     assert_eq!(rows.len(), sizes.len());
     for row in rows {
         let kibibytes: f64 = row[0].strip_suffix(" KiB").unwrap().parse().unwrap();

@@ -184,8 +184,9 @@ async fn one(connection: &mut Connection, id: u64) -> Result<u64> {
     let response = connection.exchange(request).await?;
     ensure!(response.status == 200, "status {}", response.status);
     let sign = response.header("x-pointsman-escalated");
+    let kept = response.header("x-pointsman-kept");
+    ensure!(kept.is_none(), "an answer was kept: {kept:?}");
     ensure!(sign == kind.sign, "the sign is {sign:?}, not {:?}", kind.sign);
-    ensure!(response.header("x-pointsman-kept").is_none(), "an answer was kept");
     let model = if sign.is_some() { "strong" } else { "cheap" };
     let expected = kind.script(model, id).bytes();
     ensure!(response.body == expected, "other bytes than those of {model}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cli::{BadInput, bytes_bar, open_error, print, report_problems, bad_line};
+use crate::cli::{BadInput, bad_line, bytes_bar, open_error, print, report_problems};
 use pointsman_cache::calibrate::{
     CalibrateError, Goal, Judged, LabelledPair, Report, Weights, calibrate, nearest_others,
 };
@@ -116,9 +116,7 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<LabelledPair>> {
     let (mut pairs, mut problems) = (Vec::new(), Problems::default());
     for path in files {
         let mut lines = Lines::open(path).map_err(open_error(path))?;
-        while let Some((number, line, size)) =
-            lines.next_whole(&mut problems).map_err(bad_line)?
-        {
+        while let Some((number, line, size)) = lines.next_whole(&mut problems).map_err(bad_line)? {
             bar.inc(size);
             let (kind, why) = match serde_json::from_slice::<Line>(line) {
                 Ok(Line { text_a: a, text_b: b, label: label @ 0..=1 }) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::args::Partition;
-use crate::cli::{BadInput, bytes_bar, dataset_error, open_error, report_problems, bad_line};
+use crate::cli::{BadInput, bad_line, bytes_bar, dataset_error, open_error, report_problems};
 use pointsman_core::classifier::{Classifier, Objective};
 use pointsman_core::features::Features;
 use pointsman_lab::evaluate::ScoredRow;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::args::share;
-use super::{BadInput, open_error, print, print_with, report_problems, bad_line};
+use super::{BadInput, bad_line, open_error, print, print_with, report_problems};
 use pointsman_core::policy::Preset;
 use pointsman_lab::files::{Lines, Problem, Problems};
 use pointsman_lab::label::{Price, parse_price};

@@ -11,8 +11,8 @@ use super::super::args::AlgorithmArg;
 use super::super::{BadInput, dataset_error, open_error, print, print_with, style};
 use super::drift::DriftArg;
 use crate::simulate::{
-    CacheOptions, Drift, LevelOptions, Models, PairsError, Pool, Questions, Study, Trace, TraceError,
-    behind, compounding, levels, uniform, wordings,
+    CacheOptions, Drift, LevelOptions, Models, PairsError, Pool, Questions, Study, Trace,
+    TraceError, behind, compounding, levels, uniform, wordings,
 };
 use pointsman_lab::files::replace;
 use pointsman_lab::report::write_plots;

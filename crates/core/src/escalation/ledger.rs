@@ -7,10 +7,10 @@ use crate::verdict::Sign;
 
 use super::Token;
 
-/// How many escalations can be between two targets at once.
-const PLACES: usize = 4096;
-/// In how many places an entry may stand.
-const WAYS: usize = 8;
+/// Places of the table. An entry may stand in eight of them, drawn with its token: with a thousand
+/// escalations a second, of which each takes a place for up to two, one in a hundred million finds all
+/// of its eight taken. Neighbours would not do: they fill up together.
+const PLACES: usize = 32 * 1024;
 /// After so many seconds an entry that nobody took makes room: the retry never came.
 const SECONDS: u32 = 60;
 /// The same for one that was taken. Until then it says that the request had its second chance.
@@ -100,8 +100,11 @@ fn entered(host: &impl Host, token: Token) -> Option<(usize, Vec<u8>, Option<u32
 }
 
 fn places(token: Token) -> impl Iterator<Item = usize> {
-    let first = token.place(PLACES);
-    (0..WAYS).map(move |way| (first + way) % PLACES)
+    let Token(drawn) = token;
+    (0..drawn.len() / 2).filter_map(move |way| {
+        let pair = drawn.as_chunks::<2>().0.get(way)?;
+        Some(usize::from(u16::from_be_bytes(*pair)) % PLACES)
+    })
 }
 
 fn name(at: usize) -> String {
@@ -150,4 +153,31 @@ fn decode(place: &[u8], body: Option<Vec<u8>>) -> Option<Entry> {
             .filter(|_| matches!(kind, 1 | 2))
             .map(|body| Answer { events: *kind == 2, body }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exchange::OfflineHost;
+
+    /// Tokens as they are drawn: each bit as likely as the other, by a hash of a number.
+    fn token(number: u64) -> Token {
+        let half = |salt: u8| crate::features::hash64(&[&[salt], &number.to_be_bytes()]);
+        let [high, low] = [half(0), half(1)].map(u128::from);
+        Token((high << 64 | low).to_be_bytes())
+    }
+
+    #[test]
+    fn a_thousand_escalations_a_second_find_room() {
+        const A_SECOND: u64 = 1000;
+        let entry = Entry { sign: Sign::Empty, usage: None, answer: None };
+        let host = OfflineHost::new([], Vec::new());
+        for number in 0..60 * A_SECOND {
+            host.clock.set(Duration::from_secs(1_000_000 + number / A_SECOND));
+            assert!(put(&host, token(number), &entry), "escalation {number} has no room");
+            assert_eq!(take(&host, token(number)).as_ref(), Some(&entry));
+        }
+    }
 }

@@ -19,12 +19,6 @@ impl Token {
     pub fn parse(value: &[u8]) -> Option<Self> {
         hex::decode(str::from_utf8(value).ok()?).map(Token)
     }
-
-    /// Where it is looked for first among `places`.
-    pub(super) fn place(self, places: usize) -> usize {
-        let number = u128::from_be_bytes(self.0) % (places.max(1) as u128);
-        usize::try_from(number).unwrap_or(0)
-    }
 }
 
 impl fmt::Display for Token {
