@@ -20,7 +20,6 @@ mod control;
 mod decisions;
 mod deploy;
 mod exchange;
-mod figures;
 mod from_log;
 mod fuzz;
 mod label;

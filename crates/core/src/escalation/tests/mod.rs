@@ -382,8 +382,11 @@ fn the_head_of_a_stream_is_enough_where_it_is_to_be() {
 fn the_ledger_keeps_many_apart_and_forgets_in_time() {
     let host = host();
     let entry = |sign| ledger::Entry { sign, usage: None, answer: None };
-    // Tokens that all want the same place.
-    let token = |number: u64| Token::new([0, number * 4096]);
+    // Tokens that all want the same eight places: the highest bits of their pairs name none.
+    let pair = |number: u64, way: u64| way | (number >> way & 1) << 15;
+    let four =
+        |number, first: u64| (first..first + 4).fold(0, |all, way| all << 16 | pair(number, way));
+    let token = |number: u64| Token::new([four(number, 0), four(number, 4)]);
     for number in 0..8 {
         assert!(ledger::put(&host, token(number), &entry(Sign::Empty)));
     }
