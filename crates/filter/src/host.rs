@@ -1,6 +1,6 @@
 //! Envoy, as an exchange and the control plane's client see it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +19,8 @@ const USAGE_PROPERTY: &str = "pointsman_usage";
 /// A call that was not answered by then counts as failed, and its decisions go again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the requests of one configuration and worker share of the host.
+/// The host of one configuration and worker. Its calls act on whatever stream Envoy has made
+/// current.
 pub(super) struct Proxy {
     metrics: Counted,
     seed: RandomState,
@@ -45,21 +46,6 @@ impl Proxy {
         }
     }
 
-    /// The host, as it is during one callback.
-    pub(super) fn callback(&self) -> Callback<'_> {
-        Callback {
-            proxy: self,
-            request: Headers::new(MapType::HttpRequestHeaders),
-            response: Headers::new(MapType::HttpResponseHeaders),
-        }
-    }
-
-    pub(super) fn random(&self) -> u64 {
-        let draw = self.draws.get();
-        self.draws.set(draw.wrapping_add(1));
-        self.seed.hash_one(draw)
-    }
-
     fn count(&self, sample: Sample) {
         match &self.metrics {
             Counted::Nowhere => {}
@@ -69,58 +55,17 @@ impl Proxy {
     }
 }
 
-/// The host during one callback, which acts on the stream that Envoy has made current: nobody else
-/// changes its headers meanwhile, so they are fetched once.
-pub(super) struct Callback<'p> {
-    proxy: &'p Proxy,
-    request: Headers,
-    response: Headers,
-}
-
-/// The headers of one direction, all fetched when the first is asked for: who asks is looked for in
-/// forty headers, and each call into Envoy costs as much as to copy several of them.
-struct Headers {
-    map: MapType,
-    fetched: RefCell<Option<Vec<(String, Vec<u8>)>>>,
-}
-
-impl Headers {
-    fn new(map: MapType) -> Self {
-        Headers { map, fetched: RefCell::new(None) }
-    }
-
-    /// All values of a header, as the list that they are; an empty header counts as none, as it does
-    /// when Envoy is asked for one by name.
-    // Only bytes are asked for: the `String` getters panic on values that are not UTF-8, which any
-    // client can send. Names are checked by Envoy's codecs.
-    fn get(&self, name: &str) -> Option<Vec<u8>> {
-        let mut fetched = self.fetched.borrow_mut();
-        let all =
-            fetched.get_or_insert_with(|| hostcalls::get_map_bytes(self.map).unwrap_or_default());
-        let mut values = all.iter().filter(|(known, _)| known == name).map(|(_, value)| value);
-        let mut list = values.next()?.clone();
-        for value in values {
-            list.push(b',');
-            list.extend_from_slice(value);
-        }
-        Some(list).filter(|list| !list.is_empty())
-    }
-
-    /// Replaces a header, or removes it.
-    fn set(&self, name: &str, value: Option<&str>) {
-        let _ = hostcalls::set_map_value(self.map, name, value);
-        if let Some(fetched) = &mut *self.fetched.borrow_mut() {
-            fetched.retain(|(known, _)| known != name);
-            fetched.extend(value.map(|value| (name.to_owned(), value.as_bytes().to_vec())));
-        }
-    }
+// Only the bytes getters are used: the `String` ones panic on headers that are not UTF-8, which
+// any client can send (proxy-wasm `hostcalls.rs`, `get_map_value`).
+fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(map, name).ok().flatten()
 }
 
 fn property(path: Vec<&str>) -> Option<Vec<u8>> {
     hostcalls::get_property(path).ok().flatten()
 }
 
-impl Host for Callback<'_> {
+impl Host for Proxy {
     fn instant(&self) -> Instant {
         Instant::now()
     }
@@ -130,15 +75,17 @@ impl Host for Callback<'_> {
     }
 
     fn random(&self) -> u64 {
-        self.proxy.random()
+        let draw = self.draws.get();
+        self.draws.set(draw.wrapping_add(1));
+        self.seed.hash_one(draw)
     }
 
     fn request_header(&self, name: &str) -> Option<Vec<u8>> {
-        self.request.get(name)
+        header(MapType::HttpRequestHeaders, name)
     }
 
     fn set_request_header(&self, name: &str, value: Option<&str>) {
-        self.request.set(name, value);
+        let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, value);
     }
 
     fn route_metadata(&self, name: &str) -> Option<String> {
@@ -168,11 +115,11 @@ impl Host for Callback<'_> {
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        self.response.get(name)
+        header(MapType::HttpResponseHeaders, name)
     }
 
     fn set_response_header(&self, name: &str, value: Option<&str>) {
-        self.response.set(name, value);
+        let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, value);
     }
 
     fn response_body(&self, start: usize, size: usize) -> Option<Vec<u8>> {
@@ -214,7 +161,7 @@ impl Host for Callback<'_> {
     }
 
     fn measure(&self, sample: Sample) {
-        self.proxy.count(sample);
+        self.count(sample);
     }
 }
 
@@ -231,7 +178,7 @@ impl Caller for Proxy {
     }
 
     fn call_header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten()
+        header(MapType::HttpCallResponseHeaders, name)
     }
 
     fn call_body(&self, limit: usize) -> Vec<u8> {

@@ -37,7 +37,7 @@ impl Endpoint {
         for (context, inspection) in held {
             let due = inspection.borrow().holds_for(&self.inspector, now);
             if due == Some(Duration::ZERO) && hostcalls::set_effective_context(context).is_ok() {
-                inspection.borrow_mut().on_timeout(&self.inspector, &self.proxy.callback());
+                inspection.borrow_mut().on_timeout(&self.inspector, &self.proxy);
                 let _ = hostcalls::resume_http_response();
             }
         }
@@ -65,12 +65,12 @@ impl Context for Inspected {}
 impl HttpContext for Inspected {
     fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Action {
         let Endpoint { inspector, proxy, .. } = &*self.endpoint;
-        action(self.inspection.borrow_mut().on_request_headers(inspector, &proxy.callback(), ended))
+        action(self.inspection.borrow_mut().on_request_headers(inspector, proxy, ended))
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
         let Endpoint { inspector, proxy, .. } = &*self.endpoint;
-        self.inspection.borrow_mut().on_request_body(inspector, &proxy.callback(), size, ended);
+        self.inspection.borrow_mut().on_request_body(inspector, proxy, size, ended);
         Action::Continue
     }
 
@@ -81,8 +81,7 @@ impl HttpContext for Inspected {
 
     fn on_http_response_headers(&mut self, _count: usize, ended: bool) -> Action {
         let Endpoint { inspector, proxy, held } = &*self.endpoint;
-        let flow =
-            self.inspection.borrow_mut().on_response_headers(inspector, &proxy.callback(), ended);
+        let flow = self.inspection.borrow_mut().on_response_headers(inspector, proxy, ended);
         if self.inspection.borrow().holds_for(inspector, Instant::now()).is_some() {
             let mut held = held.borrow_mut();
             if held.is_empty() {
@@ -95,22 +94,17 @@ impl HttpContext for Inspected {
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
         let Endpoint { inspector, proxy, .. } = &*self.endpoint;
-        action(self.inspection.borrow_mut().on_response_body(
-            inspector,
-            &proxy.callback(),
-            size,
-            ended,
-        ))
+        action(self.inspection.borrow_mut().on_response_body(inspector, proxy, size, ended))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         let Endpoint { inspector, proxy, .. } = &*self.endpoint;
-        action(self.inspection.borrow_mut().on_response_trailers(inspector, &proxy.callback()))
+        action(self.inspection.borrow_mut().on_response_trailers(inspector, proxy))
     }
 
     fn on_log(&mut self) {
         let Endpoint { inspector, proxy, .. } = &*self.endpoint;
-        self.inspection.borrow_mut().on_end(inspector, &proxy.callback());
+        self.inspection.borrow_mut().on_end(inspector, proxy);
     }
 }
 
@@ -146,23 +140,23 @@ impl Context for Replaced {}
 impl HttpContext for Replaced {
     fn on_http_request_headers(&mut self, _count: usize, _ended: bool) -> Action {
         let Replacement { proxy, outbox, .. } = &*self.replacement;
-        self.stand_in.on_request_headers(&proxy.callback(), outbox.as_ref().map(Outbox::capture));
+        self.stand_in.on_request_headers(proxy, outbox.as_ref().map(Outbox::capture));
         Action::Continue
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
-        self.stand_in.on_request_body(&self.replacement.proxy.callback(), size, ended);
+        self.stand_in.on_request_body(&self.replacement.proxy, size, ended);
         Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _ended: bool) -> Action {
         let Replacement { target, proxy, .. } = &*self.replacement;
-        action(self.stand_in.on_response_headers(&proxy.callback(), target))
+        action(self.stand_in.on_response_headers(proxy, target))
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
         let Replacement { target, proxy, outbox } = &*self.replacement;
-        let pair = self.stand_in.on_response_body(&proxy.callback(), target, size, ended);
+        let pair = self.stand_in.on_response_body(proxy, target, size, ended);
         if let Some((outbox, pair)) = outbox.as_ref().zip(pair) {
             if outbox.is_empty() {
                 let _ = hostcalls::set_tick_period(TICK);

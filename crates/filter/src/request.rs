@@ -32,28 +32,28 @@ impl Context for Request {}
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Action {
         let Service { worker, proxy } = &*self.service;
-        action(self.exchange.on_request_headers(worker, &proxy.callback(), ended))
+        action(self.exchange.on_request_headers(worker, proxy, ended))
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
         let Service { worker, proxy } = &*self.service;
-        action(self.exchange.on_request_body(worker, &proxy.callback(), size, ended))
+        action(self.exchange.on_request_body(worker, proxy, size, ended))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         let Service { worker, proxy } = &*self.service;
-        action(self.exchange.on_request_trailers(worker, &proxy.callback()))
+        action(self.exchange.on_request_trailers(worker, proxy))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, ended: bool) -> Action {
         let Service { worker, proxy } = &*self.service;
-        self.exchange.on_response_headers(worker, &proxy.callback(), ended);
+        self.exchange.on_response_headers(worker, proxy, ended);
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
         let Service { worker, proxy } = &*self.service;
-        self.exchange.on_response_body(worker, &proxy.callback(), size, ended);
+        self.exchange.on_response_body(worker, proxy, size, ended);
         Action::Continue
     }
 
@@ -64,7 +64,7 @@ impl HttpContext for Request {
 
     fn on_log(&mut self) {
         let Service { worker, proxy } = &*self.service;
-        self.exchange.on_end(worker, &proxy.callback());
+        self.exchange.on_end(worker, proxy);
     }
 }
 
@@ -85,16 +85,16 @@ impl Context for Rewrite {}
 impl HttpContext for Rewrite {
     fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Action {
         let Rewriter { model, proxy } = &*self.rewriter;
-        action(self.passage.on_request_headers(&proxy.callback(), model, ended))
+        action(self.passage.on_request_headers(proxy, model, ended))
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
         let Rewriter { model, proxy } = &*self.rewriter;
-        action(self.passage.on_request_body(&proxy.callback(), model, size, ended))
+        action(self.passage.on_request_body(proxy, model, size, ended))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         let Rewriter { model, proxy } = &*self.rewriter;
-        action(self.passage.on_request_trailers(&proxy.callback(), model))
+        action(self.passage.on_request_trailers(proxy, model))
     }
 }

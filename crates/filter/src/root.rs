@@ -6,7 +6,7 @@ use std::time::Duration;
 use pointsman_core::config::{Config, ConfigErrors, Role, plugin_json};
 use pointsman_core::control_plane::{Answered, Client, paths};
 use pointsman_core::escalation::{Inspector, Outbox};
-use pointsman_core::exchange::{Worker, uniform};
+use pointsman_core::exchange::{Host, Worker, uniform};
 use pointsman_core::target::Edit;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};

@@ -195,22 +195,6 @@ fn get_header(mut call: Call, map: u32, key: u32, key_len: u32, at: u32, len: u3
     give(&mut call, &value, at, len)
 }
 
-/// All fields, as the ABI writes maps: how many, the lengths of each name and value, then the bytes,
-/// each followed by a zero.
-fn get_headers(mut call: Call, map: u32, at: u32, len: u32) -> Result<u32> {
-    let Some(fields) = call.data_mut().map(map) else { return Ok(BAD_ARGUMENT) };
-    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let mut pairs = length(fields.len()).to_vec();
-    for (name, value) in &*fields {
-        pairs.extend([length(name.len()), length(value.len())].concat());
-    }
-    for bytes in fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]) {
-        pairs.extend_from_slice(bytes);
-        pairs.push(0);
-    }
-    give(&mut call, &pairs, at, len)
-}
-
 /// Replaces (`value` given) or removes a field; `add` keeps those that are there.
 fn edit(
     mut call: Call,
@@ -381,7 +365,6 @@ pub fn linker(engine: &Engine) -> Result<Linker<Host>> {
     linker.func_wrap(env, "proxy_get_log_level", get_log_level)?;
     linker.func_wrap(env, "proxy_get_current_time_nanoseconds", now)?;
     linker.func_wrap(env, "proxy_get_buffer_bytes", get_buffer)?;
-    linker.func_wrap(env, "proxy_get_header_map_pairs", get_headers)?;
     linker.func_wrap(env, "proxy_get_header_map_value", get_header)?;
     linker.func_wrap(env, "proxy_replace_header_map_value", replace_header)?;
     linker.func_wrap(env, "proxy_add_header_map_value", add_header)?;
