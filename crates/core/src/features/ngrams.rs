@@ -63,8 +63,8 @@ impl<'f, const SIZE: usize> Buckets<'f, SIZE> {
     pub(super) fn finish(self, occupied: &mut Occupied, start: usize) {
         let touched = self.touched.get(..self.distinct).unwrap_or_default();
         let logs = &*LOG_COUNTS;
-        // One loop for each thing to do: done together, each step waits for the one before, and V8
-        // takes four times as long.
+        // One loop for each thing to do: done together, V8 takes two to four times as long, by its
+        // version.
         for &bucket in touched {
             if let Some(count) = self.block.get_mut(usize::from(bucket)) {
                 *count = log1p_by(logs, *count);
