@@ -11,16 +11,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 use crate::Case;
 use crate::stage::{Sent, Stage, chat_body, post};
-use pointsman_testkit::RUNTIME;
 use pointsman_testkit::client::{self, Protocol};
+use pointsman_testkit::grpc;
 
 pub const CASES: &[Case] = &[
     ("a_decision_is_attributes_of_an_opentelemetry_log_record", log_record),
@@ -47,19 +44,7 @@ static RECEIVED: LazyLock<Mutex<Received>> = LazyLock::new(Mutex::default);
 
 /// The receiver; one serves every Envoy.
 static COLLECTOR: LazyLock<Result<SocketAddr, String>> =
-    LazyLock::new(|| listen().map_err(|error| format!("{error:?}")));
-
-fn listen() -> Result<SocketAddr> {
-    let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
-    let address = listener.local_addr()?;
-    RUNTIME.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            tokio::spawn(server.serve_connection(TokioIo::new(stream), service_fn(export)));
-        }
-    });
-    Ok(address)
-}
+    LazyLock::new(|| grpc::listen(export).map_err(|error| format!("{error:?}")));
 
 /// `LogsService/Export` and `TraceService/Export`: their messages have the same outer form.
 async fn export(

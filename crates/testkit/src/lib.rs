@@ -17,6 +17,7 @@ pub mod client;
 pub mod deployment;
 pub mod envoy;
 pub mod gateway;
+pub mod grpc;
 pub mod load;
 pub mod metrics;
 pub mod mixed;

@@ -11,18 +11,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use http_body_util::channel::Sender;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::net::TcpListener;
 
 use super::messages::{
     BodyMutation, BodyResponse, CommonResponse, HeaderMutation, HeaderValueOption, HeadersResponse,
     HttpBody, Pair, ProcessingRequest, ProcessingResponse, RateLimitRequest, RateLimitResponse,
     StreamedBody, TrailersResponse,
 };
-use pointsman_testkit::RUNTIME;
 use pointsman_testkit::client::{self, Body};
+use pointsman_testkit::grpc;
 
 /// What the processor adds to a request: how many bytes it has seen, and the largest message.
 pub(super) const PROCESSED: &str = "x-processed";
@@ -33,22 +30,10 @@ const PIECE: usize = 62_000;
 
 /// One server serves every Envoy.
 static SERVER: LazyLock<Result<SocketAddr, String>> =
-    LazyLock::new(|| listen().map_err(|error| format!("{error:?}")));
+    LazyLock::new(|| grpc::listen(serve).map_err(|error| format!("{error:?}")));
 
 pub(super) fn address() -> Result<SocketAddr> {
     SERVER.clone().map_err(anyhow::Error::msg)
-}
-
-fn listen() -> Result<SocketAddr> {
-    let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"))?;
-    let address = listener.local_addr()?;
-    RUNTIME.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            tokio::spawn(server.serve_connection(TokioIo::new(stream), service_fn(serve)));
-        }
-    });
-    Ok(address)
 }
 
 async fn serve(request: Request<Incoming>) -> Result<Response<Body>> {
