@@ -23,25 +23,19 @@ pub struct IdentityHeaders<'h> {
     pub session: &'h [String],
 }
 
-/// Headers that carry credentials of providers and gateways, and what a gateway in front made of
-/// them. A caller that proves itself otherwise is told apart by the tenant's header.
-const CREDENTIALS: [&str; 30] = [
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
+/// Headers by which somebody could say who they are: those of providers, proxies and browsers.
+pub const CREDENTIALS: [&str; 6] =
+    ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
+
+/// Headers with which gateways take keys, and in which proxies in front say who asks.
+pub const GATEWAY_CREDENTIALS: [&str; 18] = [
     "apikey",
-    "x-goog-api-key",
-    "x-goog-user-project",
     "ocp-apim-subscription-key",
-    "openai-organization",
-    "openai-project",
     "x-auth-token",
     "x-access-token",
     "x-amz-security-token",
     "x-litellm-api-key",
     "x-portkey-api-key",
-    "x-portkey-config",
     "x-portkey-virtual-key",
     "helicone-auth",
     "cf-aig-authorization",
@@ -52,10 +46,18 @@ const CREDENTIALS: [&str; 30] = [
     "x-forwarded-client-cert",
     "x-forwarded-user",
     "x-forwarded-email",
-    "x-auth-request-user",
     "x-auth-request-email",
+];
+
+/// Headers that are no secret, and tell callers apart. A caller that proves itself otherwise is told
+/// apart by the tenant's header.
+const ACCOUNTS: [&str; 6] = [
+    "x-goog-user-project",
+    "openai-organization",
+    "openai-project",
+    "x-portkey-config",
+    "x-auth-request-user",
     "x-tenant-id",
-    "cookie",
 ];
 
 impl Identity {
@@ -68,9 +70,12 @@ impl Identity {
         let tenant = look.tenant.and_then(|name| Some((name, shown(name)?)));
         let caller = match tenant {
             Some((name, value)) => mix(0, name, &value),
-            None => CREDENTIALS.into_iter().fold(0, |caller, name| {
-                shown(name).map_or(caller, |value| mix(caller, name, &value))
-            }),
+            None => {
+                let headers = CREDENTIALS.into_iter().chain(GATEWAY_CREDENTIALS).chain(ACCOUNTS);
+                headers.fold(0, |caller, name| {
+                    shown(name).map_or(caller, |value| mix(caller, name, &value))
+                })
+            }
         };
         let session = look.session.iter().find_map(|name| {
             Some(hash64(&[b"header", name.as_bytes(), shown(name)?.trim_ascii()]))

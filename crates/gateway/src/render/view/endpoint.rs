@@ -1,6 +1,7 @@
 //! An endpoint of a target: everything that a request to its provider needs.
 
 use pointsman_core::api::percent_encoded;
+use pointsman_core::identity::{CREDENTIALS, GATEWAY_CREDENTIALS};
 use serde::Serialize;
 
 use super::super::{Place, secret_name};
@@ -9,34 +10,8 @@ use super::lists::{APIS, endpoint_id, path_of};
 use crate::file::{Endpoint, Provider, Target};
 use crate::kind::Authentication;
 
-/// Headers by which somebody could say who they are.
-pub(super) const CREDENTIALS: [&str; 6] =
-    ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
-
-/// Headers with which gateways take keys, and in which proxies in front say who asks. They are
-/// secrets as well, but those of a provider that passes its clients' credentials on may be its own.
-const OTHER_CREDENTIALS: [&str; 20] = [
-    "apikey",
-    "ocp-apim-subscription-key",
-    "x-auth-token",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-litellm-api-key",
-    "x-portkey-api-key",
-    "x-portkey-virtual-key",
-    "helicone-auth",
-    "cf-aig-authorization",
-    "cf-access-jwt-assertion",
-    "x-goog-iap-jwt-assertion",
-    "x-amzn-oidc-data",
-    "x-amzn-oidc-accesstoken",
-    "x-forwarded-access-token",
-    "x-forwarded-client-cert",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-auth-request-email",
-    "x-auth-request-access-token",
-];
+/// Tokens that stand next to what a proxy in front says of who asks; they change while that stays.
+const ACCESS_TOKENS: [&str; 2] = ["x-amzn-oidc-accesstoken", "x-auth-request-access-token"];
 
 #[derive(Serialize)]
 pub(super) struct EndpointView {
@@ -127,8 +102,10 @@ pub(super) fn endpoint_view(
         Authentication::Signature { .. } => false,
     };
     let removed = |name: &&str| !(provider.passthrough && own(name));
-    let others: &[&str] = if provider.passthrough { &[] } else { &OTHER_CREDENTIALS };
-    let credentials = CREDENTIALS.into_iter().filter(removed).chain(others.iter().copied());
+    // Of a provider that passes its clients' credentials on, these may be its own as well.
+    let others = GATEWAY_CREDENTIALS.into_iter().chain(ACCESS_TOKENS);
+    let others = others.filter(|_| !provider.passthrough);
+    let credentials = CREDENTIALS.into_iter().filter(removed).chain(others);
     let usual = facts.headers.iter().map(|(name, value)| Header {
         name: (*name).to_owned(),
         value: (*value).to_owned(),

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use pointsman_core::api::ApiFormat;
+use pointsman_core::identity::CREDENTIALS;
 
-use super::endpoint::CREDENTIALS;
 use crate::file::{Gateway, Target};
 
 /// An API as the listener's routes know it.

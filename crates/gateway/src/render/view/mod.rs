@@ -4,6 +4,8 @@ use minijinja::Error;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use pointsman_core::identity::CREDENTIALS;
+
 use super::templates::render;
 use super::{NOTE, Place};
 use crate::file::{AccessLog, Control, Gateway, Key, Target, Tls};
@@ -12,7 +14,7 @@ mod endpoint;
 mod lists;
 mod side_endpoints;
 
-use endpoint::{CREDENTIALS, EndpointView, endpoint_view};
+use endpoint::{EndpointView, endpoint_view};
 use lists::{
     APIS, Api, Group, List, StandIn, Variant, api_view, group_of, groups, lists, retries, stand_ins,
 };
