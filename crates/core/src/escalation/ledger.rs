@@ -100,11 +100,8 @@ fn entered(host: &impl Host, token: Token) -> Option<(usize, Vec<u8>, Option<u32
 }
 
 fn places(token: Token) -> impl Iterator<Item = usize> {
-    let Token(drawn) = token;
-    (0..drawn.len() / 2).filter_map(move |way| {
-        let pair = drawn.as_chunks::<2>().0.get(way)?;
-        Some(usize::from(u16::from_be_bytes(*pair)) % PLACES)
-    })
+    let drawn = u128::from_be_bytes(token.0);
+    (0..8).map(move |way| (drawn >> (16 * way)) as usize % PLACES)
 }
 
 fn name(at: usize) -> String {
@@ -165,8 +162,7 @@ mod tests {
     /// Tokens as they are drawn: each bit as likely as the other, by a hash of a number.
     fn token(number: u64) -> Token {
         let half = |salt: u8| crate::features::hash64(&[&[salt], &number.to_be_bytes()]);
-        let [high, low] = [half(0), half(1)].map(u128::from);
-        Token((high << 64 | low).to_be_bytes())
+        Token::new([half(0), half(1)])
     }
 
     #[test]
