@@ -42,6 +42,7 @@ pub mod key;
 pub mod matcher;
 mod metrics;
 pub mod pair;
+mod private;
 pub mod question;
 mod recent_hits;
 mod replay;

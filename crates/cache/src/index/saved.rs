@@ -12,16 +12,16 @@
 //! nothing is read that does not match the checksum.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::shelf::{Shelf, read_graph};
 use super::{Index, Partition};
 use crate::key::Digest128;
+use crate::private::{self, beside};
 
 const MAGIC: &[u8; 8] = b"PMINDEX\n";
 /// Number of the layout, and of what vectors and graphs are.
@@ -101,7 +101,7 @@ impl Index {
         ids: &HashMap<Partition, Vec<u64>>,
     ) -> io::Result<()> {
         let mut file =
-            Summed { file: BufWriter::with_capacity(1 << 20, private(new)?), sum: Sha256::new() };
+            Summed { file: BufWriter::with_capacity(1 << 20, empty(new)?), sum: Sha256::new() };
         file.write_all(MAGIC)?;
         file.write_all(&LAYOUT.to_le_bytes())?;
         file.write_all(identity)?;
@@ -144,23 +144,14 @@ impl Index {
 
 fn save_graph(graph: &usearch::Index, scratch: &Path) -> io::Result<()> {
     // usearch would make a file that everybody can read.
-    drop(private(scratch)?);
+    drop(empty(scratch)?);
     let name = scratch.to_str().ok_or_else(|| io::Error::other("the path is not UTF-8"))?;
     graph.save(name).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// An empty file for its owner alone.
-fn private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    // One that was there keeps its permissions.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(file)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+fn empty(path: &Path) -> io::Result<File> {
+    private::open(OpenOptions::new().write(true).create(true).truncate(true), path)
 }
 
 /// A file whose bytes are summed up as they are written.

@@ -165,7 +165,7 @@ fn a_graph_with_removed_entries_is_saved_and_read() {
 fn a_file_that_is_damaged_anywhere_or_foreign_is_not_used() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("index");
-    assert_eq!(read(&path, &IDENTITY).unwrap().len(), 0, "none is no error");
+    assert_eq!(read(&path, &IDENTITY).unwrap().len(), 0, "a missing file is not an error");
     saved(&path);
     let whole = std::fs::read(&path).unwrap();
     assert!(matches!(read(&path, &[8; 32]), Err(BadIndex::Foreign)));

@@ -1,9 +1,8 @@
 //! Entries on disk: one SQLite file, written behind, read back after the start.
 
 use std::cmp::Reverse;
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -15,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{BATCH, Change, Desk, Store};
 use crate::entry::{Entry, vector_of};
 use crate::key::{Digest128, ExactKey};
+use crate::private::{self, beside};
 use pointsman_core::target::Usage;
 
 /// An open file of entries.
@@ -41,13 +41,9 @@ impl File {
                 ) =>
             {
                 for suffix in ["", "-wal", "-shm"] {
-                    let mut from = path.as_os_str().to_owned();
-                    from.push(suffix);
-                    let mut to = path.as_os_str().to_owned();
-                    to.push(".damaged");
-                    to.push(suffix);
+                    let to = beside(path, &format!(".damaged{suffix}"));
                     // A suffix may be missing.
-                    let _ = std::fs::rename(PathBuf::from(from), PathBuf::from(to));
+                    let _ = std::fs::rename(beside(path, suffix), to);
                 }
                 Self::try_open(path)
             }
@@ -250,13 +246,10 @@ fn keep_newest(entries: &mut Vec<Arc<Entry>>, most: u64) -> u64 {
 /// Makes the file, if there is none, and takes it from everybody but its owner: prompts and answers
 /// are in it. SQLite gives its log the same permissions.
 fn keep_private(path: &Path) {
-    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     // Where that fails, opening the store does too, and reports it.
-    let _ = made.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
+    let _ = private::open(OpenOptions::new().create(true).append(true), path);
     // There may be none.
-    let _ = std::fs::set_permissions(PathBuf::from(log), Permissions::from_mode(0o600));
+    let _ = private::keep(&beside(path, "-wal"));
 }
 
 impl Store for File {
